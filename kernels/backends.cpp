@@ -1,0 +1,37 @@
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/ops.h"
+
+namespace tdds {
+
+Backend cpu_backend() {
+  static constexpr Ops kOps{
+      .augment = cpu::augment,
+      .make_conv2d = cpu::make_conv2d,
+      .batchnorm_forward = cpu::batchnorm_forward,
+      .batchnorm_backward = cpu::batchnorm_backward,
+      .batchnorm_inference = cpu::batchnorm_inference,
+      .add = cpu::add,
+      .relu = cpu::relu,
+      .relu_backward = cpu::relu_backward,
+      .global_avg_pool = cpu::global_avg_pool,
+      .global_avg_pool_backward = cpu::global_avg_pool_backward,
+      .make_linear = cpu::make_linear,
+      .softmax_kl = cpu::softmax_kl,
+      .batch_weight = cpu::batch_weight,
+      .check_finite = cpu::check_finite,
+      .sgd = cpu::sgd,
+      .advance = cpu::advance,
+      .window_score = cpu::window_score,
+  };
+  return {&kOps, nullptr};
+}
+
+Backend simt_backend() {
+  return {nullptr, "this build has no simt executor"};
+}
+
+Backend cuda_backend() {
+  return {nullptr, "this build was made without CUDA"};
+}
+
+}  // namespace tdds

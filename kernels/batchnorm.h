@@ -1,0 +1,70 @@
+#pragma once
+// Batch normalisation over the rows of an NHWC activation seen as [M, C], M = B*H*W, with an optional
+// residual and an optional ReLU folded in (Ioffe & Szegedy 2015; PyTorch's BatchNorm2d).
+//
+//   forward   mean_c = avg_m x[m,c];  var_c = avg_m (x[m,c] - mean_c)^2          (shifted: no E[x^2] -
+//   mean^2)
+//             y = act( (x - mean) * inv_std * weight + bias + residual ),        inv_std = 1 / sqrt(var +
+//             eps) running = (1 - momentum) * running + momentum * {mean, var * M / (M - 1)}; batches_tracked
+//             += 1
+//   backward  g = dy where y > 0 (all of dy without ReLU);  xhat = (x - mean) * inv_std
+//             dbias = sum_m g;  dweight = sum_m g * xhat;  dresidual = g
+//             dx = weight * inv_std * (g - dbias / M - xhat * dweight / M)
+//   inference y = act( (x - running_mean) / sqrt(running_var + eps) * weight + bias + residual )
+//
+// x, y, dy, dx, residual, dresidual are [M, C] of `dtype`; everything per channel is fp32 [C]. Sums have a
+// fixed split: the result does not depend on the number of threads. M >= 2 in training, as in PyTorch.
+
+#include <cstdint>
+
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+struct BatchNormForwardArgs {
+  const void* x;
+  const void* residual;               // in  or null
+  const float *weight, *bias;         // in  [C]
+  float *running_mean, *running_var;  // io  [C]
+  std::int64_t* batches_tracked;      // io  [1]
+  float *mean, *inv_std;              // out [C], kept for the backward pass
+  void* y;                            // out; may alias residual, not x
+  std::int64_t rows;                  // M
+  std::int32_t channels;              // C
+  float eps, momentum;
+  DType dtype;
+  bool relu;
+  void* workspace;  // batchnorm_workspace_bytes(rows, channels)
+};
+
+struct BatchNormBackwardArgs {
+  const void* x;
+  const void* y;   // in  the forward's output: its sign is the ReLU's mask; may be null without relu
+  const void* dy;  // in
+  const float *weight, *mean, *inv_std;  // in [C]
+  float *dweight, *dbias;                // out [C]
+  void* dx;                              // out; may alias dy when dresidual does not
+  void* dresidual;                       // out or null; may alias dy
+  std::int64_t rows;
+  std::int32_t channels;
+  DType dtype;
+  bool relu;
+  void* workspace;
+};
+
+struct BatchNormInferenceArgs {
+  const void* x;
+  const void* residual;  // in or null
+  const float *weight, *bias, *running_mean, *running_var;
+  void* y;  // out; may alias x or residual
+  std::int64_t rows;
+  std::int32_t channels;
+  float eps;
+  DType dtype;
+  bool relu;
+};
+
+// Scratch of the forward and backward passes: partial sums of each block of rows. The same on every device.
+std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels);
+
+}  // namespace tdds

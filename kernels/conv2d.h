@@ -1,0 +1,60 @@
+#pragma once
+// 2-d convolution (cross-correlation, as PyTorch's conv2d), no bias, square stride and padding:
+//
+//   y[b,p,q,k]  = sum_{r,s,c} x[b, p*stride + r - padding, q*stride + s - padding, c] * w[k,r,s,c]
+//   dx          = the gradient of sum(y * dy) in x;  dw = in w
+//
+// x [B,H,W,C], w [K,R,S,C], y [B,P,Q,K], all of spec.dtype; dw in spec.dtype too.
+// A plan is built once, outside the training loop; running it enqueues work and allocates nothing.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+class Device;
+class Stream;
+
+struct Conv2dSpec {
+  std::int32_t batch, height, width, channels;    // x [B,H,W,C]
+  std::int32_t out_channels, filter_h, filter_w;  // w [K,R,S,C]
+  std::int32_t stride = 1, padding = 0;
+  DType dtype = DType::kF32;
+  bool backward = true;  // false: an inference plan, backward_* may not be called
+
+  std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
+  std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }
+};
+
+class Conv2d {
+ public:
+  explicit Conv2d(const Conv2dSpec& spec) : spec_(spec) {}
+  virtual ~Conv2d() = default;
+  Conv2d(const Conv2d&) = delete;
+  Conv2d& operator=(const Conv2d&) = delete;
+
+  const Conv2dSpec& spec() const { return spec_; }
+
+  // Bytes of scratch that one call needs; may be shared by all plans of a stream, since commands run in
+  // order. Aligned to 256. Nothing survives in it between calls.
+  virtual std::size_t workspace_bytes() const = 0;
+
+  virtual void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) = 0;
+  // accumulate: dx += instead of dx =. dy and dx may not overlap.
+  virtual void backward_data(Stream& stream, const void* dy, const void* w, void* dx, bool accumulate,
+                             void* workspace) = 0;
+  virtual void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) = 0;
+
+  // Which implementation serves each direction, for logs and checkpoints: "forward=..., data=...,
+  // filter=...".
+  virtual std::string description() const = 0;
+
+ private:
+  Conv2dSpec spec_;
+};
+
+}  // namespace tdds

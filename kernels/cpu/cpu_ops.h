@@ -1,0 +1,26 @@
+#pragma once
+// The functions behind cpu_backend(), one source file per op in this folder.
+
+#include "kernels/ops.h"
+
+namespace tdds::cpu {
+
+void augment(Stream& stream, const AugmentArgs& args);
+std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec);
+void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args);
+void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args);
+void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args);
+void add(Stream& stream, const AddArgs& args);
+void relu(Stream& stream, const ReluArgs& args);
+void relu_backward(Stream& stream, const ReluBackwardArgs& args);
+void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args);
+void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args);
+std::unique_ptr<Linear> make_linear(Device& device, const LinearSpec& spec);
+void softmax_kl(Stream& stream, const SoftmaxKlArgs& args);
+void batch_weight(Stream& stream, const BatchWeightArgs& args);
+void check_finite(Stream& stream, const CheckFiniteArgs& args);
+void sgd(Stream& stream, const SgdArgs& args);
+void advance(Stream& stream, const AdvanceArgs& args);
+void window_score(Stream& stream, const WindowScoreArgs& args);
+
+}  // namespace tdds::cpu

@@ -1,0 +1,13 @@
+#pragma once
+// Which vector instructions the CPU kernels use on this machine.
+
+namespace tdds::cpu {
+
+enum class Isa { kGeneric, kAvx2, kAvx512 };
+
+// The best that this CPU has, or less where the environment variable TDDS_CPU_ISA says so (generic, avx2,
+// avx512). Throws UsageError for another word or one that this CPU lacks.
+Isa isa();
+const char* isa_name();
+
+}  // namespace tdds::cpu

@@ -1,0 +1,94 @@
+#pragma once
+// A device owns memory, makes streams, and holds the one table of its ops. Asking for an absent device is an
+// error that says why it is absent; nothing falls back to another device.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "kernels/stream.h"
+
+namespace tdds {
+
+struct Ops;
+
+enum class DeviceKind {
+  kCpu,   // the readable reference, oneDNN for convolutions
+  kSimt,  // the CUDA kernels, compiled by the host compiler and executed thread by thread on the CPU
+  kCuda
+};
+
+enum class StreamMode {
+  kImmediate,  // host devices run a command when it is enqueued
+  kDeferred    // host devices run nothing before synchronize(), as late as a GPU ever might
+};
+
+class Device {
+ public:
+  Device(DeviceKind kind, const Ops& ops) : kind_(kind), ops_(ops) {}
+  virtual ~Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  DeviceKind kind() const { return kind_; }
+  const Ops& ops() const { return ops_; }
+  // Name, threads and instruction set or compute capability: one line for the log.
+  virtual std::string description() const = 0;
+
+  // Memory aligned to at least 256 bytes, every byte 0xFF (as float: NaN), so that nothing can rely on zeros.
+  // `what` names it in the error when there is not enough.
+  virtual void* allocate(std::size_t bytes, std::string_view what) = 0;
+  virtual void free(void* memory) noexcept = 0;
+  // How often allocate() was called since the device was made: a training step must not move it.
+  virtual std::int64_t allocations() const = 0;
+
+  virtual std::unique_ptr<Stream> make_stream(StreamMode mode = StreamMode::kImmediate) = 0;
+
+ private:
+  DeviceKind kind_;
+  const Ops& ops_;
+};
+
+// "cpu", "simt", "cuda". Throws UsageError for any other word.
+DeviceKind parse_device_kind(std::string_view word);
+const char* name_of(DeviceKind kind);
+
+// Throws Error with the reason in words when this build or this machine has no such device.
+std::unique_ptr<Device> make_device(DeviceKind kind);
+
+// Owns one allocation of a device.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(Device& device, std::size_t bytes, std::string_view what)
+      : device_(&device), data_(device.allocate(bytes, what)), bytes_(bytes) {}
+  DeviceMemory(DeviceMemory&& other) noexcept { swap(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~DeviceMemory() {
+    if (data_) device_->free(data_);
+  }
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  template <class T>
+  T* get() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void swap(DeviceMemory& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+  }
+  Device* device_ = nullptr;
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace tdds

@@ -1,0 +1,31 @@
+#pragma once
+// Element by element over n values of `dtype`. out may alias either input.
+
+#include <cstdint>
+
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+struct AddArgs {  // out = a + b
+  const void *a, *b;
+  void* out;
+  std::int64_t n;
+  DType dtype;
+};
+
+struct ReluArgs {  // y = max(x, 0); a NaN stays NaN
+  const void* x;
+  void* y;
+  std::int64_t n;
+  DType dtype;
+};
+
+struct ReluBackwardArgs {  // dx = dy where y > 0, else 0
+  const void *y, *dy;
+  void* dx;
+  std::int64_t n;
+  DType dtype;
+};
+
+}  // namespace tdds

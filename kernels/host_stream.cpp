@@ -1,0 +1,119 @@
+#include "kernels/host_stream.h"
+
+#include <omp.h>
+
+#include <cstdlib>
+
+#include "kernels/cpu/isa.h"
+
+namespace tdds {
+namespace {
+
+class HostRecording final : public Recording {
+ public:
+  explicit HostRecording(std::vector<HostCommand> commands) : list(std::move(commands)) {}
+  std::size_t commands() const override { return list.size(); }
+  const std::vector<HostCommand> list;
+};
+
+struct CopyArgs {
+  void* to;
+  const void* from;
+  std::size_t bytes;
+};
+void run_copy(const CopyArgs& args) {
+  std::memcpy(args.to, args.from, args.bytes);
+}
+
+struct ZeroArgs {
+  void* to;
+  std::size_t bytes;
+};
+void run_zero(const ZeroArgs& args) {
+  std::memset(args.to, 0, args.bytes);
+}
+
+class HostDevice final : public Device {
+ public:
+  using Device::Device;
+
+  std::string description() const override {
+    return fmt::format("{}, {} threads, {}", name_of(kind()), omp_get_max_threads(), cpu::isa_name());
+  }
+
+  void* allocate(std::size_t bytes, std::string_view what) override {
+    constexpr std::size_t kAlignment = 4096;
+    const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+    void* memory = std::aligned_alloc(kAlignment, rounded);
+    check(memory != nullptr, "not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net",
+          what, static_cast<double>(bytes) / (1 << 20));
+    std::memset(memory, 0xFF, rounded);
+    ++allocations_;
+    return memory;
+  }
+  void free(void* memory) noexcept override { std::free(memory); }
+  std::int64_t allocations() const override { return allocations_; }
+
+  std::unique_ptr<Stream> make_stream(StreamMode mode) override {
+    return std::make_unique<HostStream>(*this, mode);
+  }
+
+ private:
+  std::int64_t allocations_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops) {
+  return std::make_unique<HostDevice>(kind, ops);
+}
+
+void HostStream::enqueue(const HostCommand& command) {
+  if (recording_)
+    recorded_.push_back(command);
+  else if (mode_ == StreamMode::kDeferred)
+    queue_.push_back(command);
+  else
+    command.run(command.args);
+}
+
+void HostStream::upload(void* device_memory, const void* host, std::size_t bytes) {
+  tdds::enqueue<CopyArgs>(*this, "upload", {device_memory, host, bytes}, run_copy);
+}
+void HostStream::download(void* host, const void* device_memory, std::size_t bytes) {
+  tdds::enqueue<CopyArgs>(*this, "download", {host, device_memory, bytes}, run_copy);
+}
+void HostStream::copy(void* to, const void* from, std::size_t bytes) {
+  tdds::enqueue<CopyArgs>(*this, "copy", {to, from, bytes}, run_copy);
+}
+void HostStream::zero(void* device_memory, std::size_t bytes) {
+  tdds::enqueue<ZeroArgs>(*this, "zero", {device_memory, bytes}, run_zero);
+}
+
+std::unique_ptr<Recording> HostStream::record(const std::function<void()>& body) {
+  check(!recording_, "Stream::record: a recording is already under way on this stream");
+  recording_ = true;
+  recorded_.clear();
+  try {
+    body();
+  } catch (...) {
+    recording_ = false;
+    throw;
+  }
+  recording_ = false;
+  return std::make_unique<HostRecording>(std::move(recorded_));
+}
+
+void HostStream::replay(const Recording& recording) {
+  for (const HostCommand& command : static_cast<const HostRecording&>(recording).list) enqueue(command);
+}
+
+void HostStream::synchronize() {
+  check(!recording_, "Stream::synchronize: not while recording");
+  // A command may throw; what follows it is then dropped, as after a device error.
+  std::vector<HostCommand> queue = std::move(queue_);
+  queue_.clear();
+  for (const HostCommand& command : queue) command.run(command.args);
+}
+
+}  // namespace tdds

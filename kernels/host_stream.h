@@ -1,0 +1,66 @@
+#pragma once
+// The queue behind the devices `cpu` and `simt`: commands are a function and a copy of its arguments.
+
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/device.h"
+
+namespace tdds {
+
+struct HostCommand {
+  static constexpr std::size_t kArgsBytes = 320;  // the largest argument struct of an op
+
+  const char* name;
+  void (*run)(const void* args);
+  alignas(16) std::byte args[kArgsBytes];
+};
+
+class HostStream final : public Stream {
+ public:
+  HostStream(Device& device, StreamMode mode) : Stream(device), mode_(mode) {}
+  ~HostStream() override = default;
+
+  void enqueue(const HostCommand& command);
+
+  void upload(void* device_memory, const void* host, std::size_t bytes) override;
+  void download(void* host, const void* device_memory, std::size_t bytes) override;
+  void copy(void* to, const void* from, std::size_t bytes) override;
+  void zero(void* device_memory, std::size_t bytes) override;
+  std::unique_ptr<Recording> record(const std::function<void()>& body) override;
+  void replay(const Recording& recording) override;
+  void synchronize() override;
+
+ private:
+  StreamMode mode_;
+  bool recording_ = false;
+  std::vector<HostCommand> recorded_;
+  std::vector<HostCommand> queue_;
+};
+
+// Enqueues `run(args)`. Args must be plain data: it is copied now and read when the command runs.
+template <class Args>
+void enqueue(Stream& stream, const char* name, const Args& args, void (*run)(const Args&)) {
+  static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) + sizeof(run) <= HostCommand::kArgsBytes);
+  struct Call {
+    void (*run)(const Args&);
+    Args args;
+  };
+  HostCommand command{};
+  command.name = name;
+  command.run = [](const void* bytes) {
+    const auto& call = *static_cast<const Call*>(bytes);
+    call.run(call.args);
+  };
+  const Call call{run, args};
+  std::memcpy(command.args, &call, sizeof(call));
+  static_cast<HostStream&>(stream).enqueue(command);
+}
+
+// Memory of the host posing as device memory: the devices `cpu` and `simt`.
+std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops);
+
+}  // namespace tdds

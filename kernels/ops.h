@@ -1,0 +1,50 @@
+#pragma once
+// The table of ops: one per backend, the only place where a device is chosen. Each op's contract is in its
+// header. Every function enqueues on the stream and returns; the arguments are copied.
+
+#include <memory>
+
+#include "kernels/augment.h"
+#include "kernels/batchnorm.h"
+#include "kernels/conv2d.h"
+#include "kernels/elementwise.h"
+#include "kernels/linear.h"
+#include "kernels/pool.h"
+#include "kernels/sgd.h"
+#include "kernels/softmax_kl.h"
+#include "kernels/step_state.h"
+#include "kernels/stream.h"
+#include "kernels/window_score.h"
+
+namespace tdds {
+
+struct Ops {
+  void (*augment)(Stream&, const AugmentArgs&);
+  std::unique_ptr<Conv2d> (*make_conv2d)(Device&, const Conv2dSpec&);
+  void (*batchnorm_forward)(Stream&, const BatchNormForwardArgs&);
+  void (*batchnorm_backward)(Stream&, const BatchNormBackwardArgs&);
+  void (*batchnorm_inference)(Stream&, const BatchNormInferenceArgs&);
+  void (*add)(Stream&, const AddArgs&);
+  void (*relu)(Stream&, const ReluArgs&);
+  void (*relu_backward)(Stream&, const ReluBackwardArgs&);
+  void (*global_avg_pool)(Stream&, const GlobalAvgPoolArgs&);
+  void (*global_avg_pool_backward)(Stream&, const GlobalAvgPoolBackwardArgs&);
+  std::unique_ptr<Linear> (*make_linear)(Device&, const LinearSpec&);
+  void (*softmax_kl)(Stream&, const SoftmaxKlArgs&);
+  void (*batch_weight)(Stream&, const BatchWeightArgs&);
+  void (*check_finite)(Stream&, const CheckFiniteArgs&);
+  void (*sgd)(Stream&, const SgdArgs&);
+  void (*advance)(Stream&, const AdvanceArgs&);
+  void (*window_score)(Stream&, const WindowScoreArgs&);
+};
+
+// The table of a backend, or null with the reason in words.
+struct Backend {
+  const Ops* ops;
+  const char* why_absent;
+};
+Backend cpu_backend();
+Backend simt_backend();
+Backend cuda_backend();
+
+}  // namespace tdds

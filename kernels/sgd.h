@@ -1,0 +1,36 @@
+#pragma once
+// SGD with Nesterov momentum over a flat block, as torch.optim.SGD(nesterov=True):
+//
+//   g += weight_decay * w;  v = momentum * v + g  (v starts at 0);  w -= lr * (g + momentum * v)
+//
+// lr = lr_table[state->step]; g = gradient * inverse_scale. With skip_nonfinite a first pass over all blocks
+// (check_finite) sets state->nonfinite, and sgd then leaves w and v as they are.
+
+#include <cstdint>
+
+#include "kernels/step_state.h"
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+struct SgdArgs {
+  float* w;              // io  [n] fp32 master weights
+  float* v;              // io  [n] fp32 momentum
+  const void* gradient;  // in  [n] of gradient_dtype
+  void* compute;  // out [n] of compute_dtype: the copy that the layers read; null where that is w itself
+  const float* lr_table;   // in  [steps]
+  const StepState* state;  // in  step, nonfinite
+  std::int64_t n;
+  DType gradient_dtype, compute_dtype;
+  float momentum, weight_decay, inverse_scale;
+  bool nesterov;
+};
+
+struct CheckFiniteArgs {
+  const void* gradient;  // in [n]
+  StepState* state;      // io nonfinite = 1 where any value is a NaN or an infinity; otherwise left alone
+  std::int64_t n;
+  DType dtype;
+};
+
+}  // namespace tdds

@@ -1,0 +1,58 @@
+#pragma once
+// Softmax, cross-entropy, its gradient and the sample's training dynamics, in one pass over the logits.
+//
+// Row b belongs to sample id = order[state->cursor + b]; an id occurs once in a batch. With z = logits[b,:],
+// y = label:
+//
+//   m = max z;  s' = sum over the other classes of exp(z_c - m);  q = s' / (1 + s') = 1 - p of the largest
+//   class loss      = -log p_y, from log1p(s') and z_y - m dlogits   = (p - onehot(y)) * scale,  scale =
+//   loss_scale * batch_weight / B;  p_y - 1 as minus the sum of the others logp_c    = log(p_c + 1e-8), for
+//   the largest class as log1p(1e-8 - q) kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) | (TDDS,
+//   DESIGN 4.2: d_t) log_other = log of the largest probability among the classes other than y entropy   =
+//   -sum_c p_c log p_c el2n      = || p - onehot(y) ||_2 correct   = argmax z == y, the lowest index winning
+//   ties as in PyTorch
+//
+// then prev_logp[id,:] = logp. Where state->epoch is 0 there is no previous visit and kl is 0.
+// All fp32. A pointer in `out` and `prev_logp` may be null: that quantity is then neither computed nor
+// written. Accuracy: every output within 1e-5 relative of float64 at every confidence (DESIGN 4.2).
+
+#include <cstdint>
+
+#include "kernels/step_state.h"
+
+namespace tdds {
+
+// Per-sample results, by sample id; each may be null.
+struct DynamicsView {
+  float* kl = nullptr;              // [N]
+  float* loss = nullptr;            // [N]
+  float* log_other = nullptr;       // [N]
+  float* entropy = nullptr;         // [N]
+  float* el2n = nullptr;            // [N]
+  std::uint8_t* correct = nullptr;  // [N]
+};
+
+struct SoftmaxKlArgs {
+  const float* logits;         // in  [B,K]
+  const std::int32_t* labels;  // in  [N] by sample id, 0 .. K-1
+  const std::int32_t* order;   // in  sample ids in visiting order
+  const StepState* state;      // in  cursor, epoch
+  float* dlogits;              // out [B,K] or null
+  float* prev_logp;            // io  [N,K] by sample id, or null: no dynamics
+  float* visit_logits;  // out [n,K] in visiting order, row cursor + b, or null: what `e_Output.npy` holds
+  DynamicsView out;
+  const float* batch_weight;  // in  [1] or null for 1
+  float loss_scale;           // 1 but for fp16
+  std::int32_t batch, classes;
+};
+
+// batch_weight = mean over the batch of weights[id]: the factor of the official train_subset.py (DESIGN 4.3).
+struct BatchWeightArgs {
+  const float* weights;       // in  [N] by sample id
+  const std::int32_t* order;  // in
+  const StepState* state;     // in  cursor
+  float* batch_weight;        // out [1]
+  std::int32_t batch;
+};
+
+}  // namespace tdds

@@ -1,0 +1,49 @@
+#pragma once
+// A stream is a queue of commands, on every device. A command is a kernel with its arguments copied by value,
+// or a library call with its pointers. Commands run in order, and may run as late as the next synchronize():
+// a host buffer handed to upload() or download() must stay alive, and unchanged or unread, until then.
+//
+// record() runs `body` without executing what it enqueues and keeps the commands; replay() enqueues them
+// again. On a GPU that is stream capture and a graph launch, on `cpu` and `simt` a list. What changes from
+// one step to the next must therefore live in device memory: an argument is frozen when it is recorded, on
+// every device.
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace tdds {
+
+class Device;
+
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual std::size_t commands() const = 0;
+};
+
+class Stream {
+ public:
+  explicit Stream(Device& device) : device_(device) {}
+  virtual ~Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Device& device() const { return device_; }
+
+  virtual void upload(void* device_memory, const void* host, std::size_t bytes) = 0;
+  virtual void download(void* host, const void* device_memory, std::size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // device to device, not overlapping
+  virtual void zero(void* device_memory, std::size_t bytes) = 0;
+
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& body) = 0;
+  virtual void replay(const Recording& recording) = 0;
+
+  // Returns when everything enqueued has run; throws what the commands threw.
+  virtual void synchronize() = 0;
+
+ private:
+  Device& device_;
+};
+
+}  // namespace tdds
