@@ -1,0 +1,69 @@
+#pragma once
+// Labelled image sets: what training sees, where it comes from, and how its rows relate to the original
+// files. Images are uint8 [N,H,W,3] (rows of pixels, red green blue), labels int32 [N] in 0 .. classes - 1.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tdds {
+
+struct ImageSet {
+  int height = 0, width = 0;
+  std::vector<std::uint8_t> images;  // [N,H,W,3]
+  std::vector<std::int32_t> labels;  // [N]
+
+  std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t image_bytes() const { return std::int64_t{3} * height * width; }
+};
+
+// What was planted in the `shapes` training rows; every vector is [N] in the order of Dataset::train.
+struct PlantedTruth {
+  std::vector<std::int32_t> true_labels;
+  std::vector<std::uint8_t> wrong_label;   // 1 where the given label is not the true one
+  std::vector<std::int32_t> duplicate_of;  // sample id of the original of this near-duplicate, -1 where none
+  std::vector<float> difficulty;           // 0 (plain) .. 1 (small, noisy, occluded)
+};
+
+struct Dataset {
+  std::string name;
+  ImageSet train, test;
+  std::optional<ImageSet> validation;  // held out of the training rows by val_fraction
+  std::vector<std::int32_t>
+      train_ids;  // [N] sample id of each train row: its row in the original training file
+  int classes = 0;
+  std::vector<std::string> class_names;  // [classes]
+  std::array<float, 3> mean{}, std{};    // per channel, in units of pixel / 255
+  std::optional<PlantedTruth> truth;     // shapes only
+  std::string fingerprint;               // sha256 (hex) of the images and labels of `train`
+};
+
+// Bytes received so far and bytes in all (0 where unknown).
+using DownloadProgress = std::function<void(std::int64_t, std::int64_t)>;
+
+struct DatasetOptions {
+  std::string name;           // cifar10 | cifar100 | shapes
+  std::string data_path;      // the folder searched (itself and its sub-folders), or an archive, for cifar
+  bool download = false;      // fetch the official archive into data_path when nothing is found there
+  std::string download_url;   // folder of the archives, e.g. file:///mirror; empty: the official one
+  DownloadProgress progress;  // may be empty
+  std::int64_t max_train_samples = 0;  // keep the first n training rows; 0 keeps all
+  double val_fraction =
+      0;  // share of the kept training rows to hold out for validation, per class, 0 <= f < 1
+  std::uint64_t seed = 42;  // of the hold-out and of shapes
+  std::int64_t shapes_train = 5000, shapes_test = 1000;
+  double wrong_label_fraction = 0.1;  // shapes: share of the training rows with a wrong label
+  double duplicate_fraction = 0.05;  // shapes: share of the training rows that are near-duplicates of another
+};
+
+// Reads or draws the set. Throws UsageError for an option out of range or an unknown name, Error for files
+// that are missing or damaged, naming the file and the mend.
+Dataset load_dataset(const DatasetOptions& options);
+
+// sha256 (hex) over height, width, count (little-endian int64 each), the images and the labels (int32).
+std::string fingerprint_of(const ImageSet& set);
+
+}  // namespace tdds
