@@ -1,0 +1,124 @@
+#pragma once
+// The training dynamics of every sample in one file, `dynamics.tdds`: self-describing, append-only,
+// checksummed, safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
+//
+//   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of JSON and labels,
+//               u32 zero, u64 offset of the first record, u64 bytes of a record; the rest zero
+//   offset 64   JSON: samples, classes, dataset, fingerprint, seed, labels {offset, count},
+//               fields [{name, type, offset in the payload}]; then the labels, int32 [N]
+//   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 flags, u32 CRC-32 of the payload,
+//               u64 bytes of the payload, u32 CRC-32 of these 24 bytes; then the payload: each field [N] by
+//               sample id
+//
+// All little-endian; JSON, labels, records and fields start at multiples of 64. A record's 64 bytes are
+// written after its payload is on the disk: without them the record does not exist (a torn end), with them a
+// wrong checksum is damage.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tdds {
+
+// Of one sample in one epoch (kernels/softmax_kl.h): float32, but for kCorrect, which is a byte.
+enum class DynamicsField : std::uint8_t { kKl, kLoss, kLogOther, kEntropy, kEl2n, kCorrect };
+const char* name_of(DynamicsField field);  // "kl", "loss", "log_other", "entropy", "el2n", "correct"
+std::vector<DynamicsField> all_dynamics_fields();
+
+struct DynamicsHeader {
+  std::int64_t samples = 0;  // N
+  std::int32_t classes = 0;
+  std::string dataset;                                        // its name
+  std::string fingerprint;                                    // of its images and labels
+  std::uint64_t seed = 0;                                     // of the run
+  std::vector<std::int32_t> labels;                           // [N] as trained on, or empty
+  std::vector<DynamicsField> fields = all_dynamics_fields();  // what is recorded
+};
+
+// What an epoch left behind, by sample id: [N] each; a field that is not recorded may be empty.
+// kl of epoch 0 is 0: there is no previous visit.
+struct EpochDynamics {
+  EpochDynamics() = default;
+  explicit EpochDynamics(std::int64_t samples)
+      : kl(samples), loss(samples), log_other(samples), entropy(samples), el2n(samples), correct(samples) {}
+
+  std::vector<float> kl, loss, log_other, entropy, el2n;
+  std::vector<std::uint8_t> correct;
+};
+
+class DynamicsWriter {
+ public:
+  // resume_epochs = 0 starts a new file in place of an old one. Otherwise continues the file at `path`, which
+  // must hold at least that many whole epochs of the same run (header equal); later ones and a torn end are
+  // cut off. Throws Error with the reason.
+  DynamicsWriter(std::string path, DynamicsHeader header, std::int32_t resume_epochs = 0);
+  ~DynamicsWriter();
+  DynamicsWriter(const DynamicsWriter&) = delete;
+  DynamicsWriter& operator=(const DynamicsWriter&) = delete;
+
+  std::int32_t epochs() const { return epochs_; }  // recorded so far
+  // What was cut off when the file was opened, in words; empty when nothing was.
+  const std::string& repair() const { return repair_; }
+
+  // Appends epoch `epoch`, which must be epochs(). It is on the disk when this returns; after an Error (a
+  // full disk) the file still holds all earlier epochs.
+  void append(std::int32_t epoch, const EpochDynamics& values);
+
+ private:
+  std::string path_, repair_;
+  DynamicsHeader header_;
+  std::int64_t data_offset_ = 0, record_bytes_ = 0;
+  std::int32_t epochs_ = 0;
+  int fd_ = -1;
+};
+
+// A mapped file: the pointers live as long as the reader.
+class DynamicsReader {
+ public:
+  // Checks every checksum. A torn end (a run still going on, or killed) is left out and told by torn_end();
+  // damage anywhere is an Error.
+  explicit DynamicsReader(const std::string& path);
+  ~DynamicsReader();
+  DynamicsReader(const DynamicsReader&) = delete;
+  DynamicsReader& operator=(const DynamicsReader&) = delete;
+
+  const std::string& path() const { return path_; }
+  const DynamicsHeader& header() const { return header_; }
+  std::int64_t samples() const { return header_.samples; }
+  std::int32_t epochs() const { return epochs_; }
+  const std::string& torn_end() const { return torn_end_; }
+  bool has(DynamicsField field) const;
+
+  // [N] by sample id. Throws Error when the field was not recorded or the epoch is past epochs().
+  const float* values(DynamicsField field, std::int32_t epoch) const;  // not kCorrect
+  const float* kl(std::int32_t epoch) const { return values(DynamicsField::kKl, epoch); }
+  const float* loss(std::int32_t epoch) const { return values(DynamicsField::kLoss, epoch); }
+  const float* log_other(std::int32_t epoch) const { return values(DynamicsField::kLogOther, epoch); }
+  const float* entropy(std::int32_t epoch) const { return values(DynamicsField::kEntropy, epoch); }
+  const float* el2n(std::int32_t epoch) const { return values(DynamicsField::kEl2n, epoch); }
+  const std::uint8_t* correct(std::int32_t epoch) const;
+
+ private:
+  const std::byte* field(DynamicsField field, std::int32_t epoch) const;
+
+  std::string path_, torn_end_;
+  DynamicsHeader header_;
+  const std::byte* map_ = nullptr;
+  std::size_t map_bytes_ = 0;
+  std::int64_t data_offset_ = 0, record_bytes_ = 0;
+  std::int32_t epochs_ = 0;
+};
+
+// Whether `path` is a dynamics store (by its first bytes).
+bool is_dynamics_store(const std::string& path);
+
+// The official files of one epoch, `<folder>/<epoch>_{Loss,Output,Index}.npy`: float32 [n], float32 [n, K]
+// and int64 [n], rows in visiting order. Creates the folder.
+void write_official_epoch(const std::string& folder, std::int32_t epoch, std::span<const float> loss,
+                          std::span<const float> logits, std::int64_t classes,
+                          std::span<const std::int64_t> ids);
+
+}  // namespace tdds
