@@ -1,0 +1,36 @@
+#pragma once
+// What a run leaves for people and for programs: <folder>/log.txt and <folder>/metrics.jsonl.
+//
+// log.txt is only ever appended to; each start is headed by the version, the device and every option.
+// metrics.jsonl holds one JSON object a line, each with an integer "epoch" (from 0).
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "apps/cli.h"
+
+namespace tdds {
+
+class RunLog {
+ public:
+  // Makes the folder. Lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last line cut short by a
+  // crash, are dropped: 0 starts anew, a resumed run keeps what was done before.
+  RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const ResolvedOptions& options,
+         std::string_view device_description, int first_epoch = 0);
+
+  // One line to the console (stdout) and, with the time of day, to log.txt.
+  void say(std::string_view line);
+  // To log.txt alone.
+  void note(std::string_view line);
+  // One object to metrics.jsonl. Throws Error where it has no integer "epoch".
+  void add_metrics(const nlohmann::ordered_json& object);
+
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace tdds
