@@ -1,0 +1,181 @@
+#include "engine/layer.h"
+
+namespace tdds {
+
+ConvDecl ConvDecl::declare(Params& params, const std::string& name, std::int32_t channels,
+                           std::int32_t out_channels, std::int32_t size, std::int32_t stride,
+                           std::int32_t stored_channels) {
+  const std::int32_t stored = stored_channels ? stored_channels : channels;
+  return {.filter = params.add_filter(name + ".weight", out_channels, channels, size, stored),
+          .channels = stored,
+          .out_channels = out_channels,
+          .size = size,
+          .stride = stride,
+          .padding = size / 2};
+}
+
+ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t height, std::int32_t width)
+    : context_(context), filter_(decl.filter) {
+  plan_ = context.device.ops().make_conv2d(context.device, {.batch = context.batch,
+                                                            .height = height,
+                                                            .width = width,
+                                                            .channels = decl.channels,
+                                                            .out_channels = decl.out_channels,
+                                                            .filter_h = decl.size,
+                                                            .filter_w = decl.size,
+                                                            .stride = decl.stride,
+                                                            .padding = decl.padding,
+                                                            .dtype = context.compute,
+                                                            .backward = context.train});
+  context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
+}
+
+std::size_t ConvLayer::x_bytes() const {
+  const Conv2dSpec& spec = plan_->spec();
+  return std::size_t(spec.batch) * spec.height * spec.width * spec.channels * size_of(spec.dtype);
+}
+std::size_t ConvLayer::y_bytes() const {
+  return y_rows() * y_channels() * size_of(plan_->spec().dtype);
+}
+
+void ConvLayer::forward(Stream& stream, const void* x) {
+  plan_->forward(stream, x, context_.params.filter(filter_), y_, context_.workspace);
+}
+void ConvLayer::backward_data(Stream& stream, const void* dy, void* dx, bool accumulate) {
+  plan_->backward_data(stream, dy, context_.params.filter(filter_), dx, accumulate, context_.workspace);
+}
+void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
+  plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
+}
+
+std::string ConvLayer::description() const {
+  const Conv2dSpec& spec = plan_->spec();
+  return fmt::format("{}x{}x{} -> {} {}x{}/{}: {}", spec.height, spec.width, spec.channels, spec.out_channels,
+                     spec.filter_h, spec.filter_w, spec.stride, plan_->description());
+}
+
+BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, std::int32_t channels) {
+  return {.weight = params.add_vector(name + ".weight", channels, 1.0f),
+          .bias = params.add_vector(name + ".bias", channels, 0.0f),
+          .running_mean = params.add_running(name + ".running_mean", channels, 0.0f),
+          .running_var = params.add_running(name + ".running_var", channels, 1.0f),
+          .batches_tracked = params.add_counter(name + ".num_batches_tracked"),
+          .channels = channels};
+}
+
+BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu)
+    : context_(context), decl_(decl), rows_(rows), relu_(relu) {
+  context.workspace_bytes = std::max(context.workspace_bytes, batchnorm_workspace_bytes(rows, decl.channels));
+}
+
+void BatchNormLayer::bind(Arena& saved, void* x) {
+  x_ = x;
+  y_ = x;
+  if (!context_.train) return;
+  y_ = saved.take(rows_ * decl_.channels * size_of(context_.compute));
+  mean_ = saved.take_array<float>(decl_.channels);
+  inv_std_ = saved.take_array<float>(decl_.channels);
+}
+
+void BatchNormLayer::forward(Stream& stream, const void* residual) {
+  const Params& params = context_.params;
+  if (!context_.train) {
+    context_.device.ops().batchnorm_inference(stream, {.x = x_,
+                                                       .residual = residual,
+                                                       .weight = params.vector(decl_.weight),
+                                                       .bias = params.vector(decl_.bias),
+                                                       .running_mean = params.running(decl_.running_mean),
+                                                       .running_var = params.running(decl_.running_var),
+                                                       .y = y_,
+                                                       .rows = rows_,
+                                                       .channels = decl_.channels,
+                                                       .eps = kEps,
+                                                       .dtype = context_.compute,
+                                                       .relu = relu_});
+    return;
+  }
+  context_.device.ops().batchnorm_forward(stream, {.x = x_,
+                                                   .residual = residual,
+                                                   .weight = params.vector(decl_.weight),
+                                                   .bias = params.vector(decl_.bias),
+                                                   .running_mean = params.running(decl_.running_mean),
+                                                   .running_var = params.running(decl_.running_var),
+                                                   .batches_tracked = params.counter(decl_.batches_tracked),
+                                                   .mean = mean_,
+                                                   .inv_std = inv_std_,
+                                                   .y = y_,
+                                                   .rows = rows_,
+                                                   .channels = decl_.channels,
+                                                   .eps = kEps,
+                                                   .momentum = kMomentum,
+                                                   .dtype = context_.compute,
+                                                   .relu = relu_,
+                                                   .workspace = context_.workspace});
+}
+
+void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual) {
+  const Params& params = context_.params;
+  context_.device.ops().batchnorm_backward(stream, {.x = x_,
+                                                    .y = y_,
+                                                    .dy = dy,
+                                                    .weight = params.vector(decl_.weight),
+                                                    .mean = mean_,
+                                                    .inv_std = inv_std_,
+                                                    .dweight = params.vector_gradient(decl_.weight),
+                                                    .dbias = params.vector_gradient(decl_.bias),
+                                                    .dx = dx,
+                                                    .dresidual = dresidual,
+                                                    .rows = rows_,
+                                                    .channels = decl_.channels,
+                                                    .dtype = context_.compute,
+                                                    .relu = relu_,
+                                                    .workspace = context_.workspace});
+}
+
+HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t features,
+                           std::int32_t classes) {
+  return {.weight = params.add_linear_weight(name + ".weight", classes, features),
+          .bias = params.add_linear_bias(name + ".bias", classes, features),
+          .features = features,
+          .classes = classes};
+}
+
+HeadLayer::HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions)
+    : context_(context), decl_(decl), positions_(positions) {
+  plan_ = context.device.ops().make_linear(
+      context.device, {.batch = context.batch, .in_features = decl.features, .out_features = decl.classes});
+}
+
+void HeadLayer::bind(Arena& saved) {
+  const std::size_t features = std::size_t(context_.batch) * decl_.features;
+  const std::size_t logits = std::size_t(context_.batch) * decl_.classes;
+  features_ = saved.take_array<float>(features);
+  logits_ = saved.take_array<float>(logits);
+  if (!context_.train) return;
+  dfeatures_ = saved.take_array<float>(features);
+  dlogits_ = saved.take_array<float>(logits);
+}
+
+void HeadLayer::forward(Stream& stream, const void* x) {
+  context_.device.ops().global_avg_pool(stream, {.x = x,
+                                                 .y = features_,
+                                                 .batch = context_.batch,
+                                                 .positions = positions_,
+                                                 .channels = decl_.features,
+                                                 .dtype = context_.compute});
+  plan_->forward(stream, features_, context_.params.vector(decl_.weight), context_.params.vector(decl_.bias),
+                 logits_);
+}
+
+void HeadLayer::backward(Stream& stream, void* dx) {
+  plan_->backward(stream, features_, context_.params.vector(decl_.weight), dlogits_, dfeatures_,
+                  context_.params.vector_gradient(decl_.weight), context_.params.vector_gradient(decl_.bias));
+  context_.device.ops().global_avg_pool_backward(stream, {.dy = dfeatures_,
+                                                          .dx = dx,
+                                                          .batch = context_.batch,
+                                                          .positions = positions_,
+                                                          .channels = decl_.features,
+                                                          .dtype = context_.compute});
+}
+
+}  // namespace tdds

@@ -1,0 +1,122 @@
+#pragma once
+// Layers: a declaration, which owns slices of the parameter blocks, and its instance in a pass, which owns a
+// plan and the buffers of one batch size. Activations are NHWC of the pass's compute type.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/arena.h"
+#include "engine/params.h"
+#include "kernels/ops.h"
+
+namespace tdds {
+
+// What every layer of a pass shares.
+struct PassContext {
+  Device& device;
+  Params& params;
+  DType compute;
+  std::int32_t batch;
+  bool train;
+  void* workspace = nullptr;        // one for all: commands of a stream run in order
+  std::size_t workspace_bytes = 0;  // the most that any layer asked for
+};
+
+struct ConvDecl {
+  int filter;  // index in Params
+  std::int32_t channels, out_channels, size, stride, padding;
+
+  static ConvDecl declare(Params& params, const std::string& name, std::int32_t channels,
+                          std::int32_t out_channels, std::int32_t size, std::int32_t stride,
+                          std::int32_t stored_channels = 0);
+};
+
+class ConvLayer {
+ public:
+  ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t height, std::int32_t width);
+
+  void bind(Arena& saved) { y_ = saved.take(y_bytes()); }
+  void forward(Stream& stream, const void* x);
+  void backward_data(Stream& stream, const void* dy, void* dx, bool accumulate);
+  void backward_filter(Stream& stream, const void* x, const void* dy);
+
+  void* y() const { return y_; }
+  std::int64_t y_rows() const { return std::int64_t{plan_->spec().batch} * out_height() * out_width(); }
+  std::int32_t y_channels() const { return plan_->spec().out_channels; }
+  std::size_t x_bytes() const;
+  std::size_t y_bytes() const;
+  std::int32_t out_height() const { return plan_->spec().out_height(); }
+  std::int32_t out_width() const { return plan_->spec().out_width(); }
+  std::string description() const;
+
+ private:
+  PassContext& context_;
+  int filter_;
+  std::unique_ptr<Conv2d> plan_;
+  void* y_ = nullptr;
+};
+
+struct BatchNormDecl {
+  int weight, bias, running_mean, running_var, batches_tracked;
+  std::int32_t channels;
+
+  static BatchNormDecl declare(Params& params, const std::string& name, std::int32_t channels);
+};
+
+// y = act(norm(x) + residual). In a training pass y is a buffer of its own, kept for backward; in inference
+// it is x's.
+class BatchNormLayer {
+ public:
+  static constexpr float kEps = 1e-5f, kMomentum = 0.1f;  // PyTorch's defaults, which the official model uses
+
+  BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu);
+
+  void bind(Arena& saved, void* x);
+  void forward(Stream& stream, const void* residual);
+  // dx may be dy when dresidual is null or another buffer; dresidual (may be null) may be dy.
+  void backward(Stream& stream, const void* dy, void* dx, void* dresidual);
+
+  void* y() const { return y_; }
+
+ private:
+  PassContext& context_;
+  BatchNormDecl decl_;
+  std::int64_t rows_;
+  bool relu_;
+  void* x_ = nullptr;
+  void* y_ = nullptr;
+  float* mean_ = nullptr;
+  float* inv_std_ = nullptr;
+};
+
+// Global average pool and the linear layer: fp32 in every precision.
+struct HeadDecl {
+  int weight, bias;
+  std::int32_t features, classes;
+
+  static HeadDecl declare(Params& params, const std::string& name, std::int32_t features,
+                          std::int32_t classes);
+};
+
+class HeadLayer {
+ public:
+  HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions);
+
+  void bind(Arena& saved);
+  void forward(Stream& stream, const void* x);
+  void backward(Stream& stream, void* dx);
+
+  float* features() const { return features_; }
+  float* logits() const { return logits_; }
+  float* dlogits() const { return dlogits_; }
+
+ private:
+  PassContext& context_;
+  HeadDecl decl_;
+  std::int32_t positions_;
+  std::unique_ptr<Linear> plan_;
+  float *features_ = nullptr, *dfeatures_ = nullptr, *logits_ = nullptr, *dlogits_ = nullptr;
+};
+
+}  // namespace tdds

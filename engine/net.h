@@ -1,0 +1,54 @@
+#pragma once
+// What a network is to the engine. nets/ implements it.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/arena.h"
+#include "engine/params.h"
+#include "kernels/device.h"
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+struct PassSpec {
+  std::int32_t batch;
+  DType compute = DType::kF32;
+  bool train = true;  // false: inference with the running statistics, no backward
+};
+
+// The network at one batch size: a visible list of calls and, in backward, its mirror image. Made once with
+// all its plans; bound twice, dry and placed; then forward and backward only enqueue.
+class Pass {
+ public:
+  virtual ~Pass() = default;
+
+  // `saved` holds what backward reads; `scratch` what lives no longer than a call. Both start anew here.
+  virtual void bind(Arena& saved, Arena& scratch) = 0;
+
+  virtual TensorView input() const = 0;  // [B,H,W,C] of the compute type, filled by the caller
+  virtual float* logits() const = 0;     // [B,K] fp32
+  virtual float* dlogits() const = 0;    // [B,K] fp32, filled by the caller before backward; may alias logits
+  virtual const float* features() const = 0;  // [B,F] fp32: what the last layer reads
+
+  virtual void forward(Stream& stream) = 0;
+  virtual void backward(Stream& stream) = 0;  // overwrites every gradient
+
+  // One line a convolution: its shape and the implementation that serves it.
+  virtual std::string plans() const = 0;
+};
+
+class Net {
+ public:
+  virtual ~Net() = default;
+  virtual const std::string& name() const = 0;
+  virtual std::int32_t classes() const = 0;
+  virtual std::int32_t features() const = 0;        // F
+  virtual std::int32_t input_channels() const = 0;  // C of input(): 3, or more with zeros
+  virtual double forward_macs() const = 0;          // multiply-adds of one image's forward pass
+  virtual Params& params() = 0;
+  virtual std::unique_ptr<Pass> make_pass(Device& device, const PassSpec& spec) = 0;
+};
+
+}  // namespace tdds

@@ -1,0 +1,305 @@
+#include "nets/resnet.h"
+
+#include <array>
+#include <cmath>
+#include <optional>
+
+#include "engine/layer.h"
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+struct Arch {
+  const char* name;
+  std::array<int, 4> blocks;
+  bool bottleneck;
+};
+constexpr std::array kArchs{Arch{"resnet18", {2, 2, 2, 2}, false}, Arch{"resnet34", {3, 4, 6, 3}, false},
+                            Arch{"resnet50", {3, 4, 6, 3}, true}, Arch{"resnet101", {3, 4, 23, 3}, true}};
+
+const Arch& find_arch(std::string_view name) {
+  for (const Arch& arch : kArchs)
+    if (name == arch.name) return arch;
+  throw UsageError(fmt::format(
+      "there is no network '{}'; choose resnet18, resnet34, resnet50 or resnet101 (--arch)", name));
+}
+
+std::int32_t scaled_channels(double width, std::int32_t base) {
+  const double channels = width * base;
+  check_usage(channels >= 1 && channels <= 16384 && channels == std::floor(channels),
+              "width {} makes {} channels of {}; use a width that gives a whole number of at least 1, such "
+              "as 0.25 or 0.5",
+              width, channels, base);
+  return static_cast<std::int32_t>(channels);
+}
+
+// A convolution and the batch norm behind it.
+struct UnitDecl {
+  ConvDecl conv;
+  BatchNormDecl norm;
+};
+
+struct BlockDecl {
+  std::vector<UnitDecl> main;  // two 3x3, or 1x1, 3x3, 1x1
+  std::optional<UnitDecl> shortcut;
+};
+
+struct NetDecl {
+  ResNetSpec spec;
+  std::optional<UnitDecl> stem;
+  std::vector<BlockDecl> blocks;
+  std::optional<HeadDecl> head;
+};
+
+struct Unit {
+  ConvLayer conv;
+  BatchNormLayer norm;
+
+  Unit(PassContext& context, const UnitDecl& decl, std::int32_t height, std::int32_t width, bool relu)
+      : conv(context, decl.conv, height, width), norm(context, decl.norm, conv.y_rows(), relu) {}
+
+  void bind(Arena& saved) {
+    conv.bind(saved);
+    norm.bind(saved, conv.y());
+  }
+  void forward(Stream& stream, const void* x, const void* residual = nullptr) {
+    conv.forward(stream, x);
+    norm.forward(stream, residual);
+  }
+  void* y() const { return norm.y(); }
+};
+
+// Three buffers that hold the gradients of one point of the network each; a block's backward turns the
+// gradient of its output into that of its input and leaves it in `a`.
+struct GradientBuffers {
+  void *a = nullptr, *b = nullptr, *c = nullptr;
+};
+
+class Block {
+ public:
+  Block(PassContext& context, const BlockDecl& decl, std::int32_t height, std::int32_t width) {
+    std::int32_t h = height, w = width;
+    for (std::size_t i = 0; i < decl.main.size(); ++i) {
+      main_.push_back(std::make_unique<Unit>(context, decl.main[i], h, w, true));
+      h = main_.back()->conv.out_height();
+      w = main_.back()->conv.out_width();
+    }
+    if (decl.shortcut) shortcut_ = std::make_unique<Unit>(context, *decl.shortcut, height, width, false);
+  }
+
+  void bind(Arena& saved) {
+    for (auto& unit : main_) unit->bind(saved);
+    if (shortcut_) shortcut_->bind(saved);
+  }
+
+  void forward(Stream& stream, const void* x) {
+    x_ = x;
+    if (shortcut_) shortcut_->forward(stream, x);
+    const void* residual = shortcut_ ? shortcut_->y() : x;
+    const void* h = x;
+    for (std::size_t i = 0; i < main_.size(); ++i) {
+      main_[i]->forward(stream, h, i + 1 == main_.size() ? residual : nullptr);
+      h = main_[i]->y();
+    }
+  }
+
+  void backward(Stream& stream, GradientBuffers& g) {
+    main_.back()->norm.backward(stream, g.a, g.b,
+                                g.a);  // b: through the last norm; a: what the shortcut receives
+    for (std::size_t i = main_.size() - 1; i > 0; --i) {
+      main_[i]->conv.backward_filter(stream, main_[i - 1]->y(), g.b);
+      main_[i]->conv.backward_data(stream, g.b, g.c, false);
+      main_[i - 1]->norm.backward(stream, g.c, g.c, nullptr);
+      std::swap(g.b, g.c);
+    }
+    main_[0]->conv.backward_filter(stream, x_, g.b);
+    if (!shortcut_) {
+      main_[0]->conv.backward_data(stream, g.b, g.a, true);
+      return;
+    }
+    shortcut_->norm.backward(stream, g.a, g.a, nullptr);
+    shortcut_->conv.backward_filter(stream, x_, g.a);
+    shortcut_->conv.backward_data(stream, g.a, g.c, false);
+    main_[0]->conv.backward_data(stream, g.b, g.c, true);
+    std::swap(g.a, g.c);
+  }
+
+  const void* y() const { return main_.back()->y(); }
+  std::int32_t out_height() const { return main_.back()->conv.out_height(); }
+  std::int32_t out_width() const { return main_.back()->conv.out_width(); }
+  std::size_t gradient_bytes() const {
+    std::size_t most = main_[0]->conv.x_bytes();
+    for (const auto& unit : main_) most = std::max(most, unit->conv.y_bytes());
+    return most;
+  }
+  void describe(std::string& text) const {
+    for (const auto& unit : main_) text += unit->conv.description() + "\n";
+    if (shortcut_) text += shortcut_->conv.description() + "\n";
+  }
+
+ private:
+  std::vector<std::unique_ptr<Unit>> main_;
+  std::unique_ptr<Unit> shortcut_;
+  const void* x_ = nullptr;
+};
+
+class ResNetPass final : public Pass {
+ public:
+  ResNetPass(Device& device, Params& params, const NetDecl& decl, const PassSpec& spec)
+      : context_{device, params, spec.compute, spec.batch, spec.train},
+        size_(decl.spec.image_size),
+        channels_(decl.spec.input_channels),
+        stem_(context_, *decl.stem, size_, size_, true) {
+    std::int32_t h = stem_.conv.out_height(), w = stem_.conv.out_width();
+    for (const BlockDecl& block : decl.blocks) {
+      blocks_.push_back(std::make_unique<Block>(context_, block, h, w));
+      h = blocks_.back()->out_height();
+      w = blocks_.back()->out_width();
+    }
+    head_.emplace(context_, *decl.head, h * w);
+  }
+
+  void bind(Arena& saved, Arena& scratch) override {
+    saved.begin();
+    scratch.begin();
+    input_ = saved.take(stem_.conv.x_bytes());
+    stem_.bind(saved);
+    for (auto& block : blocks_) block->bind(saved);
+    head_->bind(saved);
+    context_.workspace = scratch.take(context_.workspace_bytes);
+    if (!context_.train) return;
+    std::size_t bytes = stem_.conv.y_bytes();
+    for (auto& block : blocks_) bytes = std::max(bytes, block->gradient_bytes());
+    gradients_ = {scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)};
+  }
+
+  TensorView input() const override {
+    return make_view(input_, context_.compute, {context_.batch, size_, size_, channels_});
+  }
+  float* logits() const override { return head_->logits(); }
+  float* dlogits() const override { return head_->dlogits(); }
+  const float* features() const override { return head_->features(); }
+
+  void forward(Stream& stream) override {
+    stem_.forward(stream, input_);
+    const void* h = stem_.y();
+    for (auto& block : blocks_) {
+      block->forward(stream, h);
+      h = block->y();
+    }
+    head_->forward(stream, h);
+  }
+
+  void backward(Stream& stream) override {
+    check(context_.train, "ResNetPass::backward: this pass was made for inference");
+    GradientBuffers g = gradients_;
+    head_->backward(stream, g.a);
+    for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) (*block)->backward(stream, g);
+    stem_.norm.backward(stream, g.a, g.a, nullptr);
+    stem_.conv.backward_filter(stream, input_, g.a);
+  }
+
+  std::string plans() const override {
+    std::string text = stem_.conv.description() + "\n";
+    for (const auto& block : blocks_) block->describe(text);
+    return text;
+  }
+
+ private:
+  PassContext context_;
+  std::int32_t size_, channels_;
+  Unit stem_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::optional<HeadLayer> head_;
+  void* input_ = nullptr;
+  GradientBuffers gradients_;
+};
+
+class ResNet final : public Net {
+ public:
+  explicit ResNet(const ResNetSpec& spec) : arch_(find_arch(spec.arch)), name_(spec.arch) {
+    decl_.spec = spec;
+    check_usage(spec.classes >= 2, "a network needs at least 2 classes, not {}", spec.classes);
+    check_usage(spec.input_channels >= 3, "the input has at least 3 channels, not {}", spec.input_channels);
+    std::int32_t channels = scaled_channels(spec.width, 64);
+    std::int32_t size = spec.image_size;
+    decl_.stem = declare_unit("conv1", "bn1", 3, channels, 3, 1, size, spec.input_channels);
+    for (int stage = 0; stage < 4; ++stage)
+      for (int i = 0; i < arch_.blocks[stage]; ++i) {
+        const std::string name = fmt::format("layer{}.{}", stage + 1, i);
+        const int stride = stage > 0 && i == 0 ? 2 : 1;
+        channels = declare_block(name, channels, scaled_channels(spec.width, 64 << stage), stride, size);
+      }
+    features_ = channels;
+    decl_.head = HeadDecl::declare(params_, "fc", channels, spec.classes);
+    macs_ += double(channels) * spec.classes;
+  }
+
+  const std::string& name() const override { return name_; }
+  std::int32_t classes() const override { return decl_.spec.classes; }
+  std::int32_t features() const override { return features_; }
+  std::int32_t input_channels() const override { return decl_.spec.input_channels; }
+  double forward_macs() const override { return macs_; }
+  Params& params() override { return params_; }
+  std::unique_ptr<Pass> make_pass(Device& device, const PassSpec& spec) override {
+    return std::make_unique<ResNetPass>(device, params_, decl_, spec);
+  }
+
+ private:
+  // `size` is the map's height and width before the convolution, and after it on return.
+  UnitDecl declare_unit(const std::string& conv, const std::string& norm, std::int32_t channels,
+                        std::int32_t out, std::int32_t filter, std::int32_t stride, std::int32_t& size,
+                        std::int32_t stored = 0) {
+    const ConvDecl conv_decl = ConvDecl::declare(params_, conv, channels, out, filter, stride, stored);
+    size = (size + stride - 1) / stride;
+    macs_ += double(size) * size * filter * filter * channels * out;
+    return {conv_decl, BatchNormDecl::declare(params_, norm, out)};
+  }
+
+  std::int32_t declare_block(const std::string& name, std::int32_t channels, std::int32_t planes,
+                             std::int32_t stride, std::int32_t& size) {
+    const std::int32_t out = arch_.bottleneck ? planes * 4 : planes;
+    std::int32_t main_size = size, shortcut_size = size;
+    BlockDecl block;
+    const auto unit = [&](int i, std::int32_t in, std::int32_t to, std::int32_t filter, std::int32_t by) {
+      block.main.push_back(declare_unit(fmt::format("{}.conv{}", name, i), fmt::format("{}.bn{}", name, i),
+                                        in, to, filter, by, main_size));
+    };
+    if (arch_.bottleneck) {
+      unit(1, channels, planes, 1, 1);
+      unit(2, planes, planes, 3, stride);
+      unit(3, planes, out, 1, 1);
+    } else {
+      unit(1, channels, planes, 3, stride);
+      unit(2, planes, planes, 3, 1);
+    }
+    if (stride != 1 || channels != out)
+      block.shortcut = declare_unit(name + ".downsample.0", name + ".downsample.1", channels, out, 1, stride,
+                                    shortcut_size);
+    size = main_size;
+    decl_.blocks.push_back(std::move(block));
+    return out;
+  }
+
+  const Arch& arch_;
+  std::string name_;
+  NetDecl decl_;
+  Params params_;
+  std::int32_t features_ = 0;
+  double macs_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> resnet_names() {
+  std::vector<std::string> names;
+  for (const Arch& arch : kArchs) names.emplace_back(arch.name);
+  return names;
+}
+
+std::unique_ptr<Net> make_resnet(const ResNetSpec& spec) {
+  return std::make_unique<ResNet>(spec);
+}
+
+}  // namespace tdds

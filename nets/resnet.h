@@ -1,0 +1,31 @@
+#pragma once
+// ResNet-18, 34, 50 and 101 (He et al. 2016) with the CIFAR stem of the official TDDS model: conv 3x3/1,
+// batch norm, ReLU, no max-pool; four stages of 64, 128, 256, 512 channels times `width`, strides 1, 2, 2, 2;
+// a 1x1 projection with batch norm where the shape changes; global average pool; linear with bias. The
+// Bottleneck's stride is on its 3x3. Parameters are named as in PyTorch: conv1.weight, bn1.running_mean,
+// layer2.0.downsample.0.weight, fc.bias, ...
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/net.h"
+
+namespace tdds {
+
+struct ResNetSpec {
+  std::string arch = "resnet18";  // resnet18, resnet34, resnet50, resnet101
+  std::int32_t classes = 100;
+  double width = 1.0;               // channels = width * 64, 128, ...; each must come out whole and positive
+  std::int32_t image_size = 32;     // H = W of the input
+  std::int32_t input_channels = 3;  // of the input as stored: more than 3 are zeros (8 on a GPU)
+};
+
+std::vector<std::string> resnet_names();
+
+// Throws UsageError for an unknown arch or a width that leaves no whole number of channels.
+std::unique_ptr<Net> make_resnet(const ResNetSpec& spec);
+
+}  // namespace tdds
