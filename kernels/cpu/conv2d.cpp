@@ -1,0 +1,94 @@
+#include "kernels/conv2d.h"
+
+#include <algorithm>
+
+#include "kernels/check.h"
+#include "kernels/cpu/conv2d_pass.h"
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/onednn.h"
+#include "kernels/host_stream.h"
+
+namespace tdds::cpu {
+namespace {
+
+struct PassArgs {
+  const Conv2dPass* pass;
+  const void *a, *b;
+  void* out;
+  bool accumulate;
+  void* workspace;
+};
+
+void run_pass(const PassArgs& args) {
+  args.pass->run(args.a, args.b, args.out, args.accumulate, args.workspace);
+}
+
+void check_spec(const Conv2dSpec& s) {
+  check(s.batch > 0 && s.height > 0 && s.width > 0 && s.channels > 0 && s.out_channels > 0 &&
+            s.filter_h > 0 && s.filter_w > 0,
+        "conv2d: every size must be positive; got x [{},{},{},{}], w [{},{},{},{}]", s.batch, s.height,
+        s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels);
+  check(s.stride > 0, "conv2d: the stride must be positive, not {}", s.stride);
+  check(s.padding >= 0 && s.padding < s.filter_h && s.padding < s.filter_w,
+        "conv2d: padding {} must be at least 0 and less than the filter {}x{}", s.padding, s.filter_h,
+        s.filter_w);
+  check(s.height + 2 * s.padding >= s.filter_h && s.width + 2 * s.padding >= s.filter_w,
+        "conv2d: a {}x{} filter does not fit into {}x{} with padding {}", s.filter_h, s.filter_w, s.height,
+        s.width, s.padding);
+  check(s.dtype == DType::kF32, "conv2d: the device cpu convolves in f32, not in {}", tdds::name_of(s.dtype));
+}
+
+class CpuConv2d final : public Conv2d {
+ public:
+  explicit CpuConv2d(const Conv2dSpec& spec)
+      : Conv2d(spec), forward_(onednn::make_direct_pass(spec, Direction::kForward)) {
+    if (!spec.backward) return;
+    data_ = onednn::make_direct_pass(spec, Direction::kBackwardData);
+    filter_ = onednn::make_direct_pass(spec, Direction::kBackwardFilter);
+  }
+
+  std::size_t workspace_bytes() const override {
+    std::size_t bytes = forward_->workspace_bytes();
+    if (spec().backward) bytes = std::max({bytes, data_->workspace_bytes(), filter_->workspace_bytes()});
+    return bytes;
+  }
+
+  void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) override {
+    enqueue<PassArgs>(stream, "conv2d_forward", {forward_.get(), x, w, y, false, workspace}, run_pass);
+  }
+
+  void backward_data(Stream& stream, const void* dy, const void* w, void* dx, bool accumulate,
+                     void* workspace) override {
+    check_has_backward();
+    enqueue<PassArgs>(stream, "conv2d_backward_data", {data_.get(), dy, w, dx, accumulate, workspace},
+                      run_pass);
+  }
+
+  void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) override {
+    check_has_backward();
+    enqueue<PassArgs>(stream, "conv2d_backward_filter", {filter_.get(), x, dy, dw, false, workspace},
+                      run_pass);
+  }
+
+  std::string description() const override {
+    std::string text = "forward=" + forward_->name();
+    if (spec().backward) text += ", data=" + data_->name() + ", filter=" + filter_->name();
+    return text;
+  }
+
+ private:
+  void check_has_backward() const {
+    check(spec().backward, "conv2d: this plan was made for inference and has no backward");
+  }
+
+  std::unique_ptr<Conv2dPass> forward_, data_, filter_;
+};
+
+}  // namespace
+
+std::unique_ptr<Conv2d> make_conv2d(Device&, const Conv2dSpec& spec) {
+  check_spec(spec);
+  return std::make_unique<CpuConv2d>(spec);
+}
+
+}  // namespace tdds::cpu

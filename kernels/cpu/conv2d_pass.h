@@ -1,0 +1,34 @@
+#pragma once
+// One direction of one convolution on the CPU: what a Conv2d plan of this device is made of.
+//
+//   direction          a    b    out
+//   kForward           x    w    y
+//   kBackwardData      dy   w    dx
+//   kBackwardFilter    x    dy   dw
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "kernels/conv2d.h"
+
+namespace tdds::cpu {
+
+enum class Direction { kForward, kBackwardData, kBackwardFilter };
+
+class Conv2dPass {
+ public:
+  virtual ~Conv2dPass() = default;
+
+  // Bytes that run() needs at `workspace`, which is aligned to 256.
+  virtual std::size_t workspace_bytes() const = 0;
+  // accumulate: out += instead of out =; for kBackwardData alone. Not to be called from two threads at once.
+  virtual void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const = 0;
+  virtual std::string name() const = 0;
+};
+
+inline std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace tdds::cpu

@@ -1,0 +1,87 @@
+#include "kernels/linear.h"
+
+#include <algorithm>
+
+#include "kernels/check.h"
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/onednn.h"
+#include "kernels/host_stream.h"
+
+namespace tdds::cpu {
+namespace {
+
+// Output rows a thread takes at a time. Each group is one sequential product, so that the sums do not depend
+// on the number of threads.
+constexpr std::int64_t kRows = 16;
+
+template <class Body>
+void for_row_groups(std::int64_t rows, const Body& body) {
+  bool done = true;
+#pragma omp parallel for schedule(static) reduction(&& : done)
+  for (std::int64_t first = 0; first < rows; first += kRows)
+    done = body(first, std::min(kRows, rows - first)) && done;
+  check(done, "linear: not enough memory for a product of {} rows", rows);
+}
+
+struct ForwardArgs {
+  LinearSpec spec;
+  const float *x, *w, *b;
+  float* y;
+};
+
+void run_forward(const ForwardArgs& args) {
+  const std::int64_t c = args.spec.in_features, k = args.spec.out_features;
+  for_row_groups(args.spec.batch, [&](std::int64_t first, std::int64_t rows) {
+    float* const y = args.y + first * k;
+    for (std::int64_t row = 0; row < rows; ++row) std::copy_n(args.b, k, y + row * k);
+    return onednn::multiply(rows, k, c, {args.x + first * c, c, false}, {args.w, c, true}, 1, y, k);
+  });
+}
+
+struct BackwardArgs {
+  LinearSpec spec;
+  const float *x, *w, *dy;
+  float *dx, *dw, *db;
+};
+
+void run_backward(const BackwardArgs& args) {
+  const std::int64_t batch = args.spec.batch, c = args.spec.in_features, k = args.spec.out_features;
+  for_row_groups(batch, [&](std::int64_t first, std::int64_t rows) {
+    return onednn::multiply(rows, c, k, {args.dy + first * k, k, false}, {args.w, c, false}, 0,
+                            args.dx + first * c, c);
+  });
+  for_row_groups(k, [&](std::int64_t first, std::int64_t rows) {
+    const bool done = onednn::multiply(rows, c, batch, {args.dy + first, k, true}, {args.x, c, false}, 0,
+                                       args.dw + first * c, c);
+    for (std::int64_t row = first; row < first + rows; ++row) {
+      double sum = 0;
+      for (std::int64_t image = 0; image < batch; ++image) sum += args.dy[image * k + row];
+      args.db[row] = static_cast<float>(sum);
+    }
+    return done;
+  });
+}
+
+class CpuLinear final : public Linear {
+ public:
+  using Linear::Linear;
+
+  void forward(Stream& stream, const float* x, const float* w, const float* b, float* y) override {
+    enqueue<ForwardArgs>(stream, "linear_forward", {spec(), x, w, b, y}, run_forward);
+  }
+  void backward(Stream& stream, const float* x, const float* w, const float* dy, float* dx, float* dw,
+                float* db) override {
+    enqueue<BackwardArgs>(stream, "linear_backward", {spec(), x, w, dy, dx, dw, db}, run_backward);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Linear> make_linear(Device&, const LinearSpec& spec) {
+  check(spec.batch > 0 && spec.in_features > 0 && spec.out_features > 0,
+        "linear: every size must be positive; got batch {}, in_features {}, out_features {}", spec.batch,
+        spec.in_features, spec.out_features);
+  return std::make_unique<CpuLinear>(spec);
+}
+
+}  // namespace tdds::cpu
