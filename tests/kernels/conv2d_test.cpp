@@ -1,0 +1,165 @@
+#include "kernels/conv2d.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include "kernels/check.h"
+#include "tests/kernels/conv2d_reference.h"
+
+namespace tdds {
+namespace {
+
+using test::Conv2dData;
+using test::Conv2dResult;
+using test::RunOptions;
+
+// Sums of at most 40 x 9 products of fp32 values, each rounded once or twice: about sqrt(n) ulp of 6e-8.
+constexpr double kDirectError = 1e-6;
+
+class Conv2dTest : public testing::Test {
+ protected:
+  void expect_near_reference(const Conv2dSpec& spec, unsigned seed) {
+    const Conv2dData data = test::random_data(spec, seed);
+    const test::Reference wanted = test::reference(spec, data);
+    const Conv2dResult got = test::run_conv2d(*device_, spec, data);
+    const std::string where = test::text(spec) + ": " + got.description;
+    EXPECT_LT(test::norm_error(got.y, wanted.y), kDirectError) << where;
+    EXPECT_LT(test::norm_error(got.dx, wanted.dx), kDirectError) << where;
+    EXPECT_LT(test::norm_error(got.dw, wanted.dw), kDirectError) << where;
+  }
+
+  const std::unique_ptr<Device> device_ = make_device(DeviceKind::kCpu);
+};
+
+TEST_F(Conv2dTest, AgreesWithTheDefinitionOnRandomShapes) {
+  std::mt19937 generator(1);
+  unsigned seed = 0;
+  for (const std::int32_t filter : {1, 3, 5, 7})
+    for (const std::int32_t stride : {1, 2})
+      for (int trial = 0; trial < 8; ++trial)
+        expect_near_reference(test::random_spec(generator, filter, stride), ++seed);
+}
+
+TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
+  expect_near_reference({2, 9, 9, 3, 64, 3, 3, 1, 1}, 1);    // the stem for 32x32 images
+  expect_near_reference({1, 18, 18, 3, 64, 7, 7, 2, 3}, 2);  // the stem of ImageNet
+  expect_near_reference({2, 8, 8, 16, 32, 3, 3, 2, 1}, 3);   // a stage's first convolution
+  expect_near_reference({2, 8, 8, 16, 32, 1, 1, 2, 0}, 4);   // its projection
+  expect_near_reference({3, 7, 7, 64, 16, 1, 1, 1, 0}, 5);   // a bottleneck
+  expect_near_reference({3, 4, 4, 64, 64, 3, 3, 1, 1}, 6);
+}
+
+TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
+  for (const std::int32_t size : {1, 2})
+    for (const std::int32_t channels : {1, 8, 16, 19}) {
+      expect_near_reference({1, size, size, channels, channels + 1, 3, 3, 1, 1}, 7);
+      expect_near_reference({1, size, size, channels, 8, 3, 3, 2, 1}, 8);
+      expect_near_reference({1, size, size, channels, channels, 1, 1, 1, 0}, 9);
+    }
+}
+
+// A correlation, not a flipped convolution: with one tap at the filter's top left, y[p,q] = x[p-1,q-1] * tap.
+TEST_F(Conv2dTest, DoesNotFlipTheFilter) {
+  const Conv2dSpec spec{1, 2, 3, 1, 1, 3, 3, 1, 1};
+  Conv2dData data{{1, 2, 3, 4, 5, 6}, std::vector<float>(9), {1, 0, 0, 0, 10, 0}};
+  data.w[0] = 100;  // r = 0, s = 0
+  data.w[5] = 1;    // r = 1, s = 2
+  const Conv2dResult got = test::run_conv2d(*device_, spec, data);
+  EXPECT_EQ(got.y, (std::vector<float>{2, 3, 0, 5, 106, 200}));
+  EXPECT_EQ(got.dx, (std::vector<float>{1000, 1, 0, 0, 0, 10}));
+  EXPECT_EQ(got.dw, (std::vector<float>{10, 20, 30, 40, 51, 62, 0, 4, 5}));
+}
+
+// (f(v + h) - f(v - h)) / 2h is exact for a linear f but for rounding, f = sum(y * dy).
+TEST_F(Conv2dTest, GradientsAgreeWithDifferences) {
+  const Conv2dSpec spec{2, 5, 4, 5, 6, 3, 3, 2, 1};
+  const Conv2dData data = test::random_data(spec, 3);
+  const Conv2dResult got = test::run_conv2d(*device_, spec, data);
+  const auto objective = [&](const Conv2dData& at) {
+    const Conv2dResult run = test::run_conv2d(*device_, spec, at);
+    double sum = 0;
+    for (std::size_t i = 0; i < run.y.size(); ++i) sum += double{run.y[i]} * at.dy[i];
+    return sum;
+  };
+  constexpr float kStep = 0.5F;
+  const auto difference = [&](std::vector<float> Conv2dData::*field, std::size_t i) {
+    Conv2dData plus = data, minus = data;
+    (plus.*field)[i] += kStep;
+    (minus.*field)[i] -= kStep;
+    return (objective(plus) - objective(minus)) / (2 * kStep);
+  };
+  for (std::size_t i = 0; i < data.x.size(); i += 17)
+    EXPECT_NEAR(got.dx[i], difference(&Conv2dData::x, i), 1e-4);
+  for (std::size_t i = 0; i < data.w.size(); i += 23)
+    EXPECT_NEAR(got.dw[i], difference(&Conv2dData::w, i), 1e-4);
+}
+
+TEST_F(Conv2dTest, AddsToTheDataGradientWhenAsked) {
+  for (const Conv2dSpec& spec :
+       {Conv2dSpec{2, 5, 5, 16, 8, 3, 3, 1, 1}, Conv2dSpec{2, 5, 5, 7, 9, 1, 1, 2, 0}}) {
+    const Conv2dData data = test::random_data(spec, 11);
+    const std::vector<float> before = test::random_values(data.x.size(), 12);
+    std::vector<double> wanted = test::reference(spec, data).dx;
+    for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] += before[i];
+    const Conv2dResult got = test::run_conv2d(*device_, spec, data, {.add_to = before.data()});
+    EXPECT_LT(test::norm_error(got.dx, wanted), kDirectError) << test::text(spec);
+  }
+}
+
+TEST_F(Conv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
+  for (const Conv2dSpec& spec :
+       {Conv2dSpec{2, 6, 6, 16, 24, 3, 3, 1, 1}, Conv2dSpec{2, 6, 6, 5, 24, 3, 3, 2, 1}}) {
+    const Conv2dData data = test::random_data(spec, 21);
+    const Conv2dResult wanted = test::run_conv2d(*device_, spec, data);
+    for (const StreamMode mode : {StreamMode::kImmediate, StreamMode::kDeferred})
+      for (const bool recorded : {false, true}) {
+        const Conv2dResult got = test::run_conv2d(*device_, spec, data, {mode, recorded});
+        EXPECT_EQ(got.y, wanted.y);
+        EXPECT_EQ(got.dx, wanted.dx);
+        EXPECT_EQ(got.dw, wanted.dw);
+      }
+  }
+}
+
+TEST_F(Conv2dTest, RunningAllocatesNothingOnTheDevice) {
+  const Conv2dSpec spec{1, 4, 4, 8, 8, 3, 3, 1, 1};
+  const auto plan = device_->ops().make_conv2d(*device_, spec);
+  const auto stream = device_->make_stream();
+  const DeviceMemory x(*device_, test::x_elements(spec) * 4, "x"),
+      w(*device_, test::w_elements(spec) * 4, "w"), y(*device_, test::y_elements(spec) * 4, "y"),
+      workspace(*device_, plan->workspace_bytes(), "workspace");
+  const std::int64_t before = device_->allocations();
+  plan->forward(*stream, x.data(), w.data(), y.data(), workspace.data());
+  EXPECT_EQ(device_->allocations(), before);
+}
+
+TEST_F(Conv2dTest, AnInferencePlanHasNoBackward) {
+  Conv2dSpec spec{1, 4, 4, 8, 8, 3, 3, 1, 1};
+  spec.backward = false;
+  const Conv2dData data = test::random_data(spec, 31);
+  EXPECT_LT(test::norm_error(test::run_conv2d(*device_, spec, data).y, test::reference(spec, data).y),
+            kDirectError);
+  const auto plan = device_->ops().make_conv2d(*device_, spec);
+  const auto stream = device_->make_stream();
+  EXPECT_THROW(plan->backward_data(*stream, nullptr, nullptr, nullptr, false, nullptr), Error);
+  EXPECT_THROW(plan->backward_filter(*stream, nullptr, nullptr, nullptr, nullptr), Error);
+}
+
+TEST_F(Conv2dTest, RefusesWhatMakesNoSense) {
+  const Conv2dSpec good{1, 4, 4, 8, 8, 3, 3, 1, 1};
+  const auto refuses = [&](auto change) {
+    Conv2dSpec spec = good;
+    change(spec);
+    EXPECT_THROW(device_->ops().make_conv2d(*device_, spec), Error) << test::text(spec);
+  };
+  refuses([](Conv2dSpec& s) { s.batch = 0; });
+  refuses([](Conv2dSpec& s) { s.channels = -1; });
+  refuses([](Conv2dSpec& s) { s.stride = 0; });
+  refuses([](Conv2dSpec& s) { s.padding = 3; });
+  refuses([](Conv2dSpec& s) { s.padding = -1; });
+  refuses([](Conv2dSpec& s) { s.filter_h = 9; });
+  refuses([](Conv2dSpec& s) { s.dtype = DType::kU8; });
+}
+
+}  // namespace
+}  // namespace tdds
