@@ -1,0 +1,195 @@
+#include "engine/pickle.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+using Kind = PickleValue::Kind;
+using namespace std::string_literals;
+
+std::string from_hex(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  return bytes;
+}
+
+// pickle.dumps of CPython 3.11 and numpy 2.4, protocols 3 and 4, of
+// {b'data': np.arange(6, dtype=np.uint8).reshape(2, 3), b'labels': [3, 300, -1, 70000, 2**40],
+//  b'names': ('a', 'é'), b'ok': True, b'none': None}
+constexpr std::string_view kProtocol3 =
+    "80037d7100284304646174617101636e756d70792e5f636f72652e6d756c746961727261790a5f7265636f6e7374727563740a71"
+    "02636e75"
+    "6d70790a6e6461727261790a71034b008571044301627105877106527107284b014b024b03867108636e756d70790a6474797065"
+    "0a710958"
+    "020000007531710a898887710b52710c284b0358010000007c710d4e4e4e4affffffff4affffffff4b0074710e62894306000102"
+    "03040571"
+    "0f7471106243066c6162656c7371115d7112284b034d2c014affffffff4a701101008a060000000000016543056e616d65737113"
+    "58010000"
+    "006171145802000000c3a9711586711643026f6b7117884304"
+    "6e6f6e6571184e752e";
+constexpr std::string_view kProtocol4 =
+    "800495e1000000000000007d9428430464617461948c166e756d70792e5f636f72652e6d756c74696172726179948c0c5f726563"
+    "6f6e7374"
+    "727563749493948c056e756d7079948c076e6461727261799493944b0085944301629487945294284b014b024b03869468058c05"
+    "64747970"
+    "659493948c02753194898887945294284b038c017c944e4e4e4affffffff4affffffff4b00749462894306000102030405947494"
+    "6243066c"
+    "6162656c73945d94284b034d2c014affffffff4a701101008a060000000000016543056e616d6573948c0161948c02c3a9948694"
+    "43026f6b"
+    "948843046e6f6e65944e752e";
+
+// What Python 2 and numpy 1 wrote, protocol 0, of {'data': uint8 [[0, 92, 39]], 'labels': [6, 9]}.
+const std::string kProtocol0 =
+    "(dp1\nS'data'\np2\ncnumpy.core.multiarray\n_reconstruct\np3\n(cnumpy\nndarray\np4\n(I0\ntS'b'\ntRp5\n("
+    "I1\n(I1\n"
+    "I3\ntcnumpy\ndtype\np6\n(S'u1'\nI0\nI1\ntRp7\n(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS\"\\x00\\\\'\"\ntbsS'"
+    "labels'\n"
+    "p8\n(lp9\nI6\naI9\nas.";
+
+TEST(Pickle, ReadsWhatPython3Writes) {
+  for (const std::string_view hex : {kProtocol3, kProtocol4}) {
+    const std::string bytes = from_hex(hex);
+    const PickleDocument document(bytes, "f");
+    const PickleValue& root = document.root();
+    const PickleValue* data = root.find("data");
+    ASSERT_NE(data, nullptr);
+    ASSERT_EQ(data->kind, Kind::kArray);
+    EXPECT_EQ(data->dtype, "u1");
+    EXPECT_EQ(data->shape, (std::vector<std::int64_t>{2, 3}));
+    EXPECT_EQ(data->data, "\x00\x01\x02\x03\x04\x05"s);
+    const PickleValue* labels = root.find("labels");
+    ASSERT_EQ(labels->items.size(), 5u);
+    const std::int64_t expected[] = {3, 300, -1, 70000, std::int64_t{1} << 40};
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(labels->items[i]->number, expected[i]);
+    EXPECT_EQ(root.find("names")->kind, Kind::kTuple);
+    EXPECT_EQ(root.find("names")->items[1]->text, "\xc3\xa9");
+    EXPECT_EQ(root.find("ok")->number, 1);
+    EXPECT_EQ(root.find("none")->kind, Kind::kNone);
+    EXPECT_EQ(root.find("absent"), nullptr);
+  }
+}
+
+TEST(Pickle, ReadsWhatPython2Wrote) {
+  const PickleDocument document(kProtocol0, "f");
+  const PickleValue* data = document.root().find("data");
+  ASSERT_NE(data, nullptr);
+  EXPECT_EQ(data->shape, (std::vector<std::int64_t>{1, 3}));
+  EXPECT_EQ(data->data, "\x00\\'"s);
+  EXPECT_EQ(document.root().find("labels")->items[1]->number, 9);
+}
+
+TEST(Pickle, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
+  for (const std::string& bytes : {from_hex(kProtocol3), from_hex(kProtocol4), kProtocol0}) {
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+      try {
+        PickleDocument(std::string_view(bytes).substr(0, length), "batch_1");
+        ADD_FAILURE() << "accepted " << length << " of " << bytes.size() << " bytes";
+      } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()).find("batch_1, offset "), 0u) << error.what();
+      }
+    }
+  }
+}
+
+// Any single changed byte gives a document or an Error, never a crash (meant for the sanitizers).
+TEST(Pickle, AnyChangedByteIsSafe) {
+  for (const std::string& bytes : {from_hex(kProtocol4), kProtocol0}) {
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      for (int value = 0; value < 256; ++value) {
+        std::string changed = bytes;
+        changed[at] = static_cast<char>(value);
+        try {
+          PickleDocument document(changed, "f");
+        } catch (const Error&) {
+        }
+      }
+    }
+  }
+}
+
+void expect_error(const std::string& bytes, const std::string& reason) {
+  try {
+    PickleDocument document(bytes, "f");
+    ADD_FAILURE() << "accepted; expected: " << reason;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+  }
+}
+
+TEST(Pickle, NeverCallsAnything) {
+  expect_error("cos\nsystem\n(S'echo hostile'\ntR.", "names 'os.system', which is not data");
+  expect_error("\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R."s, "names 'posix.system'");
+  expect_error("c__builtin__\neval\n(S'1'\ntR.", "names '__builtin__.eval'");
+  expect_error("cos\x1b[2J\nsystem\n.", "names 'os?[2J.system'");
+  expect_error("(S'x'\nios\nsystem\n.", "opcode 0x69");
+  expect_error("S'ls'\n(tR.", "calls something that is no numpy type");
+  expect_error("cnumpy\nndarray\n(I9\ntR.", "calls something that is no numpy type");
+  expect_error("P0\n.", "opcode 0x50");
+}
+
+TEST(Pickle, RejectsWhatIsNotOneWellFormedValue) {
+  expect_error("", "is truncated");
+  expect_error("I1\nI2\n.", "unbalanced stack");
+  expect_error("(I1\n.", "unbalanced stack");
+  expect_error(".", "unbalanced stack");
+  expect_error("I1x\n.", "malformed number");
+  expect_error("t.", "closes a group that it never opened");
+  expect_error("(I1\nd.", "dict key without a value");
+  expect_error("I1\nI2\na.", "appends to something that is no list");
+  expect_error("g7\n.", "never stored");
+  expect_error("0.", "closes a group");
+  expect_error("](0a.", "takes a value from an empty stack");
+  expect_error("S'a\n.", "without its quotes");
+  expect_error("S'\\q'\n.", "unknown escape");
+  expect_error("\x80\x05."s, "protocol 5");
+  expect_error("\x8a\x09\x01\x01\x01\x01\x01\x01\x01\x01\x01."s, "more than 64 bits");
+}
+
+TEST(Pickle, HugeLengthsAreRefusedBeforeAnyAllocation) {
+  expect_error("T\xff\xff\xff\x7fzz."s, "2147483647 bytes are announced and 3 are left");
+  expect_error("B\xff\xff\xff\xffzz."s, "bytes are announced");
+  expect_error("\x8e\xff\xff\xff\xff\xff\xff\xff\xffzz."s, "bytes are announced");
+  expect_error("\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff."s, "frame reaches beyond its end");
+}
+
+std::string array_pickle(const std::string& shape, const std::string& dtype, const std::string& order,
+                         const std::string& fortran) {
+  return "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(" + shape +
+         "tcnumpy\ndtype\n(S'" + dtype + "'\nI0\nI1\ntR(I3\nS'" + order + "'\nNNNI-1\nI-1\nI0\ntb" + fortran +
+         "S'abcdef'\ntb.";
+}
+
+TEST(Pickle, ArraysMustBePlain) {
+  const PickleDocument document(array_pickle("I2\nI3\n", "u1", "|", "I00\n"), "f");
+  EXPECT_EQ(document.root().data, "abcdef");
+  expect_error(array_pickle("I2\nI4\n", "u1", "|", "I00\n"), "6 bytes whose shape needs 8");
+  expect_error(array_pickle("I-2\nI-3\n", "u1", "|", "I00\n"), "shape does not fit");
+  expect_error(array_pickle("I4294967296\nI4294967296\n", "u1", "|", "I00\n"), "shape does not fit");
+  expect_error(array_pickle("I2\nI3\n", "u1", "|", "I01\n"), "Fortran order");
+  expect_error(array_pickle("I3\n", "i2", ">", "I00\n"), "big-endian");
+  expect_error(array_pickle("I6\n", "O8", "|", "I00\n"), "something else than integers");
+}
+
+TEST(Pickle, DeepNestingAndCyclesCostNoStack) {
+  std::string deep;
+  for (int i = 0; i < 200'000; ++i) deep += "(";
+  for (int i = 0; i < 200'000; ++i) deep += "l";
+  const PickleDocument document(deep + ".", "f");
+  EXPECT_EQ(document.root().kind, Kind::kList);
+  const std::string cycle = "]q\x01h\x01"s + "a."s;
+  EXPECT_EQ(PickleDocument(cycle, "f").root().items.size(), 1u);
+}
+
+TEST(Pickle, StopsCountingAtAMillionObjects) {
+  expect_error(std::string(1'100'000, 'N') + ".", "more objects than any data file needs");
+  expect_error(std::string(1'100'000, '(') + ".", "more objects than any data file needs");
+}
+
+}  // namespace
+}  // namespace tdds
