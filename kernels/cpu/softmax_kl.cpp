@@ -1,0 +1,153 @@
+#include "kernels/softmax_kl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/host_stream.h"
+
+namespace tdds::cpu {
+namespace {
+
+constexpr double kEpsilon = 1e-8;
+
+// Rows are evaluated in double: beside the convolutions that is free, and it leaves the float32 of what is
+// stored as the only rounding.
+struct Row {
+  const float* z;
+  std::int32_t classes, label, top;  // top: argmax
+  double log1p_rest;                 // log(sum exp(z - max)) = -log p of the top class
+  double top_miss, label_miss;       // 1 - p of the top class and of the label, never as a difference
+
+  double log_p(std::int32_t c) const { return (static_cast<double>(z[c]) - z[top]) - log1p_rest; }
+  double p(std::int32_t c) const { return c == top ? 1.0 - top_miss : std::exp(log_p(c)); }
+};
+
+Row make_row(const float* z, std::int32_t classes, std::int32_t label) {
+  Row row{z, classes, label, 0, 0, 0, 0};
+  for (std::int32_t c = 1; c < classes; ++c)
+    if (z[c] > z[row.top]) row.top = c;
+  const double max = z[row.top];
+  double others_of_top = 0, others_of_label = 0;
+  for (std::int32_t c = 0; c < classes; ++c) {
+    const double e = c == row.top ? 1.0 : std::exp(z[c] - max);
+    if (c != row.top) others_of_top += e;
+    if (c != label) others_of_label += e;
+  }
+  row.log1p_rest = std::log1p(others_of_top);
+  row.top_miss = others_of_top / (1 + others_of_top);
+  row.label_miss = others_of_label / (1 + others_of_top);
+  return row;
+}
+
+void write_dlogits(const Row& row, double scale, float* dlogits) {
+  for (std::int32_t c = 0; c < row.classes; ++c)
+    dlogits[c] = static_cast<float>((c == row.label ? -row.label_miss : row.p(c)) * scale);
+}
+
+// Both sides of the difference are the float32 that is kept, so equal logits give exactly 0.
+double exchange_logp(const Row& row, float* prev_logp) {
+  double kl = 0;
+  for (std::int32_t c = 0; c < row.classes; ++c) {
+    const double p = row.p(c);
+    const float logp =
+        static_cast<float>(c == row.top ? std::log1p(kEpsilon - row.top_miss) : std::log(p + kEpsilon));
+    kl += std::abs(p * (static_cast<double>(logp) - prev_logp[c]));
+    prev_logp[c] = logp;
+  }
+  return kl;
+}
+
+double log_largest_other(const Row& row) {
+  if (row.label != row.top) return -row.log1p_rest;
+  std::int32_t second = row.top == 0 ? 1 : 0;
+  for (std::int32_t c = second + 1; c < row.classes; ++c)
+    if (c != row.top && row.z[c] > row.z[second]) second = c;
+  return row.log_p(second);
+}
+
+double entropy(const Row& row) {
+  double sum = 0;
+  for (std::int32_t c = 0; c < row.classes; ++c) {
+    const double p = row.p(c);
+    // 0 log 0 = 0, also where the logit is -infinity.
+    if (p != 0) sum -= p * row.log_p(c);
+  }
+  return sum;
+}
+
+double el2n(const Row& row) {
+  double sum = row.label_miss * row.label_miss;
+  for (std::int32_t c = 0; c < row.classes; ++c) {
+    const double p = row.p(c);
+    if (c != row.label) sum += p * p;
+  }
+  return std::sqrt(sum);
+}
+
+void run_row(const SoftmaxKlArgs& args, double scale, std::int64_t b) {
+  const std::int64_t classes = args.classes, visit = args.state->cursor + b;
+  const std::int64_t id = args.order[visit];
+  const Row row = make_row(args.logits + b * classes, args.classes, args.labels[id]);
+  if (args.dlogits) write_dlogits(row, scale, args.dlogits + b * classes);
+  if (args.visit_logits) std::memcpy(args.visit_logits + visit * classes, row.z, classes * sizeof(float));
+  if (args.prev_logp) {
+    const double kl = exchange_logp(row, args.prev_logp + id * classes);
+    if (args.out.kl) args.out.kl[id] = args.state->epoch == 0 ? 0.0f : static_cast<float>(kl);
+  }
+  if (args.out.loss) args.out.loss[id] = static_cast<float>(-row.log_p(row.label));
+  if (args.out.log_other) args.out.log_other[id] = static_cast<float>(log_largest_other(row));
+  if (args.out.entropy) args.out.entropy[id] = static_cast<float>(entropy(row));
+  if (args.out.el2n) args.out.el2n[id] = static_cast<float>(el2n(row));
+  if (args.out.correct) args.out.correct[id] = row.top == row.label;
+}
+
+void check_batch(const SoftmaxKlArgs& args) {
+  const std::int32_t* begin = args.order + args.state->cursor;
+  std::vector<std::int32_t> ids(begin, begin + args.batch);
+  std::sort(ids.begin(), ids.end());
+  check(ids.front() >= 0, "softmax_kl: the order holds sample id {}; ids start at 0", ids.front());
+  const auto twice = std::adjacent_find(ids.begin(), ids.end());
+  check(twice == ids.end(), "softmax_kl: sample {} occurs twice in one batch; an epoch visits a sample once",
+        twice == ids.end() ? 0 : *twice);
+  for (const std::int32_t id : ids)
+    check(args.labels[id] >= 0 && args.labels[id] < args.classes,
+          "softmax_kl: sample {} has label {}, but the network has classes 0 to {}", id, args.labels[id],
+          args.classes - 1);
+}
+
+void run_softmax_kl(const SoftmaxKlArgs& args) {
+  check_batch(args);
+  const double weight = args.batch_weight ? *args.batch_weight : 1.0;
+  const double scale = args.loss_scale * weight / args.batch;
+  parallel_for(args.batch, [&](std::int64_t b) { run_row(args, scale, b); });
+}
+
+void run_batch_weight(const BatchWeightArgs& args) {
+  double sum = 0;
+  for (std::int32_t b = 0; b < args.batch; ++b) sum += args.weights[args.order[args.state->cursor + b]];
+  *args.batch_weight = static_cast<float>(sum / args.batch);
+}
+
+}  // namespace
+
+void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
+  check(args.batch > 0, "softmax_kl: a batch of {} samples; give at least 1", args.batch);
+  check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
+  check(args.logits && args.labels && args.order && args.state,
+        "softmax_kl: logits, labels, order and state are required");
+  check(!args.out.kl || args.prev_logp, "softmax_kl: kl needs prev_logp, the previous visit");
+  enqueue(stream, "softmax_kl", args, run_softmax_kl);
+}
+
+void batch_weight(Stream& stream, const BatchWeightArgs& args) {
+  check(args.batch > 0, "batch_weight: a batch of {} samples; give at least 1", args.batch);
+  check(args.weights && args.order && args.state && args.batch_weight,
+        "batch_weight: weights, order, state and batch_weight are required");
+  enqueue(stream, "batch_weight", args, run_batch_weight);
+}
+
+}  // namespace tdds::cpu

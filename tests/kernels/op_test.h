@@ -1,0 +1,269 @@
+#pragma once
+// The fixture of the op tests. A test runs on every device of this build, on a stream that executes nothing
+// before synchronize(), in memory whose every byte is 0xFF (as float: NaN), so that results read too early,
+// host buffers reused too soon and memory read before it is written all show.
+//
+//   struct SgdTest : OpTest {};
+//   TEST_P(SgdTest, Name) { auto x = upload({1, 2, 3}); ... ops().sgd(stream(), {...}); ... download(x) ... }
+//   INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device()), name_of_case);
+//
+// A device that is not here is a visible skip; TDDS_REQUIRE_GPU=1 turns the skip of `cuda` into a failure.
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/device.h"
+#include "kernels/ops.h"
+#include "kernels/philox.h"
+#include "kernels/stream.h"
+#include "kernels/tensor_view.h"
+
+namespace tdds::test {
+
+struct OpCase {
+  DeviceKind device = DeviceKind::kCpu;
+  DType dtype = DType::kF32;  // of the activations
+};
+
+// The devices, for ops that know only fp32.
+inline std::vector<OpCase> every_device() {
+  return {{DeviceKind::kCpu}, {DeviceKind::kSimt}, {DeviceKind::kCuda}};
+}
+
+// The devices with the element types they have: the CPU ops are the fp32 reference.
+inline std::vector<OpCase> every_device_and_type() {
+  return {{DeviceKind::kCpu, DType::kF32},
+          {DeviceKind::kSimt, DType::kF32},
+          {DeviceKind::kSimt, DType::kF16},
+          {DeviceKind::kCuda, DType::kF32},
+          {DeviceKind::kCuda, DType::kF16}};
+}
+
+inline std::string name_of_case(const testing::TestParamInfo<OpCase>& info) {
+  return std::string(tdds::name_of(info.param.device)) + "_" + tdds::name_of(info.param.dtype);
+}
+
+// Half a unit in the last place, relative: what rounding to the type costs.
+inline double unit_roundoff(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return std::ldexp(1.0, -24);
+    case DType::kF16:
+      return std::ldexp(1.0, -11);
+    case DType::kBf16:
+      return std::ldexp(1.0, -8);
+    default:
+      throw Error("unit_roundoff: not a floating-point type of the activations");
+  }
+}
+
+// Tolerance of an element computed in fp32 from values of `dtype` and rounded to it once: a few roundings of
+// fp32 (`fp32_steps`, as many as the formula chains) and one of the type itself, relative to `scale`.
+inline double tolerance(DType dtype, double scale, double fp32_steps = 8) {
+  const double storage = dtype == DType::kF32 ? 0 : unit_roundoff(dtype);
+  return scale * (storage + fp32_steps * unit_roundoff(DType::kF32));
+}
+
+// The float's value after rounding to the type, to nearest even.
+inline float rounded_to(DType dtype, float value) {
+  if (dtype == DType::kF32) return value;
+  if (dtype == DType::kF16) return static_cast<float>(static_cast<_Float16>(value));
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u);
+}
+
+// Reproducible values, roughly normal with the given mean and standard deviation.
+inline std::vector<float> random_values(std::size_t n, std::uint64_t seed, double mean = 0, double std = 1) {
+  std::vector<float> values(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const PhiloxWords bits = philox(seed, Purpose::kTest, 0, i);
+    const double radius = std::sqrt(-2 * std::log(unit(bits.w[0])));
+    values[i] = static_cast<float>(mean + std * radius * std::cos(2 * M_PI * unit(bits.w[1])));
+  }
+  return values;
+}
+
+inline std::vector<double> as_double(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
+
+inline StepState state_at(std::int64_t step, std::int64_t cursor, std::int32_t epoch) {
+  StepState state{};
+  state.step = step;
+  state.cursor = cursor;
+  state.epoch = epoch;
+  return state;
+}
+
+// Holds `n` elements of T in the memory of a device.
+template <class T>
+struct Buffer {
+  DeviceMemory memory;
+  std::size_t n = 0;
+
+  T* data() const { return memory.get<T>(); }
+  operator T*() const { return data(); }
+};
+
+// Holds `n` activations of the case's type.
+struct TypedBuffer {
+  DeviceMemory memory;
+  std::size_t n = 0;
+  DType dtype = DType::kF32;
+
+  void* data() const { return memory.data(); }
+  operator void*() const { return data(); }
+};
+
+class OpTest : public testing::TestWithParam<OpCase> {
+ protected:
+  void SetUp() override {
+    try {
+      device_ = make_device(GetParam().device);
+    } catch (const Error& error) {
+      const char* required = std::getenv("TDDS_REQUIRE_GPU");
+      if (GetParam().device == DeviceKind::kCuda && required && std::string_view(required) == "1")
+        FAIL() << "TDDS_REQUIRE_GPU=1, but " << error.what();
+      GTEST_SKIP() << error.what();
+    }
+    stream_ = device_->make_stream(StreamMode::kDeferred);
+  }
+
+  Device& device() { return *device_; }
+  Stream& stream() { return *stream_; }
+  const Ops& ops() { return device_->ops(); }
+  DType dtype() const { return GetParam().dtype; }
+  bool is_cpu() const { return GetParam().device == DeviceKind::kCpu; }
+
+  // Memory that nothing has written: all bytes 0xFF.
+  template <class T>
+  Buffer<T> empty(std::size_t n) {
+    return {DeviceMemory(*device_, n * sizeof(T), "a test buffer"), n};
+  }
+  TypedBuffer empty_typed(std::size_t n) {
+    return {DeviceMemory(*device_, n * size_of(dtype()), "a test buffer"), n, dtype()};
+  }
+
+  // Uploads are complete when these return.
+  template <class T>
+  Buffer<T> upload(const std::vector<T>& values) {
+    Buffer<T> buffer = empty<T>(values.size());
+    stream_->upload(buffer.data(), values.data(), values.size() * sizeof(T));
+    stream_->synchronize();
+    return buffer;
+  }
+  TypedBuffer upload_typed(const std::vector<float>& values) {
+    TypedBuffer buffer = empty_typed(values.size());
+    std::vector<std::byte> bytes(values.size() * size_of(dtype()));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto bits = std::bit_cast<std::uint32_t>(values[i]);
+      if (dtype() == DType::kF32) std::memcpy(&bytes[4 * i], &bits, 4);
+      if (dtype() == DType::kF16) {
+        const auto half = static_cast<_Float16>(values[i]);
+        std::memcpy(&bytes[2 * i], &half, 2);
+      }
+      if (dtype() == DType::kBf16) {
+        const auto rounded = std::bit_cast<std::uint32_t>(rounded_to(DType::kBf16, values[i]));
+        const auto half = static_cast<std::uint16_t>(rounded >> 16);
+        std::memcpy(&bytes[2 * i], &half, 2);
+      }
+    }
+    stream_->upload(buffer.data(), bytes.data(), bytes.size());
+    stream_->synchronize();
+    return buffer;
+  }
+
+  // Runs what is queued, then reads.
+  template <class T>
+  std::vector<T> download(const Buffer<T>& buffer) {
+    return download(buffer.data(), buffer.n);
+  }
+  template <class T>
+  std::vector<T> download(const T* memory, std::size_t n) {
+    std::vector<T> values(n);
+    stream_->download(values.data(), memory, n * sizeof(T));
+    stream_->synchronize();
+    return values;
+  }
+  std::vector<float> download(const TypedBuffer& buffer) {
+    std::vector<std::byte> bytes(buffer.n * size_of(buffer.dtype));
+    stream_->download(bytes.data(), buffer.data(), bytes.size());
+    stream_->synchronize();
+    std::vector<float> values(buffer.n);
+    for (std::size_t i = 0; i < buffer.n; ++i) {
+      if (buffer.dtype == DType::kF32) std::memcpy(&values[i], &bytes[4 * i], 4);
+      if (buffer.dtype == DType::kF16) {
+        _Float16 half;
+        std::memcpy(&half, &bytes[2 * i], 2);
+        values[i] = static_cast<float>(half);
+      }
+      if (buffer.dtype == DType::kBf16) {
+        std::uint16_t half;
+        std::memcpy(&half, &bytes[2 * i], 2);
+        values[i] = std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+      }
+    }
+    return values;
+  }
+
+  // `values` as the case's type holds them: the input of a reference computation.
+  std::vector<float> rounded(std::vector<float> values) const {
+    for (float& value : values) value = rounded_to(dtype(), value);
+    return values;
+  }
+
+ private:
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+};
+
+// Every element of `got` within `atol` + rtol * |want|, and finite.
+template <class Got, class Want>
+void expect_near(const std::vector<Got>& got, const std::vector<Want>& want, double atol, double rtol = 0,
+                 std::string_view what = "") {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  std::size_t wrong = 0, first = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double bound = atol + rtol * std::abs(static_cast<double>(want[i]));
+    // Written so that a NaN is an error.
+    if (std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i])) <= bound) continue;
+    if (wrong++ == 0) first = i;
+  }
+  EXPECT_EQ(wrong, 0u) << what << ": of " << got.size() << " elements; the first at " << first << ": got "
+                       << +got[first] << ", want " << +want[first];
+}
+
+// The gradient of `loss` at `x` by central differences, in double. With steps of 1e-5 of values around 1, a
+// smooth loss leaves an error near 1e-10 of its size: a wrong factor is far above it.
+inline std::vector<double> numeric_gradient(const std::function<double(const std::vector<double>&)>& loss,
+                                            std::vector<double> x) {
+  std::vector<double> gradient(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double at = x[i], h = 1e-5;
+    x[i] = at + h;
+    const double above = loss(x);
+    x[i] = at - h;
+    const double below = loss(x);
+    x[i] = at;
+    gradient[i] = (above - below) / (2 * h);
+  }
+  return gradient;
+}
+
+inline double dot(const std::vector<double>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace tdds::test

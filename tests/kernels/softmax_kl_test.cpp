@@ -1,0 +1,266 @@
+#include <algorithm>
+#include <numeric>
+
+#include "tests/kernels/op_test.h"
+
+namespace tdds::test {
+namespace {
+
+// The contract's accuracy, at every confidence: float32 keeps 6e-8 of each result, and of log(p + 1e-8),
+// which is at most 18.5, half a unit is 9.5e-7 of a difference of order 1.
+constexpr double kRelative = 1e-5;
+
+// One sample's results by the textbook formulas in long double, whose 19 digits need no care.
+struct Truth {
+  std::vector<double> logp, dlogits;
+  double loss, log_other, entropy = 0, el2n;
+};
+
+Truth truth(const float* z, int classes, int label) {
+  long double max = z[0], sum = 0, miss = 0, largest_other = 0, squares = 0;
+  for (int c = 0; c < classes; ++c) max = std::max<long double>(max, z[c]);
+  for (int c = 0; c < classes; ++c) sum += std::exp(z[c] - max);
+  Truth t;
+  for (int c = 0; c < classes; ++c) {
+    const long double p = std::exp(z[c] - max) / sum;
+    t.logp.push_back(std::log(p + 1e-8L));
+    t.dlogits.push_back(p);
+    t.entropy -= p * std::log(p);
+    if (c == label) continue;
+    miss += p;
+    squares += p * p;
+    largest_other = std::max(largest_other, p);
+  }
+  t.dlogits[label] = -miss;
+  t.loss = label >= 0 ? -(z[label] - max - std::log(sum)) : 0;
+  // For a sure sample -log p from its miss: log(1 - miss) loses nothing in long double above 1e-12.
+  if (miss < 0.5L) t.loss = -std::log1p(-miss);
+  t.log_other = std::log(largest_other);
+  t.el2n = std::sqrt(miss * miss + squares);
+  return t;
+}
+
+double true_kl(const Truth& now, const Truth& before) {
+  double sum = 0;
+  for (std::size_t c = 0; c < now.logp.size(); ++c) {
+    const double p = now.dlogits[c] < 0 ? 1 + now.dlogits[c] : now.dlogits[c];
+    sum += std::abs(p * (now.logp[c] - before.logp[c]));
+  }
+  return sum;
+}
+
+struct Batch {
+  std::vector<float> logits;
+  std::vector<std::int32_t> labels, order;
+  int batch = 0, classes = 0;
+};
+
+// Sample ids run backwards, so that a mix-up of row and id shows.
+Batch make_batch(int batch, int classes, std::uint64_t seed, double std = 2) {
+  Batch b;
+  b.batch = batch;
+  b.classes = classes;
+  b.logits = random_values(static_cast<std::size_t>(batch) * classes, seed, 0, std);
+  for (int i = 0; i < batch; ++i) {
+    b.labels.push_back((i * 7 + 3) % classes);
+    b.order.push_back(batch - 1 - i);
+  }
+  return b;
+}
+
+struct Outputs {
+  std::vector<float> kl, loss, log_other, entropy, el2n, dlogits, logp, visits;
+  std::vector<std::uint8_t> correct;
+};
+
+class SoftmaxKlTest : public OpTest {
+ protected:
+  // One visit of the batch in each epoch; returns the results of the last.
+  Outputs visit(const Batch& b, const std::vector<std::vector<float>>& epochs, float loss_scale = 1,
+                const std::vector<float>& weights = {}) {
+    const auto n = static_cast<std::size_t>(b.batch), k = static_cast<std::size_t>(b.classes);
+    auto labels = upload(b.labels), order = upload(b.order);
+    auto kl = empty<float>(n), loss = empty<float>(n), other = empty<float>(n), entropy = empty<float>(n),
+         el2n = empty<float>(n), dlogits = empty<float>(n * k), prev = empty<float>(n * k),
+         visits = empty<float>(n * k), weight = empty<float>(1);
+    auto correct = empty<std::uint8_t>(n);
+    std::vector<Buffer<float>> kept;
+    for (std::size_t e = 0; e < epochs.size(); ++e) {
+      auto state = upload<StepState>({state_at(0, 0, static_cast<std::int32_t>(e))});
+      kept.push_back(upload(epochs[e]));
+      if (!weights.empty()) {
+        kept.push_back(upload(weights));
+        ops().batch_weight(stream(), {kept.back(), order, state, weight, b.batch});
+      }
+      ops().softmax_kl(stream(), {.logits = kept[weights.empty() ? e : 2 * e],
+                                  .labels = labels,
+                                  .order = order,
+                                  .state = state,
+                                  .dlogits = dlogits,
+                                  .prev_logp = prev,
+                                  .visit_logits = visits,
+                                  .out = {kl, loss, other, entropy, el2n, correct},
+                                  .batch_weight = weights.empty() ? nullptr : weight.data(),
+                                  .loss_scale = loss_scale,
+                                  .batch = b.batch,
+                                  .classes = b.classes});
+      stream().synchronize();
+    }
+    return {download(kl),      download(loss), download(other),  download(entropy), download(el2n),
+            download(dlogits), download(prev), download(visits), download(correct)};
+  }
+};
+
+TEST_P(SoftmaxKlTest, KnownValues) {
+  // p = (1/2, 1/4, 1/4).
+  Batch b{{std::log(2.0f), 0, 0}, {1}, {0}, 1, 3};
+  const Outputs out = visit(b, {b.logits});
+  EXPECT_FLOAT_EQ(out.loss[0], std::log(4.0f));
+  EXPECT_FLOAT_EQ(out.log_other[0], std::log(0.5f));
+  EXPECT_FLOAT_EQ(out.entropy[0], 1.5f * std::log(2.0f));
+  EXPECT_FLOAT_EQ(out.el2n[0], std::sqrt(0.25f + 0.5625f + 0.0625f));
+  EXPECT_EQ(out.correct[0], 0);
+  EXPECT_EQ(out.kl[0], 0);
+  expect_near(out.dlogits, std::vector<float>{0.5f, -0.75f, 0.25f}, 1e-7);
+  EXPECT_EQ(out.visits, b.logits);
+}
+
+TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
+  const double confidences[] = {0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999998, 0.9999997, 0.9999999};
+  for (const int classes : {2, 10, 100, 1000}) {
+    // Each confidence once in the label and once in another class.
+    Batch b = make_batch(2 * static_cast<int>(std::size(confidences)), classes, 11);
+    std::vector<float> before = random_values(b.logits.size(), 12, 0, 2), now = b.logits;
+    for (int row = 0; row < b.batch; ++row) {
+      const int label = b.labels[b.order[row]], sure = row % 2 ? (label + 1) % classes : label;
+      const double p = confidences[row / 2];
+      float* z = &now[static_cast<std::size_t>(row) * classes];
+      double others = 0;
+      for (int c = 0; c < classes; ++c) others += c == sure ? 0 : std::exp(z[c]);
+      z[sure] = static_cast<float>(std::log(p / (1 - p) * others));
+      // The visit before had nearly the same confidence, in other hands: the hardest case for a difference.
+      before[static_cast<std::size_t>(row) * classes + sure] = z[sure] + 0.25f;
+    }
+    const Outputs out = visit(b, {before, now});
+    for (int row = 0; row < b.batch; ++row) {
+      const int id = b.order[row];
+      const std::size_t at = static_cast<std::size_t>(row) * classes;
+      const Truth want = truth(&now[at], classes, b.labels[id]);
+      const Truth last = truth(&before[at], classes, b.labels[id]);
+      const auto near = [&](const char* what, double got, double exact) {
+        EXPECT_NEAR(got, exact, kRelative * std::abs(exact))
+            << what << ", row " << row << " of K " << classes;
+      };
+      near("loss", out.loss[id], want.loss);
+      near("log_other", out.log_other[id], want.log_other);
+      near("entropy", out.entropy[id], want.entropy);
+      near("el2n", out.el2n[id], want.el2n);
+      near("kl", out.kl[id], true_kl(want, last));
+      const auto begin = now.begin() + static_cast<std::ptrdiff_t>(at);
+      EXPECT_EQ(out.correct[id], std::max_element(begin, begin + classes) - begin == b.labels[id]) << row;
+      for (int c = 0; c < classes; ++c) {
+        near("dlogits", out.dlogits[at + c], want.dlogits[c] / b.batch);
+        near("logp", out.logp[static_cast<std::size_t>(id) * classes + c], want.logp[c]);
+      }
+    }
+  }
+}
+
+TEST_P(SoftmaxKlTest, SmallChangesOfASureSampleKeepTheirDigits) {
+  // p_y = 0.999998 in both visits, the rest moved by a factor of 2: in float32 this d has a 4 % error.
+  Batch b{{14.0f, 0, -1, 0.5f}, {0}, {0}, 1, 4};
+  const std::vector<float> before{14.0f, 0.7f, -0.3f, 1.2f};
+  const Outputs out = visit(b, {before, b.logits});
+  const double want = true_kl(truth(b.logits.data(), 4, 0), truth(before.data(), 4, 0));
+  EXPECT_NEAR(out.kl[0], want, kRelative * want);
+}
+
+TEST_P(SoftmaxKlTest, EqualVisitsHaveNoDivergence) {
+  const Batch b = make_batch(16, 100, 21, 6);
+  EXPECT_EQ(visit(b, {b.logits, b.logits}).kl, std::vector<float>(16, 0));
+}
+
+TEST_P(SoftmaxKlTest, GradientRowsSumToZeroAndMatchDifferences) {
+  const Batch b = make_batch(6, 10, 31);
+  const Outputs out = visit(b, {b.logits}, 4);
+  const auto mean_loss = [&](const std::vector<double>& z) {
+    double sum = 0;
+    for (int row = 0; row < b.batch; ++row) {
+      double total = 0;
+      for (int c = 0; c < b.classes; ++c) total += std::exp(z[row * b.classes + c]);
+      sum += std::log(total) - z[row * b.classes + b.labels[b.order[row]]];
+    }
+    return 4 * sum / b.batch;
+  };
+  // Differences of a loss near 10 with h = 1e-5: 10 * 1e-16 / 1e-5 = 1e-10, and float32 results of size 1.
+  expect_near(out.dlogits, numeric_gradient(mean_loss, as_double(b.logits)), 1e-7);
+  for (int row = 0; row < b.batch; ++row) {
+    const auto begin = out.dlogits.begin() + row * b.classes;
+    EXPECT_NEAR(std::accumulate(begin, begin + b.classes, 0.0), 0, 1e-7);
+  }
+}
+
+TEST_P(SoftmaxKlTest, BatchWeightIsTheMeanAndScalesTheGradientAlone) {
+  const Batch b = make_batch(8, 10, 41);
+  const std::vector<float> weights{0.1f, 0.9f, 0.3f, 0.5f, 1, 0, 0.25f, 0.75f};
+  const Outputs plain = visit(b, {b.logits}), weighted = visit(b, {b.logits}, 1024, weights);
+  std::vector<double> want = as_double(plain.dlogits);
+  for (double& value : want) value *= 1024 * (3.8 / 8);
+  expect_near(weighted.dlogits, want, 0, 4 * unit_roundoff(DType::kF32), "dlogits");
+  EXPECT_EQ(weighted.loss, plain.loss);
+}
+
+TEST_P(SoftmaxKlTest, TiesGoToTheLowestIndex) {
+  Batch b{{1, 3, 3, 3, 3, 0}, {1, 0}, {0, 1}, 2, 3};
+  EXPECT_EQ(visit(b, {b.logits}).correct, (std::vector<std::uint8_t>{1, 1}));
+  b.labels = {2, 1};
+  EXPECT_EQ(visit(b, {b.logits}).correct, (std::vector<std::uint8_t>{0, 0}));
+}
+
+TEST_P(SoftmaxKlTest, CursorSelectsTheBatchAndNullOutputsAreSkipped) {
+  const std::vector<float> logits = random_values(2 * 3, 51);
+  auto z = upload(logits), loss = empty<float>(5), visits = empty<float>(5 * 3);
+  auto labels = upload<std::int32_t>({0, 1, 2, 0, 1}), order = upload<std::int32_t>({4, 2, 0, 3, 1});
+  auto state = upload<StepState>({state_at(9, 2, 3)});
+  ops().softmax_kl(stream(), {.logits = z,
+                              .labels = labels,
+                              .order = order,
+                              .state = state,
+                              .dlogits = nullptr,
+                              .prev_logp = nullptr,
+                              .visit_logits = visits,
+                              .out = {.loss = loss},
+                              .batch_weight = nullptr,
+                              .loss_scale = 1,
+                              .batch = 2,
+                              .classes = 3});
+  const std::vector<float> got = download(loss), rows = download(visits);
+  EXPECT_NEAR(got[0], truth(&logits[0], 3, 0).loss, 1e-6);
+  EXPECT_NEAR(got[3], truth(&logits[3], 3, 0).loss, 1e-6);
+  for (const int id : {1, 2, 4}) EXPECT_TRUE(std::isnan(got[id])) << id;
+  EXPECT_TRUE(std::equal(logits.begin(), logits.end(), rows.begin() + 2 * 3));
+  EXPECT_TRUE(std::isnan(rows[5]) && std::isnan(rows[12]));
+}
+
+TEST_P(SoftmaxKlTest, RefusesWhatMakesNoSense) {
+  if (!is_cpu()) GTEST_SKIP() << "only the CPU reference looks at every id and label";
+  Batch twice = make_batch(4, 10, 61);
+  twice.order = {2, 0, 2, 1};
+  EXPECT_THROW(visit(twice, {twice.logits}), Error);
+  Batch label = make_batch(4, 10, 62);
+  label.labels[3] = 10;
+  EXPECT_THROW(visit(label, {label.logits}), Error);
+  label.labels[3] = -1;
+  EXPECT_THROW(visit(label, {label.logits}), Error);
+  Batch negative = make_batch(4, 10, 63);
+  negative.order[0] = -1;
+  EXPECT_THROW(visit(negative, {negative.logits}), Error);
+  Batch lone = make_batch(4, 10, 64);
+  lone.classes = 1;
+  EXPECT_THROW(visit(lone, {lone.logits}), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, SoftmaxKlTest, testing::ValuesIn(every_device()), name_of_case);
+
+}  // namespace
+}  // namespace tdds::test
