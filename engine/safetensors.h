@@ -30,8 +30,8 @@ struct NamedTensor {
   const void* data;
 };
 
-// Streams the tensors into the file, atomically (engine/atomic_file.h). Wide elements come first, so that every
-// tensor is aligned to its element size. Throws Error where two tensors share a name.
+// Streams the tensors into the file, atomically (engine/atomic_file.h). Wide elements come first, so that
+// every tensor is aligned to its element size. Throws Error where two tensors share a name.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const Metadata& metadata = {});
 

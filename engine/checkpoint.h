@@ -1,0 +1,32 @@
+#pragma once
+// What training leaves on the disk, as safetensors.
+//
+//   model file       the parameters and buffers alone, under PyTorch's names: load_state_dict(strict=True)
+//   takes it checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under
+//   "trainer.", and in
+//                    the metadata whatever the program adds: with it training goes on bit for bit
+
+#include <filesystem>
+#include <string>
+
+#include "engine/net.h"
+#include "engine/safetensors.h"
+#include "engine/trainer.h"
+
+namespace tdds {
+
+void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
+                const Metadata& metadata);
+
+// Loads by name; a prefix "module." (DataParallel) is taken off. Throws Error where a tensor is missing, has
+// another shape or type, or is one too many, naming it.
+void load_model(const std::filesystem::path& path, Stream& stream, Params& params);
+
+void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,
+                     const Trainer& trainer, const Metadata& metadata);
+
+// Fills parameters, momenta and the trainer's arrays, and returns the metadata. Nothing is changed on the
+// device before the whole file was found to fit.
+Metadata load_checkpoint(const std::filesystem::path& path, Stream& stream, Params& params, Trainer& trainer);
+
+}  // namespace tdds

@@ -1,0 +1,81 @@
+#include "engine/evaluator.h"
+
+#include <algorithm>
+
+#include "engine/order.h"
+#include "kernels/ops.h"
+
+namespace tdds {
+
+Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+                     std::int32_t batch, DType compute)
+    : device_(device), stream_(stream), net_(net), set_(set) {
+  const std::int32_t full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, set.count()));
+  const std::int32_t rest = static_cast<std::int32_t>(set.count() % full);
+  for (std::int32_t size : {full, rest})
+    if (size)
+      steps_.push_back(
+          {.pass = &pool.add({.batch = size, .compute = compute, .train = false}), .batch = size});
+  const std::vector<std::int32_t> order = counting_ids(set.count());
+  state_ = DeviceMemory(device, sizeof(StepState), "the evaluation's state");
+  order_ = DeviceMemory(device, order.size() * sizeof(std::int32_t), "the evaluation's order");
+  loss_ = DeviceMemory(device, order.size() * sizeof(float), "the evaluation's losses");
+  correct_ = DeviceMemory(device, order.size(), "the evaluation's hits");
+  stream.upload(order_.data(), order.data(), order.size() * sizeof(std::int32_t));
+  stream.synchronize();
+}
+
+Evaluation Evaluator::run() {
+  stream_.zero(state_.data(), state_.bytes());
+  for (std::int64_t done = 0; done < set_.count();) {
+    RecordedStep& step = done + steps_[0].batch <= set_.count() ? steps_[0] : steps_.back();
+    step.run(stream_, [&] { enqueue_step(step); });
+    done += step.batch;
+  }
+  StepState state;
+  stream_.download(&state, state_.data(), sizeof(state));
+  stream_.synchronize();
+  const auto n = static_cast<double>(set_.count());
+  return {.loss = state.loss_sum / n, .accuracy = static_cast<double>(state.correct) / n};
+}
+
+void Evaluator::enqueue_step(const RecordedStep& step) {
+  const Ops& ops = device_.ops();
+  const TensorView x = step.pass->input();
+  auto* state = state_.get<StepState>();
+  const auto* order = order_.get<std::int32_t>();
+  ops.augment(stream_, {.images = set_.images(),
+                        .order = order,
+                        .state = state,
+                        .table = set_.table(),
+                        .x = x.data,
+                        .dtype = x.dtype,
+                        .batch = step.batch,
+                        .height = set_.height(),
+                        .width = set_.width(),
+                        .channels_out = static_cast<std::int32_t>(x.shape[3]),
+                        .padding = 0,
+                        .enabled = false,
+                        .seed = 0});
+  step.pass->forward(stream_);
+  ops.softmax_kl(stream_, {.logits = step.pass->logits(),
+                           .labels = set_.labels(),
+                           .order = order,
+                           .state = state,
+                           .dlogits = nullptr,
+                           .prev_logp = nullptr,
+                           .visit_logits = nullptr,
+                           .out = {.loss = loss_.get<float>(), .correct = correct_.get<std::uint8_t>()},
+                           .batch_weight = nullptr,
+                           .loss_scale = 1,
+                           .batch = step.batch,
+                           .classes = net_.classes()});
+  ops.advance(stream_, {.state = state,
+                        .order = order,
+                        .loss = loss_.get<float>(),
+                        .correct = correct_.get<std::uint8_t>(),
+                        .batch = step.batch,
+                        .count_step = false});
+}
+
+}  // namespace tdds

@@ -1,0 +1,39 @@
+#pragma once
+// Loss and accuracy on a data set, in inference mode, without augmentation.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/net.h"
+#include "engine/pass_pool.h"
+#include "engine/recorded_step.h"
+#include "engine/resident_set.h"
+#include "kernels/step_state.h"
+
+namespace tdds {
+
+struct Evaluation {
+  double loss, accuracy;  // means over all samples
+};
+
+class Evaluator {
+ public:
+  // Adds its passes to `pool`; place() it before the first run(). `set` must outlive the evaluator.
+  Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+            std::int32_t batch, DType compute);
+
+  Evaluation run();
+
+ private:
+  void enqueue_step(const RecordedStep& step);
+
+  Device& device_;
+  Stream& stream_;
+  Net& net_;
+  const ResidentSet& set_;
+  std::vector<RecordedStep> steps_;
+  DeviceMemory state_, order_, loss_, correct_;
+};
+
+}  // namespace tdds

@@ -1,0 +1,22 @@
+#include "engine/pass_pool.h"
+
+namespace tdds {
+
+Pass& PassPool::add(const PassSpec& spec) {
+  for (auto& [known, pass] : passes_)
+    if (known.batch == spec.batch && known.compute == spec.compute && known.train == spec.train) return *pass;
+  check(!placed_, "PassPool::add: the passes were placed already");
+  passes_.emplace_back(spec, net_.make_pass(device_, spec));
+  return *passes_.back().second;
+}
+
+void PassPool::place() {
+  check(!placed_, "PassPool::place: called twice");
+  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_);
+  saved_.place(device_);
+  scratch_.place(device_);
+  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_);
+  placed_ = true;
+}
+
+}  // namespace tdds

@@ -1,0 +1,34 @@
+#pragma once
+// The passes of one network, one per batch size and mode. They never run at the same time, so they share
+// their memory: two arenas, as large as the largest pass needs.
+
+#include <memory>
+#include <vector>
+
+#include "engine/arena.h"
+#include "engine/net.h"
+
+namespace tdds {
+
+class PassPool {
+ public:
+  PassPool(Device& device, Net& net) : device_(device), net_(net) {}
+
+  // Builds the pass and its plans; an equal one is reused. Before place().
+  Pass& add(const PassSpec& spec);
+
+  // Binds every pass dry, allocates twice, binds them in earnest.
+  void place();
+
+  std::size_t saved_bytes() const { return saved_.bytes(); }
+  std::size_t scratch_bytes() const { return scratch_.bytes(); }
+
+ private:
+  Device& device_;
+  Net& net_;
+  std::vector<std::pair<PassSpec, std::unique_ptr<Pass>>> passes_;
+  Arena saved_{"saved activations"}, scratch_{"gradients and workspace"};
+  bool placed_ = false;
+};
+
+}  // namespace tdds

@@ -1,0 +1,31 @@
+#pragma once
+// A step at one batch size: eager the first time, which loads and warms up what a recording may not, then
+// recorded and replayed.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "engine/net.h"
+#include "kernels/stream.h"
+
+namespace tdds {
+
+struct RecordedStep {
+  Pass* pass;
+  std::int32_t batch;
+  bool warm = false;
+  std::unique_ptr<Recording> recording = nullptr;
+
+  void run(Stream& stream, const std::function<void()>& body, bool record = true) {
+    if (!warm || !record) {
+      body();
+      warm = true;
+      return;
+    }
+    if (!recording) recording = stream.record(body);
+    stream.replay(*recording);
+  }
+};
+
+}  // namespace tdds

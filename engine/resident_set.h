@@ -1,0 +1,31 @@
+#pragma once
+// A data set in device memory: images as uint8, labels, and the table that normalises them.
+
+#include <array>
+#include <cstdint>
+
+#include "engine/dataset.h"
+#include "kernels/device.h"
+
+namespace tdds {
+
+class ResidentSet {
+ public:
+  // Copies the set; the stream is synchronised. mean and std per channel, in units of pixel / 255.
+  ResidentSet(Device& device, Stream& stream, const ImageSet& set, const std::array<float, 3>& mean,
+              const std::array<float, 3>& std);
+
+  std::int64_t count() const { return count_; }
+  std::int32_t height() const { return height_; }
+  std::int32_t width() const { return width_; }
+  const std::uint8_t* images() const { return images_.get<std::uint8_t>(); }  // [N,H,W,3]
+  const std::int32_t* labels() const { return labels_.get<std::int32_t>(); }  // [N]
+  const float* table() const { return table_.get<float>(); }                  // [3,256]
+
+ private:
+  std::int64_t count_;
+  std::int32_t height_, width_;
+  DeviceMemory images_, labels_, table_;
+};
+
+}  // namespace tdds

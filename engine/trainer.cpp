@@ -1,0 +1,263 @@
+#include "engine/trainer.h"
+
+#include <cmath>
+
+#include "engine/order.h"
+#include "engine/schedule.h"
+#include "kernels/ops.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::int32_t kCropPadding = 4;
+
+void check_options(const TrainOptions& options, std::int64_t rows) {
+  check_usage(options.batch >= 2,
+              "a batch has at least 2 samples, for batch norm's sake, not {} (--batch-size)", options.batch);
+  check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
+  check_usage(options.learning_rate >= 0 && std::isfinite(options.learning_rate),
+              "the learning rate is {}; it must be finite and at least 0", options.learning_rate);
+  check_usage(options.weights.empty() || static_cast<std::int64_t>(options.weights.size()) == rows,
+              "there are {} sample weights for {} samples", options.weights.size(), rows);
+  for (std::int32_t id : options.subset)
+    check(id >= 0 && id < rows, "the subset names sample {}, and the training set has samples 0 to {}", id,
+          rows - 1);
+}
+
+}  // namespace
+
+Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+                 TrainOptions options)
+    : device_(device), stream_(stream), net_(net), set_(set), options_(std::move(options)) {
+  check_options(options_, set.count());
+  ids_ = options_.subset.empty() ? counting_ids(set.count()) : options_.subset;
+  if (options_.t_max <= 0) options_.t_max = full_t_max(options_.epochs, samples(), options_.batch);
+  const std::int32_t full = static_cast<std::int32_t>(std::min<std::int64_t>(options_.batch, samples()));
+  const std::int32_t rest = static_cast<std::int32_t>(samples() % full);
+  check(rest != 1,
+        "{} samples in batches of {} leave a last batch of 1, which batch norm cannot take; "
+        "choose another batch size",
+        samples(), full);
+  const auto add = [&](std::int32_t batch) {
+    Pass& pass = pool.add({.batch = batch, .compute = options_.compute, .train = true});
+    steps_.push_back({.pass = &pass, .batch = batch});
+  };
+  add(full);
+  if (rest) add(rest);
+  allocate();
+}
+
+void Trainer::allocate() {
+  const auto memory = [&](DeviceMemory& to, std::size_t bytes, const char* what) {
+    to = DeviceMemory(device_, bytes, what);
+    stream_.zero(to.data(), bytes);
+    memory_bytes_ += bytes;
+  };
+  const std::size_t n = set_.count(), classes = net_.classes();
+  const std::int64_t steps = steps_per_epoch() * options_.epochs;
+  memory(state_, sizeof(StepState), "the step state");
+  memory(order_, samples() * sizeof(std::int32_t), "the visiting order");
+  memory(lr_table_, steps * sizeof(float), "the learning rates");
+  memory(loss_, n * sizeof(float), "losses");
+  memory(correct_, n, "hits");
+  if (options_.dynamics) {
+    memory(kl_, n * sizeof(float), "KL values");
+    memory(log_other_, n * sizeof(float), "log-probabilities of the best other class");
+    memory(entropy_, n * sizeof(float), "entropies");
+    memory(el2n_, n * sizeof(float), "error norms");
+    memory(prev_logp_, n * classes * sizeof(float), "the previous visit's log-probabilities");
+  }
+  if (options_.visit_logits) memory(visit_logits_, samples() * classes * sizeof(float), "the epoch's logits");
+  const std::vector<float> table = cosine_schedule(options_.learning_rate, options_.t_max, steps);
+  stream_.upload(lr_table_.data(), table.data(), table.size() * sizeof(float));
+  if (!options_.weights.empty()) {
+    memory(weights_, n * sizeof(float), "sample weights");
+    memory(batch_weight_, sizeof(float), "the batch weight");
+    stream_.upload(weights_.data(), options_.weights.data(), n * sizeof(float));
+  }
+  stream_.synchronize();
+}
+
+std::int64_t Trainer::steps_per_epoch() const {
+  return (samples() + steps_[0].batch - 1) / steps_[0].batch;
+}
+
+void Trainer::start_epoch() {
+  stream_.synchronize();  // the last epoch's order may still be on its way
+  order_host_ = options_.shuffle ? shuffled(ids_, options_.seed, epoch_) : ids_;
+  stream_.upload(order_.data(), order_host_.data(), order_host_.size() * sizeof(std::int32_t));
+  order_current_ = true;
+}
+
+void Trainer::step() {
+  check(!done() && cursor_ < samples(), "Trainer::step: the epoch is over");
+  if (!order_current_) start_epoch();
+  RecordedStep& step = cursor_ + steps_[0].batch <= samples() ? steps_[0] : steps_.back();
+  step.run(
+      stream_, [&] { enqueue_step(step); }, options_.record_steps);
+  cursor_ += step.batch;
+}
+
+DynamicsView Trainer::dynamics_view() const {
+  return {.kl = kl_.get<float>(),
+          .loss = loss_.get<float>(),
+          .log_other = log_other_.get<float>(),
+          .entropy = entropy_.get<float>(),
+          .el2n = el2n_.get<float>(),
+          .correct = correct_.get<std::uint8_t>()};
+}
+
+void Trainer::enqueue_step(const RecordedStep& step) {
+  const Ops& ops = device_.ops();
+  const TensorView x = step.pass->input();
+  auto* state = state_.get<StepState>();
+  const auto* order = order_.get<std::int32_t>();
+  ops.augment(stream_, {.images = set_.images(),
+                        .order = order,
+                        .state = state,
+                        .table = set_.table(),
+                        .x = x.data,
+                        .dtype = x.dtype,
+                        .batch = step.batch,
+                        .height = set_.height(),
+                        .width = set_.width(),
+                        .channels_out = static_cast<std::int32_t>(x.shape[3]),
+                        .padding = kCropPadding,
+                        .enabled = options_.augment,
+                        .seed = options_.seed});
+  step.pass->forward(stream_);
+  if (weights_.data())
+    ops.batch_weight(stream_, {.weights = weights_.get<float>(),
+                               .order = order,
+                               .state = state,
+                               .batch_weight = batch_weight_.get<float>(),
+                               .batch = step.batch});
+  ops.softmax_kl(stream_, {.logits = step.pass->logits(),
+                           .labels = set_.labels(),
+                           .order = order,
+                           .state = state,
+                           .dlogits = step.pass->dlogits(),
+                           .prev_logp = prev_logp_.get<float>(),
+                           .visit_logits = visit_logits_.get<float>(),
+                           .out = dynamics_view(),
+                           .batch_weight = batch_weight_.get<float>(),
+                           .loss_scale = options_.loss_scale,
+                           .batch = step.batch,
+                           .classes = net_.classes()});
+  step.pass->backward(stream_);
+  enqueue_optimizer();
+  ops.advance(stream_, {.state = state,
+                        .order = order,
+                        .loss = loss_.get<float>(),
+                        .correct = correct_.get<std::uint8_t>(),
+                        .batch = step.batch,
+                        .count_step = true});
+}
+
+void Trainer::enqueue_optimizer() {
+  const Ops& ops = device_.ops();
+  auto* state = state_.get<StepState>();
+  const Params::Range ranges[] = {net_.params().filters(), net_.params().vectors()};
+  const auto gradient_type = [](const Params::Range& range) { return range.compute_type; };
+  if (options_.loss_scale != 1)
+    for (const Params::Range& range : ranges)
+      ops.check_finite(
+          stream_, {.gradient = range.gradient, .state = state, .n = range.n, .dtype = gradient_type(range)});
+  for (const Params::Range& range : ranges)
+    ops.sgd(stream_, {.w = range.w,
+                      .v = range.v,
+                      .gradient = range.gradient,
+                      .compute = range.compute,
+                      .lr_table = lr_table_.get<float>(),
+                      .state = state,
+                      .n = range.n,
+                      .gradient_dtype = gradient_type(range),
+                      .compute_dtype = range.compute_type,
+                      .momentum = static_cast<float>(options_.momentum),
+                      .weight_decay = static_cast<float>(options_.weight_decay),
+                      .inverse_scale = 1 / options_.loss_scale,
+                      .nesterov = options_.nesterov});
+}
+
+void Trainer::check_finite(const StepState& state) const {
+  check(
+      std::isfinite(state.loss_sum),
+      "the loss is no longer finite (epoch {}, step {}): train with a lower --learning_rate; what was saved "
+      "before stays as it is",
+      epoch_, state.step);
+}
+
+StepState Trainer::read_state() {
+  StepState state;
+  stream_.download(&state, state_.data(), sizeof(state));
+  stream_.synchronize();
+  check_finite(state);
+  return state;
+}
+
+EpochRecord Trainer::end_epoch() {
+  check(cursor_ == samples(), "Trainer::end_epoch: {} of {} samples were visited", cursor_, samples());
+  const StepState state = read_state();
+  EpochRecord record;
+  record.loss = state.loss_sum / static_cast<double>(samples());
+  record.accuracy = static_cast<double>(state.correct) / static_cast<double>(samples());
+  record.skipped_steps = state.skipped;
+  const auto take = [&](auto& to, const DeviceMemory& from) {
+    to.resize(from.bytes() / sizeof(to[0]));
+    if (from.data()) stream_.download(to.data(), from.data(), from.bytes());
+  };
+  take(record.values.loss, loss_);
+  take(record.values.correct, correct_);
+  take(record.values.kl, kl_);
+  take(record.values.log_other, log_other_);
+  take(record.values.entropy, entropy_);
+  take(record.values.el2n, el2n_);
+  take(record.visit_logits, visit_logits_);
+  StepState next = state;
+  next.cursor = 0;
+  next.epoch = epoch_ + 1;
+  next.loss_sum = 0;
+  next.correct = 0;
+  stream_.upload(state_.data(), &next, sizeof(next));
+  stream_.synchronize();
+  record.order = std::move(order_host_);
+  ++epoch_;
+  cursor_ = 0;
+  order_current_ = false;
+  return record;
+}
+
+std::vector<StateArray> Trainer::state_arrays() const {
+  const std::int64_t n = set_.count(), classes = net_.classes();
+  std::vector<StateArray> arrays{{"state", DType::kU8, {sizeof(StepState)}, state_.data()},
+                                 {"loss", DType::kF32, {n}, loss_.data()},
+                                 {"correct", DType::kU8, {n}, correct_.data()}};
+  if (options_.dynamics) {
+    arrays.push_back({"kl", DType::kF32, {n}, kl_.data()});
+    arrays.push_back({"log_other", DType::kF32, {n}, log_other_.data()});
+    arrays.push_back({"entropy", DType::kF32, {n}, entropy_.data()});
+    arrays.push_back({"el2n", DType::kF32, {n}, el2n_.data()});
+    arrays.push_back({"prev_logp", DType::kF32, {n, classes}, prev_logp_.data()});
+  }
+  if (options_.visit_logits)
+    arrays.push_back({"visit_logits", DType::kF32, {samples(), classes}, visit_logits_.data()});
+  return arrays;
+}
+
+void Trainer::restored() {
+  const StepState state = read_state();
+  check(
+      state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 && state.cursor <= samples() &&
+          (state.cursor % steps_[0].batch == 0 || state.cursor == samples()),
+      "the checkpoint stands at epoch {}, sample {}, which this run of {} epochs of {} samples never passes",
+      state.epoch, state.cursor, options_.epochs, samples());
+  epoch_ = state.epoch;
+  cursor_ = state.cursor;
+  order_current_ = false;
+}
+
+std::string Trainer::plans() const {
+  return steps_[0].pass->plans();
+}
+
+}  // namespace tdds

@@ -1,0 +1,111 @@
+#pragma once
+// Training: what a step is, in which order the samples come, and what an epoch leaves behind.
+//
+// A step is augment, forward, loss and dynamics, backward, optimizer, bookkeeping: enqueued eagerly the first
+// time, then recorded and replayed (one recording per batch size). Within an epoch nothing waits for the
+// device.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/dynamics_store.h"
+#include "engine/net.h"
+#include "engine/pass_pool.h"
+#include "engine/recorded_step.h"
+#include "engine/resident_set.h"
+#include "kernels/softmax_kl.h"
+#include "kernels/step_state.h"
+
+namespace tdds {
+
+struct TrainOptions {
+  std::int32_t batch = 100;  // the last batch of an epoch may be shorter, and is kept
+  std::int32_t epochs = 200;
+  double learning_rate = 0.1, momentum = 0.9, weight_decay = 5e-4;
+  bool nesterov = true;
+  double t_max = 0;  // of the cosine schedule, in steps; 0: full_t_max
+  std::uint64_t seed = 42;
+  bool augment = true, shuffle = true;
+  bool dynamics = false;             // keep the previous visit's log-probabilities and record every field
+  bool visit_logits = false;         // keep the epoch's logits, for the official .npy files
+  std::vector<std::int32_t> subset;  // rows to train on; empty: all
+  std::vector<float> weights;        // [N] by row: the official loss weighting; empty: off
+  DType compute = DType::kF32;
+  float loss_scale = 1;
+  bool record_steps = true;  // false: every step eagerly, for comparison
+};
+
+// A device array that a checkpoint must hold for training to go on bit for bit.
+struct StateArray {
+  std::string name;
+  DType dtype;
+  std::vector<std::int64_t> shape;
+  void* device_memory;
+};
+
+// What an epoch left: values by row, and the visiting order.
+struct EpochRecord {
+  EpochDynamics values;             // with dynamics every field, else loss and correct alone
+  std::vector<std::int32_t> order;  // rows in visiting order
+  std::vector<float> visit_logits;  // [n,K] in visiting order, or empty
+  double loss = 0, accuracy = 0;    // means over the visited samples; loss is the unweighted cross-entropy
+  std::int64_t skipped_steps = 0;   // since training began, for non-finite gradients
+};
+
+class Trainer {
+ public:
+  // Adds its passes to `pool`; place() it before the first step. `set` must outlive the trainer.
+  Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+          TrainOptions options);
+
+  const TrainOptions& options() const { return options_; }
+  std::int64_t samples() const { return static_cast<std::int64_t>(ids_.size()); }
+  std::int64_t steps_per_epoch() const;
+  std::int32_t epoch() const { return epoch_; }    // the current one, from 0; = epochs when all is done
+  std::int64_t cursor() const { return cursor_; }  // samples of it enqueued so far
+  bool done() const { return epoch_ >= options_.epochs; }
+
+  // Enqueues the next step of the current epoch. Call end_epoch() when cursor() == samples().
+  void step();
+
+  // Waits, and reads the running sums. Throws Error where the loss is not finite: train at a lower rate.
+  StepState read_state();
+
+  // Waits, takes the epoch's values and starts the next epoch.
+  EpochRecord end_epoch();
+
+  // For checkpoints, beside the parameters: valid between steps after read_state().
+  std::vector<StateArray> state_arrays() const;
+  // After the arrays were filled from a checkpoint: continues where they say.
+  void restored();
+
+  std::string plans() const;
+  std::size_t state_bytes() const { return memory_bytes_; }
+
+ private:
+  void allocate();
+  void start_epoch();
+  void enqueue_step(const RecordedStep& step);
+  void enqueue_optimizer();
+  DynamicsView dynamics_view() const;
+  void check_finite(const StepState& state) const;
+
+  Device& device_;
+  Stream& stream_;
+  Net& net_;
+  const ResidentSet& set_;
+  TrainOptions options_;
+  std::vector<std::int32_t> ids_, order_host_;
+  std::vector<RecordedStep> steps_;  // the full batch, and the short one where there is one
+  std::int32_t epoch_ = 0;
+  std::int64_t cursor_ = 0;
+  bool order_current_ = false;
+  std::size_t memory_bytes_ = 0;
+
+  DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, log_other_, entropy_, el2n_, prev_logp_,
+      visit_logits_, weights_, batch_weight_;
+};
+
+}  // namespace tdds
