@@ -2,24 +2,26 @@
 // The training dynamics of every sample in one file, `dynamics.tdds`: self-describing, append-only,
 // checksummed, safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
 //
-//   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of JSON and labels,
-//               u32 zero, u64 offset of the first record, u64 bytes of a record; the rest zero
-//   offset 64   JSON: samples, classes, dataset, fingerprint, seed, labels {offset, count},
+//   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of everything before
+//   the
+//               first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of a
+//               record; the rest zero
+//   offset 64   JSON: samples, classes, dataset, fingerprint, seed, number of labels (N or 0),
 //               fields [{name, type, offset in the payload}]; then the labels, int32 [N]
-//   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 flags, u32 CRC-32 of the payload,
-//               u64 bytes of the payload, u32 CRC-32 of these 24 bytes; then the payload: each field [N] by
-//               sample id
+//   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 zero, u32 CRC-32 of the payload,
+//               u64 bytes of the payload, u32 CRC-32 of these 64 bytes (this field as zero), the rest zero;
+//               then the payload: each field [N] by sample id
 //
 // All little-endian; JSON, labels, records and fields start at multiples of 64. A record's 64 bytes are
 // written after its payload is on the disk: without them the record does not exist (a torn end), with them a
 // wrong checksum is damage.
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "engine/mapped_file.h"
 
 namespace tdds {
 
@@ -81,9 +83,6 @@ class DynamicsReader {
   // Checks every checksum. A torn end (a run still going on, or killed) is left out and told by torn_end();
   // damage anywhere is an Error.
   explicit DynamicsReader(const std::string& path);
-  ~DynamicsReader();
-  DynamicsReader(const DynamicsReader&) = delete;
-  DynamicsReader& operator=(const DynamicsReader&) = delete;
 
   const std::string& path() const { return path_; }
   const DynamicsHeader& header() const { return header_; }
@@ -105,9 +104,8 @@ class DynamicsReader {
   const std::byte* field(DynamicsField field, std::int32_t epoch) const;
 
   std::string path_, torn_end_;
+  MappedFile map_;
   DynamicsHeader header_;
-  const std::byte* map_ = nullptr;
-  std::size_t map_bytes_ = 0;
   std::int64_t data_offset_ = 0, record_bytes_ = 0;
   std::int32_t epochs_ = 0;
 };

@@ -1,0 +1,237 @@
+#include "engine/dynamics_store.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "engine/crc32.h"
+#include "engine/npy.h"
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kSamples = 37;
+
+DynamicsHeader make_header() {
+  DynamicsHeader header;
+  header.samples = kSamples;
+  header.classes = 10;
+  header.dataset = "shapes";
+  header.fingerprint = "abc123";
+  header.seed = 18446744073709551615u;
+  for (int i = 0; i < kSamples; ++i) header.labels.push_back(i % 10);
+  return header;
+}
+
+EpochDynamics make_epoch(int epoch) {
+  EpochDynamics values(kSamples);
+  for (int i = 0; i < kSamples; ++i) {
+    values.kl[i] = 100.0f * epoch + i;
+    values.loss[i] = 1000.0f * epoch + i;
+    values.log_other[i] = -10.0f * epoch - i;
+    values.entropy[i] = 0.5f * epoch + i;
+    values.el2n[i] = 0.25f * epoch + i;
+    values.correct[i] = (epoch + i) % 2;
+  }
+  return values;
+}
+
+class DynamicsStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() / fmt::format("tdds_store_{}_{}", info->name(), getpid());
+    fs::create_directories(folder_);
+    path_ = (folder_ / "dynamics.tdds").string();
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void record(int epochs) const {
+    DynamicsWriter writer(path_, make_header());
+    for (int epoch = 0; epoch < epochs; ++epoch) writer.append(epoch, make_epoch(epoch));
+  }
+  std::string bytes() const {
+    std::ifstream in(path_, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  void put(const std::string& content) const {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << content;
+  }
+  void expect_epochs(int epochs) const {
+    const DynamicsReader reader(path_);
+    ASSERT_EQ(reader.epochs(), epochs);
+    for (int epoch = 0; epoch < epochs; ++epoch) {
+      const EpochDynamics expected = make_epoch(epoch);
+      for (int i = 0; i < kSamples; ++i) {
+        ASSERT_EQ(reader.kl(epoch)[i], expected.kl[i]);
+        ASSERT_EQ(reader.loss(epoch)[i], expected.loss[i]);
+        ASSERT_EQ(reader.log_other(epoch)[i], expected.log_other[i]);
+        ASSERT_EQ(reader.entropy(epoch)[i], expected.entropy[i]);
+        ASSERT_EQ(reader.el2n(epoch)[i], expected.el2n[i]);
+        ASSERT_EQ(reader.correct(epoch)[i], expected.correct[i]);
+      }
+    }
+  }
+  template <class Action>
+  static std::string refusal(Action&& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+
+  fs::path folder_;
+  std::string path_;
+};
+
+TEST(Crc32, EqualsZlib) {
+  const std::string text = "123456789";
+  EXPECT_EQ(crc32(text.data(), text.size()), 0xCBF43926u);
+  const std::string longer = "The quick brown fox jumps over the lazy dog";
+  EXPECT_EQ(crc32(longer.data(), longer.size()), 0x414FA339u);
+  EXPECT_EQ(crc32(longer.data() + 11, longer.size() - 11, crc32(longer.data(), 11)), 0x414FA339u);
+}
+
+TEST_F(DynamicsStoreTest, ReadsBackWhatWasRecorded) {
+  record(5);
+  expect_epochs(5);
+  const DynamicsReader reader(path_);
+  const DynamicsHeader& header = reader.header();
+  EXPECT_EQ(header.samples, kSamples);
+  EXPECT_EQ(header.classes, 10);
+  EXPECT_EQ(header.dataset, "shapes");
+  EXPECT_EQ(header.fingerprint, "abc123");
+  EXPECT_EQ(header.seed, make_header().seed);
+  EXPECT_EQ(header.labels, make_header().labels);
+  EXPECT_EQ(header.fields, all_dynamics_fields());
+  EXPECT_TRUE(reader.torn_end().empty());
+  EXPECT_TRUE(is_dynamics_store(path_));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(reader.entropy(3)) % 64, 0u);
+  EXPECT_THROW(reader.kl(5), Error);
+}
+
+TEST_F(DynamicsStoreTest, KeepsOnlyTheFieldsAskedFor) {
+  DynamicsHeader header = make_header();
+  header.fields = {DynamicsField::kKl};
+  {
+    DynamicsWriter writer(path_, header);
+    EpochDynamics only_kl;
+    only_kl.kl = make_epoch(0).kl;
+    writer.append(0, only_kl);
+    only_kl.kl.pop_back();
+    EXPECT_THROW(writer.append(1, only_kl), Error);
+  }
+  const DynamicsReader reader(path_);
+  EXPECT_EQ(reader.kl(0)[7], make_epoch(0).kl[7]);
+  EXPECT_FALSE(reader.has(DynamicsField::kCorrect));
+  const std::string said = refusal([&] { reader.correct(0); });
+  EXPECT_NE(said.find("holds no 'correct'"), std::string::npos) << said;
+}
+
+TEST_F(DynamicsStoreTest, ResumesFromTheEndAndFromAnEarlierCheckpoint) {
+  record(5);
+  const std::string uninterrupted = bytes();
+  for (const int from : {5, 4, 1}) {
+    DynamicsWriter writer(path_, make_header(), from);
+    EXPECT_EQ(writer.epochs(), from);
+    EXPECT_EQ(writer.repair().empty(), from == 5) << writer.repair();
+    for (int epoch = from; epoch < 5; ++epoch) writer.append(epoch, make_epoch(epoch));
+    EXPECT_EQ(bytes(), uninterrupted);
+  }
+  EXPECT_THROW(DynamicsWriter(path_, make_header(), 6), Error);
+  EXPECT_EQ(bytes(), uninterrupted);
+  DynamicsWriter writer(path_, make_header(), 5);
+  EXPECT_THROW(writer.append(6, make_epoch(6)), Error);
+}
+
+TEST_F(DynamicsStoreTest, DropsATornEndAtAnyByteAndSaysSo) {
+  record(3);
+  const std::string whole = bytes();
+  record(2);
+  const std::size_t two = bytes().size();
+  record(0);
+  const std::size_t none = bytes().size();
+  for (std::size_t length = two + 1; length < whole.size(); length += 29) {
+    put(whole.substr(0, length));
+    EXPECT_NE(DynamicsReader(path_).torn_end().find("epoch 2 was never finished"), std::string::npos);
+    expect_epochs(2);
+    DynamicsWriter writer(path_, make_header(), 2);
+    EXPECT_FALSE(writer.repair().empty());
+    writer.append(2, make_epoch(2));
+    EXPECT_EQ(bytes(), whole);
+  }
+  // A payload without its record header: the crash came between the two writes.
+  std::string no_header = whole;
+  std::fill_n(no_header.begin() + static_cast<std::ptrdiff_t>(two), 64, '\0');
+  put(no_header);
+  expect_epochs(2);
+  for (std::size_t length = 0; length < none; length += 7) {
+    put(whole.substr(0, length));
+    EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }), "accepted") << length;
+  }
+}
+
+TEST_F(DynamicsStoreTest, RefusesEveryFlippedBit) {
+  record(3);
+  const std::string whole = bytes();
+  for (std::size_t at = 0; at < whole.size(); at += at < 2048 ? 1 : 13) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << at % 8));
+    put(damaged);
+    EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }), "accepted") << at;
+    EXPECT_NE(refusal([&] { DynamicsWriter writer(path_, make_header(), 2); }), "accepted") << at;
+    EXPECT_EQ(bytes(), damaged);
+  }
+  std::string blank_middle = whole;
+  const std::size_t record_bytes = (whole.size() - 64) / 3 / 64 * 64;
+  std::fill_n(blank_middle.end() - static_cast<std::ptrdiff_t>(2 * record_bytes), 64, '\0');
+  put(blank_middle);
+  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }), "accepted");
+}
+
+TEST_F(DynamicsStoreTest, RefusesToContinueAnotherRun) {
+  record(2);
+  const auto said = [&](auto&& change) {
+    DynamicsHeader header = make_header();
+    change(header);
+    return refusal([&] { DynamicsWriter writer(path_, header, 1); });
+  };
+  EXPECT_NE(said([](auto& h) { h.seed = 1; }).find("another seed"), std::string::npos);
+  EXPECT_NE(said([](auto& h) { h.fingerprint = "x"; }).find("another data set"), std::string::npos);
+  EXPECT_NE(said([](auto& h) { h.labels[3] ^= 1; }).find("labels"), std::string::npos);
+  EXPECT_NE(said([](auto& h) { h.classes = 9; }).find("classes"), std::string::npos);
+  EXPECT_NE(said([](auto& h) { h.fields = {DynamicsField::kKl}; }).find("fields"), std::string::npos);
+  expect_epochs(2);
+}
+
+TEST_F(DynamicsStoreTest, NamesWhatIsNoStore) {
+  EXPECT_FALSE(is_dynamics_store(path_));
+  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("No such file"), std::string::npos);
+  put("something else entirely");
+  EXPECT_FALSE(is_dynamics_store(path_));
+  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("not a dynamics store"), std::string::npos);
+  EXPECT_NE(refusal([&] { DynamicsReader reader(folder_.string()); }).find("not a file"), std::string::npos);
+  EXPECT_THROW(DynamicsWriter("/nonexistent/dynamics.tdds", make_header()), Error);
+}
+
+TEST_F(DynamicsStoreTest, WritesTheOfficialTriple) {
+  const std::string folder = (folder_ / "npy").string();
+  const std::vector<float> loss{1, 2, 3}, logits{1, 2, 3, 4, 5, 6};
+  const std::vector<std::int64_t> ids{2, 0, 1};
+  write_official_epoch(folder, 7, loss, logits, 2, ids);
+  EXPECT_EQ(read_npy_f32(folder + "/7_Loss.npy"), loss);
+  EXPECT_EQ(read_npy_i64(folder + "/7_Index.npy"), ids);
+  const NpyReader output(folder + "/7_Output.npy", DType::kF32, 2);
+  EXPECT_EQ(output.shape(), (std::vector<std::int64_t>{3, 2}));
+  EXPECT_THROW(write_official_epoch(folder, 8, loss, logits, 3, ids), Error);
+}
+
+}  // namespace
+}  // namespace tdds
