@@ -1,0 +1,20 @@
+#pragma once
+// TDDS scores of several trajectory lengths in one sweep: the score for T is the recursion's S after the
+// window that ends at epoch T-1 (kernels/window_score.h), so the windows are shared by all T.
+
+#include <cstdint>
+#include <span>
+
+namespace tdds::cpu {
+
+struct WindowSweepOutput {
+  std::int32_t trajectory_len;  // T
+  float* score;                 // out [N]
+};
+
+// series [T-1, N] for the largest T; the outputs in ascending order of T, each with 3 <= window_size <= T.
+// A score has the same bits whichever other lengths are asked for, on any number of threads.
+void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
+                  std::span<const WindowSweepOutput> outputs);
+
+}  // namespace tdds::cpu

@@ -1,0 +1,56 @@
+#pragma once
+// From scores to kept samples, and the official mask and score files.
+//
+// A rate is the share that is *pruned*: the samples are ordered by ascending score and the kept ones are
+// mask[int(rate * N):], the highest scores (official train_subset.py).
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tdds {
+
+// Sample ids by ascending score; equal scores by ascending id. Throws Error on a NaN.
+std::vector<std::int64_t> order_by_score(std::span<const float> score);
+
+// int(rate * N) in double arithmetic, as Python computes it. Throws UsageError unless 0 <= rate < 1.
+std::int64_t pruned_count(double rate, std::int64_t samples);
+
+// What is left of `ids` (ascending scores) after pruning: its end.
+std::vector<std::int64_t> kept_ids(std::span<const std::int64_t> ids, double rate);
+
+// `count` different ids of 0 .. samples - 1, ascending. A function of (seed, draw) alone
+// (kernels/philox.h, Purpose::kSelect); another `draw` is another subset of the same seed.
+std::vector<std::int64_t> random_subset(std::int64_t samples, std::int64_t count, std::uint64_t seed,
+                                        std::uint32_t draw = 0);
+
+// How many of `ids` each class has: [classes]. labels [N] by sample id.
+std::vector<std::int64_t> count_by_class(std::span<const std::int64_t> ids,
+                                         std::span<const std::int32_t> labels, std::int32_t classes);
+
+// A permutation of the samples with their scores, ascending: what the official files hold.
+struct Ranking {
+  std::vector<std::int64_t> ids;
+  std::vector<float> scores;  // of ids[i]
+};
+Ranking rank_by_score(std::span<const float> score);
+
+// `<folder>/data_mask_win<J>_ep<T>.npy` int64 [N] and `<folder>/score_win<J>_ep<T>.npy` float32 [N].
+struct RankingFiles {
+  std::string mask, score;
+};
+RankingFiles official_ranking_files(const std::string& folder, int window_size, int trajectory_len);
+void write_ranking(const RankingFiles& files, const Ranking& ranking);
+
+// Reads both files, as written here or by the official code. Throws Error unless the lengths agree, the ids
+// are a permutation of 0 .. N-1 and the scores are finite and ascending.
+Ranking read_ranking(const RankingFiles& files);
+
+// The official code's weight of each sample, by id: (score - min) / (max - min). All 1 where max = min.
+std::vector<float> subset_weights(const Ranking& ranking);
+
+// Throws Error, naming `source` and the first ids at fault, unless `ids` is a permutation of 0 .. N-1.
+void check_permutation(std::span<const std::int64_t> ids, const std::string& source);
+
+}  // namespace tdds
