@@ -15,6 +15,7 @@
 // x, y, dy, dx, residual, dresidual are [M, C] of `dtype`; everything per channel is fp32 [C]. Sums have a
 // fixed split: the result does not depend on the number of threads. M >= 2 in training, as in PyTorch.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/tensor_view.h"
@@ -64,7 +65,11 @@ struct BatchNormInferenceArgs {
   bool relu;
 };
 
-// Scratch of the forward and backward passes: partial sums of each block of rows. The same on every device.
+// Rows whose partial sums are formed together: the fixed split.
+std::int64_t batchnorm_block_rows(std::int32_t channels);
+
+// Scratch of the forward and backward passes: two doubles per block of rows and channel, and three floats per
+// channel. The same on every device.
 std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels);
 
 }  // namespace tdds

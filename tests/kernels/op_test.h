@@ -10,6 +10,7 @@
 // A device that is not here is a visible skip; TDDS_REQUIRE_GPU=1 turns the skip of `cuda` into a failure.
 
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <bit>
 #include <cmath>
@@ -225,6 +226,18 @@ class OpTest : public testing::TestWithParam<OpCase> {
  private:
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
+};
+
+// The number of OpenMP threads while it lives.
+class ThreadCount {
+ public:
+  explicit ThreadCount(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
+  ~ThreadCount() { omp_set_num_threads(before_); }
+  ThreadCount(const ThreadCount&) = delete;
+  ThreadCount& operator=(const ThreadCount&) = delete;
+
+ private:
+  int before_;
 };
 
 // Every element of `got` within `atol` + rtol * |want|, and finite.

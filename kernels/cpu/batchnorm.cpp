@@ -1,0 +1,323 @@
+#include "kernels/batchnorm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/vectorize.h"
+#include "kernels/host_stream.h"
+
+namespace tdds::cpu {
+namespace {
+
+// Channels that are summed side by side: their accumulators stay in the first-level cache.
+constexpr std::int64_t kTile = 256;
+// Channels whose partial sums one thread merges.
+constexpr std::int64_t kMergeChannels = 16;
+
+// The partial sums of each block of rows, [blocks][2][channels], then the coefficients of the second pass.
+struct Workspace {
+  Workspace(void* memory, std::int64_t rows, std::int32_t channel_count)
+      : channels(channel_count),
+        block_rows(batchnorm_block_rows(channel_count)),
+        blocks((rows + block_rows - 1) / block_rows),
+        sums(static_cast<double*>(memory)),
+        coefficients(reinterpret_cast<float*>(sums + blocks * 2 * channels)) {}
+
+  double* first(std::int64_t block) const { return sums + block * 2 * channels; }
+  double* second(std::int64_t block) const { return first(block) + channels; }
+  float* coefficient(int i) const { return coefficients + i * channels; }
+
+  std::int64_t channels, block_rows, blocks;
+  double* sums;
+  float* coefficients;
+};
+
+// Mean and sum of squared deviations from it of a block of rows, by channel. The sums are taken about the
+// first row, then about the mean so found: no cancellation however far the mean lies from 0.
+struct BlockMoments {
+  [[gnu::always_inline]] static inline void run(const float* x, std::int64_t rows, std::int64_t channels,
+                                                double* mean, double* squares) {
+    float sum[kTile], square[kTile], center[kTile];
+    for (std::int64_t c0 = 0; c0 < channels; c0 += kTile) {
+      const std::int64_t width = std::min(kTile, channels - c0);
+      const float* tile = x + c0;
+      std::fill_n(sum, width, 0.0f);
+      for (std::int64_t r = 1; r < rows; ++r) {
+        const float* row = tile + r * channels;
+#pragma omp simd
+        for (std::int64_t c = 0; c < width; ++c) sum[c] += row[c] - tile[c];
+      }
+      for (std::int64_t c = 0; c < width; ++c) {
+        center[c] = tile[c] + sum[c] / static_cast<float>(rows);
+        sum[c] = square[c] = 0;
+      }
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const float* row = tile + r * channels;
+#pragma omp simd
+        for (std::int64_t c = 0; c < width; ++c) {
+          const float d = row[c] - center[c];
+          sum[c] += d;
+          square[c] += d * d;
+        }
+      }
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double rest = static_cast<double>(sum[c]) / static_cast<double>(rows);
+        mean[c0 + c] = center[c] + rest;
+        squares[c0 + c] = square[c] - rest * sum[c];
+      }
+    }
+  }
+};
+
+// Chan, Golub & LeVeque 1979, block after block: the mean and the squared deviations of all rows.
+struct Moments {
+  double mean[kMergeChannels], squares[kMergeChannels];
+
+  Moments(const Workspace& work, std::int64_t rows, std::int64_t c0, std::int64_t width) {
+    std::copy_n(work.first(0) + c0, width, mean);
+    std::copy_n(work.second(0) + c0, width, squares);
+    for (std::int64_t block = 1; block < work.blocks; ++block) {
+      const std::int64_t before = block * work.block_rows, added = std::min(rows - before, work.block_rows);
+      const double share = static_cast<double>(added) / static_cast<double>(before + added);
+      const double* block_mean = work.first(block) + c0;
+      const double* block_squares = work.second(block) + c0;
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double delta = block_mean[c] - mean[c];
+        mean[c] += delta * share;
+        squares[c] += block_squares[c] + delta * delta * share * static_cast<double>(before);
+      }
+    }
+  }
+};
+
+// y = act((x - mean) * scale + bias + residual) over rows of `channels` values.
+struct Affine {
+  const float *x, *residual;
+  float* y;
+  const float *mean, *scale, *bias;
+  std::int64_t channels;
+  bool relu;
+};
+
+template <bool kResidual, bool kRelu>
+struct ApplyAffine {
+  [[gnu::always_inline]] static inline void run(Affine a, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const float* x = a.x + r * a.channels;
+      const float* residual = kResidual ? a.residual + r * a.channels : nullptr;
+      float* y = a.y + r * a.channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < a.channels; ++c) {
+        float value = (x[c] - a.mean[c]) * a.scale[c] + a.bias[c];
+        if constexpr (kResidual) value += residual[c];
+        if constexpr (kRelu) value = value < 0 ? 0 : value;  // a NaN stays
+        y[c] = value;
+      }
+    }
+  }
+};
+
+void apply_affine(const Affine& a, std::int64_t rows) {
+  const std::int64_t block = batchnorm_block_rows(static_cast<std::int32_t>(a.channels));
+  const std::int64_t blocks = (rows + block - 1) / block;
+  const auto kernel =
+      a.residual ? a.relu ? run_vectorized<ApplyAffine<true, true>, Affine, std::int64_t, std::int64_t>
+                          : run_vectorized<ApplyAffine<true, false>, Affine, std::int64_t, std::int64_t>
+      : a.relu ? run_vectorized<ApplyAffine<false, true>, Affine, std::int64_t, std::int64_t>
+                 : run_vectorized<ApplyAffine<false, false>, Affine, std::int64_t, std::int64_t>;
+  // Last rows first: the pass before left them in the cache.
+  parallel_for(blocks, [&](std::int64_t i) {
+    const std::int64_t begin = (blocks - 1 - i) * block;
+    kernel(a, begin, std::min(rows, begin + block));
+  });
+}
+
+void finish_forward(const BatchNormForwardArgs& args, const Workspace& work, std::int64_t c0,
+                    std::int64_t c1) {
+  const Moments moments(work, args.rows, c0, c1 - c0);
+  const double n = static_cast<double>(args.rows), momentum = args.momentum;
+  const auto blend = [&](float& running, double value) {
+    running = static_cast<float>((1 - momentum) * running + momentum * value);
+  };
+  for (std::int64_t c = c0; c < c1; ++c) {
+    const double mean = moments.mean[c - c0], squares = moments.squares[c - c0];
+    args.mean[c] = static_cast<float>(mean);
+    args.inv_std[c] = static_cast<float>(1 / std::sqrt(squares / n + args.eps));
+    work.coefficient(0)[c] = args.weight[c] * args.inv_std[c];
+    blend(args.running_mean[c], mean);
+    blend(args.running_var[c], squares / (n - 1));
+  }
+}
+
+void run_forward(const BatchNormForwardArgs& args) {
+  const Workspace work(args.workspace, args.rows, args.channels);
+  const auto* x = static_cast<const float*>(args.x);
+  parallel_for(work.blocks, [&](std::int64_t block) {
+    const std::int64_t begin = block * work.block_rows, rows = std::min(args.rows - begin, work.block_rows);
+    run_vectorized<BlockMoments>(x + begin * work.channels, rows, work.channels, work.first(block),
+                                 work.second(block));
+  });
+  parallel_blocks(work.channels, kMergeChannels,
+                  [&](std::int64_t c0, std::int64_t c1) { finish_forward(args, work, c0, c1); });
+  *args.batches_tracked += 1;
+  apply_affine({x, static_cast<const float*>(args.residual), static_cast<float*>(args.y), args.mean,
+                work.coefficient(0), args.bias, work.channels, args.relu},
+               args.rows);
+}
+
+// dx = scale * (g - offset - (x - mean) * slope) with g = dy where the ReLU let y pass.
+struct Gradient {
+  const float *x, *y, *dy, *mean;
+  float *dx, *dresidual;
+  const float *scale, *offset, *slope;
+  std::int64_t channels;
+};
+
+template <bool kRelu>
+struct BlockGradientSums {
+  [[gnu::always_inline]] static inline void run(Gradient a, std::int64_t begin, std::int64_t end,
+                                                double* sum_g, double* sum_g_deviation) {
+    float sum[kTile], product[kTile];
+    for (std::int64_t c0 = 0; c0 < a.channels; c0 += kTile) {
+      const std::int64_t width = std::min(kTile, a.channels - c0);
+      const float* mean = a.mean + c0;
+      std::fill_n(sum, width, 0.0f);
+      std::fill_n(product, width, 0.0f);
+      for (std::int64_t r = begin; r < end; ++r) {
+        const float* x = a.x + r * a.channels + c0;
+        const float* y = kRelu ? a.y + r * a.channels + c0 : nullptr;
+        const float* dy = a.dy + r * a.channels + c0;
+#pragma omp simd
+        for (std::int64_t c = 0; c < width; ++c) {
+          float g = dy[c];
+          if constexpr (kRelu) g = y[c] > 0 ? g : 0;
+          sum[c] += g;
+          product[c] += g * (x[c] - mean[c]);
+        }
+      }
+      std::copy_n(sum, width, sum_g + c0);
+      std::copy_n(product, width, sum_g_deviation + c0);
+    }
+  }
+};
+
+template <bool kRelu, bool kResidual>
+struct ApplyGradient {
+  [[gnu::always_inline]] static inline void run(Gradient a, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int64_t row = r * a.channels;
+      const float *x = a.x + row, *y = kRelu ? a.y + row : nullptr, *dy = a.dy + row;
+      float *dx = a.dx + row, *dresidual = kResidual ? a.dresidual + row : nullptr;
+#pragma omp simd
+      for (std::int64_t c = 0; c < a.channels; ++c) {
+        float g = dy[c];
+        if constexpr (kRelu) g = y[c] > 0 ? g : 0;
+        dx[c] = a.scale[c] * (g - a.offset[c] - (x[c] - a.mean[c]) * a.slope[c]);
+        if constexpr (kResidual) dresidual[c] = g;
+      }
+    }
+  }
+};
+
+void finish_backward(const BatchNormBackwardArgs& args, const Workspace& work, std::int64_t c0,
+                     std::int64_t c1) {
+  double sum[kMergeChannels] = {}, product[kMergeChannels] = {};
+  for (std::int64_t block = 0; block < work.blocks; ++block)
+    for (std::int64_t c = c0; c < c1; ++c) {
+      sum[c - c0] += work.first(block)[c];
+      product[c - c0] += work.second(block)[c];
+    }
+  const double n = static_cast<double>(args.rows);
+  for (std::int64_t c = c0; c < c1; ++c) {
+    const double inv_std = args.inv_std[c], dweight = product[c - c0] * inv_std;
+    args.dbias[c] = static_cast<float>(sum[c - c0]);
+    args.dweight[c] = static_cast<float>(dweight);
+    work.coefficient(0)[c] = static_cast<float>(args.weight[c] * inv_std);
+    work.coefficient(1)[c] = static_cast<float>(sum[c - c0] / n);
+    work.coefficient(2)[c] = static_cast<float>(inv_std * dweight / n);
+  }
+}
+
+void run_backward(const BatchNormBackwardArgs& args) {
+  const Workspace work(args.workspace, args.rows, args.channels);
+  const Gradient a{static_cast<const float*>(args.x),
+                   static_cast<const float*>(args.y),
+                   static_cast<const float*>(args.dy),
+                   args.mean,
+                   static_cast<float*>(args.dx),
+                   static_cast<float*>(args.dresidual),
+                   work.coefficient(0),
+                   work.coefficient(1),
+                   work.coefficient(2),
+                   work.channels};
+  parallel_for(work.blocks, [&](std::int64_t block) {
+    const std::int64_t begin = block * work.block_rows, end = std::min(args.rows, begin + work.block_rows);
+    if (args.relu)
+      run_vectorized<BlockGradientSums<true>>(a, begin, end, work.first(block), work.second(block));
+    else
+      run_vectorized<BlockGradientSums<false>>(a, begin, end, work.first(block), work.second(block));
+  });
+  parallel_blocks(work.channels, kMergeChannels,
+                  [&](std::int64_t c0, std::int64_t c1) { finish_backward(args, work, c0, c1); });
+  // Last rows first, as in the forward pass.
+  parallel_for(work.blocks, [&](std::int64_t i) {
+    const std::int64_t begin = (work.blocks - 1 - i) * work.block_rows;
+    const std::int64_t end = std::min(args.rows, begin + work.block_rows);
+    if (args.relu)
+      a.dresidual ? run_vectorized<ApplyGradient<true, true>>(a, begin, end)
+                  : run_vectorized<ApplyGradient<true, false>>(a, begin, end);
+    else
+      a.dresidual ? run_vectorized<ApplyGradient<false, true>>(a, begin, end)
+                  : run_vectorized<ApplyGradient<false, false>>(a, begin, end);
+  });
+}
+
+void run_inference(const BatchNormInferenceArgs& args) {
+  std::vector<float> scale(static_cast<std::size_t>(args.channels));
+  for (std::size_t c = 0; c < scale.size(); ++c)
+    scale[c] =
+        static_cast<float>(args.weight[c] / std::sqrt(static_cast<double>(args.running_var[c]) + args.eps));
+  apply_affine(
+      {static_cast<const float*>(args.x), static_cast<const float*>(args.residual),
+       static_cast<float*>(args.y), args.running_mean, scale.data(), args.bias, args.channels, args.relu},
+      args.rows);
+}
+
+void check_shape(const char* op, DType dtype, std::int64_t rows, std::int64_t least, std::int32_t channels) {
+  check(dtype == DType::kF32, "{}: the CPU has no {} activations; use f32", op, name_of(dtype));
+  check(rows >= least, "{}: {} values per channel, but it takes at least {}; use a larger batch", op, rows,
+        least);
+  check(channels > 0, "{}: {} channels; give at least 1", op, channels);
+}
+
+}  // namespace
+
+void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
+  check_shape("batchnorm_forward", args.dtype, args.rows, 2, args.channels);
+  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.batches_tracked &&
+            args.mean && args.inv_std && args.y && args.workspace,
+        "batchnorm_forward: only residual may be null");
+  check(args.y != args.x, "batchnorm_forward: y may not overwrite x, which the backward pass reads");
+  enqueue(stream, "batchnorm_forward", args, run_forward);
+}
+
+void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
+  check_shape("batchnorm_backward", args.dtype, args.rows, 2, args.channels);
+  check(args.x && args.dy && args.weight && args.mean && args.inv_std && args.dweight && args.dbias &&
+            args.dx && args.workspace && (args.y || !args.relu),
+        "batchnorm_backward: only dresidual, and without relu y, may be null");
+  check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual may not share memory");
+  enqueue(stream, "batchnorm_backward", args, run_backward);
+}
+
+void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
+  check_shape("batchnorm_inference", args.dtype, args.rows, 1, args.channels);
+  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.y,
+        "batchnorm_inference: only residual may be null");
+  enqueue(stream, "batchnorm_inference", args, run_inference);
+}
+
+}  // namespace tdds::cpu
