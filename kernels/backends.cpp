@@ -1,4 +1,5 @@
 #include "kernels/cpu/cpu_ops.h"
+#include "kernels/host_stream.h"
 #include "kernels/ops.h"
 
 namespace tdds {
@@ -23,15 +24,11 @@ Backend cpu_backend() {
       .advance = cpu::advance,
       .window_score = cpu::window_score,
   };
-  return {&kOps, nullptr};
+  return {&kOps, nullptr, make_host_device};
 }
 
 Backend simt_backend() {
-  return {nullptr, "this build has no simt executor"};
-}
-
-Backend cuda_backend() {
-  return {nullptr, "this build was made without CUDA"};
+  return {nullptr, "this build has no simt executor", nullptr};
 }
 
 }  // namespace tdds

@@ -19,12 +19,17 @@ namespace tdds {
 class Device;
 class Stream;
 
+// What a device may do to the products of kF32 operands. kTf32 allows, and does not require, rounding them to
+// TF32 (10 bits of mantissa) where tensor cores have it; sums stay fp32. No effect on other types.
+enum class Conv2dMath : std::uint8_t { kExact, kTf32 };
+
 struct Conv2dSpec {
   std::int32_t batch, height, width, channels;    // x [B,H,W,C]
   std::int32_t out_channels, filter_h, filter_w;  // w [K,R,S,C]
   std::int32_t stride = 1, padding = 0;
   DType dtype = DType::kF32;
   bool backward = true;  // false: an inference plan, backward_* may not be called
+  Conv2dMath math = Conv2dMath::kExact;
 
   std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }

@@ -1,7 +1,6 @@
 #include "kernels/device.h"
 
 #include "kernels/check.h"
-#include "kernels/host_stream.h"
 #include "kernels/ops.h"
 
 namespace tdds {
@@ -25,12 +24,12 @@ const char* name_of(DeviceKind kind) {
   throw Error("name_of: not a device kind");
 }
 
-std::unique_ptr<Device> make_device(DeviceKind kind) {
+std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options) {
   const Backend backend = kind == DeviceKind::kCpu    ? cpu_backend()
                           : kind == DeviceKind::kSimt ? simt_backend()
                                                       : cuda_backend();
   check(backend.ops != nullptr, "device '{}' is not here: {}", name_of(kind), backend.why_absent);
-  return make_host_device(kind, *backend.ops);
+  return backend.make(kind, *backend.ops, options);
 }
 
 }  // namespace tdds

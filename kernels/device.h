@@ -25,6 +25,13 @@ enum class StreamMode {
   kDeferred    // host devices run nothing before synchronize(), as late as a GPU ever might
 };
 
+struct DeviceOptions {
+  int ordinal = 0;              // which GPU, in the driver's order
+  bool debug_sync = false;      // wait after every command, so that an error names the command that made it
+  bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
+  std::string plan_cache;       // file that keeps chosen convolution plans between runs; empty: none
+};
+
 class Device {
  public:
   Device(DeviceKind kind, const Ops& ops) : kind_(kind), ops_(ops) {}
@@ -55,8 +62,9 @@ class Device {
 DeviceKind parse_device_kind(std::string_view word);
 const char* name_of(DeviceKind kind);
 
-// Throws Error with the reason in words when this build or this machine has no such device.
-std::unique_ptr<Device> make_device(DeviceKind kind);
+// Throws Error with the reason in words when this build or this machine has no such device. The options are
+// the GPU's; the host devices have none.
+std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options = {});
 
 // Owns one allocation of a device.
 class DeviceMemory {

@@ -64,7 +64,7 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops) {
+std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops, const DeviceOptions&) {
   return std::make_unique<HostDevice>(kind, ops);
 }
 

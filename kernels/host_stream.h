@@ -61,6 +61,6 @@ void enqueue(Stream& stream, const char* name, const Args& args, void (*run)(con
 }
 
 // Memory of the host posing as device memory: the devices `cpu` and `simt`.
-std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops);
+std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops, const DeviceOptions& = {});
 
 }  // namespace tdds

@@ -7,6 +7,7 @@
 #include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
+#include "kernels/device.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/pool.h"
@@ -38,10 +39,11 @@ struct Ops {
   void (*window_score)(Stream&, const WindowScoreArgs&);
 };
 
-// The table of a backend, or null with the reason in words.
+// The table of a backend, or null with the reason in words, and what makes its device.
 struct Backend {
   const Ops* ops;
   const char* why_absent;
+  std::unique_ptr<Device> (*make)(DeviceKind, const Ops&, const DeviceOptions&);
 };
 Backend cpu_backend();
 Backend simt_backend();

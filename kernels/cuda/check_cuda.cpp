@@ -1,0 +1,57 @@
+#include "kernels/cuda/check_cuda.h"
+
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+// What a user can do about it, for the errors that a user can cause.
+const char* mend_of(cudaError_t status) {
+  switch (status) {
+    case cudaErrorNoKernelImageForDevice:
+      return "; this build has no machine code for this GPU: configure with "
+             "-DCMAKE_CUDA_ARCHITECTURES=native";
+    case cudaErrorUnsupportedPtxVersion:
+      return "; the driver is older than the toolkit of this build: configure with "
+             "-DCMAKE_CUDA_ARCHITECTURES=native, or update the driver";
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorLaunchFailure:
+      return "; a kernel failed: --debug_sync names it";
+    case cudaErrorStreamCaptureUnsupported:
+    case cudaErrorStreamCaptureInvalidated:
+      return "; something that cannot be recorded was called while a step was recorded";
+    case cudaErrorDevicesUnavailable:
+      return "; another process holds the GPU exclusively";
+    default:
+      return "";
+  }
+}
+
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+}  // namespace
+
+std::string cuda_error_text(cudaError_t status) {
+  return fmt::format("{} ({}): {}{}", cudaGetErrorName(status), static_cast<int>(status),
+                     cudaGetErrorString(status), mend_of(status));
+}
+
+void throw_cuda_error(const std::string& what, const char* expression, const char* file, int line) {
+  throw Error(fmt::format("{} failed at {}:{}: {}", expression, file, line, what));
+}
+
+std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_version) {
+  if (status == cudaErrorNoDevice)
+    return "no GPU here: the NVIDIA driver sees no device (is CUDA_VISIBLE_DEVICES empty?); use --device cpu";
+  if (status != cudaErrorInsufficientDriver) return {};
+  if (driver_version == 0) return "no GPU here: no NVIDIA driver is installed; use --device cpu";
+  return fmt::format(
+      "no GPU here: the NVIDIA driver serves CUDA {} and this build needs {}; update the driver or use "
+      "--device cpu",
+      version_text(driver_version), version_text(runtime_version));
+}
+
+}  // namespace tdds

@@ -1,0 +1,426 @@
+#include "kernels/cuda/cudnn_graph.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+enum : std::int64_t { kUidX = 'x', kUidW = 'w', kUidY = 'y' };
+constexpr std::int64_t kByteAlignment = 16;  // of every slice of an arena and of the parameters: 256 at least
+
+CudnnDescriptor create(cudnnBackendDescriptorType_t type) {
+  CudnnDescriptor descriptor;
+  CHECK_CUDA(cudnnBackendCreateDescriptor(type, out(descriptor)));
+  return descriptor;
+}
+
+template <class T>
+void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name,
+         cudnnBackendAttributeType_t type, const T* values, std::int64_t count) {
+  CHECK_CUDA(cudnnBackendSetAttribute(descriptor.get(), name, type, count, values));
+}
+template <class T>
+void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name,
+         cudnnBackendAttributeType_t type, const T& value) {
+  set(descriptor, name, type, &value, 1);
+}
+void set_child(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name,
+               cudnnBackendDescriptor_t child) {
+  set(descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, child);
+}
+
+// The number of values that an attribute has; 0 where cuDNN has none.
+std::int64_t count_of(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
+                      cudnnBackendAttributeType_t type) {
+  std::int64_t count = 0;
+  CHECK_CUDA(cudnnBackendGetAttribute(descriptor, name, type, 0, &count, nullptr));
+  return count;
+}
+
+template <class T>
+std::vector<T> get_all(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
+                       cudnnBackendAttributeType_t type) {
+  std::vector<T> values(count_of(descriptor, name, type));
+  std::int64_t count = 0;
+  if (!values.empty())
+    CHECK_CUDA(cudnnBackendGetAttribute(descriptor, name, type, values.size(), &count, values.data()));
+  values.resize(std::min<std::size_t>(values.size(), count));
+  return values;
+}
+
+template <class T>
+T get_one(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
+          cudnnBackendAttributeType_t type) {
+  T value{};
+  std::int64_t count = 0;
+  CHECK_CUDA(cudnnBackendGetAttribute(descriptor, name, type, 1, &count, &value));
+  check(count == 1, "cuDNN gave {} values for attribute {} instead of one", count, static_cast<int>(name));
+  return value;
+}
+
+// cuDNN fills descriptors that the caller has created, as many as there are and at most `most`.
+std::vector<CudnnDescriptor> get_children(cudnnBackendDescriptor_t descriptor,
+                                          cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
+                                          std::int64_t most) {
+  std::vector<CudnnDescriptor> children(most);
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (CudnnDescriptor& child : children) {
+    child = create(type);
+    raw.push_back(child.get());
+  }
+  std::int64_t count = 0;
+  CHECK_CUDA(
+      cudnnBackendGetAttribute(descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &count, raw.data()));
+  children.resize(std::min(count, most));
+  return children;
+}
+
+cudnnDataType_t cudnn_type(DType type) {
+  switch (type) {
+    case DType::kF32:
+      return CUDNN_DATA_FLOAT;
+    case DType::kF16:
+      return CUDNN_DATA_HALF;
+    case DType::kBf16:
+      return CUDNN_DATA_BFLOAT16;
+    default:
+      throw Error(fmt::format("cuDNN convolutions are made for f32, f16 and bf16, not {}", name_of(type)));
+  }
+}
+
+CudnnDescriptor make_tensor(std::int64_t uid, DType type, const CudnnLayout& layout) {
+  CudnnDescriptor tensor = create(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  set(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, uid);
+  set(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, cudnn_type(type));
+  set(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, kByteAlignment);
+  set(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, layout.sizes, 4);
+  set(tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, layout.strides, 4);
+  CHECK_CUDA(cudnnBackendFinalize(tensor.get()));
+  return tensor;
+}
+
+CudnnDescriptor make_convolution(const Conv2dSpec& spec) {
+  const std::int64_t stride[2] = {spec.stride, spec.stride}, padding[2] = {spec.padding, spec.padding};
+  const std::int64_t dilation[2] = {1, 1}, spatial_dims = 2;
+  CudnnDescriptor convolution = create(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, spatial_dims);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
+  // The value 0 is CUDNN_CONVOLUTION, which flips the filter.
+  set(convolution, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_CROSS_CORRELATION);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, stride, 2);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, padding, 2);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, padding, 2);
+  set(convolution, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, dilation, 2);
+  CHECK_CUDA(cudnnBackendFinalize(convolution.get()));
+  return convolution;
+}
+
+// The attribute names of one direction's operation.
+struct OperationNames {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
+};
+OperationNames operation_names(ConvDirection direction) {
+  switch (direction) {
+    case ConvDirection::kForward:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
+    case ConvDirection::kData:
+    case ConvDirection::kDataAccumulate:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+    case ConvDirection::kFilter:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+  }
+  throw Error("operation_names: not a direction");
+}
+
+// A graph of one operation. The children are reference-counted by cuDNN once they are set.
+CudnnDescriptor make_graph(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target) {
+  const OperationNames names = operation_names(direction);
+  const CudnnDescriptor x =
+      make_tensor(kUidX, spec.dtype, channels_last(spec.batch, spec.channels, spec.height, spec.width));
+  const CudnnDescriptor w = make_tensor(
+      kUidW, spec.dtype, channels_last(spec.out_channels, spec.channels, spec.filter_h, spec.filter_w));
+  const CudnnDescriptor y = make_tensor(
+      kUidY, spec.dtype, channels_last(spec.batch, spec.out_channels, spec.out_height(), spec.out_width()));
+  const CudnnDescriptor convolution = make_convolution(spec);
+  const float alpha = 1, beta = direction == ConvDirection::kDataAccumulate ? 1 : 0;
+
+  CudnnDescriptor operation = create(names.operation);
+  set_child(operation, names.convolution, convolution.get());
+  set_child(operation, names.x, x.get());
+  set_child(operation, names.w, w.get());
+  set_child(operation, names.y, y.get());
+  set(operation, names.alpha, CUDNN_TYPE_FLOAT, alpha);
+  set(operation, names.beta, CUDNN_TYPE_FLOAT, beta);
+  CHECK_CUDA(cudnnBackendFinalize(operation.get()));
+
+  CudnnDescriptor graph = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  set_child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, operation.get());
+  // The handle is what makes a plan for the GPU at hand; a described GPU's plan has none (cuDNN 9.8).
+  if (target.handle()) set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, target.handle());
+  CHECK_CUDA(cudnnBackendFinalize(graph.get()));
+  return graph;
+}
+
+// Null where this heuristic knows nothing of the graph, which is an answer and not an error.
+std::vector<CudnnDescriptor> heuristic_configs(const CudnnDescriptor& graph, const CudnnTarget& target,
+                                               cudnnBackendHeurMode_t mode) {
+  const CudnnDescriptor heuristic = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  set_child(heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.get());
+  set(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
+  if (target.properties()) set_child(heuristic, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, target.properties());
+  const cudnnStatus_t status = cudnnBackendFinalize(heuristic.get());
+  if (status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000) return {};
+  check_cuda_status(status, "cudnnBackendFinalize(heuristic)", __FILE__, __LINE__);
+  const std::int64_t count =
+      count_of(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR);
+  return get_children(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
+                      count);
+}
+
+struct Engine {
+  std::int64_t index;
+  std::vector<cudnnBackendNumericalNote_t> notes;
+  std::vector<cudnnBackendBehaviorNote_t> behavior;
+};
+
+Engine engine_of(const CudnnDescriptor& config) {
+  const CudnnDescriptor engine = create(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t raw = engine.get();
+  std::int64_t count = 0;
+  CHECK_CUDA(cudnnBackendGetAttribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
+                                      CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
+  return {
+      get_one<std::int64_t>(raw, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64),
+      get_all<cudnnBackendNumericalNote_t>(raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE),
+      get_all<cudnnBackendBehaviorNote_t>(raw, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE)};
+}
+
+bool acceptable(const Engine& engine, const Conv2dSpec& spec) {
+  const auto has = [&](cudnnBackendNumericalNote_t note) {
+    return std::find(engine.notes.begin(), engine.notes.end(), note) != engine.notes.end();
+  };
+  if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) ||
+      has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
+    return false;
+  return spec.dtype != DType::kF32 || spec.math == Conv2dMath::kTf32 ||
+         !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(const CudnnDescriptor& config) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;
+  // This attribute has no count to ask for: asked for none it says 0.
+  for (const CudnnDescriptor& knob :
+       get_children(config.get(), CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR,
+                    CUDNN_KNOB_TYPE_COUNTS))
+    knobs.emplace_back(
+        get_one<cudnnBackendKnobType_t>(knob.get(), CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE),
+        get_one<std::int64_t>(knob.get(), CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64));
+  return knobs;
+}
+
+// CUDNN_STATUS_NOT_SUPPORTED where the engine turns out not to take this graph.
+cudnnStatus_t finalize_plan(const CudnnDescriptor& config, const Engine& engine, const CudnnTarget& target,
+                            ConvPlan& plan) {
+  plan.descriptor = create(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  set_child(plan.descriptor, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config.get());
+  if (target.handle())
+    set(plan.descriptor, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, target.handle());
+  else
+    set_child(plan.descriptor, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, target.properties());
+  const cudnnStatus_t status = cudnnBackendFinalize(plan.descriptor.get());
+  if (status != CUDNN_STATUS_SUCCESS) return status;
+  plan.choice = {engine.index, knobs_of(config)};
+  plan.notes = engine.notes;
+  plan.runtime_compiled = std::find(engine.behavior.begin(), engine.behavior.end(),
+                                    CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) != engine.behavior.end();
+  plan.workspace_bytes = get_one<std::int64_t>(plan.descriptor.get(),
+                                               CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64);
+  return status;
+}
+
+const char* name_of(cudnnBackendNumericalNote_t note) {
+  switch (note) {
+    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+      return "tensor_core";
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+      return "down_convert_inputs";
+    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+      return "reduced_precision_reduction";
+    case CUDNN_NUMERICAL_NOTE_FFT:
+      return "fft";
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+      return "nondeterministic";
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+      return "winograd";
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
+      return "winograd_4x4";
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+      return "winograd_6x6";
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
+      return "winograd_13x13";
+    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
+      return "strict_nan";
+    default:
+      return "unknown_note";
+  }
+}
+
+}  // namespace
+
+const char* name_of(ConvDirection direction) {
+  switch (direction) {
+    case ConvDirection::kForward:
+      return "forward";
+    case ConvDirection::kData:
+      return "data";
+    case ConvDirection::kDataAccumulate:
+      return "data+=";
+    case ConvDirection::kFilter:
+      return "filter";
+  }
+  throw Error("name_of: not a direction");
+}
+
+CudnnTarget CudnnTarget::present(cudnnHandle_t handle) {
+  CudnnTarget target;
+  target.handle_ = handle;
+  return target;
+}
+
+CudnnTarget CudnnTarget::described(const std::string& json) {
+  CudnnTarget target;
+  target.properties_ = create(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  // With the terminating zero, as cuDNN's own serialisation has it.
+  set(target.properties_, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, json.c_str(),
+      static_cast<std::int64_t>(json.size() + 1));
+  CHECK_CUDA(cudnnBackendFinalize(target.properties_.get()));
+  return target;
+}
+
+CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+  return {{n, c, h, w}, {h * w * c, 1, w * c, c}};
+}
+
+std::string ConvPlanChoice::text() const {
+  std::string text = std::to_string(engine);
+  for (std::size_t i = 0; i < knobs.size(); ++i)
+    text += fmt::format("{}{}={}", i ? ',' : ':', knobs[i].first, knobs[i].second);
+  return text;
+}
+
+ConvPlanChoice ConvPlanChoice::parse(const std::string& text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto number = [&] {
+    std::int64_t value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    check(error == std::errc{}, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
+    at = next;
+    return value;
+  };
+  const auto skip = [&](char expected) {
+    check(at != end && *at == expected, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
+    ++at;
+  };
+  ConvPlanChoice choice;
+  choice.engine = number();
+  while (at != end) {
+    skip(choice.knobs.empty() ? ':' : ',');
+    const std::int64_t knob = number();
+    skip('=');
+    choice.knobs.emplace_back(knob, number());
+  }
+  return choice;
+}
+
+std::string ConvPlan::text() const {
+  std::string text = fmt::format("engine {}", choice.engine);
+  for (const cudnnBackendNumericalNote_t note : notes) text += fmt::format(", {}", name_of(note));
+  if (runtime_compiled) text += ", compiled at run time";
+  return text + fmt::format(", {:.2f} MiB", static_cast<double>(workspace_bytes) / (1 << 20));
+}
+
+std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
+                                    const CudnnTarget& target, std::size_t limit) {
+  const CudnnDescriptor graph = make_graph(spec, direction, target);
+  std::vector<ConvPlan> plans;
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (const CudnnDescriptor& config : heuristic_configs(graph, target, mode)) {
+      if (plans.size() == limit) return plans;
+      const Engine engine = engine_of(config);
+      ConvPlan plan;
+      if (acceptable(engine, spec) && finalize_plan(config, engine, target, plan) == CUDNN_STATUS_SUCCESS)
+        plans.push_back(std::move(plan));
+    }
+  }
+  return plans;
+}
+
+ConvPlan rebuild_plan(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target,
+                      const ConvPlanChoice& choice) {
+  const CudnnDescriptor graph = make_graph(spec, direction, target);
+  const CudnnDescriptor engine = create(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  set_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph.get());
+  set(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, choice.engine);
+  if (target.properties()) set_child(engine, CUDNN_ATTR_ENGINE_DEVICEPROP, target.properties());
+  CHECK_CUDA(cudnnBackendFinalize(engine.get()));
+
+  std::vector<CudnnDescriptor> knobs;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (const auto& [type, value] : choice.knobs) {
+    knobs.push_back(create(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR));
+    set(knobs.back(), CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE,
+        static_cast<cudnnBackendKnobType_t>(type));
+    set(knobs.back(), CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, value);
+    CHECK_CUDA(cudnnBackendFinalize(knobs.back().get()));
+    raw.push_back(knobs.back().get());
+  }
+  const CudnnDescriptor config = create(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  set_child(config, CUDNN_ATTR_ENGINECFG_ENGINE, engine.get());
+  if (!raw.empty())
+    set(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
+        static_cast<std::int64_t>(raw.size()));
+  CHECK_CUDA(cudnnBackendFinalize(config.get()));
+
+  const Engine facts = engine_of(config);
+  check(acceptable(facts, spec), "the kept plan {} may not be used for this precision; delete the plan file",
+        choice.text());
+  ConvPlan plan;
+  CHECK_CUDA(finalize_plan(config, facts, target, plan));
+  return plan;
+}
+
+CudnnDescriptor bind_tensors(const void* x, const void* w, const void* y, void* workspace) {
+  const std::int64_t uids[3] = {kUidX, kUidW, kUidY};
+  const void* pointers[3] = {x, w, y};
+  CudnnDescriptor pack = create(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, uids, 3);
+  set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, 3);
+  set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
+  CHECK_CUDA(cudnnBackendFinalize(pack.get()));
+  return pack;
+}
+
+}  // namespace tdds

@@ -1,0 +1,57 @@
+#pragma once
+// One GPU: its memory, its facts, and the convolution plans already chosen for it. A thread may use the
+// device after make_current(); every entry point calls it.
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "kernels/cuda/stream.h"
+#include "kernels/device.h"
+
+namespace tdds {
+
+struct GpuFacts {
+  std::string name;
+  int sm;  // 90 for compute capability 9.0
+  int multiprocessors;
+  std::size_t memory_bytes;
+  int driver_version, runtime_version;  // 13000 for 13.0
+};
+
+// Facts about the `ordinal`-th GPU, which becomes current. Throws Error in one sentence where there is no
+// GPU, or an unusable one; UsageError where there are fewer.
+GpuFacts probe_gpu(int ordinal);
+
+class ConvPlanStore;
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(const Ops& ops, const DeviceOptions& options);
+  ~CudaDevice() override;
+
+  std::string description() const override;
+  void* allocate(std::size_t bytes, std::string_view what) override;
+  void free(void* memory) noexcept override;
+  std::int64_t allocations() const override { return allocations_; }
+  std::unique_ptr<Stream> make_stream(StreamMode mode) override;
+
+  const DeviceOptions& options() const { return options_; }
+  const GpuFacts& facts() const { return facts_; }
+  // cudaSetDevice for the calling thread: the runtime keeps the current device per thread, 0 at first.
+  void make_current() const;
+  // For what is done outside training: fills, and the timing of plans.
+  CudaStream& setup_stream() { return *setup_stream_; }
+  ConvPlanStore& conv_plans() { return *conv_plans_; }
+
+ private:
+  DeviceOptions options_;
+  GpuFacts facts_;
+  std::int64_t allocations_ = 0;
+  std::unique_ptr<CudaStream> setup_stream_;
+  std::unique_ptr<ConvPlanStore> conv_plans_;
+};
+
+std::unique_ptr<Device> make_cuda_device(DeviceKind kind, const Ops& ops, const DeviceOptions& options);
+
+}  // namespace tdds

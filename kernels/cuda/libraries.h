@@ -1,0 +1,28 @@
+#pragma once
+// The cuDNN and cuBLAS handles of one stream. They are made with the stream and not at first use, since
+// making one allocates memory and loads code, which a capture forbids.
+
+#include <cublas_v2.h>
+#include <cudnn.h>
+
+#include <memory>
+
+#include "kernels/cuda/handle.h"
+
+namespace tdds {
+
+using CudnnHandle = CudaHandle<cudnnHandle_t, cudnnDestroy>;
+using CublasHandle = CudaHandle<cublasHandle_t, cublasDestroy>;
+
+void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line);
+void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line);
+
+struct CudaLibraries {
+  GpuMemory cublas_workspace;  // before the handle that uses it, so destroyed after it
+  CublasHandle cublas;
+  CudnnHandle cudnn;
+};
+
+std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream);
+
+}  // namespace tdds

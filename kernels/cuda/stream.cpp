@@ -1,0 +1,191 @@
+#include "kernels/cuda/stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include "kernels/check.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/libraries.h"
+#include "kernels/cuda/nvtx.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::size_t kUploadBytes = std::size_t{4} << 20;  // of each of the two slots
+constexpr std::size_t kDownloadBytes = std::size_t{16} << 20;
+
+PinnedMemory pin(std::size_t bytes) {
+  PinnedMemory memory;
+  CHECK_CUDA(cudaMallocHost(out(memory), bytes));
+  return memory;
+}
+
+class CudaRecording final : public Recording {
+ public:
+  CudaRecording(CudaGraphExec exec, std::size_t nodes) : exec_(std::move(exec)), nodes_(nodes) {}
+  std::size_t commands() const override { return nodes_; }
+  cudaGraphExec_t get() const { return exec_.get(); }
+
+ private:
+  CudaGraphExec exec_;
+  std::size_t nodes_;
+};
+
+}  // namespace
+
+CudaStream::CudaStream(CudaDevice& device) : Stream(device) {
+  device.make_current();
+  // Non-blocking: no implicit order with the legacy default stream, which may not be touched while a capture
+  // is under way (cuda_runtime_api.h, cudaStreamCreateWithFlags, cudaErrorStreamCaptureImplicit).
+  CHECK_CUDA(cudaStreamCreateWithFlags(out(stream_), cudaStreamNonBlocking));
+  for (UploadSlot& slot : uploads_) {
+    slot.memory = pin(kUploadBytes);
+    CHECK_CUDA(cudaEventCreateWithFlags(out(slot.done), cudaEventDisableTiming));
+  }
+  download_memory_ = pin(kDownloadBytes);
+  libraries_ = make_cuda_libraries(stream_.get());
+}
+
+CudaStream::~CudaStream() {
+  // The staging buffers must outlive the copies that read and write them.
+  static_cast<void>(cudaStreamSynchronize(stream_.get()));
+}
+
+CudaDevice& CudaStream::cuda_device() const {
+  return static_cast<CudaDevice&>(device());
+}
+cudnnContext* CudaStream::cudnn() const {
+  return libraries_->cudnn.get();
+}
+cublasContext* CudaStream::cublas() const {
+  return libraries_->cublas.get();
+}
+
+void CudaStream::upload(void* device_memory, const void* host, std::size_t bytes) {
+  check(!recording_, "Stream::upload: a copy from the host cannot be recorded; upload before the step");
+  CudaCommand command(*this, "upload");
+  for (std::size_t at = 0; at < bytes;) {
+    UploadSlot& slot = uploads_[next_upload_++ % uploads_.size()];
+    const std::size_t part = std::min(kUploadBytes, bytes - at);
+    // An event that was never recorded counts as complete (cuda_runtime_api.h, cudaEventSynchronize).
+    CHECK_CUDA(cudaEventSynchronize(slot.done.get()));
+    std::memcpy(slot.memory.get(), static_cast<const std::byte*>(host) + at, part);
+    CHECK_CUDA(cudaMemcpyAsync(static_cast<std::byte*>(device_memory) + at, slot.memory.get(), part,
+                               cudaMemcpyHostToDevice, get()));
+    CHECK_CUDA(cudaEventRecord(slot.done.get(), get()));
+    at += part;
+  }
+  command.finish();
+}
+
+void CudaStream::download(void* host, const void* device_memory, std::size_t bytes) {
+  check(!recording_, "Stream::download: a copy to the host cannot be recorded; download after the step");
+  CudaCommand command(*this, "download");
+  constexpr std::size_t kAlignment = 256;
+  for (std::size_t at = 0; at < bytes;) {
+    if (download_used_ >= kDownloadBytes) flush_downloads();
+    const std::size_t part = std::min(kDownloadBytes - download_used_, bytes - at);
+    std::byte* staged = static_cast<std::byte*>(download_memory_.get()) + download_used_;
+    CHECK_CUDA(cudaMemcpyAsync(staged, static_cast<const std::byte*>(device_memory) + at, part,
+                               cudaMemcpyDeviceToHost, get()));
+    downloads_.push_back({static_cast<std::byte*>(host) + at, download_used_, part});
+    download_used_ += (part + kAlignment - 1) / kAlignment * kAlignment;
+    at += part;
+  }
+  command.finish();
+}
+
+void CudaStream::flush_downloads() {
+  const std::vector<Download> waiting = std::move(downloads_);
+  downloads_.clear();
+  download_used_ = 0;
+  CHECK_CUDA(cudaStreamSynchronize(get()));
+  for (const Download& download : waiting)
+    std::memcpy(download.host, static_cast<const std::byte*>(download_memory_.get()) + download.offset,
+                download.bytes);
+}
+
+void CudaStream::copy(void* to, const void* from, std::size_t bytes) {
+  CudaCommand command(*this, "copy");
+  CHECK_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, get()));
+  command.finish();
+}
+
+void CudaStream::zero(void* device_memory, std::size_t bytes) {
+  CudaCommand command(*this, "zero");
+  CHECK_CUDA(cudaMemsetAsync(device_memory, 0, bytes, get()));
+  command.finish();
+}
+
+std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body) {
+  check(!recording_, "Stream::record: a recording is already under way on this stream");
+  cuda_device().make_current();
+  // ThreadLocal: calls that allocate or synchronise are refused on this thread, and other threads may go on.
+  // Not Relaxed, so the capture must end on this thread (cuda_runtime_api.h, cudaStreamBeginCapture).
+  CHECK_CUDA(cudaStreamBeginCapture(get(), cudaStreamCaptureModeThreadLocal));
+  recording_ = true;
+  std::exception_ptr failure;
+  try {
+    body();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  recording_ = false;
+  CudaGraph graph;
+  // In every case: it is what ends capture mode.
+  const cudaError_t ended = cudaStreamEndCapture(get(), out(graph));
+  if (failure) {
+    static_cast<void>(cudaGetLastError());
+    std::rethrow_exception(failure);
+  }
+  check_cuda_status(ended, "cudaStreamEndCapture(stream, &graph)", __FILE__, __LINE__);
+
+  std::size_t nodes = 0;
+  CHECK_CUDA(cudaGraphGetNodes(graph.get(), nullptr, &nodes));
+  CudaGraphExec exec;
+  CHECK_CUDA(cudaGraphInstantiate(out(exec), graph.get(), 0));
+  CHECK_CUDA(cudaGraphUpload(exec.get(), get()));  // else the first launch pays for it
+  return std::make_unique<CudaRecording>(std::move(exec), nodes);
+}
+
+void CudaStream::replay(const Recording& recording) {
+  check(!recording_, "Stream::replay: not while recording");
+  CudaCommand command(*this, "replay");
+  CHECK_CUDA(cudaGraphLaunch(static_cast<const CudaRecording&>(recording).get(), get()));
+  command.finish();
+}
+
+void CudaStream::synchronize() {
+  check(!recording_, "Stream::synchronize: not while recording");
+  cuda_device().make_current();
+  flush_downloads();
+}
+
+CudaStream& cuda_stream(Stream& stream) {
+  check(stream.device().kind() == DeviceKind::kCuda, "a CUDA op was given a stream of the device '{}'",
+        name_of(stream.device().kind()));
+  return static_cast<CudaStream&>(stream);
+}
+
+CudaCommand::CudaCommand(Stream& stream, const char* name) : stream_(cuda_stream(stream)), name_(name) {
+  stream_.cuda_device().make_current();
+  nvtx_push(name);
+}
+
+CudaCommand::~CudaCommand() {
+  nvtx_pop();
+}
+
+cudaStream_t CudaCommand::stream() const {
+  return stream_.get();
+}
+
+void CudaCommand::finish() {
+  cudaError_t status = cudaGetLastError();  // a launch reports its geometry's and its code's errors only here
+  if (status == cudaSuccess && stream_.cuda_device().options().debug_sync && !stream_.recording())
+    status = cudaStreamSynchronize(stream());
+  check(status == cudaSuccess, "the GPU command '{}' failed: {}", name_, cuda_error_text(status));
+}
+
+}  // namespace tdds
