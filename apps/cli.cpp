@@ -1,0 +1,151 @@
+#include "apps/cli.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <numeric>
+#include <string_view>
+
+#include "apps/help.h"
+#include "apps/version.h"
+
+namespace tdds {
+namespace {
+
+// The number of letters to insert, delete or replace that makes one word the other (Levenshtein).
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::vector<std::string> long_flags(const CLI::App& app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  return flags;
+}
+
+std::string suggestion(const CLI::App& app, const std::string& flag) {
+  std::string nearest;
+  std::size_t least = 1 + flag.size() / 3;
+  for (const std::string& known : long_flags(app)) {
+    // A beginning is a likely abbreviation: Python's argparse accepts those.
+    const std::size_t distance = known.starts_with(flag) ? 1 : edit_distance(flag, known);
+    if (distance < least) {
+      least = distance;
+      nearest = known;
+    }
+  }
+  return nearest.empty() ? "" : fmt::format("did you mean {}? ", nearest);
+}
+
+// The arguments in the reverse order that CLI11 wants, the names of long flags in their declared spelling.
+std::vector<std::string> normalised(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  for (std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (!argument.starts_with("--")) continue;
+    const auto name_end = std::find(argument.begin(), argument.end(), '=');
+    std::replace(argument.begin() + 2, name_end, '-', '_');
+    const std::string flag(argument.begin(), name_end);
+    check_usage(app.get_option_no_throw(flag) != nullptr, "there is no flag {}: {}--help lists all flags",
+                flag, suggestion(app, flag));
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
+ResolvedOptions resolved_options(const CLI::App& app) {
+  ResolvedOptions resolved;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_configurable() && !option->get_lnames().empty()) {
+      std::string value;
+      if (option->get_expected_min() == 0)
+        value = option->count() > 0 && option->as<bool>() ? "true" : "false";
+      else if (option->count() > 0)
+        value = fmt::format("{}", fmt::join(option->results(), ","));
+      else
+        value = option->get_default_str();
+      resolved.emplace_back(option->get_lnames().front(), value);
+    }
+  }
+  return resolved;
+}
+
+// One line, whatever the message was.
+void complain(const std::string& program, std::string sentence) {
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  fmt::print(stderr, "{}: {}\n", program, sentence);
+}
+
+int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,
+                  const std::function<void(CLI::App&)>& declare,
+                  const std::function<int(const ResolvedOptions&)>& run) {
+  CLI::App app(info.purpose, info.name);
+  app.set_help_flag("-h,--help", "Show this text.");
+  app.set_version_flag("--version", fmt::format("{} {}", info.name, version_text()),
+                       "Show the versions of the program and of what it was built with.");
+  app.option_defaults()->always_capture_default()->take_last();
+  declare(app);
+  try {
+    app.parse(normalised(app, argc, argv));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", help_text(app, info));
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(fmt::format("{}; --help lists all flags", error.what()));
+  }
+  return run(resolved_options(app));
+}
+
+}  // namespace
+
+std::string version_text() {
+  std::string text = version::kProject;
+  if (*version::kGit) text += fmt::format(" (git {})", version::kGit);
+  text += fmt::format(", {}, oneDNN {}, ", version::kCompiler, version::kOneDnn);
+  return text + (*version::kCuda ? fmt::format("CUDA {}", version::kCuda) : "no CUDA");
+}
+
+int run_program(int argc, const char* const* argv, const ProgramInfo& info,
+                const std::function<void(CLI::App&)>& declare,
+                const std::function<int(const ResolvedOptions&)>& run) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  int code = 1;
+  try {
+    code = parse_and_run(argc, argv, info, declare, run);
+    check(std::fflush(stdout) == 0, "cannot write to the standard output: what was printed is incomplete");
+  } catch (const Interrupted& interrupted) {
+    complain(info.name, interrupted.what());
+    code = interrupted.exit_code();
+  } catch (const UsageError& error) {
+    complain(info.name, error.what());
+    code = 2;
+  } catch (const std::bad_alloc&) {
+    complain(info.name,
+             "there is not enough memory; a smaller --batch_size or --max_train_samples needs less");
+    code = 1;
+  } catch (const std::exception& error) {
+    complain(info.name, error.what());
+    code = 1;
+  }
+  return code;
+}
+
+}  // namespace tdds

@@ -1,0 +1,72 @@
+#include "apps/run_log.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include "engine/files.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::uint64_t kLargestMetrics = std::uint64_t{1} << 30;
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
+}
+
+// The lines of epochs before `first_epoch`. A line that a crash cut short is no JSON, and goes.
+std::string kept_metrics(const std::string& text, int first_epoch) {
+  std::string kept;
+  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string_view line(text.data() + begin, end - begin);
+    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (object.is_object() && object.contains("epoch") && object["epoch"].is_number_integer() &&
+        object["epoch"].get<std::int64_t>() < first_epoch)
+      kept.append(line).push_back('\n');
+  }
+  return kept;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program,
+               const ResolvedOptions& options, std::string_view device_description, int first_epoch)
+    : folder_(folder) {
+  make_folder(folder_);
+  const auto metrics = folder_ / "metrics.jsonl";
+  const bool exists = std::filesystem::exists(metrics);
+  write_file_atomically(metrics, exists && first_epoch > 0
+                                     ? kept_metrics(read_file(metrics, kLargestMetrics), first_epoch)
+                                     : "");
+
+  std::string heading = fmt::format("# {} {}\n# started {}\n", program.name, version_text(), now_text());
+  heading += fmt::format("# device: {}\n", device_description);
+  for (const auto& [name, value] : options) heading += fmt::format("#   --{} {}\n", name, value);
+  append_to_file(folder_ / "log.txt", heading);
+}
+
+void RunLog::say(std::string_view line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+  note(line);
+}
+
+void RunLog::note(std::string_view line) {
+  append_to_file(folder_ / "log.txt", fmt::format("{}  {}\n", now_text(), line));
+}
+
+void RunLog::add_metrics(const nlohmann::ordered_json& object) {
+  check(object.is_object() && object.contains("epoch") && object["epoch"].is_number_integer(),
+        "add_metrics: a line of metrics.jsonl needs an integer \"epoch\"");
+  // Not JSON: NaN, which becomes null, and broken UTF-8, whose bytes become U+FFFD.
+  append_to_file(folder_ / "metrics.jsonl",
+                 object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace tdds

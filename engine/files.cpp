@@ -1,0 +1,94 @@
+#include "engine/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+// A descriptor that is closed at the end of its scope.
+struct Descriptor {
+  int number;
+  explicit Descriptor(int opened) : number(opened) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(AtomicFile&)>& fill) {
+  // Renaming onto a device or a pipe would replace it.
+  check(!std::filesystem::exists(path) || std::filesystem::is_regular_file(path),
+        "{} cannot be written: it is not a regular file; choose another name", path.string());
+  AtomicFile file(path.string());
+  fill(file);
+  file.commit();
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  write_file_atomically(path, [&](AtomicFile& file) { file.write(bytes); });
+}
+
+void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  check(file.number >= 0, "{} cannot be written: {}; choose a folder that you may write to", path.string(),
+        std::strerror(errno));
+  struct stat status {};
+  const bool regular = ::fstat(file.number, &status) == 0 && S_ISREG(status.st_mode);
+  try {
+    write_all(file.number, bytes.data(), bytes.size(), path.string());
+  } catch (const Error&) {
+    if (regular && ::ftruncate(file.number, status.st_size) != 0)
+      throw Error(path.string() + " cannot be written, and ends in a part of a line now; remove that line");
+    throw;
+  }
+}
+
+void make_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  check(!error, "the folder {} cannot be made: {}; choose another place for it", path.string(),
+        error.message());
+  check(std::filesystem::is_directory(path, error), "{} is not a folder; choose another place",
+        path.string());
+  check(::access(path.c_str(), W_OK | X_OK) == 0, "the folder {} cannot be written: {}; choose another",
+        path.string(), std::strerror(errno));
+}
+
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  check(file.number >= 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+  struct stat status {};
+  check(::fstat(file.number, &status) == 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+  check(!S_ISDIR(status.st_mode), "{} is a folder, not a file", path.string());
+
+  // The size that stat tells is a hint: a pipe has none, and a file may grow.
+  std::string bytes;
+  std::size_t filled = 0;
+  bytes.resize(std::min<std::uint64_t>(static_cast<std::uint64_t>(status.st_size), max_bytes) + 1);
+  while (true) {
+    const ssize_t got = ::read(file.number, bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    check(got >= 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+    check(filled <= max_bytes, "{} is longer than the {} bytes that it can have; it is not what it should be",
+          path.string(), max_bytes);
+    if (filled == bytes.size()) bytes.resize(std::min<std::uint64_t>(2 * bytes.size(), max_bytes + 1));
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+}  // namespace tdds

@@ -1,0 +1,142 @@
+#include "apps/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <new>
+#include <string>
+#include <vector>
+
+#include "apps/help.h"
+
+namespace tdds {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Options {
+  std::string save_path = "runs/train";
+  int batch_size = 100;
+  double decay = 5e-4;
+  bool dynamics = false;
+};
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+  Options options;
+  ResolvedOptions resolved;
+};
+
+using Body = std::function<int()>;
+
+Outcome run(
+    std::vector<const char*> arguments, const Body& body = [] { return 0; }) {
+  arguments.insert(arguments.begin(), "tdds-train");
+  Outcome outcome;
+  Options& options = outcome.options;
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  outcome.code = run_program(
+      static_cast<int>(arguments.size()), arguments.data(),
+      {.name = "tdds-train", .purpose = "Trains a network."},
+      [&](CLI::App& app) {
+        app.add_option("--save_path", options.save_path, "Where the results go.");
+        app.add_option("--batch_size", options.batch_size, "How many samples make a step.");
+        app.add_option("--decay", options.decay, "The weight decay.");
+        app.add_flag("--dynamics", options.dynamics, "Records the dynamics.");
+      },
+      [&](const ResolvedOptions& resolved) {
+        outcome.resolved = resolved;
+        return body();
+      });
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
+  for (std::vector<const char*> arguments :
+       {std::vector<const char*>{"--save-path", "a-b_c", "--batch-size", "7"},
+        {"--save_path", "a-b_c", "--batch_size", "7"},
+        {"--save-path=a-b_c", "--batch_size=7"},
+        {"--batch-size", "3", "--save_path=a-b_c", "--batch_size", "7"}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.options.save_path, "a-b_c");
+    EXPECT_EQ(outcome.options.batch_size, 7);
+  }
+}
+
+TEST(Cli, ResolvedOptionsAreGivenOrDefault) {
+  const Outcome outcome = run({"--batch-size", "7", "--dynamics"});
+  EXPECT_EQ(
+      outcome.resolved,
+      (ResolvedOptions{
+          {"save_path", "runs/train"}, {"batch_size", "7"}, {"decay", "0.0005"}, {"dynamics", "true"}}));
+  EXPECT_EQ(run({}).resolved[3].second, "false");
+}
+
+TEST(Cli, AnUnknownFlagSuggestsTheNearest) {
+  const Outcome typo = run({"--batch-sise", "7"});
+  EXPECT_EQ(typo.code, 2);
+  EXPECT_EQ(typo.err,
+            "tdds-train: there is no flag --batch_sise: did you mean --batch_size? --help lists all flags\n");
+  EXPECT_THAT(run({"--batch", "7"}).err, HasSubstr("did you mean --batch_size?"));
+  EXPECT_THAT(run({"--xyzzy=1"}).err, AllOf(HasSubstr("--xyzzy:"), testing::Not(HasSubstr("mean"))));
+}
+
+TEST(Cli, BadCommandLinesAreOneSentenceAndCode2) {
+  for (std::vector<const char*> arguments : {std::vector<const char*>{"--batch_size", "seven"},
+                                             {"--batch_size"},
+                                             {"stray"},
+                                             {"-q"},
+                                             {"--dynamics=perhaps"},
+                                             {"--batch_size", "99999999999999999999"}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments[0];
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("tdds-train: "), EndsWith("\n")));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(Cli, ExceptionsBecomeExitCodes) {
+  const auto error = run({}, []() -> int { throw Error("the disk\nis full"); });
+  EXPECT_EQ(error.code, 1);
+  EXPECT_EQ(error.err, "tdds-train: the disk is full\n");
+  EXPECT_EQ(run({}, []() -> int { throw UsageError("J must be at least 3"); }).code, 2);
+  EXPECT_EQ(run({}, []() -> int { throw Interrupted("resume it", 130); }).code, 130);
+  const auto memory = run({}, []() -> int { throw std::bad_alloc(); });
+  EXPECT_EQ(memory.code, 1);
+  EXPECT_THAT(memory.err, HasSubstr("not enough memory"));
+  EXPECT_EQ(run({}, [] { return 5; }).code, 5);
+}
+
+TEST(Cli, HelpNamesFlagsDefaultsAndPurpose) {
+  const Outcome outcome = run({"--help"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* part :
+       {"Trains a network.", "--batch_size INT [100]\n      How many samples make a step.\n",
+        "--decay FLOAT [0.0005]", "--dynamics\n", "-h, --help\n"})
+    EXPECT_THAT(outcome.out, HasSubstr(part));
+}
+
+TEST(Cli, VersionIsOneLine) {
+  const Outcome outcome = run({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, "tdds-train " + version_text() + "\n");
+  EXPECT_THAT(version_text(), AllOf(HasSubstr("oneDNN "), HasSubstr("CUDA")));
+}
+
+TEST(Cli, WrapsAtTheWidth) {
+  EXPECT_EQ(wrapped("one two three", 2, 9), "  one two\n  three\n");
+  EXPECT_EQ(wrapped("incomprehensible word", 1, 6), " incomprehensible\n word\n");
+  EXPECT_EQ(wrapped("", 2, 9), "\n");
+}
+
+}  // namespace
+}  // namespace tdds
