@@ -27,8 +27,4 @@ Backend cpu_backend() {
   return {&kOps, nullptr, make_host_device};
 }
 
-Backend simt_backend() {
-  return {nullptr, "this build has no simt executor", nullptr};
-}
-
 }  // namespace tdds

@@ -1,0 +1,168 @@
+#pragma once
+// The whole vocabulary of the CUDA kernels, and the only place that knows which compiler reads them. Each .cu
+// is compiled twice: by nvcc into namespace tdds::cuda, to run on a GPU, and by the host compiler into
+// tdds::simt, to run in the executor of kernels/simt. A kernel uses nothing of CUDA but what stands here,
+// besides
+// __global__, __device__, __restrict__ and __launch_bounds__. Sources open with
+//
+//     #include "kernels/cuda/gpu.h"
+//     namespace tdds::TDDS_GPU {
+//
+// From the compiler's own part:
+//   Dim3 thread_id(), block_id(), block_dim(), grid_dim()
+//   sync_block(), sync_warp()            barriers; every thread of the block or warp must reach the same one
+//   T* shared<T>(count, offset_bytes)    the launch's shared memory from a byte offset on
+//   Pack16<T>, load16(p), store16(p, v)  16 bytes at once; p is a multiple of 16 bytes
+//   to_float(x), from_float<T>(x)        float, half_t, bf16_t; rounds to nearest even
+//   atomic_add(p, x), atomic_or(p, x)    on integers; return the old value
+//   fast_exp(x), fast_log(x)             a few ulp; without `fast_`, the usual expf, logf, log1pf, sqrtf
+//   launch(stream, name, kernel, grid, block, shared_bytes, arguments...)
+//                                        enqueues; checks geometry.h's limits, converts and copies arguments
+//
+// Collectives below are called by all threads of the group, at one place of the code. Sums have a fixed
+// order.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/geometry.h"
+#include "kernels/cuda/parameters.h"
+#include "kernels/tensor_view.h"
+
+#ifdef __CUDACC__
+#include "kernels/cuda/gpu_device.h"
+#else
+#include "kernels/simt/gpu_host.h"
+#endif
+
+namespace tdds::TDDS_GPU {
+
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The place of a value in a row, for argmax.
+struct Best {
+  float value;
+  std::int32_t index;
+};
+inline constexpr Best kNoBest{-kInfinity, std::numeric_limits<std::int32_t>::max()};
+
+__device__ inline Best better(Best a, Best b) {
+  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
+}
+
+struct SumOp {
+  template <class T>
+  __device__ static T combine(T a, T b) {
+    return a + b;
+  }
+  template <class T>
+  __device__ static T identity() {
+    return T{};
+  }
+};
+
+struct MaxOp {
+  template <class T>
+  __device__ static T combine(T a, T b) {
+    return b > a ? b : a;
+  }
+  template <class T>
+  __device__ static T identity() {
+    return -kInfinity;
+  }
+};
+
+struct BestOp {
+  template <class T>
+  __device__ static T combine(T a, T b) {
+    return better(a, b);
+  }
+  template <class T>
+  __device__ static T identity() {
+    return kNoBest;
+  }
+};
+
+struct AnyOp {
+  template <class T>
+  __device__ static T combine(T a, T b) {
+    return a | b;
+  }
+  template <class T>
+  __device__ static T identity() {
+    return 0;
+  }
+};
+
+__device__ inline std::uint32_t rank_in_block() {
+  return thread_id().x + block_dim().x * (thread_id().y + block_dim().y * thread_id().z);
+}
+__device__ inline std::uint32_t threads_in_block() {
+  return block_dim().x * block_dim().y * block_dim().z;
+}
+// Of a one-dimensional launch.
+__device__ inline std::int64_t global_thread() {
+  return static_cast<std::int64_t>(block_id().x) * block_dim().x + thread_id().x;
+}
+
+template <Group G>
+__device__ std::uint32_t rank_in() {
+  return G == Group::kWarp ? rank_in_block() % kWarpSize : rank_in_block();
+}
+template <Group G>
+__device__ std::uint32_t size_of_group() {
+  return G == Group::kWarp ? kWarpSize : threads_in_block();
+}
+
+template <Group G, class T>
+__device__ T group_sum(T value, Site site = Site::current()) {
+  return reduce<G, SumOp>(value, site);
+}
+template <Group G>
+__device__ float group_max(float value, Site site = Site::current()) {
+  return reduce<G, MaxOp>(value, site);
+}
+// The largest value, of equal ones that with the lowest index.
+template <Group G>
+__device__ Best group_argmax(Best value, Site site = Site::current()) {
+  return reduce<G, BestOp>(value, site);
+}
+template <Group G>
+__device__ bool group_any(bool value, Site site = Site::current()) {
+  return reduce<G, AnyOp>(static_cast<std::uint32_t>(value), site) != 0;
+}
+
+template <class T>
+__device__ T warp_sum(T value, Site site = Site::current()) {
+  return group_sum<Group::kWarp>(value, site);
+}
+__device__ inline float warp_max(float value, Site site = Site::current()) {
+  return group_max<Group::kWarp>(value, site);
+}
+__device__ inline Best warp_argmax(Best value, Site site = Site::current()) {
+  return group_argmax<Group::kWarp>(value, site);
+}
+__device__ inline bool warp_any(bool value, Site site = Site::current()) {
+  return group_any<Group::kWarp>(value, site);
+}
+template <class T>
+__device__ T block_sum(T value, Site site = Site::current()) {
+  return group_sum<Group::kBlock>(value, site);
+}
+
+// Calls function(T{}) with the storage type of an activation or a gradient; host side of a launch.
+template <class Function>
+void with_float_type(const char* kernel, DType type, Function function) {
+  switch (type) {
+    case DType::kF32:
+      return function(float{});
+    case DType::kF16:
+      return function(half_t{});
+    case DType::kBf16:
+      return function(bf16_t{});
+    default:
+      reject(kernel, "the element type is not f32, f16 or bf16");
+  }
+}
+
+}  // namespace tdds::TDDS_GPU

@@ -1,0 +1,145 @@
+// Softmax, cross-entropy and dynamics of one batch; contract and formulas in kernels/softmax_kl.h.
+//
+// Parallel over: rows, a warp each up to 1024 classes, a block each beyond; the lanes share the classes.
+// Held in:       registers; a row is read three times, from L1 after the first.
+// Bytes per row: 4 K logits read, 4 K dlogits written, 4 K previous log-probabilities read and 4 K written.
+// Deterministic: each sum is a lane's own terms in ascending order, then a fixed tree.
+
+#include "kernels/softmax_kl.h"
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/launchers.h"
+
+namespace tdds::TDDS_GPU {
+namespace {
+
+constexpr float kEps = 1e-8f;
+constexpr std::int32_t kWarpClasses = 1024;  // the most that a warp takes on
+constexpr std::uint32_t kThreads = 128;
+constexpr std::uint32_t kBatchWeightThreads = 256;
+
+// What the first two passes over a row find out.
+struct RowStats {
+  Best best;        // the largest logit
+  float sum;        // s': the others' exp(z_c - m)
+  float log_total;  // log1p(s')
+  float others;     // the sum of exp(z_c - m) over the classes but y
+};
+
+struct RowSums {
+  float kl, entropy, el2n;
+};
+
+template <Group G>
+__device__ RowStats row_stats(const float* z, std::int32_t label, std::int32_t classes) {
+  Best mine = kNoBest;
+  for (std::int32_t c = rank_in<G>(); c < classes; c += size_of_group<G>())
+    mine = better(mine, Best{z[c], c});
+  RowStats row;
+  row.best = group_argmax<G>(mine);
+  float sum = 0;
+  for (std::int32_t c = rank_in<G>(); c < classes; c += size_of_group<G>())
+    if (c != row.best.index) sum += expf(z[c] - row.best.value);
+  row.sum = group_sum<G>(sum);
+  row.log_total = log1pf(row.sum);
+  row.others = label == row.best.index ? row.sum : 1.0f + (row.sum - expf(z[label] - row.best.value));
+  return row;
+}
+
+// log(p + eps). A probability above 1/2 comes from its complement q, which alone keeps the digits near 1.
+__device__ float log_probability(float p, float q, bool largest) {
+  return largest && q < 0.5f ? log1pf(kEps - q) : logf(p + kEps);
+}
+
+template <Group G>
+__device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row, std::int64_t b,
+                                 std::int64_t id, std::int32_t label) {
+  const float* z = args.logits + b * args.classes;
+  const float weight = args.batch_weight ? *args.batch_weight : 1.0f;
+  const float scale = args.loss_scale * weight / static_cast<float>(args.batch);
+  const float total = 1.0f + row.sum;
+  const bool first_visit = args.state->epoch == 0;
+  float* logp_row = args.prev_logp ? args.prev_logp + id * args.classes : nullptr;
+  float* visit = args.visit_logits ? args.visit_logits + (args.state->cursor + b) * args.classes : nullptr;
+  float kl = 0, entropy = 0, squares = 0;
+  for (std::int32_t c = rank_in<G>(); c < args.classes; c += size_of_group<G>()) {
+    const float below = row.best.value - z[c];
+    const bool largest = c == row.best.index;
+    const float e = largest ? 1.0f : expf(-below);
+    const float p = e / total;
+    if (args.dlogits) args.dlogits[b * args.classes + c] = (c == label ? -row.others / total : p) * scale;
+    if (logp_row) {
+      const float logp = log_probability(p, row.sum / total, largest);
+      if (!first_visit) kl += fabsf(p * (logp - logp_row[c]));
+      logp_row[c] = logp;
+    }
+    if (visit) visit[c] = z[c];
+    if (p > 0) entropy += p * (below + row.log_total);
+    if (c != label && row.others > 0) {
+      const float share = e / row.others;
+      squares += share * share;
+    }
+  }
+  // || p - onehot ||: the label's entry is minus the sum of the others', which is taken out as a factor, so
+  // that no square underflows.
+  return {group_sum<G>(kl), group_sum<G>(entropy), row.others / total * sqrtf(1.0f + group_sum<G>(squares))};
+}
+
+template <Group G>
+__device__ float largest_other(const float* z, const RowStats& row, std::int32_t label,
+                               std::int32_t classes) {
+  float largest = -kInfinity;
+  for (std::int32_t c = rank_in<G>(); c < classes; c += size_of_group<G>())
+    if (c != label) largest = z[c] > largest ? z[c] : largest;
+  return group_max<G>(largest) - row.best.value - row.log_total;
+}
+
+template <Group G>
+__global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args) {
+  const std::int64_t b = G == Group::kWarp ? global_thread() / kWarpSize : block_id().x;
+  if (b >= args.batch) return;  // whole warps only: a group never parts
+  const std::int64_t id = args.order[args.state->cursor + b];
+  const std::int32_t label = args.labels[id];
+  const float* z = args.logits + b * args.classes;
+  const RowStats row = row_stats<G>(z, label, args.classes);
+  const RowSums sums = write_classes<G>(args, row, b, id, label);
+  const DynamicsView& out = args.out;
+  if (out.log_other) {
+    const float log_other = largest_other<G>(z, row, label, args.classes);
+    if (rank_in<G>() == 0) out.log_other[id] = log_other;
+  }
+  if (rank_in<G>() != 0) return;
+  if (out.kl) out.kl[id] = sums.kl;
+  if (out.loss) out.loss[id] = row.best.value - z[label] + row.log_total;
+  if (out.entropy) out.entropy[id] = sums.entropy;
+  if (out.el2n) out.el2n[id] = sums.el2n;
+  if (out.correct) out.correct[id] = row.best.index == label;
+}
+
+__global__ void __launch_bounds__(kBatchWeightThreads) batch_weight_kernel(BatchWeightArgs args) {
+  double sum = 0;
+  for (std::int32_t b = thread_id().x; b < args.batch; b += block_dim().x)
+    sum += args.weights[args.order[args.state->cursor + b]];
+  sum = block_sum(sum);
+  if (thread_id().x == 0) *args.batch_weight = static_cast<float>(sum / args.batch);
+}
+
+}  // namespace
+
+void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
+  if (args.batch <= 0 || args.classes <= 1) reject("softmax_kl", "needs at least 1 sample and 2 classes");
+  if (args.out.kl && !args.prev_logp) reject("softmax_kl", "kl needs prev_logp, the previous visit");
+  if (args.classes <= kWarpClasses)
+    launch(stream, "softmax_kl", softmax_kl_kernel<Group::kWarp>,
+           {blocks_for(args.batch, kThreads / kWarpSize)}, {kThreads}, 0, args);
+  else
+    launch(stream, "softmax_kl", softmax_kl_kernel<Group::kBlock>, {blocks_for(args.batch, 1)}, {kThreads}, 0,
+           args);
+}
+
+void batch_weight(Stream& stream, const BatchWeightArgs& args) {
+  if (args.batch <= 0) reject("batch_weight", "needs at least 1 sample");
+  launch(stream, "batch_weight", batch_weight_kernel, {1}, {kBatchWeightThreads}, 0, args);
+}
+
+}  // namespace tdds::TDDS_GPU

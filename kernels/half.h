@@ -1,0 +1,16 @@
+#pragma once
+// Storage of 16-bit floating point. Values are converted to float to be computed with, and rounded to nearest
+// even when they are stored: kernels/half_convert.h on the host, kernels/cuda/gpu.h in kernels.
+
+#include <cstdint>
+
+namespace tdds {
+
+struct half_t {  // IEEE binary16
+  std::uint16_t bits;
+};
+struct bf16_t {  // bfloat16: the upper half of a binary32
+  std::uint16_t bits;
+};
+
+}  // namespace tdds

@@ -1,0 +1,313 @@
+#include "kernels/simt/executor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/simt/fiber.h"
+#include "kernels/simt/schedule.h"
+
+namespace tdds::simt {
+
+constinit thread_local const Lane* current_lane = nullptr;
+
+namespace {
+
+// Unwinds a waiting thread of a block that has failed.
+struct Abandoned {};
+
+bool same(const Site& a, const Site& b) {
+  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+std::string text(const Site& site) {
+  return fmt::format("{}:{}:{}", site.file_name(), site.line(), site.column());
+}
+
+std::string text(const Dim3& at) {
+  return fmt::format("({}, {}, {})", at.x, at.y, at.z);
+}
+
+// The lanes of one warp or block on their way into a collective.
+struct Gathering {
+  std::uint32_t size = 0, arrived = 0;
+  std::uint64_t completed = 0;
+  Site site;
+  std::vector<std::byte> slots;
+  std::byte result[kSlotBytes];
+
+  void reset(std::uint32_t lanes) {
+    size = lanes;
+    arrived = 0;
+    completed = 0;
+    slots.resize(lanes * kSlotBytes);
+  }
+};
+
+struct Thread {
+  Lane lane;
+  std::uint32_t rank = 0;
+  Fiber* fiber = nullptr;
+  Gathering* waits_for = nullptr;
+  std::uint64_t seen = 0;  // waits_for->completed when the wait began
+  Site site;
+  bool done = false;
+};
+
+class Executor {
+ public:
+  ~Executor() {
+    closing_ = true;
+    for (auto& fiber : fibers_) fiber->resume();
+  }
+
+  void run(const Kernel& kernel, void (*body)(const void*), const void* parameters);
+  void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site);
+  [[noreturn]] void fail(const std::string& why) const;
+
+  Schedule schedule;
+
+ private:
+  void run_block(const Dim3& block);
+  void run_threads(Fiber& fiber);
+  void resume_waiting();
+  void abandon_block();
+  std::string why_stuck() const;
+  Fiber& idle_fiber();
+  template <class Index>
+  void arrange(std::vector<Index>& order, std::mt19937_64& random) const;
+
+  Kernel kernel_{};
+  void (*body_)(const void*) = nullptr;
+  const void* parameters_ = nullptr;
+
+  std::unique_ptr<std::byte[]> shared_;
+  std::vector<Thread> threads_;
+  std::vector<std::uint32_t> order_;
+  std::size_t next_ = 0;  // into order_: the first thread that has not begun
+  std::uint32_t done_ = 0;
+  Thread* current_ = nullptr;
+  Gathering block_;
+  std::vector<Gathering> warps_;
+  std::exception_ptr error_;
+
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<Fiber*> idle_;
+  bool closing_ = false;
+};
+
+Executor& executor() {
+  thread_local Executor instance;
+  return instance;
+}
+
+void Executor::fail(const std::string& why) const {
+  const std::string where = current_ ? fmt::format(", thread {} of block {}", text(current_->lane.thread),
+                                                   text(current_->lane.block))
+                                     : "";
+  throw Error(fmt::format("kernel {}{}: {}", kernel_.name, where, why));
+}
+
+template <class Index>
+void Executor::arrange(std::vector<Index>& order, std::mt19937_64& random) const {
+  std::iota(order.begin(), order.end(), Index{0});
+  if (schedule.order == Schedule::Order::kReversed) std::reverse(order.begin(), order.end());
+  if (schedule.order == Schedule::Order::kShuffled) std::shuffle(order.begin(), order.end(), random);
+}
+
+void Executor::run(const Kernel& kernel, void (*body)(const void*), const void* parameters) {
+  check(current_ == nullptr, "kernel {}: launched by a thread of kernel {}", kernel.name, kernel_.name);
+  kernel_ = kernel;
+  body_ = body;
+  parameters_ = parameters;
+  const std::uint32_t threads = kernel.block.x * kernel.block.y * kernel.block.z;
+  shared_ = std::make_unique<std::byte[]>(kernel.shared_bytes);  // of the exact size: ASan guards its end
+  threads_.resize(threads);
+  order_.resize(threads);
+  warps_.resize(threads / kWarpSize);
+
+  std::mt19937_64 random(schedule.seed);
+  std::vector<std::uint64_t> blocks(std::uint64_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z);
+  arrange(blocks, random);
+  for (const std::uint64_t b : blocks) {
+    arrange(order_, random);
+    const std::uint64_t row = b / kernel.grid.x;
+    run_block({static_cast<std::uint32_t>(b % kernel.grid.x), static_cast<std::uint32_t>(row % kernel.grid.y),
+               static_cast<std::uint32_t>(row / kernel.grid.y)});
+  }
+}
+
+void Executor::run_block(const Dim3& block) {
+  std::memset(shared_.get(), 0xFF, kernel_.shared_bytes);
+  const std::uint32_t count = static_cast<std::uint32_t>(threads_.size());
+  block_.reset(count);
+  for (Gathering& warp : warps_) warp.reset(kWarpSize);
+  for (std::uint32_t rank = 0; rank < count; ++rank) {
+    const std::uint32_t row = rank / kernel_.block.x;
+    Thread& thread = threads_[rank];
+    thread = {};
+    thread.rank = rank;
+    thread.lane = {.thread = {rank % kernel_.block.x, row % kernel_.block.y, row / kernel_.block.y},
+                   .block = block,
+                   .block_dim = kernel_.block,
+                   .grid_dim = kernel_.grid,
+                   .shared = shared_.get(),
+                   .shared_bytes = kernel_.shared_bytes};
+  }
+  next_ = 0;
+  done_ = 0;
+  while (next_ < count && !error_) idle_fiber().resume();
+  while (done_ < count && !error_) resume_waiting();
+  if (error_) abandon_block();
+  current_ = nullptr;
+  current_lane = nullptr;
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+// On a fiber: begins threads until one waits in vain (the fiber is then its) or none is left.
+void Executor::run_threads(Fiber& fiber) {
+  while (next_ < order_.size() && !error_) {
+    Thread& thread = threads_[order_[next_++]];
+    thread.fiber = &fiber;
+    current_ = &thread;
+    current_lane = &thread.lane;
+    try {
+      body_(parameters_);
+    } catch (const Abandoned&) {
+    } catch (...) {
+      if (!error_) error_ = std::current_exception();
+    }
+    thread.done = true;
+    ++done_;
+  }
+  idle_.push_back(&fiber);
+}
+
+Fiber& Executor::idle_fiber() {
+  if (idle_.empty()) {
+    auto slot = std::make_shared<Fiber*>(nullptr);
+    fibers_.push_back(std::make_unique<Fiber>([this, slot] {
+      while (!closing_) {
+        run_threads(**slot);
+        (*slot)->suspend();
+      }
+    }));
+    *slot = fibers_.back().get();
+    idle_.push_back(*slot);
+  }
+  Fiber* fiber = idle_.back();
+  idle_.pop_back();
+  return *fiber;
+}
+
+void Executor::resume_waiting() {
+  bool moved = false;
+  for (const std::uint32_t rank : order_) {
+    Thread& thread = threads_[rank];
+    if (!thread.waits_for || thread.waits_for->completed == thread.seen) continue;
+    moved = true;
+    current_ = &thread;
+    current_lane = &thread.lane;
+    thread.fiber->resume();
+    if (error_) return;
+  }
+  if (!moved) {
+    try {
+      current_ = nullptr;
+      fail(why_stuck());
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  }
+}
+
+void Executor::abandon_block() {
+  for (Thread& thread : threads_) {
+    if (!thread.waits_for || thread.done) continue;
+    current_ = &thread;
+    thread.fiber->resume();
+  }
+}
+
+std::string Executor::why_stuck() const {
+  const auto waiting =
+      std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.waits_for != nullptr; });
+  const bool in_block = waiting->waits_for == &block_;
+  const std::uint32_t first = in_block ? 0 : waiting->rank / kWarpSize * kWarpSize;
+  const std::string head =
+      fmt::format("thread {} of block {} waits for its {} at {}", text(waiting->lane.thread),
+                  text(waiting->lane.block), in_block ? "block" : "warp", text(waiting->site));
+  for (std::uint32_t i = 0; i < waiting->waits_for->size; ++i) {
+    const Thread& other = threads_[first + i];
+    if (other.done)
+      return fmt::format("{}, but thread {} has left the kernel", head, text(other.lane.thread));
+    if (other.waits_for != waiting->waits_for)
+      return fmt::format("{}, but thread {} waits at {}", head, text(other.lane.thread), text(other.site));
+  }
+  return head + " for ever";
+}
+
+void Executor::collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {
+  Thread& self = *current_;
+  Gathering& gathering = group == Group::kBlock ? block_ : warps_[self.rank / kWarpSize];
+  const std::uint32_t slot = group == Group::kBlock ? self.rank : self.rank % kWarpSize;
+  if (gathering.arrived == 0)
+    gathering.site = site;
+  else if (!same(gathering.site, site))
+    fail(fmt::format("waits at {}, but other lanes of its {} wait at {}", text(site),
+                     group == Group::kBlock ? "block" : "warp", text(gathering.site)));
+  if (bytes) std::memcpy(&gathering.slots[slot * kSlotBytes], value, bytes);
+  if (++gathering.arrived == gathering.size) {
+    if (combine) combine(gathering.slots.data(), gathering.size);
+    // Lanes that go on post into the slots before others have read; the result stays until all have posted.
+    std::memcpy(gathering.result, gathering.slots.data(), kSlotBytes);
+    gathering.arrived = 0;
+    ++gathering.completed;
+  } else {
+    self.waits_for = &gathering;
+    self.seen = gathering.completed;
+    self.site = site;
+    self.fiber->suspend();
+    self.waits_for = nullptr;
+    if (error_) throw Abandoned{};
+  }
+  if (bytes) std::memcpy(value, gathering.result, bytes);
+}
+
+}  // namespace
+
+void execute(const Kernel& kernel, void (*body)(const void*), const void* parameters) {
+  executor().run(kernel, body, parameters);
+}
+
+void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {
+  executor().collective(group, value, bytes, combine, site);
+}
+
+void* shared_memory(std::size_t offset, std::size_t bytes, std::size_t alignment) {
+  const Lane& lane = *current_lane;
+  if (offset % alignment != 0)
+    executor().fail(fmt::format("shared memory at byte {} is not aligned to {}", offset, alignment));
+  if (offset + bytes > lane.shared_bytes)
+    executor().fail(fmt::format("uses shared memory up to byte {}, but was launched with {}", offset + bytes,
+                                lane.shared_bytes));
+  return lane.shared + offset;
+}
+
+void fail_misaligned(const void* address, const Site& site) {
+  executor().fail(fmt::format("the 16-byte access at {} reaches address {}, which is no multiple of 16",
+                              text(site), address));
+}
+
+ScheduleScope::ScheduleScope(Schedule schedule) : former_(std::exchange(executor().schedule, schedule)) {}
+ScheduleScope::~ScheduleScope() {
+  executor().schedule = former_;
+}
+
+}  // namespace tdds::simt

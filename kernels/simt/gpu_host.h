@@ -1,0 +1,139 @@
+#pragma once
+// The primitives of kernels/cuda/gpu.h for the host compiler: kernels run in the executor of this folder.
+// Included by gpu.h alone, which documents them.
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "kernels/half_convert.h"
+#include "kernels/host_stream.h"
+#include "kernels/simt/executor.h"
+
+#define TDDS_GPU simt
+#define __global__
+#define __device__
+#define __launch_bounds__(...)
+
+namespace tdds::simt {
+
+inline Dim3 thread_id() {
+  return current_lane->thread;
+}
+inline Dim3 block_id() {
+  return current_lane->block;
+}
+inline Dim3 block_dim() {
+  return current_lane->block_dim;
+}
+inline Dim3 grid_dim() {
+  return current_lane->grid_dim;
+}
+
+inline void sync_block(const Site& site = Site::current()) {
+  collective(Group::kBlock, nullptr, 0, nullptr, site);
+}
+inline void sync_warp(const Site& site = Site::current()) {
+  collective(Group::kWarp, nullptr, 0, nullptr, site);
+}
+
+// Combines kWarpSize slots pairwise, in the order of the GPU's shuffles: bit for bit its sum.
+template <class Op, class T>
+T combine_warp(T* lanes) {
+  for (std::uint32_t half = kWarpSize / 2; half > 0; half /= 2)
+    for (std::uint32_t i = 0; i < half; ++i) lanes[i] = Op::combine(lanes[i], lanes[i + half]);
+  return lanes[0];
+}
+
+template <class Op, class T>
+void combine_slots(std::byte* slots, std::uint32_t count) {
+  T warps[kWarpSize];
+  for (T& warp : warps) warp = Op::template identity<T>();
+  for (std::uint32_t first = 0; first < count; first += kWarpSize) {
+    T lanes[kWarpSize];
+    for (std::uint32_t i = 0; i < kWarpSize; ++i)
+      std::memcpy(&lanes[i], slots + (first + i) * kSlotBytes, sizeof(T));
+    warps[first / kWarpSize] = combine_warp<Op>(lanes);
+  }
+  const T result = count == kWarpSize ? warps[0] : combine_warp<Op>(warps);
+  std::memcpy(slots, &result, sizeof(T));
+}
+
+template <Group G, class Op, class T>
+T reduce(T value, const Site& site) {
+  static_assert(sizeof(T) <= kSlotBytes && std::is_trivially_copyable_v<T>);
+  collective(G, &value, sizeof(T), combine_slots<Op, T>, site);
+  return value;
+}
+
+template <class T>
+T* shared(std::size_t count, std::size_t offset_bytes = 0) {
+  return static_cast<T*>(shared_memory(offset_bytes, count * sizeof(T), alignof(T)));
+}
+
+template <class T>
+struct alignas(16) Pack16 {
+  static constexpr int kCount = 16 / sizeof(T);
+  T v[kCount];
+};
+
+template <class T>
+Pack16<T> load16(const T* from, const Site& site = Site::current()) {
+  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0) fail_misaligned(from, site);
+  Pack16<T> pack;
+  std::memcpy(&pack, from, sizeof(pack));
+  return pack;
+}
+template <class T>
+void store16(T* to, const Pack16<T>& pack, const Site& site = Site::current()) {
+  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) fail_misaligned(to, site);
+  std::memcpy(to, &pack, sizeof(pack));
+}
+
+template <class T>
+T atomic_add(T* at, T value) {
+  static_assert(std::is_integral_v<T>, "float atomics depend on the order of threads");
+  return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
+}
+template <class T>
+T atomic_or(T* at, T value) {
+  static_assert(std::is_integral_v<T>);
+  return __atomic_fetch_or(at, value, __ATOMIC_RELAXED);
+}
+
+inline float fast_exp(float x) {
+  return std::exp(x);
+}
+inline float fast_log(float x) {
+  return std::log(x);
+}
+
+// What a command holds of a launch.
+template <class... Types>
+struct Launch {
+  Kernel kernel;
+  void (*function)(Types...);
+  Parameters<Types...> parameters;
+};
+
+template <class... Types, class... Arguments>
+void launch(Stream& stream, const char* name, void (*kernel)(Types...), Dim3 grid, Dim3 block,
+            std::size_t shared_bytes, Arguments... arguments) {
+  check_geometry(name, grid, block, shared_bytes);
+  using Call = Launch<Types...>;
+  const Call call{{name, grid, block, shared_bytes},
+                  kernel,
+                  make_parameters(static_cast<const Parameters<Types...>*>(nullptr), arguments...)};
+  enqueue<Call>(stream, name, call, [](const Call& queued) {
+    execute(
+        queued.kernel,
+        [](const void* bytes) {
+          const Call& running = *static_cast<const Call*>(bytes);
+          running.parameters.call(running.function);
+        },
+        &queued);
+  });
+}
+
+}  // namespace tdds::simt
