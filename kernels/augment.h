@@ -30,4 +30,8 @@ struct AugmentArgs {
   std::uint64_t seed;
 };
 
+// Writes table [3,256] on the host, in float32 and in the order of PyTorch's ToTensor and Normalize: divide
+// by 255, subtract the mean, divide by the standard deviation.
+void fill_normalize_table(float* table, const float mean[3], const float std[3]);
+
 }  // namespace tdds

@@ -1,0 +1,151 @@
+#include "kernels/sgd.h"
+
+#include <limits>
+
+#include "tests/kernels/op_test.h"
+
+namespace tdds::test {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+struct Settings {
+  float momentum = 0.9f, weight_decay = 5e-4f, inverse_scale = 1;
+  bool nesterov = true;
+};
+
+class SgdTest : public OpTest {
+ protected:
+  SgdArgs args(const Settings& s, const Buffer<float>& w, const Buffer<float>& v, const TypedBuffer& gradient,
+               const Buffer<float>& lr, const Buffer<StepState>& state, void* compute = nullptr) {
+    return {w,
+            v,
+            gradient,
+            compute,
+            lr,
+            state,
+            static_cast<std::int64_t>(w.n),
+            dtype(),
+            dtype(),
+            s.momentum,
+            s.weight_decay,
+            s.inverse_scale,
+            s.nesterov};
+  }
+};
+
+TEST_P(SgdTest, TwoStepsByHand) {
+  auto w = upload<float>({1}), v = upload<float>({0}), lr = upload<float>({0.1f});
+  auto gradient = upload_typed({0.5f});
+  auto state = upload<StepState>({state_at(0, 0, 0)});
+  const Settings s{.weight_decay = 0.1f};
+  // g = 0.5 + 0.1 * 1 = 0.6, v = 0.6, w = 1 - 0.1 * (0.6 + 0.9 * 0.6)
+  ops().sgd(stream(), args(s, w, v, gradient, lr, state));
+  EXPECT_NEAR(download(w)[0], 0.886, 1e-7);
+  EXPECT_NEAR(download(v)[0], 0.6, 1e-7);
+  // g = 0.5886, v = 0.54 + 0.5886, w = 0.886 - 0.1 * (0.5886 + 0.9 * 1.1286)
+  ops().sgd(stream(), args(s, w, v, gradient, lr, state));
+  EXPECT_NEAR(download(w)[0], 0.725566, 1e-7);
+}
+
+TEST_P(SgdTest, MatchesTheDefinitionOverSteps) {
+  const std::vector<float> rates{0.1f, 0.05f, 0.2f};
+  for (const bool nesterov : {true, false})
+    for (const std::size_t n : {1u, 77u, 33333u}) {
+      const Settings s{.inverse_scale = 1.0f / 1024, .nesterov = nesterov};
+      auto start = random_values(n, 1, 0, 0.1);
+      auto w = upload(start), v = upload(std::vector<float>(n, 0)), lr = upload(rates);
+      auto compute = empty_typed(n);
+      std::vector<double> want = as_double(start), velocity(n);
+      for (int step = 0; step < 3; ++step) {
+        const auto g = rounded(random_values(n, 10 + step, 0, 20));
+        auto gradient = upload_typed(g);
+        auto state = upload<StepState>({state_at(step, 0, 0)});
+        ops().sgd(stream(), args(s, w, v, gradient, lr, state, compute));
+        stream().synchronize();
+        for (std::size_t i = 0; i < n; ++i) {
+          const double gi = g[i] / 1024.0 + s.weight_decay * want[i];
+          velocity[i] = s.momentum * velocity[i] + gi;
+          want[i] -= rates[step] * (nesterov ? gi + s.momentum * velocity[i] : velocity[i]);
+        }
+      }
+      // Weights up to 0.5, three steps of few fp32 roundings each.
+      expect_near(download(w), want, tolerance(DType::kF32, 0.5, 6), 0, "w");
+      expect_near(download(v), velocity, tolerance(DType::kF32, 0.2, 6), 0, "v");
+      EXPECT_EQ(download(compute), rounded(download(w))) << "the compute copy is w, rounded";
+    }
+}
+
+TEST_P(SgdTest, ANonfiniteGradientLeavesEverything) {
+  auto w = upload<float>({1, 2}), v = upload<float>({3, 4}), lr = upload<float>({0.1f});
+  auto compute = upload_typed({5, 6}), gradient = upload_typed({0.5f, kInf});
+  auto state = upload<StepState>({state_at(0, 0, 0)});
+  ops().check_finite(stream(), {gradient, state, 2, dtype()});
+  ops().sgd(stream(), args({}, w, v, gradient, lr, state, compute));
+  EXPECT_EQ(download(w), (std::vector<float>{1, 2}));
+  EXPECT_EQ(download(v), (std::vector<float>{3, 4}));
+  EXPECT_EQ(download(compute), (std::vector<float>{5, 6}));
+  EXPECT_EQ(download(state)[0].nonfinite, 1);
+}
+
+TEST_P(SgdTest, CheckFiniteFindsOneBadValueAnywhere) {
+  const std::size_t n = 40001;
+  for (const float bad : {kInf, -kInf, std::numeric_limits<float>::quiet_NaN()})
+    for (const std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
+      auto values = random_values(n, 2);
+      values[at] = bad;
+      auto gradient = upload_typed(values);
+      auto state = upload<StepState>({state_at(0, 0, 0)});
+      ops().check_finite(stream(), {gradient, state, static_cast<std::int64_t>(n), dtype()});
+      EXPECT_EQ(download(state)[0].nonfinite, 1) << bad << " at " << at;
+    }
+}
+
+TEST_P(SgdTest, CheckFiniteLeavesTheFlagAloneWhereAllIsFinite) {
+  const float largest = dtype() == DType::kF16 ? 65504.0f : std::numeric_limits<float>::max();
+  auto gradient = upload_typed({0, -0.0f, largest, -largest, 1e-7f});
+  for (const std::int32_t before : {0, 1}) {
+    StepState initial = state_at(0, 0, 0);
+    initial.nonfinite = before;
+    auto state = upload<StepState>({initial});
+    ops().check_finite(stream(), {gradient, state, 5, dtype()});
+    EXPECT_EQ(download(state)[0].nonfinite, before);
+  }
+}
+
+TEST_P(SgdTest, ThreadsDoNotChangeABit) {
+  if (!is_cpu()) GTEST_SKIP() << "OpenMP threads are the CPU's";
+  const std::size_t n = 100003;
+  const auto run = [&](int threads) {
+    const ThreadCount guard(threads);
+    auto w = upload(random_values(n, 3)), v = upload(random_values(n, 4)), lr = upload<float>({0.1f});
+    auto gradient = upload_typed(random_values(n, 5));
+    auto state = upload<StepState>({state_at(0, 0, 0)});
+    ops().sgd(stream(), args({}, w, v, gradient, lr, state));
+    return download(w);
+  };
+  EXPECT_EQ(run(2), run(1));
+}
+
+TEST_P(SgdTest, RefusesWhatMakesNoSense) {
+  auto w = upload<float>({1});
+  auto gradient = upload_typed({1});
+  auto state = upload<StepState>({state_at(0, 0, 0)});
+  SgdArgs bad = args({}, w, w, gradient, w, state);
+  bad.v = nullptr;
+  EXPECT_THROW(ops().sgd(stream(), bad), Error);
+  EXPECT_THROW(ops().check_finite(stream(), {nullptr, state, 1, dtype()}), Error);
+  if (!is_cpu()) return;
+  bad = args({}, w, w, gradient, w, state);
+  bad.gradient_dtype = DType::kF16;
+  EXPECT_THROW(ops().sgd(stream(), bad), Error);
+  bad = args({}, w, w, gradient, w, state, w);
+  bad.compute_dtype = DType::kF16;
+  EXPECT_THROW(ops().sgd(stream(), bad), Error);
+  EXPECT_THROW(ops().check_finite(stream(), {gradient, state, 1, DType::kF16}), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device_and_type()), name_of_case);
+
+}  // namespace
+}  // namespace tdds::test
