@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "kernels/tensor_view.h"
 
@@ -23,6 +24,16 @@ class Stream;
 // TF32 (10 bits of mantissa) where tensor cores have it; sums stay fp32. No effect on other types.
 enum class Conv2dMath : std::uint8_t { kExact, kTf32 };
 
+// How a CPU convolves. No effect on a GPU.
+enum class ConvAlgo : std::uint8_t {
+  kAuto,     // the faster of the two, by a rule over the shape and the instruction set
+  kDirect,   // from the definition
+  kWinograd  // F(4x4, 3x3) for 3x3 filters with stride 1 and padding 1, direct for the others
+};
+// "auto", "direct", "winograd". Throws UsageError for any other word.
+ConvAlgo parse_conv_algo(std::string_view word);
+const char* name_of(ConvAlgo algo);
+
 struct Conv2dSpec {
   std::int32_t batch, height, width, channels;    // x [B,H,W,C]
   std::int32_t out_channels, filter_h, filter_w;  // w [K,R,S,C]
@@ -30,6 +41,7 @@ struct Conv2dSpec {
   DType dtype = DType::kF32;
   bool backward = true;  // false: an inference plan, backward_* may not be called
   Conv2dMath math = Conv2dMath::kExact;
+  ConvAlgo algo = ConvAlgo::kAuto;
 
   std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }

@@ -6,6 +6,7 @@
 #include "kernels/cpu/conv2d_pass.h"
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/winograd.h"
 #include "kernels/host_stream.h"
 
 namespace tdds::cpu {
@@ -38,13 +39,25 @@ void check_spec(const Conv2dSpec& s) {
   check(s.dtype == DType::kF32, "conv2d: the device cpu convolves in f32, not in {}", tdds::name_of(s.dtype));
 }
 
+// Winograd wins wherever it applies but where its 4x4 tiles are mostly empty or its transforms, whose cost
+// grows with the channels, outweigh the products, whose cost grows with their square.
+bool prefers_winograd(const Conv2dSpec& s) {
+  if (!winograd::supports(s) || s.algo == ConvAlgo::kDirect) return false;
+  if (s.algo == ConvAlgo::kWinograd) return true;
+  return s.height >= 3 && s.width >= 3 && std::min(s.channels, s.out_channels) >= 16;
+}
+
+std::unique_ptr<Conv2dPass> make_pass(const Conv2dSpec& spec, Direction direction) {
+  if (prefers_winograd(spec)) return winograd::make_pass(spec, direction, isa());
+  return onednn::make_direct_pass(spec, direction);
+}
+
 class CpuConv2d final : public Conv2d {
  public:
-  explicit CpuConv2d(const Conv2dSpec& spec)
-      : Conv2d(spec), forward_(onednn::make_direct_pass(spec, Direction::kForward)) {
+  explicit CpuConv2d(const Conv2dSpec& spec) : Conv2d(spec), forward_(make_pass(spec, Direction::kForward)) {
     if (!spec.backward) return;
-    data_ = onednn::make_direct_pass(spec, Direction::kBackwardData);
-    filter_ = onednn::make_direct_pass(spec, Direction::kBackwardFilter);
+    data_ = make_pass(spec, Direction::kBackwardData);
+    filter_ = make_pass(spec, Direction::kBackwardFilter);
   }
 
   std::size_t workspace_bytes() const override {

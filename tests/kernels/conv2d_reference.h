@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "kernels/ops.h"

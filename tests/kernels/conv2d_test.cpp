@@ -18,7 +18,8 @@ constexpr double kDirectError = 1e-6;
 
 class Conv2dTest : public testing::Test {
  protected:
-  void expect_near_reference(const Conv2dSpec& spec, unsigned seed) {
+  void expect_near_reference(Conv2dSpec spec, unsigned seed) {
+    spec.algo = ConvAlgo::kDirect;
     const Conv2dData data = test::random_data(spec, seed);
     const test::Reference wanted = test::reference(spec, data);
     const Conv2dResult got = test::run_conv2d(*device_, spec, data);
@@ -131,6 +132,27 @@ TEST_F(Conv2dTest, RunningAllocatesNothingOnTheDevice) {
   const std::int64_t before = device_->allocations();
   plan->forward(*stream, x.data(), w.data(), y.data(), workspace.data());
   EXPECT_EQ(device_->allocations(), before);
+}
+
+TEST_F(Conv2dTest, TheAlgorithmIsChosenPerLayerOrAsAsked) {
+  const auto description = [&](Conv2dSpec spec, ConvAlgo algo) {
+    spec.algo = algo;
+    return device_->ops().make_conv2d(*device_, spec)->description();
+  };
+  const Conv2dSpec body{1, 8, 8, 32, 32, 3, 3, 1, 1}, strided{1, 8, 8, 32, 32, 3, 3, 2, 1};
+  const std::string winograd = "forward=winograd, data=winograd, filter=winograd";
+  EXPECT_EQ(description(body, ConvAlgo::kWinograd), winograd);
+  EXPECT_EQ(description(body, ConvAlgo::kAuto), winograd);
+  EXPECT_EQ(description(body, ConvAlgo::kDirect).find("winograd"), std::string::npos);
+  for (const ConvAlgo algo : {ConvAlgo::kAuto, ConvAlgo::kDirect, ConvAlgo::kWinograd})
+    EXPECT_EQ(description(strided, algo).find("winograd"), std::string::npos);
+}
+
+TEST_F(Conv2dTest, NamesOfAlgorithms) {
+  for (const ConvAlgo algo : {ConvAlgo::kAuto, ConvAlgo::kDirect, ConvAlgo::kWinograd})
+    EXPECT_EQ(parse_conv_algo(name_of(algo)), algo);
+  EXPECT_THROW(parse_conv_algo("fft"), UsageError);
+  EXPECT_THROW(parse_conv_algo(""), UsageError);
 }
 
 TEST_F(Conv2dTest, AnInferencePlanHasNoBackward) {

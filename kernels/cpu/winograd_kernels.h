@@ -1,0 +1,98 @@
+#pragma once
+// The leaves of the Winograd convolution (winograd.h), compiled once per instruction set. They work on one
+// thread; who calls them on what, and in which memory, is decided in winograd_output.cpp and
+// winograd_filter.cpp.
+//
+// A 4x4 tile of the output depends on a 6x6 patch of the input, which starts one row above and one column to
+// the left of it. Tiles are numbered image by image, row by row. Everything transformed has 36 frequencies.
+
+#include <cstdint>
+
+#include "kernels/cpu/isa.h"
+
+namespace tdds::cpu::winograd {
+
+constexpr std::int64_t kTile = 4, kPatch = 6, kFrequencies = kPatch * kPatch;
+
+// NHWC, cut into tiles; those at the right and at the bottom may reach beyond the image.
+template <class T>
+struct Tiled {
+  T* data;
+  std::int64_t height, width, channels;
+
+  // Always inline: a copy of its own, compiled for one instruction set, could be linked into all.
+  [[gnu::always_inline]] std::int64_t rows() const { return (height + kTile - 1) / kTile; }
+  [[gnu::always_inline]] std::int64_t columns() const { return (width + kTile - 1) / kTile; }
+};
+
+struct TileRange {
+  std::int64_t first, count;
+};
+
+// [36][rows][columns], element (f, row, column) at data[f * frequency_stride + row * row_stride + column].
+template <class T>
+struct Spectrum {
+  T* data;
+  std::int64_t frequency_stride, row_stride;
+};
+
+struct Filters {
+  const float* data;  // KRSC, R = S = 3
+  std::int64_t out_channels, channels;
+};
+
+// c[i,j] = sum_s a[i * a_row + s * a_step] * b[s * b_step + j], added to c if `accumulate`. Partial sums over
+// kChunk steps start at zero and are added up: shorter sums round less.
+struct Product {
+  const float* a;
+  std::int64_t a_row, a_step;
+  const float* b;
+  std::int64_t b_step;
+  float* c;
+  std::int64_t c_row;
+  std::int64_t rows, columns, steps;  // columns: a multiple of the vector's width
+  bool accumulate;
+};
+constexpr std::int64_t kChunk = 128;
+
+// "Padded" channels: up to the next multiple of `width`.
+struct Kernels {
+  std::int64_t width;  // floats in a vector
+  std::int64_t panel;  // floats in a row of the micro-kernel, a multiple of width
+
+  // v (f, tile, c) = B^T d B of each patch d; zeros beyond the image and in padded channels.
+  // `zeros` holds as many zeros as there are padded channels.
+  void (*transform_data)(Tiled<const float> x, TileRange tiles, const float* zeros, Spectrum<float> v);
+  // v (f, tile, k) = A d A^T of each 4x4 tile d of dy; the same conventions.
+  void (*transform_gradient)(Tiled<const float> dy, TileRange tiles, const float* zeros, Spectrum<float> v);
+  // u (f, c, k - first) = G g G^T of each filter w[k,:,:,c], k = first .. first + count - 1; zeros in padded
+  // k.
+  void (*transform_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
+  // The same for the data gradient: the filter turned by 180 degrees, in and out exchanged:
+  // u (f, k, c - first), c = first .. first + count - 1.
+  void (*transform_turned_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
+  // y[tile, first .. first + count - 1] = A^T m A, added to y if `accumulate`; what lies beyond y is dropped.
+  void (*transform_output)(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
+                           Tiled<float> y, bool accumulate);
+  // dw[k,:,:,c] = G^T m G of m (f, k - first, c), k = first .. first + count - 1, all c.
+  void (*transform_filter_gradient)(Spectrum<const float> m, std::int64_t first, std::int64_t count,
+                                    std::int64_t channels, float* dw);
+  void (*multiply)(const Product& product);
+};
+
+// Those of one instruction set; of a lesser one where this build lacks it.
+const Kernels& kernels(Isa isa);
+
+namespace generic {
+extern const Kernels kKernels;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Kernels kKernels;
+}
+namespace avx512 {
+extern const Kernels kKernels;
+}
+#endif
+
+}  // namespace tdds::cpu::winograd
