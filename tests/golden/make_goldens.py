@@ -1,9 +1,37 @@
 #!/usr/bin/env python3
-"""Writes the golden fixtures of the tests with PyTorch on the CPU: `python tests/golden/make_goldens.py`.
+"""Writes the golden fixtures of the tests with PyTorch on the CPU: `python tests/golden/make_goldens.py [NAME ...]`.
 
-Needs torch, numpy and safetensors. The fixtures are committed; nobody needs PyTorch to run the tests. Activations
-are NCHW and filters KCRS, as PyTorch has them. Values are computed in float64 from float32 inputs and stored as
-float32 unless said otherwise.
+Needs torch, numpy and safetensors, and a few minutes. The fixtures are committed: nobody needs PyTorch to run the
+tests. Layouts are PyTorch's (activations NCHW, filters KCRS). Values are computed in float64 from float32 inputs and
+stored as float32 unless said otherwise.
+
+Fixtures
+--------
+    ops.safetensors               <case>.<tensor>: inputs, outputs and gradients of single ops; golden_ops.py lists the
+                                  cases. schedule.<case>.{t_max, steps, t, lr} in float64 and int64
+    resnet18_narrow_weights       the state_dict that the narrow ResNet-18 starts from
+    resnet18_narrow               width 0.125, 10 classes, 16 images of 32x32, 10 steps, every tensor whole
+    resnet50_narrow               width 0.125, 10 classes, 16 images of 16x16, 10 steps, the gradients whole
+    resnet18_full                 width 1, 100 classes, 16 images of 32x32, 4 steps, summaries
+    scores                        kK.{logits, index, confidence, series, score, official_score}; golden_scores.py
+
+A network's fixture:
+
+    first_batch                   int64 [1]: step t trains on batch number first_batch + t
+    input, label                  of step 0: float32 [16,3,H,W], int64 [16]
+    logits, loss                  [16,K] of step 0 in training mode; [steps], the mean cross-entropy of every step
+    grad.<parameter>              of step 0
+    step1.<parameter or buffer>   after the SGD step (lr 0.01, Nesterov momentum 0.9, weight decay 5e-4, all constant)
+    eval_logits                   [16,K]: inference after that step on step 0's input
+    <tensor>.summary              in place of a tensor of more than 512 elements that is not stored whole: its norm, 8
+                                  projections, 256 entries
+    <tensor>.yardstick            the largest distance from the stored values over 8 runs of PyTorch in float32 whose
+                                  inputs were moved by one ulp: [1], norm of the difference / norm; for `loss` [steps],
+                                  absolute; for summaries [3]: of the norm, relative; of the projections, norm of the
+                                  difference / (sqrt(8) * norm of the tensor); of the entries, as for a tensor
+
+The narrow networks start at the batch, of 64, whose smallest ReLU input is farthest from 0, so that no rounding flips
+one and the gradients can be held to about 1e-6. At full width some always flip; its yardstick is up to 1e-2.
 
 Names
 -----
@@ -20,10 +48,55 @@ Counter-based values: philox(seed 2024, Purpose::kTest = 99, epoch, index), word
 All in float64, rounded to float32 once. Weights: epoch = the tensor's place in state_dict order counting parameters
 only (conv1.weight 0, bn1.weight 1, bn1.bias 2, ...), index = the element's place in PyTorch's layout (KCRS).
 
-    convolution        s * (sqrt(3) * sqrt(2 / (R*S*K)))
-    fc.weight, fc.bias s * (1 / sqrt(in_features))
-    bn weight, bias    s * 0.125 + 1,  s * 0.125          running mean 0, variance 1, batches 0
+    convolution          s * (sqrt(3) * sqrt(2 / (R*S*K)))
+    fc.weight, fc.bias   s * (1 / sqrt(in_features))
+    bn weight, bias      s * 0.125 + 1,  s * 0.125;  running mean 0, variance 1, batches 0
+    weight of the last bn of a residual branch (bn2 of a BasicBlock, bn3 of a Bottleneck): (s * 0.125 + 1) * 0.25,
+                         which keeps float32 close to float64 in deep networks
 
-    input of step t    epoch 1000 + t, index in NCHW:  s * sqrt(3)
-    label of step t    epoch 2000 + t, index = sample: scaled(word, classes)
+    input of batch n     epoch 1000 + n, index in NCHW:  s * sqrt(3)
+    label of batch n     epoch 2000 + n, index = sample: scaled(word, classes)
+
+Summaries of a parameter whose place is i: projection j of the tensor x is the sum over its elements e of +-x_e, + where
+bit j of word(epoch 4000 + i, index e) is set; entry m is element scaled(word(epoch 5000 + i, index m), elements).
 """
+
+import json
+import pathlib
+import sys
+
+import safetensors.numpy
+import torch
+
+from golden_nets import Case, away_from_kinks, initial_weights, net_golden
+from golden_ops import ops_golden
+from golden_scores import scores_golden
+
+FOLDER = pathlib.Path(__file__).parent
+RESNET18_NARROW = Case("resnet18", 0.125, 10, size=32, steps=10, whole=("grad", "step1"))
+RESNET50_NARROW = Case("resnet50", 0.125, 10, size=16, steps=10, whole=("grad",))
+RESNET18_FULL = Case("resnet18", 1.0, 100, size=32, steps=4, whole=())
+
+GOLDENS = {
+    "ops": ops_golden,
+    "resnet18_narrow_weights": lambda: initial_weights(RESNET18_NARROW),
+    "resnet18_narrow": lambda: net_golden(away_from_kinks(RESNET18_NARROW, 64)),
+    "resnet50_narrow": lambda: net_golden(away_from_kinks(RESNET50_NARROW, 64)),
+    "resnet18_full": lambda: net_golden(RESNET18_FULL),
+    "scores": scores_golden,
+}
+
+
+def main():
+    torch.set_num_threads(1)  # one order of summation
+    torch.use_deterministic_algorithms(True)
+    for name in sys.argv[1:] or GOLDENS:
+        tensors = GOLDENS[name]()
+        path = FOLDER / f"{name}.safetensors"
+        about = {"made_by": "tests/golden/make_goldens.py", "torch": torch.__version__}
+        safetensors.numpy.save_file(tensors, path, metadata={"about": json.dumps(about)})
+        print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

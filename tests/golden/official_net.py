@@ -56,12 +56,13 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU()
         self.downsample = projection(inplanes, planes, stride)
 
     def forward(self, x):
-        y = torch.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class Bottleneck(nn.Module):
@@ -75,13 +76,14 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * planes)
+        self.relu = nn.ReLU()
         self.downsample = projection(inplanes, 4 * planes, stride)
 
     def forward(self, x):
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 def projection(inplanes, outplanes, stride):
@@ -99,6 +101,7 @@ class ResNet(nn.Module):
         planes = [int(base * width) for base in (64, 128, 256, 512)]
         self.conv1 = nn.Conv2d(3, planes[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes[0])
+        self.relu = nn.ReLU()
         inplanes = planes[0]
         for stage in range(4):
             blocks = []
@@ -109,7 +112,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(inplanes, num_classes)
 
     def forward(self, x):
-        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean(dim=(2, 3)))
 
@@ -129,6 +132,8 @@ def make_net(arch, num_classes, width=1.0):
 
 def counter_weights(net):
     """Fills every parameter by the formula in make_goldens.py; running statistics stay 0, 1 and 0 batches."""
+    last_norms = {f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}.weight"
+                  for name, block in net.named_modules() if isinstance(block, (BasicBlock, Bottleneck))}
     with torch.no_grad():
         for tensor_index, (name, p) in enumerate(net.named_parameters()):
             u = signed_unit(tensor_index, p.numel())
@@ -136,7 +141,9 @@ def counter_weights(net):
                 value = u * (math.sqrt(3.0) * math.sqrt(2.0 / (p.shape[0] * p.shape[2] * p.shape[3])))
             elif name.startswith("fc."):
                 value = u * (1.0 / math.sqrt(net.fc.in_features))
+            elif name.endswith("weight"):
+                value = (u * 0.125 + 1.0) * (0.25 if name in last_norms else 1.0)
             else:
-                value = u * 0.125 + (1.0 if name.endswith("weight") else 0.0)
+                value = u * 0.125
             p.copy_(torch.from_numpy(value.astype(np.float32)).reshape(p.shape))
     return net
