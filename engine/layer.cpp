@@ -26,7 +26,8 @@ ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t he
                                                             .stride = decl.stride,
                                                             .padding = decl.padding,
                                                             .dtype = context.compute,
-                                                            .backward = context.train});
+                                                            .backward = context.train,
+                                                            .math = context.math});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
 }
 

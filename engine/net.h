@@ -7,6 +7,7 @@
 
 #include "engine/arena.h"
 #include "engine/params.h"
+#include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "kernels/tensor_view.h"
 
@@ -15,7 +16,8 @@ namespace tdds {
 struct PassSpec {
   std::int32_t batch;
   DType compute = DType::kF32;
-  bool train = true;  // false: inference with the running statistics, no backward
+  bool train = true;                     // false: inference with the running statistics, no backward
+  Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
 };
 
 // The network at one batch size: a visible list of calls and, in backward, its mirror image. Made once with

@@ -2,10 +2,10 @@
 // One GPU: its memory, its facts, and the convolution plans already chosen for it. A thread may use the
 // device after make_current(); every entry point calls it.
 
-#include <map>
 #include <memory>
 #include <string>
 
+#include "kernels/cuda/conv_plans.h"
 #include "kernels/cuda/stream.h"
 #include "kernels/device.h"
 
@@ -23,9 +23,14 @@ struct GpuFacts {
 // GPU, or an unusable one; UsageError where there are fewer.
 GpuFacts probe_gpu(int ordinal);
 
-class ConvPlanStore;
+// What the ops ask of a GPU whether it is here or only described.
+class GpuDevice : public Device {
+ public:
+  explicit GpuDevice(const Ops& ops) : Device(DeviceKind::kCuda, ops) {}
+  virtual ConvPlanStore& conv_plans() = 0;
+};
 
-class CudaDevice final : public Device {
+class CudaDevice final : public GpuDevice {
  public:
   CudaDevice(const Ops& ops, const DeviceOptions& options);
   ~CudaDevice() override;
@@ -35,6 +40,7 @@ class CudaDevice final : public Device {
   void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return allocations_; }
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;
+  ConvPlanStore& conv_plans() override { return *conv_plans_; }
 
   const DeviceOptions& options() const { return options_; }
   const GpuFacts& facts() const { return facts_; }
@@ -42,7 +48,6 @@ class CudaDevice final : public Device {
   void make_current() const;
   // For what is done outside training: fills, and the timing of plans.
   CudaStream& setup_stream() { return *setup_stream_; }
-  ConvPlanStore& conv_plans() { return *conv_plans_; }
 
  private:
   DeviceOptions options_;

@@ -1,0 +1,131 @@
+#include "kernels/cuda/conv2d.h"
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/check.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/stream.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::size_t kWorkspaceAlignment = 256;
+
+// One direction: its plan, and the pointers that it was last run with. A step runs with the same pointers
+// each time, so a descriptor is made in the first step only.
+class BoundPlan {
+ public:
+  BoundPlan() = default;
+  BoundPlan(std::shared_ptr<const ConvPlan> plan, const char* name) : plan_(std::move(plan)), name_(name) {}
+
+  const ConvPlan* plan() const { return plan_.get(); }
+
+  void run(Stream& stream, const void* x, const void* w, const void* y, void* workspace) {
+    check(plan_ != nullptr, "Conv2d: this plan was made for inference; make it with `backward`");
+    const std::array<const void*, 4> pointers{x, w, y, workspace};
+    if (!pack_ || pointers != pointers_) {
+      pack_ = bind_tensors(x, w, y, workspace);
+      pointers_ = pointers;
+    }
+    CudaCommand command(stream, name_);
+    CHECK_CUDA(cudnnBackendExecute(cuda_stream(stream).cudnn(), plan_->descriptor.get(), pack_.get()));
+    command.finish();
+  }
+
+ private:
+  std::shared_ptr<const ConvPlan> plan_;
+  const char* name_ = "";
+  std::array<const void*, 4> pointers_{};
+  CudnnDescriptor pack_;
+};
+
+class CudaConv2d final : public Conv2d {
+ public:
+  CudaConv2d(const Conv2dSpec& spec, ConvPlanStore& plans) : Conv2d(spec) {
+    forward_ = {plans.get(spec, ConvDirection::kForward), "conv2d forward"};
+    if (!spec.backward) return;
+    data_ = {plans.get(spec, ConvDirection::kData), "conv2d backward data"};
+    accumulate_ = {plans.get(spec, ConvDirection::kDataAccumulate), "conv2d backward data, accumulating"};
+    filter_ = {plans.get(spec, ConvDirection::kFilter), "conv2d backward filter"};
+  }
+
+  std::size_t workspace_bytes() const override {
+    std::size_t bytes = 0;
+    for (const BoundPlan* bound : {&forward_, &data_, &accumulate_, &filter_})
+      if (bound->plan()) bytes = std::max(bytes, bound->plan()->workspace_bytes);
+    return (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+  }
+
+  void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) override {
+    forward_.run(stream, x, w, y, workspace);
+  }
+  void backward_data(Stream& stream, const void* dy, const void* w, void* dx, bool accumulate,
+                     void* workspace) override {
+    (accumulate ? accumulate_ : data_).run(stream, dx, w, dy, workspace);
+  }
+  void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) override {
+    filter_.run(stream, x, dw, dy, workspace);
+  }
+
+  std::string description() const override {
+    std::string text = "forward=" + forward_.plan()->text();
+    if (spec().backward)
+      text += "; data=" + data_.plan()->text() + "; data+=" + accumulate_.plan()->text() +
+              "; filter=" + filter_.plan()->text();
+    return text;
+  }
+
+ private:
+  BoundPlan forward_, data_, accumulate_, filter_;
+};
+
+std::size_t tensor_bytes(const Conv2dSpec& spec, std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * size_of(spec.dtype);
+}
+
+GpuMemory zeroed(std::size_t bytes, cudaStream_t stream) {
+  GpuMemory memory;
+  CHECK_CUDA(cudaMalloc(out(memory), std::max<std::size_t>(bytes, 1)));
+  CHECK_CUDA(cudaMemsetAsync(memory.get(), 0, bytes, stream));
+  return memory;
+}
+
+}  // namespace
+
+std::unique_ptr<Conv2d> make_cuda_conv2d(Device& device, const Conv2dSpec& spec) {
+  return std::make_unique<CudaConv2d>(spec, static_cast<GpuDevice&>(device).conv_plans());
+}
+
+PlanTimer make_plan_timer(CudaDevice& device) {
+  return [&device](const Conv2dSpec& spec, ConvDirection, const ConvPlan& plan) {
+    constexpr int kWarmups = 3, kRuns = 9;
+    CudaStream& stream = device.setup_stream();
+    const GpuMemory x =
+        zeroed(tensor_bytes(spec, std::int64_t{spec.batch} * spec.height * spec.width * spec.channels),
+               stream.get());
+    const GpuMemory w = zeroed(
+        tensor_bytes(spec, std::int64_t{spec.out_channels} * spec.filter_h * spec.filter_w * spec.channels),
+        stream.get());
+    const GpuMemory y = zeroed(tensor_bytes(spec, std::int64_t{spec.batch} * spec.out_height() *
+                                                      spec.out_width() * spec.out_channels),
+                               stream.get());
+    const GpuMemory workspace = zeroed(plan.workspace_bytes, stream.get());
+    const CudnnDescriptor pack = bind_tensors(x.get(), w.get(), y.get(), workspace.get());
+    CudaEvent begin, end;
+    CHECK_CUDA(cudaEventCreate(out(begin)));
+    CHECK_CUDA(cudaEventCreate(out(end)));
+    std::array<float, kRuns> milliseconds{};
+    for (int run = -kWarmups; run < kRuns; ++run) {
+      CHECK_CUDA(cudaEventRecord(begin.get(), stream.get()));
+      CHECK_CUDA(cudnnBackendExecute(stream.cudnn(), plan.descriptor.get(), pack.get()));
+      CHECK_CUDA(cudaEventRecord(end.get(), stream.get()));
+      CHECK_CUDA(cudaEventSynchronize(end.get()));
+      if (run >= 0) CHECK_CUDA(cudaEventElapsedTime(&milliseconds[run], begin.get(), end.get()));
+    }
+    std::nth_element(milliseconds.begin(), milliseconds.begin() + kRuns / 2, milliseconds.end());
+    return static_cast<double>(milliseconds[kRuns / 2]);
+  };
+}
+
+}  // namespace tdds

@@ -1,0 +1,122 @@
+#include "kernels/cuda/device.h"
+
+#include <cstdint>
+
+#include "kernels/check.h"
+#include "kernels/cuda/conv2d.h"
+#include "kernels/elementwise.h"
+#include "kernels/ops.h"
+
+namespace tdds {
+namespace {
+
+constexpr int kOldestSm = 80;  // cp.async, bf16 and TF32 begin here
+
+int attribute(cudaDeviceAttr which, int ordinal) {
+  int value = 0;
+  CHECK_CUDA(cudaDeviceGetAttribute(&value, which, ordinal));
+  return value;
+}
+
+double mib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+}  // namespace
+
+GpuFacts probe_gpu(int ordinal) {
+  GpuFacts facts{};
+  // 0 without an error where no driver is installed (cuda_runtime_api.h, cudaDriverGetVersion).
+  CHECK_CUDA(cudaDriverGetVersion(&facts.driver_version));
+  CHECK_CUDA(cudaRuntimeGetVersion(&facts.runtime_version));
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (const std::string why = no_gpu_sentence(status, facts.driver_version, facts.runtime_version);
+      !why.empty()) {
+    static_cast<void>(cudaGetLastError());
+    throw Error(why);
+  }
+  check_cuda_status(status, "cudaGetDeviceCount(&count)", __FILE__, __LINE__);
+  check_usage(0 <= ordinal && ordinal < count, "there is no GPU {}: this machine has {}, numbered from 0",
+              ordinal, count);
+
+  cudaDeviceProp properties{};
+  CHECK_CUDA(cudaGetDeviceProperties(&properties, ordinal));
+  facts.name = properties.name;
+  facts.memory_bytes = properties.totalGlobalMem;
+  facts.sm = 10 * attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
+             attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
+  facts.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, ordinal);
+  check(facts.sm >= kOldestSm,
+        "{} is too old: it is sm_{}, and sm_{} (2020, Ampere) or newer is needed; use --device cpu",
+        facts.name, facts.sm, kOldestSm);
+  CHECK_CUDA(cudaSetDevice(ordinal));
+  return facts;
+}
+
+CudaDevice::CudaDevice(const Ops& ops, const DeviceOptions& options)
+    : GpuDevice(ops), options_(options), facts_(probe_gpu(options.ordinal)) {
+  setup_stream_ = std::make_unique<CudaStream>(*this);
+  conv_plans_ = std::make_unique<ConvPlanStore>(
+      CudnnTarget::present(setup_stream_->cudnn()),
+      fmt::format("{} sm_{} {} multiprocessors", facts_.name, facts_.sm, facts_.multiprocessors),
+      options_.plan_cache, options_.cudnn_autotune ? make_plan_timer(*this) : PlanTimer());
+}
+
+CudaDevice::~CudaDevice() = default;
+
+void CudaDevice::make_current() const {
+  CHECK_CUDA(cudaSetDevice(options_.ordinal));
+}
+
+std::string CudaDevice::description() const {
+  return fmt::format("cuda:{}, {}, sm_{}, {} multiprocessors, {:.1f} GiB, driver CUDA {}.{}, runtime {}.{}",
+                     options_.ordinal, facts_.name, facts_.sm, facts_.multiprocessors,
+                     mib(facts_.memory_bytes) / 1024, facts_.driver_version / 1000,
+                     facts_.driver_version % 1000 / 10, facts_.runtime_version / 1000,
+                     facts_.runtime_version % 1000 / 10);
+}
+
+void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
+  make_current();
+  void* memory = nullptr;
+  const std::size_t size = bytes > 0 ? bytes : 1;
+  const cudaError_t status = cudaMalloc(&memory, size);  // aligned to at least 256 bytes (Programming Guide)
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // not sticky: the device goes on
+    std::size_t free_bytes = 0, total_bytes = 0;
+    CHECK_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
+    throw Error(
+        fmt::format("not enough memory on {} for {}: it needs {:.1f} MiB, and {:.1f} of {:.1f} MiB are free; "
+                    "use a smaller "
+                    "batch or net, or end other programs on this GPU",
+                    facts_.name, what, mib(size), mib(free_bytes), mib(total_bytes)));
+  }
+  check_cuda_status(status, "cudaMalloc(&memory, size)", __FILE__, __LINE__);
+  GpuMemory owner(memory);
+  CHECK_CUDA(cudaMemsetAsync(memory, 0xFF, size, setup_stream_->get()));
+  CHECK_CUDA(cudaStreamSynchronize(setup_stream_->get()));
+  ++allocations_;
+  return owner.release();
+}
+
+void CudaDevice::free(void* memory) noexcept {
+  // cudaFree works on the device that the pointer belongs to, whichever is current.
+  static_cast<void>(cudaFree(memory));
+}
+
+std::unique_ptr<Stream> CudaDevice::make_stream(StreamMode) {
+  return std::make_unique<CudaStream>(*this);
+}
+
+std::unique_ptr<Device> make_cuda_device(DeviceKind, const Ops& ops, const DeviceOptions& options) {
+  auto device = std::make_unique<CudaDevice>(ops, options);
+  // One small kernel now, so that a build without machine code for this GPU says so before the data is read.
+  DeviceMemory probe(*device, 256, "a first kernel");
+  CudaStream& stream = device->setup_stream();
+  ops.relu(stream, {.x = probe.data(), .y = probe.data(), .n = 64, .dtype = DType::kF32});
+  stream.synchronize();
+  return device;
+}
+
+}  // namespace tdds

@@ -1,0 +1,197 @@
+// Every cuDNN plan of every network can be built, for GPUs that need not be here: from descriptions of them
+// (tests/device_properties). It proves that cuDNN supports the graphs, not that the kernels run.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "kernels/cuda/conv_plans.h"
+#include "kernels/cuda/described_gpu.h"
+#include "kernels/cuda/device.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+namespace {
+
+std::string properties_of(const std::string& gpu) {
+  std::ifstream file(TDDS_SOURCE_DIR "/tests/device_properties/" + gpu + ".json");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Precision {
+  const char* name;
+  DType compute;
+  Conv2dMath math;
+};
+constexpr Precision kPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
+                                     {"tf32", DType::kF32, Conv2dMath::kTf32},
+                                     {"fp16", DType::kF16, Conv2dMath::kExact},
+                                     {"bf16", DType::kBf16, Conv2dMath::kExact}};
+// The official batches for the full set and for subsets, and the last one of 50,000 samples in batches of
+// 128.
+constexpr std::int32_t kBatches[] = {100, 128, 80};
+
+class PlansOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(PlansOf, EveryNetwork) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::unique_ptr<Device> gpu = make_described_gpu(GetParam(), properties_of(GetParam()));
+  int passes = 0;
+  for (const std::string& arch : resnet_names())
+    for (const Precision& precision : kPrecisions)
+      for (const std::int32_t batch : kBatches) {
+        const std::unique_ptr<Net> net = make_resnet({.arch = arch, .input_channels = 8});
+        try {
+          const auto pass =
+              net->make_pass(*gpu, {.batch = batch, .compute = precision.compute, .math = precision.math});
+          ++passes;
+          if (arch == "resnet18" && batch == 128)
+            std::cout << GetParam() << " " << arch << " " << precision.name << " batch " << batch << "\n"
+                      << pass->plans();
+        } catch (const Error& error) {
+          ADD_FAILURE() << GetParam() << " " << arch << " " << precision.name << ": " << error.what();
+        }
+      }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  std::cout << GetParam() << ": the plans of " << passes << " passes in " << seconds.count() << " s\n";
+  EXPECT_EQ(passes, static_cast<int>(resnet_names().size() * std::size(kPrecisions) * std::size(kBatches)));
+}
+INSTANTIATE_TEST_SUITE_P(Gpus, PlansOf, testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100"));
+
+const Conv2dSpec kLayer{.batch = 128,
+                        .height = 32,
+                        .width = 32,
+                        .channels = 64,
+                        .out_channels = 128,
+                        .filter_h = 3,
+                        .filter_w = 3,
+                        .stride = 2,
+                        .padding = 1};
+
+bool has_note(const ConvPlan& plan, cudnnBackendNumericalNote_t note) {
+  return std::count(plan.notes.begin(), plan.notes.end(), note) > 0;
+}
+
+TEST(Plans, KeepToTheirPrecision) {
+  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  for (const Precision& precision : kPrecisions)
+    for (const ConvDirection direction : kConvDirections) {
+      Conv2dSpec spec = kLayer;
+      spec.dtype = precision.compute;
+      spec.math = precision.math;
+      const std::vector<ConvPlan> plans = propose_plans(spec, direction, target, 100);
+      ASSERT_FALSE(plans.empty()) << precision.name;
+      for (const ConvPlan& plan : plans) {
+        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
+        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
+        if (std::string(precision.name) == "fp32") {
+          EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+        }
+      }
+      // The fast types are served by tensor cores first, or the exclusion has hit too much.
+      if (std::string(precision.name) != "fp32") {
+        EXPECT_TRUE(has_note(plans[0], CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) << precision.name;
+      }
+    }
+}
+
+TEST(Plans, AreRebuiltFromTheirText) {
+  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  Conv2dSpec spec = kLayer;
+  spec.dtype = DType::kF16;
+  for (const ConvDirection direction : kConvDirections)
+    for (const ConvPlan& plan : propose_plans(spec, direction, target, 8)) {
+      const ConvPlan again = rebuild_plan(spec, direction, target, ConvPlanChoice::parse(plan.choice.text()));
+      EXPECT_EQ(again.choice.text(), plan.choice.text());
+      EXPECT_EQ(again.text(), plan.text());
+    }
+}
+
+TEST(Plans, OfAnotherPrecisionAreRefused) {
+  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  Conv2dSpec spec = kLayer;
+  spec.math = Conv2dMath::kTf32;
+  const ConvPlan plan = std::move(propose_plans(spec, ConvDirection::kForward, target, 1).at(0));
+  spec.math = Conv2dMath::kExact;
+  EXPECT_THROW(rebuild_plan(spec, ConvDirection::kForward, target, plan.choice), Error);
+}
+
+TEST(PlanChoice, BadTextIsNamed) {
+  for (const char* text : {"", "x", "3:", "3:1", "3:1=", "3:1=2,", "3;1=2", "3:1=2;4=5"})
+    EXPECT_THROW(ConvPlanChoice::parse(text), Error) << text;
+  EXPECT_EQ(ConvPlanChoice::parse("7").text(), "7");
+  EXPECT_EQ(ConvPlanChoice::parse("7:2=-1,13=0").text(), "7:2=-1,13=0");
+}
+
+TEST(Layout, ChannelsAreFastestInImagesAndFilters) {
+  const CudnnLayout layout = channels_last(5, 8, 3, 2);  // N C H W
+  EXPECT_EQ((std::vector<std::int64_t>(layout.sizes, layout.sizes + 4)),
+            (std::vector<std::int64_t>{5, 8, 3, 2}));
+  // Element (n,c,h,w) of NHWC stands at ((n*3 + h)*2 + w)*8 + c.
+  for (int n = 0; n < 5; ++n)
+    for (int c = 0; c < 8; ++c)
+      for (int h = 0; h < 3; ++h)
+        for (int w = 0; w < 2; ++w)
+          EXPECT_EQ(
+              n * layout.strides[0] + c * layout.strides[1] + h * layout.strides[2] + w * layout.strides[3],
+              ((n * 3 + h) * 2 + w) * 8 + c);
+}
+
+class PlanFile : public testing::Test {
+ protected:
+  PlanFile() : path_(testing::TempDir() + "tdds_plans_" + std::to_string(::getpid())) {}
+  ~PlanFile() override { std::remove(path_.c_str()); }
+  ConvPlanStore store(PlanTimer timer) {
+    return {CudnnTarget::described(properties_of("sm_90")), "sm_90", path_, std::move(timer)};
+  }
+  std::string path_;
+};
+
+TEST_F(PlanFile, KeepsTheFastest) {
+  Conv2dSpec spec = kLayer;
+  spec.dtype = DType::kF16;
+  std::vector<std::string> timed;
+  const auto chosen = store([&](const Conv2dSpec&, ConvDirection, const ConvPlan& plan) {
+                        timed.push_back(plan.choice.text());
+                        return timed.size() == 3 ? 1.0 : 2.0;
+                      }).get(spec, ConvDirection::kForward);
+  ASSERT_GT(timed.size(), 3u);
+  EXPECT_EQ(chosen->choice.text(), timed[2]);
+  // A second run reads it, and times nothing.
+  const auto again = store([](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double {
+                       ADD_FAILURE() << "timed again";
+                       return 1;
+                     }).get(spec, ConvDirection::kForward);
+  EXPECT_EQ(again->choice.text(), timed[2]);
+  // Another shape, type or direction has another key.
+  ConvPlanStore plain = store(nullptr);
+  spec.batch = 100;
+  EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(kLayer, ConvDirection::kForward));
+  EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(spec, ConvDirection::kData));
+}
+
+TEST_F(PlanFile, BadOnesAreNamed) {
+  for (const char* text :
+       {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
+        "tdds convolution plans 1\nkey\t7\tfast\n"}) {
+    std::ofstream(path_) << text;
+    EXPECT_THROW(store(nullptr), Error) << text;
+  }
+}
+
+TEST(DescribedGpu, SaysWhatItCannotDo) {
+  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90", properties_of("sm_90"));
+  EXPECT_THROW(gpu->make_stream(), Error);
+  EXPECT_THROW(gpu->allocate(4, "a test"), Error);
+  EXPECT_THROW(make_described_gpu("nonsense", "{}"), Error);
+}
+
+}  // namespace
+}  // namespace tdds
