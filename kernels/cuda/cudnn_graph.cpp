@@ -224,6 +224,9 @@ bool acceptable(const Engine& engine, const Conv2dSpec& spec) {
   if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) ||
       has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
     return false;
+  // Their transforms grow the values and then cancel: 10 or 8 bits of mantissa are too few for that.
+  if (spec.dtype != DType::kF32 && (has(CUDNN_NUMERICAL_NOTE_WINOGRAD) || has(CUDNN_NUMERICAL_NOTE_FFT)))
+    return false;
   return spec.dtype != DType::kF32 || spec.math == Conv2dMath::kTf32 ||
          !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 }

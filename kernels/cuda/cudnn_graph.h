@@ -68,8 +68,8 @@ struct ConvPlan {
 
 // The first `limit` plans that can be built, best first in the view of heuristic A and then of FALLBACK,
 // which is functional only. Never an engine that is not deterministic, converts its inputs to a smaller type
-// or adds up in a smaller type than fp32; for kF32 with kExact none that uses tensor cores. Empty where there
-// is none.
+// or adds up in a smaller type than fp32; for kF16 and kBf16 none by Winograd or FFT; for kF32 with kExact
+// none that uses tensor cores. Empty where there is none.
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
                                     const CudnnTarget& target, std::size_t limit);
 
