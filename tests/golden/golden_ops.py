@@ -145,7 +145,7 @@ def schedules(golden):
             scheduler.step()
         formula = [0.5 * lr * (1.0 + math.cos(math.pi * t / t_max)) for t in keep]
         assert np.allclose(by_torch, formula, rtol=1e-7, atol=1e-10), (name, by_torch, formula)
-        golden[f"schedule.{name}.t_max"] = np.array([t_max])
+        golden[f"schedule.{name}.t_max"] = np.array([t_max], dtype=np.float64)
         golden[f"schedule.{name}.steps"] = np.array([steps])
         golden[f"schedule.{name}.t"] = np.array(keep)
         golden[f"schedule.{name}.lr"] = np.array(formula)

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Training throughput of the full-width CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
+
+Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike. The step is the
+official one: forward, cross-entropy, backward, SGD with Nesterov momentum and weight decay, learning rate. Ours also
+records the training dynamics, PyTorch does not. Needs torch.
+
+    python bench/compare_step.py [--rounds 5] [--skip compiled]
+
+`eager` is PyTorch as the official script runs it; `channels_last` changes the memory format; `compiled` adds
+torch.compile and the fused optimizer.
+"""
+
+import argparse
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+
+import measure
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/golden"))
+from official_net import make_net  # noqa: E402
+
+BATCH, STEPS, THREADS, CLASSES = 100, 10, 2, 100
+BENCH_STEP = [str(ROOT / "build/release/bench/bench_step"), "--arch", "resnet18", "--batch-size", str(BATCH), "--width",
+              "1.0", "--steps", str(STEPS), "--threads", str(THREADS)]
+VARIANTS = ("eager", "channels_last", "compiled")
+
+
+def training_step(variant):
+    """A function that trains one step on random images."""
+    torch.manual_seed(0)
+    net = make_net("resnet18", CLASSES)
+    x, label = torch.randn(BATCH, 3, 32, 32), torch.randint(CLASSES, (BATCH,))
+    if variant != "eager":
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True,
+                          **({"fused": True} if variant == "compiled" else {}))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=100000.0)
+    forward = torch.compile(net) if variant == "compiled" else net
+
+    def step():
+        loss = torch.nn.functional.cross_entropy(forward(x), label)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        schedule.step()
+
+    return step
+
+
+def work(variant):
+    """A worker: warms up, then for each line on standard input times the steps and answers with a line of JSON."""
+    torch.set_num_threads(THREADS)
+    step = training_step(variant)
+    for _ in range(3):
+        step()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"images_per_second": BATCH * STEPS / seconds, "peak_bytes": peak}), flush=True)
+
+
+class Worker:
+    def __init__(self, variant):
+        self.process = subprocess.Popen([sys.executable, __file__, "--work", variant], text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("a PyTorch worker ended early; its message is above")
+        return line
+
+    def measure(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return json.loads(self.read())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def ours():
+    output, _, peak = measure.run_program(BENCH_STEP)
+    return json.loads(output) | {"peak_bytes": peak}
+
+
+def compare(variants, rounds):
+    workers = {variant: Worker(variant) for variant in variants}
+    contenders = {"tdds": ours} | {f"PyTorch {v}": w.measure for v, w in workers.items()}
+    measured = {name: [] for name in contenders}
+    for round_number in range(rounds):
+        for name, run in contenders.items():
+            measured[name].append(run())
+            print(f"round {round_number}, {name}: {measured[name][-1]['images_per_second']:.1f} images/s", file=sys.stderr)
+    for worker in workers.values():
+        worker.close()
+    return {name: {"images_per_second": measure.median([m["images_per_second"] for m in runs]),
+                   "rounds": [m["images_per_second"] for m in runs], "peak_bytes": max(m["peak_bytes"] for m in runs)}
+            for name, runs in measured.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--skip", nargs="*", default=[], choices=VARIANTS)
+    parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.work:
+        return work(args.work)
+    results = compare([v for v in VARIANTS if v not in args.skip], args.rounds)
+    ours_speed = results["tdds"]["images_per_second"]
+    rows = [(name, f"{r['images_per_second']:.1f}", f"{ours_speed / r['images_per_second']:.2f}",
+             f"{r['peak_bytes'] / 1e6:.0f}") for name, r in results.items()]
+    print(f"\nResNet-18, width 1.0, 32x32, batch {BATCH}, {THREADS} threads, float32, {measure.cpu_model()}\n")
+    print(measure.table(("engine", "images/s (median)", "tdds is faster by", "peak MB"), rows))
+    measure.keep("step", {"batch": BATCH, "threads": THREADS, "steps": STEPS, "results": results,
+                          "environment": measure.environment(torch=torch.__version__)})
+
+
+if __name__ == "__main__":
+    main()

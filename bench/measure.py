@@ -1,0 +1,62 @@
+"""What the comparison scripts share: timing a program, describing the machine, printing and keeping results."""
+
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import time
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def run_program(command, **kwargs):
+    """(standard output, wall seconds, peak resident bytes) of one run; raises where it fails."""
+    start = time.perf_counter()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, **kwargs)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed with exit code {process.returncode}:\n{output}")
+    return output, seconds, usage.ru_maxrss * 1024
+
+
+def cpu_model():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
+def environment(**versions):
+    flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "isa": "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else "other",
+        "load_average": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def table(header, rows):
+    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths)) + " |" for row in cells]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def keep(name, result):
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten: {path}")
