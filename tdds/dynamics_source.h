@@ -1,0 +1,36 @@
+#pragma once
+// Where recorded dynamics lie: a dynamics store (engine/dynamics_store.h) or a folder of the official .npy
+// files (tdds/official_dynamics.h).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/dynamics_store.h"
+#include "tdds/official_dynamics.h"
+
+namespace tdds {
+
+class DynamicsSource {
+ public:
+  // `path` may be a store, a folder with `dynamics.tdds`, a folder with `<e>_Output.npy`, or the folder above
+  // that (`npy/` inside it); for the official default `.../npy/` also the store beside it. Throws Error
+  // otherwise.
+  explicit DynamicsSource(const std::string& path);
+
+  const std::string& path() const { return path_; }  // what was found
+  std::int32_t epochs() const { return epochs_; }
+  const DynamicsReader* store() const { return store_.get(); }  // null for official files
+  // "50000 samples, 200 epochs of cifar100, seed 42": for people. Official files tell only the epochs.
+  std::string description() const;
+
+  // The series of the first `epochs` epochs.
+  KlSeries series(std::int32_t epochs) const;
+
+ private:
+  std::string path_;
+  std::unique_ptr<DynamicsReader> store_;
+  std::int32_t epochs_ = 0;
+};
+
+}  // namespace tdds
