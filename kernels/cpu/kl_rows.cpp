@@ -14,7 +14,7 @@ constexpr double kEpsilon = 1e-8;
 
 constexpr double kLowest = -700;  // exp of less is denormal
 
-// exp(x) for kLowest <= x <= 0, relative error below 1e-12: x = k ln2 + r, a Taylor polynomial in |r| <= ln2
+// exp(x) for kLowest <= x <= 0, relative error below 1e-15: x = k ln2 + r, a Taylor polynomial in |r| <= ln2
 // / 2.
 [[gnu::always_inline]] inline double fast_exp(double x) {
   constexpr double kToInteger = 0x1.8p52;  // added, it leaves round(x / ln2) in the low bits
@@ -23,7 +23,9 @@ constexpr double kLowest = -700;  // exp of less is denormal
   const double shifted = x * kLog2e + kToInteger;
   const double k = shifted - kToInteger;
   const double r = (x - k * kLn2High) - k * kLn2Low;
-  double sum = 1.0 / 3628800;
+  double sum = 1.0 / 479001600;
+  sum = sum * r + 1.0 / 39916800;
+  sum = sum * r + 1.0 / 3628800;
   sum = sum * r + 1.0 / 362880;
   sum = sum * r + 1.0 / 40320;
   sum = sum * r + 1.0 / 5040;
@@ -98,24 +100,28 @@ constexpr double kLowest = -700;  // exp of less is denormal
   return sum;
 }
 
-// log(p_c + eps), for the largest class from 1 - p: exact where p rounds to 1.
-double log_p(double e, const VisitNorm& visit, std::int32_t c) {
+// In a loop of its own: an addition in the same one would be fused with the product, in one of two visits and
+// not in the other, and equal logits would not give exactly 0.
+[[gnu::always_inline]] inline void normalise(const VisitNorm& visit, std::int32_t classes, double* e) {
   const double inverse = 1 / (1 + visit.rest);
-  return c == visit.top ? std::log1p(kEpsilon - visit.rest * inverse) : std::log(e * inverse + kEpsilon);
+  for (std::int32_t c = 0; c < classes; ++c) e[c] *= inverse;
 }
 
-[[gnu::always_inline]] inline double kl_of_row(const double* e, const VisitNorm& now, double* previous_e,
+// log(p_c + eps), for the largest class from 1 - p: exact where p rounds to 1.
+double log_p(double p, const VisitNorm& visit, std::int32_t c) {
+  return c == visit.top ? std::log1p(kEpsilon - visit.rest / (1 + visit.rest)) : std::log(p + kEpsilon);
+}
+
+[[gnu::always_inline]] inline double kl_of_row(const double* p, const VisitNorm& now, double* previous_p,
                                                const VisitNorm& previous, std::int32_t classes) {
-  const double inverse = 1 / (1 + now.rest), previous_inverse = 1 / (1 + previous.rest);
   const auto exact_term = [&](std::int32_t c) {
-    return e[c] * inverse * std::abs(log_p(e[c], now, c) - log_p(previous_e[c], previous, c));
+    return p[c] * std::abs(log_p(p[c], now, c) - log_p(previous_p[c], previous, c));
   };
   const double top_term = exact_term(now.top), previous_top_term = exact_term(previous.top);
-  double* term = previous_e;
+  double* term = previous_p;
   for (std::int32_t c = 0; c < classes; ++c) {
-    const double p = e[c] * inverse;
-    const double change = fast_log((p + kEpsilon) / (previous_e[c] * previous_inverse + kEpsilon));
-    term[c] = p * (change < 0 ? -change : change);
+    const double change = fast_log((p[c] + kEpsilon) / (previous_p[c] + kEpsilon));
+    term[c] = p[c] * (change < 0 ? -change : change);
   }
   term[now.top] = top_term;
   term[previous.top] = previous_top_term;
@@ -127,19 +133,21 @@ double log_p(double e, const VisitNorm& visit, std::int32_t c) {
 
 [[gnu::always_inline]] inline std::int64_t kl_rows_of(const KlRowsArgs& args) {
   const std::int32_t classes = args.classes;
-  double *e = args.scratch, *previous_e = args.scratch + classes;
+  double *p = args.scratch, *previous_p = args.scratch + classes;
   for (std::int64_t row = 0; row < args.rows; ++row) {
     const float* z = args.logits + row * classes;
     if (!all_finite(z, classes)) return row;
     const std::int64_t id = args.ids[row];
     float* previous_z = args.previous_logits + id * classes;
     VisitNorm now{0, argmax(z, classes)};
-    exponentials(z, now.top, classes, e);
-    now.rest = sum_of_others(e, now.top, classes);
+    exponentials(z, now.top, classes, p);
+    now.rest = sum_of_others(p, now.top, classes);
     if (args.kl) {
       const VisitNorm previous = args.previous[id];
-      exponentials(previous_z, previous.top, classes, previous_e);
-      args.kl[id] = static_cast<float>(kl_of_row(e, now, previous_e, previous, classes));
+      exponentials(previous_z, previous.top, classes, previous_p);
+      normalise(now, classes, p);
+      normalise(previous, classes, previous_p);
+      args.kl[id] = static_cast<float>(kl_of_row(p, now, previous_p, previous, classes));
     }
     std::memcpy(previous_z, z, static_cast<std::size_t>(classes) * sizeof(float));
     args.previous[id] = now;

@@ -1,0 +1,163 @@
+#include "tdds/official_dynamics.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <limits>
+
+#include "engine/dynamics_store.h"
+#include "engine/npy.h"
+#include "kernels/check.h"
+#include "tests/tdds/reference.h"
+#include "tests/temp_folder.h"
+
+namespace tdds {
+namespace {
+
+using test::Recorded;
+
+class OfficialDynamicsTest : public testing::Test {
+ protected:
+  void write(const Recorded& recorded) {
+    for (int epoch = 0; epoch < static_cast<int>(recorded.logits.size()); ++epoch)
+      write_epoch(recorded, epoch, recorded.ids[static_cast<std::size_t>(epoch)]);
+  }
+  void write_epoch(const Recorded& recorded, int epoch, const std::vector<std::int64_t>& ids) {
+    const std::vector<float> loss(ids.size());
+    write_official_epoch(folder_.path(), epoch, loss, in_visiting_order(recorded, epoch, ids),
+                         recorded.classes, ids);
+  }
+  std::string refusal(int epochs) {
+    try {
+      read_official_series(folder_.path(), epochs);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(OfficialDynamicsTest, IsRightAtEveryConfidence) {
+  for (const int classes : {2, 10, 37, 100}) {
+    const Recorded recorded = test::random_dynamics(160, classes, 4, 1);
+    write(recorded);
+    const KlSeries series = read_official_series(folder_.path(), 4);
+    const auto expected = test::reference_series(recorded);
+    ASSERT_EQ(series.samples, 160);
+    ASSERT_EQ(series.epochs, 4);
+    ASSERT_EQ(series.values.size(), 3u * 160);
+    for (std::size_t t = 0; t < 3; ++t) {
+      for (std::size_t i = 0; i < 160; ++i) {
+        // Required: 1e-5. The sums are in double, so that only the rounding to float32 is left: 6e-8.
+        const auto exact = static_cast<double>(expected[t][i]);
+        EXPECT_NEAR(series.values[t * 160 + i], exact, 1e-7 * exact) << "confidence class " << i % 8;
+      }
+    }
+  }
+}
+
+TEST_F(OfficialDynamicsTest, IsRightWhereASampleHardlyMoves) {
+  Recorded recorded = test::random_dynamics(64, 10, 2, 2);
+  recorded.logits[1] = recorded.logits[0];
+  for (std::size_t i = 0; i < recorded.logits[1].size(); i += 3) recorded.logits[1][i] += 1e-4f;
+  write(recorded);
+  const KlSeries series = read_official_series(folder_.path(), 2);
+  const auto expected = test::reference_series(recorded);
+  for (std::size_t i = 0; i < 64; ++i) {
+    const auto exact = static_cast<double>(expected[0][i]);
+    EXPECT_NEAR(series.values[i], exact,
+                2e-7 * exact);  // double's 2e-16 on values that differ by 1e-4 of 1e-7
+  }
+}
+
+TEST_F(OfficialDynamicsTest, EqualLogitsHaveNoKlAndExtremeOnesAreFinite) {
+  Recorded recorded = test::random_dynamics(8, 10, 3, 3);
+  recorded.logits[1] = recorded.logits[0];
+  for (std::size_t i = 0; i < 10; ++i) recorded.logits[2][i] = i == 4 ? 3e38f : -3e38f;
+  write(recorded);
+  const KlSeries series = read_official_series(folder_.path(), 3);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(series.values[i], 0.0f);
+  const auto expected = test::reference_series(recorded);
+  EXPECT_NEAR(series.values[8], static_cast<double>(expected[1][0]), 1e-6 * series.values[8]);
+}
+
+TEST_F(OfficialDynamicsTest, DependsNeitherOnTheVisitingOrderNorOnTheThreads) {
+  const Recorded recorded = test::random_dynamics(2000, 10, 3, 4);
+  write(recorded);
+  const KlSeries series = read_official_series(folder_.path(), 3);
+  std::vector<std::int64_t> backwards(2000);
+  for (std::int64_t i = 0; i < 2000; ++i) backwards[static_cast<std::size_t>(i)] = 1999 - i;
+  write_epoch(recorded, 1, backwards);
+  EXPECT_EQ(read_official_series(folder_.path(), 3).values, series.values);
+  const int threads = omp_get_max_threads();
+  for (const int count : {1, 3}) {
+    omp_set_num_threads(count);
+    EXPECT_EQ(read_official_series(folder_.path(), 3).values, series.values);
+  }
+  omp_set_num_threads(threads);
+  const KlSeries prefix = read_official_series(folder_.path(), 2);
+  EXPECT_TRUE(std::equal(prefix.values.begin(), prefix.values.end(), series.values.begin()));
+}
+
+TEST_F(OfficialDynamicsTest, CountsTheEpochs) {
+  EXPECT_THROW(count_official_epochs(folder_.path()), Error);
+  EXPECT_THROW(count_official_epochs("/nonexistent"), Error);
+  write(test::random_dynamics(4, 3, 12, 5));
+  EXPECT_EQ(count_official_epochs(folder_.path()), 12);
+  std::filesystem::remove(folder_ / "5_Output.npy");
+  try {
+    count_official_epochs(folder_.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("5_Output.npy is missing"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
+  const auto expect = [&](const char* file, const char* words) {
+    const std::string said = refusal(3);
+    EXPECT_NE(said.find(file), std::string::npos) << said;
+    EXPECT_NE(said.find(words), std::string::npos) << said;
+  };
+  const Recorded recorded = test::random_dynamics(6, 3, 3, 6);
+  write(recorded);
+  EXPECT_EQ(refusal(3), "accepted");
+
+  write_epoch(recorded, 1, {0, 1, 2, 3, 4, 4});
+  expect("1_Index.npy", "sample id 4 twice and 5 not at all");
+  write_epoch(recorded, 1, {0, 1, 2, 3, 4, 5});
+  write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2, 3, 4, 6}, {6});
+  expect("1_Index.npy", "sample id 6; with 6 samples the ids are 0 to 5");
+  write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2, 3, 4, -1}, {6});
+  expect("1_Index.npy", "sample id -1");
+  write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2}, {3});
+  expect("1_Index.npy", "lists 3 samples");
+  write_npy(folder_ / "1_Index.npy", std::vector<float>(6), {6});
+  expect("1_Index.npy", "'<i8'");
+  std::filesystem::remove(folder_ / "1_Index.npy");
+  expect("1_Index.npy", "No such file");
+
+  write(recorded);
+  write_npy(folder_ / "2_Output.npy", std::vector<float>(24), {6, 4});
+  expect("2_Output.npy", "shape [6, 4] and epoch 0 has [6, 3]");
+  write_npy(folder_ / "2_Output.npy", std::vector<float>(18), {18});
+  expect("2_Output.npy", "2 dimensions are expected");
+  write(recorded);
+  const std::string whole = test::bytes_of(folder_ / "2_Output.npy");
+  test::put_bytes(folder_ / "2_Output.npy", whole.substr(0, whole.size() - 1));
+  expect("2_Output.npy", "truncated");
+
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    Recorded broken = recorded;
+    broken.logits[1][3 * 4 + 2] = bad;
+    write(broken);
+    expect("1_Output.npy", "(sample id 4)");
+  }
+  write_npy(folder_ / "0_Output.npy", std::vector<float>(6), {6, 1});
+  expect("0_Output.npy", "[6, 1]");
+}
+
+}  // namespace
+}  // namespace tdds
