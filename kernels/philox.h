@@ -1,15 +1,10 @@
 #pragma once
 // Counter-based random bits: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
 // 2011). A draw is a function of (seed, purpose, epoch, index) alone: the same on every device, in any order,
-// after any resume. Plain integer arithmetic, shared by the host and the kernels.
+// after any resume. Plain integer arithmetic, shared by the host and the kernels
+// (constexpr: nvcc then takes it in both).
 
 #include <cstdint>
-
-#ifdef __CUDACC__
-#define TDDS_HOST_DEVICE __host__ __device__
-#else
-#define TDDS_HOST_DEVICE
-#endif
 
 namespace tdds {
 
@@ -29,8 +24,7 @@ struct PhiloxWords {
   std::uint32_t w[4];
 };
 
-TDDS_HOST_DEVICE inline PhiloxWords philox(std::uint64_t seed, Purpose purpose, std::uint32_t epoch,
-                                           std::uint64_t index) {
+constexpr PhiloxWords philox(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint64_t index) {
   std::uint32_t c0 = static_cast<std::uint32_t>(index), c1 = static_cast<std::uint32_t>(index >> 32);
   std::uint32_t c2 = epoch, c3 = static_cast<std::uint32_t>(purpose);
   std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
@@ -50,12 +44,12 @@ TDDS_HOST_DEVICE inline PhiloxWords philox(std::uint64_t seed, Purpose purpose, 
 }
 
 // A whole number in 0 .. n - 1. The bias is below n / 2^32.
-TDDS_HOST_DEVICE inline std::uint32_t scaled(std::uint32_t word, std::uint32_t n) {
+constexpr std::uint32_t scaled(std::uint32_t word, std::uint32_t n) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(word) * n) >> 32);
 }
 
 // In (0, 1): never 0, so that a logarithm is finite.
-TDDS_HOST_DEVICE inline double unit(std::uint32_t word) {
+constexpr double unit(std::uint32_t word) {
   return (word + 0.5) * (1.0 / 4294967296.0);
 }
 

@@ -1,0 +1,116 @@
+// What keeps kernels runnable by the simt executor, and CUDA code working on the first GPU it meets: rules
+// that no compiler checks, read from the sources.
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/kernels/source_files.h"
+
+namespace tdds::test {
+namespace {
+
+using Words = std::set<std::string>;
+
+const Words kKernelWords = {"__global__", "__device__", "__restrict__", "__launch_bounds__"};
+const Words kNativeIds = {"threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize"};
+const Words kCompilers = {"__CUDACC__", "__CUDA_ARCH__", "__NVCC__"};
+const Words kSynchronous = {
+    "cudaMemcpy",           "cudaMemcpy2D",        "cudaMemcpy3D",     "cudaMemcpyPeer", "cudaMemcpyToSymbol",
+    "cudaMemcpyFromSymbol", "cudaMemset",          "cudaMemset2D",     "cudaMemset3D",   "cudaMemcpyDefault",
+    "cudaStreamLegacy",     "cudaStreamPerThread", "cudaStreamDefault"};
+const Words kUnstable = {
+    "clockRate",         "memoryClockRate",          "cudaMemPrefetchAsync",        "cudaMemAdvise",
+    "cudaGraphGetEdges", "cudaGraphAddDependencies", "cudaGraphRemoveDependencies", "cudaThreadSynchronize"};
+const Words kNotNeeded = {"cudaMallocAsync", "cudaMallocManaged", "cudaDeviceReset", "cudaDeviceSetLimit"};
+
+// Why a file may not hold a word; "" where it may.
+std::string objection(const SourceFile& file, const std::string& word) {
+  const bool device_vocabulary = file.path == "kernels/cuda/gpu_device.h";
+  const bool vocabulary =
+      device_vocabulary || file.path == "kernels/cuda/gpu.h" || file.path == "kernels/simt/gpu_host.h";
+  if (file.has_extension(".cu")) {
+    if (kNativeIds.contains(word) || (word.starts_with("__") && !kKernelWords.contains(word)))
+      return "outside gpu.h's vocabulary";
+    if (word.starts_with("cuda") && word.size() > 4 && std::isupper(static_cast<unsigned char>(word[4])))
+      return "the host code of kernels calls only launch()";
+  } else if (word == "__global__" && !vocabulary && !file.under("tests")) {
+    return "a kernel's address is taken in its own .cu alone";
+  }
+  if (kCompilers.contains(word) && file.path != "kernels/cuda/gpu.h")
+    return "only gpu.h asks for the compiler";
+  if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
+  if (word == "<<<") return "use launch()";
+  if (kSynchronous.contains(word)) return "synchronous, or on no stream of ours; use Stream";
+  if (kUnstable.contains(word)) return "differs between toolkits";
+  if (kNotNeeded.contains(word)) return "not needed here";
+  return "";
+}
+
+std::string objection_to_include(const SourceFile& file, const std::string& path) {
+  static const std::regex kVendor(
+      "^(cu(da|dnn|blas|fft|rand|solver|sparse)\\w*\\.|cub/|thrust/|nv\\w*/|nvml)");
+  if (path == "cuda.h") return "libcuda is absent where there is no driver";
+  if (!file.under("kernels/cuda") && std::regex_search(path, kVendor)) return "only kernels/cuda may";
+  return "";
+}
+
+std::vector<std::string> violations(const SourceFile& file) {
+  std::vector<std::string> found;
+  const auto add = [&](int line, const std::string& what, const std::string& why) {
+    if (!why.empty()) found.push_back(file.path + ":" + std::to_string(line) + ": " + what + ": " + why);
+  };
+  for (const Word& word : words_of(without_comments(file.text)))
+    add(word.line, word.text, objection(file, word.text));
+  for (const Include& include : includes_of(file.text))
+    add(include.line, "includes " + include.path, objection_to_include(file, include.path));
+  if (file.has_extension(".cu"))
+    for (const char* line : {"// Parallel over:", "// Held in:", "// Bytes per row:", "// Deterministic:"})
+      if (file.text.find(line) == std::string::npos)
+        add(1, "opening", std::string("it does not say ") + line);
+  return found;
+}
+
+TEST(CudaSources, KeepTheRules) {
+  int kernels = 0;
+  for (const SourceFile& file : read_sources({"kernels", "engine", "nets", "tdds", "apps", "bench"})) {
+    kernels += file.has_extension(".cu");
+    const std::vector<std::string> found = violations(file);
+    EXPECT_TRUE(found.empty()) << joined(found);
+  }
+  EXPECT_GE(kernels, 1);
+}
+
+// How many violations a kernel source of this code has.
+std::size_t in_kernel(const std::string& code) {
+  const std::string opening = "// Parallel over: // Held in: // Bytes per row: // Deterministic:\n";
+  return violations({"kernels/cuda/a.cu", opening + code}).size();
+}
+std::size_t in_host(const std::string& code, const std::string& path = "engine/a.cpp") {
+  return violations({path, code}).size();
+}
+
+TEST(CudaSources, EachViolationIsReported) {
+  EXPECT_EQ(in_kernel("__global__ void __launch_bounds__(32) k(int* __restrict__ x) { *x = f(); }"), 0u);
+  EXPECT_EQ(
+      in_kernel("// __syncthreads() <<<\nconst char* s = \"__syncthreads\"; /* __ldg */ char c = '\"';"), 0u);
+  EXPECT_EQ(in_kernel("__syncthreads();"), 1u);
+  EXPECT_EQ(in_kernel("x = __shfl_xor_sync(m, x, 1) + __expf(x);"), 2u);
+  EXPECT_EQ(in_kernel("extern __shared__ float s[];"), 1u);
+  EXPECT_EQ(in_kernel("int i = threadIdx.x;"), 1u);
+  EXPECT_EQ(in_kernel("k<<<1, 32>>>();"), 1u);
+  EXPECT_EQ(in_kernel("cudaStreamSynchronize(s);"), 1u);
+  EXPECT_EQ(violations({"kernels/cuda/a.cu", ""}).size(), 4u);
+  EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/philox.h"), 1u);
+  EXPECT_EQ(in_host("__global__ void k();", "kernels/cuda/a.h"), 1u);
+  EXPECT_EQ(in_host("cudaMemcpy(a, b, n, kind); cudaMemcpyAsync(a, b, n, kind, s);"), 1u);
+  EXPECT_EQ(in_host("cudaMemset (a, 0, n);"), 1u);
+  EXPECT_EQ(in_host("int khz = properties.clockRate;"), 1u);
+  EXPECT_EQ(in_host("cudaMallocManaged(&p, n);"), 1u);
+  EXPECT_EQ(in_host("#include <cuda_runtime.h>\n#include <cudnn.h>\n#include <cub/cub.cuh>\n"), 3u);
+  EXPECT_EQ(in_host("#include <cuda_runtime.h>\n#include <cudnn.h>\n", "kernels/cuda/a.cpp"), 0u);
+  EXPECT_EQ(in_host("#include <cuda.h>\n", "kernels/cuda/a.cpp"), 1u);
+}
+
+}  // namespace
+}  // namespace tdds::test
