@@ -119,8 +119,7 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,
 std::string version_text() {
   std::string text = version::kProject;
   if (*version::kGit) text += fmt::format(" (git {})", version::kGit);
-  text += fmt::format(", {}, oneDNN {}, ", version::kCompiler, version::kOneDnn);
-  return text + (*version::kCuda ? fmt::format("CUDA {}", version::kCuda) : "no CUDA");
+  return text + fmt::format(", {}, oneDNN {}, {}", version::kCompiler, version::kOneDnn, version::kCuda);
 }
 
 int run_program(int argc, const char* const* argv, const ProgramInfo& info,

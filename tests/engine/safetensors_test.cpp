@@ -56,7 +56,7 @@ TEST(Safetensors, RoundTripsEveryType) {
   }
 }
 
-// Byte for byte what Python's safetensors 0.4.5 writes for {"b": arange(2, float32), "a": uint8 [5]}.
+// Byte for byte what Python's safetensors 0.8.0 writes for {"b": arange(2, float32), "a": uint8 [5]}.
 TEST(Safetensors, WritesWhatPythonWrites) {
   const TemporaryFolder folder;
   const float b[] = {0, 1};

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs what is missing and builds.
+#
+#   scripts/build.sh [PRESET] [TARGET...]     PRESET: release (the default), debug or asan
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=${1:-release}
+shift || true
+
+bash scripts/setup.sh
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! cmake --preset "$preset" >"$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi
+grep 'CUDA backend' "$log" || true
+cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs what building and testing need, from Debian's own packages (Debian 12 and 13). Does nothing, and asks
+# for no password, where all of it is there already. CUDA is no part of it: it is used where it is found.
+#
+#   scripts/setup.sh [--lint]     --lint: clang-format and clang-tidy too
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build ccache git ca-certificates
+  libdnnl-dev            # convolution and matrix products on the CPU
+  libboost-context-dev   # fibers, for running the CUDA kernels on the CPU
+  libfmt-dev libcli11-dev nlohmann-json3-dev
+  libcurl4-openssl-dev libarchive-dev libssl-dev  # data sets: download, unpack, verify
+  libstb-dev fonts-dejavu-core                    # the curves
+  libgtest-dev libgmock-dev libbenchmark-dev
+)
+if [ "${1:-}" = --lint ]; then packages+=(clang-format clang-tidy libomp-dev); fi
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "setup.sh: this system has no apt-get; install what Debian calls: ${missing[*]}" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "setup.sh: run as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+echo "Installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+  "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+if ! install >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "setup.sh: the packages could not be installed; see above" >&2
+  exit 1
+fi
