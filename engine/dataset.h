@@ -4,10 +4,11 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "engine/download.h"
 
 namespace tdds {
 
@@ -31,29 +32,26 @@ struct PlantedTruth {
 struct Dataset {
   std::string name;
   ImageSet train, test;
-  std::optional<ImageSet> validation;  // held out of the training rows by val_fraction
-  std::vector<std::int32_t>
-      train_ids;  // [N] sample id of each train row: its row in the original training file
+  std::optional<ImageSet> validation;   // held out of the training rows by val_fraction
+  std::vector<std::int32_t> train_ids;  // [N] sample id of each train row: its row in the original file
   int classes = 0;
   std::vector<std::string> class_names;  // [classes]
   std::array<float, 3> mean{}, std{};    // per channel, in units of pixel / 255
   std::optional<PlantedTruth> truth;     // shapes only
-  std::string fingerprint;               // sha256 (hex) of the images and labels of `train`
+  std::string fingerprint;               // fingerprint_of(train)
+  std::vector<std::string> notes;        // sentences to show the user, e.g. a file that is shorter than usual
 };
-
-// Bytes received so far and bytes in all (0 where unknown).
-using DownloadProgress = std::function<void(std::int64_t, std::int64_t)>;
 
 struct DatasetOptions {
   std::string name;           // cifar10 | cifar100 | shapes
   std::string data_path;      // the folder searched (itself and its sub-folders), or an archive, for cifar
   bool download = false;      // fetch the official archive into data_path when nothing is found there
   std::string download_url;   // folder of the archives, e.g. file:///mirror; empty: the official one
+  std::string download_md5;   // of the archive there; empty: that of the official one
   DownloadProgress progress;  // may be empty
   std::int64_t max_train_samples = 0;  // keep the first n training rows; 0 keeps all
-  double val_fraction =
-      0;  // share of the kept training rows to hold out for validation, per class, 0 <= f < 1
-  std::uint64_t seed = 42;  // of the hold-out and of shapes
+  double val_fraction = 0;             // share of each class's training rows to hold out, 0 <= f < 1
+  std::uint64_t seed = 42;             // of the hold-out and of shapes
   std::int64_t shapes_train = 5000, shapes_test = 1000;
   double wrong_label_fraction = 0.1;  // shapes: share of the training rows with a wrong label
   double duplicate_fraction = 0.05;  // shapes: share of the training rows that are near-duplicates of another
@@ -63,7 +61,7 @@ struct DatasetOptions {
 // that are missing or damaged, naming the file and the mend.
 Dataset load_dataset(const DatasetOptions& options);
 
-// sha256 (hex) over height, width, count (little-endian int64 each), the images and the labels (int32).
+// sha256 (hex) over height, width, count, the images, then the labels; every number as a little-endian int64.
 std::string fingerprint_of(const ImageSet& set);
 
 }  // namespace tdds

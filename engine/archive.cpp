@@ -1,0 +1,81 @@
+#include "engine/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <memory>
+
+#include "kernels/check.h"
+
+namespace tdds {
+
+namespace {
+
+constexpr int kMaxMembers = 20'000;
+constexpr std::size_t kBlock = 1 << 18;
+
+struct CloseArchive {
+  void operator()(archive* reader) const { archive_read_free(reader); }
+};
+using Reader = std::unique_ptr<archive, CloseArchive>;
+
+[[noreturn]] void fail(const std::string& path, archive* reader) {
+  const char* reason = archive_error_string(reader);
+  throw Error(fmt::format("{} is no readable .tar.gz or is damaged ({}): fetch it again.", path,
+                          reason ? reason : "unknown reason"));
+}
+
+Reader open_archive(const std::string& path) {
+  Reader reader(archive_read_new());
+  check(reader != nullptr, "There is no memory left to open {}.", path);
+  archive_read_support_filter_gzip(reader.get());
+  archive_read_support_filter_bzip2(reader.get());
+  archive_read_support_filter_xz(reader.get());
+  archive_read_support_format_tar(reader.get());
+  if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK) fail(path, reader.get());
+  return reader;
+}
+
+// Grows with what arrives, so that a false announcement allocates nothing.
+std::string read_member(const std::string& path, archive* reader, std::uint64_t max_bytes,
+                        const std::string& name) {
+  std::string bytes;
+  std::string block(kBlock, '\0');
+  for (;;) {
+    const la_ssize_t count = archive_read_data(reader, block.data(), block.size());
+    if (count < 0) fail(path, reader);
+    if (count == 0) return bytes;
+    bytes.append(block.data(), static_cast<std::size_t>(count));
+    check(bytes.size() <= max_bytes,
+          "{}: member {} is longer than {} bytes, more than any data file: fetch it again.", path, name,
+          max_bytes);
+  }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> read_archive(const std::string& path,
+                                                const std::function<bool(const std::string&)>& wants,
+                                                std::uint64_t max_member_bytes) {
+  const Reader reader = open_archive(path);
+  std::map<std::string, std::string> members;
+  for (int seen = 0;; ++seen) {
+    check(seen < kMaxMembers, "{} holds more than {} members, more than any data set: fetch it again.", path,
+          kMaxMembers);
+    archive_entry* entry = nullptr;
+    const int status = archive_read_next_header(reader.get(), &entry);
+    if (status == ARCHIVE_EOF) return members;
+    if (status < ARCHIVE_WARN) fail(path, reader.get());
+    const char* raw_name = archive_entry_pathname(entry);
+    std::string name = raw_name ? raw_name : "";
+    if (name.starts_with("./")) name.erase(0, 2);
+    const la_int64_t announced = archive_entry_size(entry);
+    check(announced >= 0 && static_cast<std::uint64_t>(announced) <= max_member_bytes,
+          "{}: member {} announces {} bytes, more than any data file: fetch it again.", path, name,
+          announced);
+    if (archive_entry_filetype(entry) == AE_IFREG && wants(name))
+      members[name] = read_member(path, reader.get(), max_member_bytes, name);
+  }
+}
+
+}  // namespace tdds
