@@ -147,6 +147,7 @@ Dataset load_cifar(const DatasetOptions& options) {
   const CifarTraits traits = traits_of(options.name);
   Dataset dataset;
   dataset.name = options.name;
+  dataset.notes = source.notes;
   dataset.classes = traits.classes;
   dataset.mean = traits.mean;
   dataset.std = traits.std;

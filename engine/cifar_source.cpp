@@ -7,6 +7,7 @@
 
 #include "engine/archive.h"
 #include "engine/files.h"
+#include "engine/hash.h"
 #include "kernels/check.h"
 
 namespace tdds {
@@ -100,7 +101,7 @@ std::vector<std::string> missing_in(const fs::path& folder, const CifarForm& for
 }
 
 CifarSource read_folder(const fs::path& folder, const CifarForm& form) {
-  CifarSource source{&form, folder.string(), {}};
+  CifarSource source{&form, folder.string(), {}, {}};
   for (const std::string& name : needed_files(form)) source.files[name] = read_file(folder / name, kMaxFile);
   if (is_file(folder / form.names)) source.files[form.names] = read_file(folder / form.names, kMaxFile);
   return source;
@@ -126,13 +127,18 @@ CifarSource read_form_archive(const fs::path& path, const std::vector<const Cifa
       },
       kMaxFile);
   for (const CifarForm* form : candidates) {
-    CifarSource source{form, path.string(), {}};
+    CifarSource source{form, path.string(), {}, {}};
     for (auto& [member, bytes] : members)
       if (const auto name = name_in_form(member, *form)) source.files[*name] = std::move(bytes);
     const auto needed = needed_files(*form);
-    if (std::all_of(needed.begin(), needed.end(),
-                    [&](const auto& name) { return source.files.count(name) > 0; }))
-      return source;
+    if (!std::all_of(needed.begin(), needed.end(),
+                     [&](const auto& name) { return source.files.count(name) > 0; }))
+      continue;
+    if (hash_file(HashKind::kMd5, path.string()) != form->archive_md5)
+      source.notes.push_back(
+          fmt::format("{} is not the official archive (MD5 {}): it may be repacked or damaged.",
+                      path.string(), form->archive_md5));
+    return source;
   }
   const CifarForm& form = *candidates.front();
   throw Error(fmt::format("{} does not hold {}/{} and what belongs to it: check that it is the {} archive.",

@@ -27,6 +27,7 @@ struct CifarSource {
   const CifarForm* form = nullptr;
   std::string place;  // the folder or archive, for messages
   std::map<std::string, std::string> files;
+  std::vector<std::string> notes;
 
   const std::string& file(const std::string& name) const { return files.at(name); }
   std::string label(const std::string& name) const { return place + "/" + name; }

@@ -92,6 +92,7 @@ ImageSet blank_set(std::int64_t rows) {
 }
 
 void draw_train(const DatasetOptions& options, ImageSet& set, PlantedTruth& truth) {
+#pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < options.shapes_train; ++row) {
     const std::int32_t original = truth.duplicate_of[row];
     const auto id = static_cast<std::uint64_t>(original < 0 ? row : original);
@@ -105,11 +106,12 @@ void draw_train(const DatasetOptions& options, ImageSet& set, PlantedTruth& trut
 }
 
 void draw_test(const DatasetOptions& options, ImageSet& set) {
+  for (std::int64_t row = 0; row < options.shapes_test; ++row) set.labels.push_back(class_of_row(row));
+#pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < options.shapes_test; ++row) {
     const auto id = static_cast<std::uint64_t>(row);
     render_shape(draw_look(options.seed, kTest, id), class_of_row(row), options.seed, kTest, id,
                  set.images.data() + row * set.image_bytes());
-    set.labels.push_back(class_of_row(row));
   }
 }
 
@@ -134,8 +136,9 @@ Dataset draw_shapes(const DatasetOptions& options) {
   dataset.name = "shapes";
   dataset.classes = kShapeClasses;
   dataset.class_names.assign(kShapeNames.begin(), kShapeNames.end());
-  dataset.mean = {128.0f / 255, 128.0f / 255, 128.0f / 255};
-  dataset.std = {64.0f / 255, 64.0f / 255, 64.0f / 255};
+  // Those of the default training images.
+  dataset.mean = {126.1f / 255, 126.2f / 255, 126.2f / 255};
+  dataset.std = {62.6f / 255, 59.8f / 255, 62.8f / 255};
   dataset.train = blank_set(options.shapes_train);
   dataset.test = blank_set(options.shapes_test);
   dataset.truth = plan(options, dataset.train.labels);

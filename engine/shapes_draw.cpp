@@ -122,6 +122,31 @@ ShapeColour background_at(const ShapeLook& look, int px, int py) {
   return colour;
 }
 
+bool within(int x, int y, int centre_x, int centre_y, int radius) {
+  const int dx = x - centre_x, dy = y - centre_y;
+  return dx * dx + dy * dy <= radius * radius;
+}
+
+// The mean of 4 x 4 points of the pixel.
+ShapeColour colour_at(const ShapeLook& look, const Frame& frame, int shape_class, int px, int py) {
+  const ShapeColour ground = background_at(look, px, py);
+  const int centre_x = 8 * px + 4, centre_y = 8 * py + 4, half_pixel = 6;
+  // No figure reaches beyond 1.3 of its radius.
+  bool plain = !within(centre_x, centre_y, look.x, look.y, look.radius * 13 / 10 + half_pixel);
+  for (const ShapePatch& patch : look.patches)
+    plain = plain && !within(centre_x, centre_y, patch.x, patch.y, patch.radius + half_pixel);
+  if (plain) return ground;
+  ShapeColour sum{};
+  for (int point = 0; point < 16; ++point) {
+    const int x = 8 * px + 2 * (point % 4) + 1, y = 8 * py + 2 * (point / 4) + 1;
+    const ShapeColour* seen = frame.covers(shape_class, x, y) ? &look.figure : &ground;
+    for (const ShapePatch& patch : look.patches)
+      if (within(x, y, patch.x, patch.y, patch.radius)) seen = &patch.colour;
+    for (int c = 0; c < 3; ++c) sum[c] += (*seen)[c];
+  }
+  return {sum[0] / 16, sum[1] / 16, sum[2] / 16};
+}
+
 void add_noise(std::uint64_t seed, std::uint32_t split, std::uint64_t counter, int sixteenths,
                std::uint8_t* pixels) {
   for (int pixel = 0; pixel < kShapeSide * kShapeSide; ++pixel) {
@@ -179,22 +204,12 @@ void render_shape(const ShapeLook& look, int shape_class, std::uint64_t seed, st
   const Frame frame(look);
   for (int py = 0; py < kShapeSide; ++py) {
     for (int px = 0; px < kShapeSide; ++px) {
-      const ShapeColour ground = background_at(look, px, py);
-      ShapeColour sum{};
-      for (int sub = 0; sub < 16; ++sub) {
-        const int x = 8 * px + 2 * (sub % 4) + 1, y = 8 * py + 2 * (sub / 4) + 1;
-        const ShapeColour* seen = frame.covers(shape_class, x, y) ? &look.figure : &ground;
-        for (const ShapePatch& patch : look.patches) {
-          const int dx = x - patch.x, dy = y - patch.y;
-          if (dx * dx + dy * dy <= patch.radius * patch.radius) seen = &patch.colour;
-        }
-        for (int c = 0; c < 3; ++c) sum[c] += (*seen)[c];
-      }
-      std::uint8_t* pixel = pixels + 3 * (kShapeSide * py + px);
-      for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(byte_of(sum[c] / 16));
+      const ShapeColour colour = colour_at(look, frame, shape_class, px, py);
+      for (int c = 0; c < 3; ++c) *pixels++ = static_cast<std::uint8_t>(byte_of(colour[c]));
     }
   }
-  add_noise(seed, split, noise_id * kCountersPerSample + kNoiseCounter, look.noise, pixels);
+  add_noise(seed, split, noise_id * kCountersPerSample + kNoiseCounter, look.noise,
+            pixels - 3 * kShapeSide * kShapeSide);
 }
 
 void add_faint_noise(std::uint64_t seed, std::uint32_t split, std::uint64_t id, int sixteenths,

@@ -1,0 +1,164 @@
+#pragma once
+// Small CIFAR sets written in each published form, for tests.
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tdds {
+
+// An empty folder of the running test's own, removed at its end.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    path_ = std::filesystem::path(::testing::TempDir()) /
+            ("tdds_" + std::string(test->test_suite_name()) + "_" + test->name());
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::string text() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+using Files = std::map<std::string, std::string>;  // path below some folder, bytes
+
+inline void write_files(const std::filesystem::path& folder, const Files& files) {
+  for (const auto& [name, bytes] : files) {
+    std::filesystem::create_directories((folder / name).parent_path());
+    std::ofstream(folder / name, std::ios::binary) << bytes;
+  }
+}
+
+inline void write_tar_gz(const std::filesystem::path& path, const Files& files) {
+  archive* writer = archive_write_new();
+  archive_write_add_filter_gzip(writer);
+  archive_write_set_format_ustar(writer);
+  ASSERT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
+  for (const auto& [name, bytes] : files) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
+    ASSERT_EQ(archive_write_data(writer, bytes.data(), bytes.size()), static_cast<la_ssize_t>(bytes.size()));
+    archive_entry_free(entry);
+  }
+  ASSERT_EQ(archive_write_close(writer), ARCHIVE_OK);
+  archive_write_free(writer);
+}
+
+// Sample `id` of a set: its label and the value of channel c at row y, column x.
+inline int cifar_label(int id, int classes) {
+  return (7 * id + 3) % classes;
+}
+inline std::uint8_t cifar_value(int id, int c, int y, int x) {
+  return static_cast<std::uint8_t>(31 * id + 85 * c + 5 * y + x);
+}
+
+inline std::string cifar_planes(int id) {
+  std::string planes;
+  for (int c = 0; c < 3; ++c)
+    for (int y = 0; y < 32; ++y)
+      for (int x = 0; x < 32; ++x) planes += static_cast<char>(cifar_value(id, c, y, x));
+  return planes;
+}
+
+inline std::string cifar_binary(int first, int rows, int classes) {
+  std::string bytes;
+  for (int id = first; id < first + rows; ++id) {
+    if (classes == 100) bytes += static_cast<char>(id % 20);
+    bytes += static_cast<char>(cifar_label(id, classes));
+    bytes += cifar_planes(id);
+  }
+  return bytes;
+}
+
+// As Python 2's cPickle wrote the published files (protocol 2, numpy 1).
+inline std::string cifar_pickle(int first, int rows, int classes) {
+  using namespace std::string_literals;
+  const auto little = [](unsigned value) {
+    std::string bytes;
+    for (int i = 0; i < 4; ++i) bytes += static_cast<char>(value >> (8 * i));
+    return bytes;
+  };
+  const std::string key = classes == 100 ? "U\x0b"
+                                           "fine_labels"
+                                         : "U\x06"
+                                           "labels";
+  std::string bytes =
+      "\x80\x02}q\x01(U\x0b"
+      "batch_labelq\x02U\x04testq\x03"s +
+      key + "q\x04]q\x05(";
+  std::string data;
+  for (int id = first; id < first + rows; ++id) {
+    bytes += "K"s + static_cast<char>(cifar_label(id, classes));
+    data += cifar_planes(id);
+  }
+  bytes +=
+      "eU\x04"
+      "dataq\x06"
+      "cnumpy.core.multiarray\n_reconstruct\nq\x07"
+      "cnumpy\nndarray\nq\x08K\x00\x85U\x01"
+      "b\x87Rq\x09(K\x01J"s +
+      little(rows) +
+      "M\x00\x0c\x86"
+      "cnumpy\ndtype\nq\nU\x02u1K\x00K\x01\x87Rq\x0b(K\x03U\x01|NNNJ"
+      "\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"s +
+      little(static_cast<unsigned>(data.size())) + data + "tbu.";
+  return bytes;
+}
+
+// {'label_names': [...]} or {'fine_label_names': [...]}, protocol 0.
+inline std::string cifar_names_pickle(int classes) {
+  std::string bytes =
+      classes == 100 ? "(dp1\nS'fine_label_names'\np2\n(lp3\n" : "(dp1\nS'label_names'\np2\n(lp3\n";
+  for (int c = 0; c < classes; ++c)
+    bytes += "S'name " + std::to_string(c) + "'\np" + std::to_string(c + 4) + "\na";
+  return bytes + "s.";
+}
+inline std::string cifar_names_text(int classes) {
+  std::string text;
+  for (int c = 0; c < classes; ++c) text += "name " + std::to_string(c) + "\n";
+  return text + "\n";
+}
+
+// Every file of one form with 10 training rows (ids 0 .. 9) and 4 test rows (ids 100 .. 103).
+inline Files cifar_form(int classes, bool pickled) {
+  const auto rows = pickled ? cifar_pickle : cifar_binary;
+  Files files;
+  if (classes == 100) {
+    const std::string folder = pickled ? "cifar-100-python/" : "cifar-100-binary/",
+                      end = pickled ? "" : ".bin";
+    files[folder + "train" + end] = rows(0, 10, 100);
+    files[folder + "test" + end] = rows(100, 4, 100);
+    files[folder + (pickled ? "meta" : "fine_label_names.txt")] =
+        pickled ? cifar_names_pickle(100) : cifar_names_text(100);
+    return files;
+  }
+  const std::string folder = pickled ? "cifar-10-batches-py/" : "cifar-10-batches-bin/",
+                    end = pickled ? "" : ".bin";
+  for (int batch = 0; batch < 5; ++batch)
+    files[folder + "data_batch_" + std::to_string(batch + 1) + end] = rows(2 * batch, 2, 10);
+  files[folder + "test_batch" + end] = rows(100, 4, 10);
+  files[folder + (pickled ? "batches.meta" : "batches.meta.txt")] =
+      pickled ? cifar_names_pickle(10) : cifar_names_text(10);
+  return files;
+}
+
+}  // namespace tdds
