@@ -15,7 +15,7 @@ namespace tdds::cpu::winograd {
 namespace {
 
 // Of the third-level cache, what V and Y of one span may take.
-constexpr std::int64_t kSpanBytes = 16 << 20;
+constexpr std::int64_t kSpanBytes = 4 << 20;
 
 class FilterPass final : public Conv2dPass {
  public:

@@ -1,12 +1,14 @@
 // Winograd's forward pass and data gradient: M_f [tiles, out] = V_f [tiles, in] U_f [in, out], 36 times.
 //
-// The work is cut into blocks of tiles and panels of output channels. One block times one panel: V of the
-// block, U of the panel and M of both stay in the second-level cache for all 36 products and the output
-// transform. In what order the blocks meet the panels depends on which operand is the larger:
+// Two ways through the same arithmetic, with the same bits:
 //
-//   few channels    all of U is made first; then threads take blocks, make V, and go through the panels
-//   many channels   all of V is made first; then threads take panels, make U, and go through the blocks,
-//                   so that the transformed filters (4 times the filters' bytes) never reach memory
+//   fused   for few channels. U is made first. Then threads take blocks of tiles: V of the block and M of one
+//           panel of output channels stay in the second-level cache through all 36 products and the output
+//           transform; U streams by from the third-level cache.
+//   split   for many channels, when U exceeds that cache. The tiles are taken in spans, V and M of which stay
+//   in
+//           it; threads share out the transforms of a span, then the products, frequency by frequency, so
+//           that each part of U is read once a span, then the output transforms.
 
 #include <omp.h>
 
@@ -18,139 +20,199 @@
 namespace tdds::cpu::winograd {
 namespace {
 
-// Of the second-level cache, what V and M of one block may take.
+// Of the second-level cache, what V and M of a block may take.
 constexpr std::int64_t kBlockBytes = 320 << 10;
-// Of the third-level cache, what all of V may take.
-constexpr std::int64_t kAllTilesBytes = 16 << 20;
+// Of the third-level cache, what V and M of a span may take.
+constexpr std::int64_t kSpanBytes = 16 << 20;
+// The fused way ends where U takes more.
+constexpr std::int64_t kFusedFilterBytes = 4 << 20;
 
-class OutputPass final : public Conv2dPass {
+struct Call {
+  const float *in, *w;
+  float* out;
+  bool accumulate;
+};
+
+class OutputPass : public Conv2dPass {
  public:
   OutputPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
       : spec_(spec),
-        forward_(direction == Direction::kForward),
         kernels_(kernels),
+        forward_(direction == Direction::kForward),
         in_(forward_ ? spec.channels : spec.out_channels),
         out_(forward_ ? spec.out_channels : spec.channels),
-        zeros_(round_up_to(in_, kernels.width)),
+        padded_in_(round_up_to(in_, kernels.width)),
+        padded_out_(round_up_to(out_, kernels.width)),
         tiles_(count_tiles(spec)),
         threads_(omp_get_max_threads()),
-        v_row_(round_up_to(in_, kernels.width)),
-        panel_(kernels.panel) {
-    const std::int64_t tile_bytes = kFrequencies * (v_row_ + panel_) * sizeof(float);
-    tiles_first_ = tiles_ * kFrequencies * v_row_ * std::int64_t{sizeof(float)} <= kAllTilesBytes;
-    block_ =
-        tiles_first_ ? kTilesOfPanel : std::max(round_up_to(kBlockBytes / tile_bytes, 6) - 6, kLeastTiles);
-    block_ = std::min(block_, tiles_);
+        zeros_(padded_in_) {}
+
+  std::string name() const override { return "winograd"; }
+
+ protected:
+  void transform_data(const Call& call, TileRange tiles, Spectrum<float> v) const {
+    kernels_.transform_data({call.in, spec_.height, spec_.width, in_}, tiles, zeros_.data(), v);
+  }
+  void transform_filters(const Call& call, std::int64_t first, std::int64_t count, Spectrum<float> u) const {
+    const auto transform = forward_ ? kernels_.transform_filters : kernels_.transform_turned_filters;
+    transform({call.w, spec_.out_channels, spec_.channels}, first, count, u);
+  }
+  void transform_output(const Call& call, Spectrum<const float> m, TileRange tiles, std::int64_t first,
+                        std::int64_t count) const {
+    kernels_.transform_output(m, tiles, first, count, {call.out, spec_.height, spec_.width, out_},
+                              call.accumulate);
+  }
+
+  const Conv2dSpec spec_;
+  const Kernels& kernels_;
+  const bool forward_;
+  const std::int64_t in_, out_, padded_in_, padded_out_, tiles_;
+  const int threads_;
+
+ private:
+  const std::vector<float> zeros_;
+};
+
+class FusedPass final : public OutputPass {
+ public:
+  FusedPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
+      : OutputPass(spec, direction, kernels), panel_(kernels.panel), panels_(divide_up(out_, panel_)) {
+    const std::int64_t tile_bytes = kFrequencies * (padded_in_ + panel_) * sizeof(float);
+    block_ = std::min(std::max(kBlockBytes / tile_bytes / kRows, std::int64_t{2}) * kRows, tiles_);
     blocks_ = divide_up(tiles_, block_);
-    panels_ = divide_up(out_, panel_);
-    v_frequency_ = odd_lines(block_ * v_row_);
+    v_frequency_ = odd_lines(block_ * padded_in_);
     u_frequency_ = odd_lines(in_ * panel_);
     m_frequency_ = odd_lines(block_ * panel_);
   }
 
   std::size_t workspace_bytes() const override {
-    const std::int64_t shared = tiles_first_ ? blocks_ * v_size() : panels_ * u_size();
-    return (shared + threads_ * private_size()) * sizeof(float);
+    return (panels_ * u_size() + threads_ * private_size()) * sizeof(float);
   }
-  std::string name() const override { return "winograd"; }
 
   void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const override {
     const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out),
                     accumulate};
-    auto* const shared = static_cast<float*>(workspace);
-    float* const privates = shared + (tiles_first_ ? blocks_ * v_size() : panels_ * u_size());
+    auto* const u = static_cast<float*>(workspace);
 #pragma omp parallel num_threads(threads_)
     {
-      float* const own = privates + omp_get_thread_num() * private_size();
-      if (tiles_first_) {
 #pragma omp for schedule(dynamic)
-        for (std::int64_t block = 0; block < blocks_; ++block)
-          transform_block(call, block, shared + block * v_size());
+      for (std::int64_t panel = 0; panel < panels_; ++panel)
+        transform_filters(call, panel * panel_, channels_of(panel),
+                          {u + panel * u_size(), u_frequency_, panel_});
+      float* const v = u + panels_ * u_size() + omp_get_thread_num() * private_size();
+      float* const m = v + kFrequencies * v_frequency_;
 #pragma omp for schedule(dynamic)
+      for (std::int64_t block = 0; block < blocks_; ++block) {
+        const TileRange tiles{block * block_, std::min(block_, tiles_ - block * block_)};
+        transform_data(call, tiles, {v, v_frequency_, padded_in_});
         for (std::int64_t panel = 0; panel < panels_; ++panel) {
-          transform_panel(call, panel, own);
-          for (std::int64_t block = 0; block < blocks_; ++block)
-            multiply(call, block, panel, shared + block * v_size(), own, own + u_size());
-        }
-      } else {
-#pragma omp for schedule(dynamic)
-        for (std::int64_t panel = 0; panel < panels_; ++panel)
-          transform_panel(call, panel, shared + panel * u_size());
-#pragma omp for schedule(dynamic)
-        for (std::int64_t block = 0; block < blocks_; ++block) {
-          transform_block(call, block, own);
-          for (std::int64_t panel = 0; panel < panels_; ++panel)
-            multiply(call, block, panel, own, shared + panel * u_size(), own + v_size());
+          multiply(tiles, panel, v, u + panel * u_size(), m);
+          transform_output(call, {m, m_frequency_, panel_}, tiles, panel * panel_, channels_of(panel));
         }
       }
     }
   }
 
  private:
-  struct Call {
-    const float *in, *w;
-    float* out;
-    bool accumulate;
-  };
-  static constexpr std::int64_t kTilesOfPanel = 48, kLeastTiles = 12;
+  static constexpr std::int64_t kRows = 6;  // of the micro-kernel
 
-  std::int64_t v_size() const {
-    return kFrequencies * v_frequency_;
-  }
   std::int64_t u_size() const {
     return kFrequencies * u_frequency_;
   }
   std::int64_t private_size() const {
-    return (tiles_first_ ? u_size() : v_size()) + kFrequencies * m_frequency_;
-  }
-  TileRange tiles_of(std::int64_t block) const {
-    return {block * block_, std::min(block_, tiles_ - block * block_)};
+    return kFrequencies * (v_frequency_ + m_frequency_);
   }
   std::int64_t channels_of(std::int64_t panel) const {
     return std::min(panel_, out_ - panel * panel_);
   }
 
-  void transform_block(const Call& call, std::int64_t block, float* v) const {
-    kernels_.transform_data({call.in, spec_.height, spec_.width, in_}, tiles_of(block), zeros_.data(),
-                            {v, v_frequency_, v_row_});
-  }
-
-  void transform_panel(const Call& call, std::int64_t panel, float* u) const {
-    const auto transform = forward_ ? kernels_.transform_filters : kernels_.transform_turned_filters;
-    transform({call.w, spec_.out_channels, spec_.channels}, panel * panel_, channels_of(panel),
-              {u, u_frequency_, panel_});
-  }
-
-  void multiply(const Call& call, std::int64_t block, std::int64_t panel, const float* v, const float* u,
-                float* m) const {
-    const TileRange tiles = tiles_of(block);
-    const std::int64_t channels = channels_of(panel);
+  void multiply(TileRange tiles, std::int64_t panel, const float* v, const float* u, float* m) const {
     for (std::int64_t f = 0; f < kFrequencies; ++f)
       kernels_.multiply({.a = v + f * v_frequency_,
-                         .a_row = v_row_,
+                         .a_row = padded_in_,
                          .a_step = 1,
                          .b = u + f * u_frequency_,
                          .b_step = panel_,
                          .c = m + f * m_frequency_,
                          .c_row = panel_,
                          .rows = tiles.count,
-                         .columns = round_up_to(channels, kernels_.width),
+                         .columns = std::min(panel_, padded_out_ - panel * panel_),
                          .steps = in_,
                          .accumulate = false});
-    kernels_.transform_output({m, m_frequency_, panel_}, tiles, panel * panel_, channels,
-                              {call.out, spec_.height, spec_.width, out_}, call.accumulate);
   }
 
-  Conv2dSpec spec_;
-  bool forward_;
-  const Kernels& kernels_;
-  std::int64_t in_, out_;
-  std::vector<float> zeros_;
-  std::int64_t tiles_;
-  int threads_;
-  std::int64_t v_row_, panel_;
-  bool tiles_first_ = false;
-  std::int64_t block_ = 0, blocks_ = 0, panels_ = 0;
+  std::int64_t panel_, panels_, block_ = 0, blocks_ = 0;
+  std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;
+};
+
+class SplitPass final : public OutputPass {
+ public:
+  SplitPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
+      : OutputPass(spec, direction, kernels), u_row_(odd_lines(padded_out_)) {
+    const std::int64_t tile_bytes = kFrequencies * (padded_in_ + padded_out_) * sizeof(float);
+    const std::int64_t spans = divide_up(tiles_ * tile_bytes, kSpanBytes);
+    span_ = std::max(divide_up(tiles_, spans), std::min(tiles_, kLeastSpan));
+    v_frequency_ = odd_lines(span_ * padded_in_);
+    u_frequency_ = odd_lines(in_ * u_row_);
+    m_frequency_ = odd_lines(span_ * padded_out_);
+  }
+
+  std::size_t workspace_bytes() const override {
+    return kFrequencies * (v_frequency_ + u_frequency_ + m_frequency_) * sizeof(float);
+  }
+
+  void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const override {
+    const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out),
+                    accumulate};
+    auto* const u = static_cast<float*>(workspace);
+    float* const v = u + kFrequencies * u_frequency_;
+    float* const m = v + kFrequencies * v_frequency_;
+    const std::int64_t groups = divide_up(padded_out_, kColumns);
+#pragma omp parallel num_threads(threads_)
+    {
+#pragma omp for schedule(dynamic) nowait
+      for (std::int64_t first = 0; first < out_; first += kFilters)
+        transform_filters(call, first, std::min(kFilters, out_ - first), {u + first, u_frequency_, u_row_});
+      for (std::int64_t start = 0; start < tiles_; start += span_) {
+        const TileRange span{start, std::min(span_, tiles_ - start)};
+#pragma omp for schedule(dynamic)
+        for (std::int64_t t = 0; t < span.count; t += kTiles)
+          transform_data(call, part_of(span, t), {v + t * padded_in_, v_frequency_, padded_in_});
+#pragma omp for schedule(dynamic)
+        for (std::int64_t item = 0; item < kFrequencies * groups; ++item)
+          multiply(span, item / groups, item % groups * kColumns, v, u, m);
+#pragma omp for schedule(dynamic)
+        for (std::int64_t t = 0; t < span.count; t += kTiles)
+          transform_output(call, {m + t * padded_out_, m_frequency_, padded_out_}, part_of(span, t), 0, out_);
+      }
+    }
+  }
+
+ private:
+  // What a thread takes at a time: tiles to transform, filters to transform, columns of a product.
+  static constexpr std::int64_t kTiles = 4, kFilters = 16, kColumns = 128;
+  static constexpr std::int64_t kLeastSpan = 48;
+
+  static TileRange part_of(TileRange span, std::int64_t t) {
+    return {span.first + t, std::min(kTiles, span.count - t)};
+  }
+
+  void multiply(TileRange span, std::int64_t f, std::int64_t column, const float* v, const float* u,
+                float* m) const {
+    kernels_.multiply({.a = v + f * v_frequency_,
+                       .a_row = padded_in_,
+                       .a_step = 1,
+                       .b = u + f * u_frequency_ + column,
+                       .b_step = u_row_,
+                       .c = m + f * m_frequency_ + column,
+                       .c_row = padded_out_,
+                       .rows = span.count,
+                       .columns = std::min(kColumns, padded_out_ - column),
+                       .steps = in_,
+                       .accumulate = false});
+  }
+
+  std::int64_t u_row_, span_ = 0;
   std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;
 };
 
@@ -158,7 +220,10 @@ class OutputPass final : public Conv2dPass {
 
 std::unique_ptr<Conv2dPass> make_output_pass(const Conv2dSpec& spec, Direction direction,
                                              const Kernels& kernels) {
-  return std::make_unique<OutputPass>(spec, direction, kernels);
+  const std::int64_t filter_bytes =
+      kFrequencies * std::int64_t{spec.channels} * spec.out_channels * std::int64_t{sizeof(float)};
+  if (filter_bytes <= kFusedFilterBytes) return std::make_unique<FusedPass>(spec, direction, kernels);
+  return std::make_unique<SplitPass>(spec, direction, kernels);
 }
 
 }  // namespace tdds::cpu::winograd

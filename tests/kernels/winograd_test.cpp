@@ -49,6 +49,9 @@ Conv2dSpec square(std::int32_t batch, std::int32_t size, std::int32_t channels, 
   return {batch, size, size, channels, out_channels, 3, 3, 1, 1};
 }
 
+// Deep, and more tiles than fit into one span; the maps are small to keep the definition's loops short.
+constexpr Conv2dSpec kTwoSpans{210, 2, 1, 512, 64, 3, 3, 1, 1};
+
 class WinogradTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
@@ -75,18 +78,19 @@ TEST_P(WinogradTest, AgreesWithTheDefinitionOnEverySmallMap) {
       expect_near_reference({1, height, width, 5, 9, 3, 3, 1, 1}, height * 10 + width);
 }
 
-// More channels than one chunk of a sum, more tiles than a block, channels that fill the last panel in part.
-TEST_P(WinogradTest, AgreesWithTheDefinitionOnLongSumsAndManyBlocks) {
+// More channels than one chunk of a sum, more tiles than a block or a span, panels filled in part.
+TEST_P(WinogradTest, AgreesWithTheDefinitionOnLongSumsAndManyTiles) {
   expect_near_reference(square(1, 4, 300, 20), 1);
   expect_near_reference(square(1, 4, 20, 300), 2);
-  expect_near_reference(square(40, 8, 8, 24), 3);
+  expect_near_reference(square(40, 20, 8, 24), 3);
   expect_near_reference(square(3, 33, 17, 16), 4);
 }
 
-// What both orders of blocks and panels have in common is all but the memory they keep: a shape on each side.
-TEST_P(WinogradTest, ServesWideMapsAndDeepLayersAlike) {
-  expect_near_reference({1, 130, 130, 104, 1, 3, 3, 1, 1}, 5);
-  expect_near_reference(square(1, 2, 512, 48), 6);
+// Layers so deep that the transformed filters exceed what the fused way serves.
+TEST_P(WinogradTest, AgreesWithTheDefinitionOnDeepLayers) {
+  expect_near_reference(square(1, 5, 512, 60), 5);
+  expect_near_reference(square(1, 2, 67, 500), 6);
+  expect_near_reference(kTwoSpans, 7);
 }
 
 TEST_P(WinogradTest, DoesNotFlipTheFilter) {
@@ -138,7 +142,8 @@ TEST_P(WinogradTest, GradientsAgreeWithTheForwardPass) {
 
 TEST_P(WinogradTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
-  for (const Conv2dSpec& spec : {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 8, 40, 40)}) {
+  for (const Conv2dSpec& spec :
+       {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 20, 8, 24), kTwoSpans}) {
     const test::Conv2dData data = test::random_data(spec, 12);
     omp_set_num_threads(1);
     const test::Conv2dResult one = run_all(spec, GetParam(), data);
