@@ -188,56 +188,97 @@ template <class Transform, class In, class Out>
   }
 }
 
+// Goes from tile to tile.
 struct Position {
+  template <class T>
+  Position(const Tiled<T>& x, std::int64_t tile)
+      : image(tile / (x.rows() * x.columns())),
+        row(tile / x.columns() % x.rows() * kTile),
+        column(tile % x.columns() * kTile) {}
+
+  template <class T>
+  void advance(const Tiled<T>& x) {
+    column += kTile;
+    if (column < x.width) return;
+    column = 0;
+    row += kTile;
+    if (row < x.height) return;
+    row = 0;
+    ++image;
+  }
+
   std::int64_t image, row, column;  // of the tile's first element
 };
-template <class T>
-inline Position position_of(const Tiled<T>& x, std::int64_t tile) {
-  const std::int64_t columns = x.columns(), per_image = x.rows() * columns, within = tile % per_image;
-  return {tile / per_image, within / columns * kTile, within % columns * kTile};
-}
 
 template <class Transform>
 void transform_tiles(Tiled<const float> x, TileRange tiles, const float* zeros, Spectrum<float> v) {
   constexpr int kSize = Transform::kIn;
   constexpr std::int64_t kBorder = kSize == kPatch ? 1 : 0;
-  for (std::int64_t t = 0; t < tiles.count; ++t) {
-    const Position at = position_of(x, tiles.first + t);
+  Position at(x, tiles.first);
+  for (std::int64_t t = 0; t < tiles.count; ++t, at.advance(x)) {
     const float* cells[kSize][kSize];
     for (int i = 0; i < kSize; ++i)
       for (int j = 0; j < kSize; ++j) {
         const std::int64_t row = at.row + i - kBorder, column = at.column + j - kBorder;
-        const bool inside = row >= 0 && row < x.height && column >= 0 && column < x.width;
-        cells[i][j] = inside ? x.data + ((at.image * x.height + row) * x.width + column) * x.channels : zeros;
+        // Without branches, which edges would make hard to predict.
+        const bool inside = (row >= 0) & (row < x.height) & (column >= 0) & (column < x.width);
+        const std::int64_t offset = ((at.image * x.height + row) * x.width + column) * x.channels;
+        cells[i][j] = inside ? x.data + offset : zeros;
       }
     for_vectors(x.channels, [&](std::int64_t c, std::int64_t n, auto partial) {
       float* const to = v.data + t * v.row_stride + c;
-      transform<Transform>([&](int i, int j) { return load<partial.value>(cells[i][j] + c, n); },
-                           [&](int i, int j, Vec value) {
-                             store<false>(value, to + (i * kPatch + j) * v.frequency_stride, kWidth);
-                           });
+      transform<Transform>(
+          [&](int i, int j) {
+            const float* const from = cells[i][j] + c;
+            // The next tile's share of this row: strides this long escape the hardware's prefetch.
+            if (j >= kSize - kTile) __builtin_prefetch(from + kTile * x.channels);
+            return load<partial.value>(from, n);
+          },
+          [&](int i, int j, Vec value) {
+            store<false>(value, to + (i * kPatch + j) * v.frequency_stride, kWidth);
+          });
     });
+  }
+}
+
+template <bool kAccumulate, bool kWhole>
+[[gnu::always_inline]] inline void transform_output_tile(Spectrum<const float> m, std::int64_t count,
+                                                         Tiled<float> y, Position at, std::int64_t first) {
+  const std::int64_t rows = y.height - at.row, columns = y.width - at.column;
+  const std::int64_t column_stride = y.channels, row_stride = y.width * y.channels;
+  float* const tile = y.data + ((at.image * y.height + at.row) * y.width + at.column) * y.channels + first;
+  for_vectors(count, [&](std::int64_t k, std::int64_t n, auto partial) {
+    const float* const from = m.data + k;
+    transform<OutputTransform>(
+        [&](int i, int j) { return load<false>(from + (i * kPatch + j) * m.frequency_stride, kWidth); },
+        [&](int i, int j, Vec value) {
+          if (!kWhole && (i >= rows || j >= columns)) return;
+          float* const to = tile + i * row_stride + j * column_stride + k;
+          if constexpr (kAccumulate) value += load<partial.value>(to, n);
+          store<partial.value>(value, to, n);
+        });
+  });
+}
+
+template <bool kAccumulate>
+void transform_output_tiles(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
+                            Tiled<float> y) {
+  Position at(y, tiles.first);
+  for (std::int64_t t = 0; t < tiles.count; ++t, at.advance(y)) {
+    const Spectrum<const float> tile{m.data + t * m.row_stride, m.frequency_stride, m.row_stride};
+    if (at.row + kTile <= y.height && at.column + kTile <= y.width)
+      transform_output_tile<kAccumulate, true>(tile, count, y, at, first);
+    else
+      transform_output_tile<kAccumulate, false>(tile, count, y, at, first);
   }
 }
 
 void transform_output(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
                       Tiled<float> y, bool accumulate) {
-  for (std::int64_t t = 0; t < tiles.count; ++t) {
-    const Position at = position_of(y, tiles.first + t);
-    const std::int64_t rows = y.height - at.row, columns = y.width - at.column;
-    float* const tile = y.data + ((at.image * y.height + at.row) * y.width + at.column) * y.channels + first;
-    for_vectors(count, [&](std::int64_t k, std::int64_t n, auto partial) {
-      const float* const from = m.data + t * m.row_stride + k;
-      transform<OutputTransform>(
-          [&](int i, int j) { return load<false>(from + (i * kPatch + j) * m.frequency_stride, kWidth); },
-          [&](int i, int j, Vec value) {
-            if (i >= rows || j >= columns) return;
-            float* const to = tile + (i * y.width + j) * y.channels + k;
-            if (accumulate) value += load<partial.value>(to, n);
-            store<partial.value>(value, to, n);
-          });
-    });
-  }
+  if (accumulate)
+    transform_output_tiles<true>(m, tiles, first, count, y);
+  else
+    transform_output_tiles<false>(m, tiles, first, count, y);
 }
 
 void transform_turned_filters(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u) {
