@@ -138,7 +138,7 @@ Dataset draw_shapes(const DatasetOptions& options) {
   dataset.class_names.assign(kShapeNames.begin(), kShapeNames.end());
   // Those of the default training images.
   dataset.mean = {126.1f / 255, 126.2f / 255, 126.2f / 255};
-  dataset.std = {62.6f / 255, 59.8f / 255, 62.8f / 255};
+  dataset.std = {62.5f / 255, 59.7f / 255, 62.7f / 255};
   dataset.train = blank_set(options.shapes_train);
   dataset.test = blank_set(options.shapes_test);
   dataset.truth = plan(options, dataset.train.labels);

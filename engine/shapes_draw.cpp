@@ -168,13 +168,13 @@ ShapeLook draw_look(std::uint64_t seed, std::uint32_t split, std::uint64_t id) {
   LookDraws draws(seed, split, id);
   ShapeLook look{};
   const int d = look.difficulty = draws.within(0, 1024);
-  look.radius = between(98, 56, d) + draws.around_zero(8);
+  look.radius = between(98, 64, d) + draws.around_zero(8);
   const int drift = between(8, 32, d);
   look.x = 128 + draws.around_zero(drift);
   look.y = 128 + draws.around_zero(drift);
   look.rotation = draws.around_zero(between(1, 9, d));
 
-  const int contrast = between(130, 36, d) + draws.around_zero(6);
+  const int contrast = between(130, 46, d) + draws.around_zero(6);
   const int dark = draws.within(24, 228 - contrast);
   const bool light_figure = draws.within(0, 1) == 1;
   look.figure = tinted(draws, light_figure ? dark + contrast : dark, 70);
@@ -183,10 +183,10 @@ ShapeLook draw_look(std::uint64_t seed, std::uint32_t split, std::uint64_t id) {
   look.far_background = tinted(draws, ground, 45);
   look.slope_x = draws.around_zero(8);
   look.slope_y = draws.around_zero(8);
-  const int blob_reach = between(6, 34, d);
+  const int blob_reach = between(6, 28, d);
   for (int& blob : look.blobs) blob = draws.around_zero(blob_reach);
 
-  const int patches = (d * 5 + 512) / 1024;
+  const int patches = (d * 4 + 512) / 1024;
   for (int i = 0; i < patches; ++i) {
     ShapePatch patch{};
     patch.x = look.x + draws.around_zero(look.radius);
@@ -195,7 +195,7 @@ ShapeLook draw_look(std::uint64_t seed, std::uint32_t split, std::uint64_t id) {
     patch.colour = tinted(draws, draws.within(24, 228), 60);
     look.patches.push_back(patch);
   }
-  look.noise = between(40, 400, d);
+  look.noise = between(40, 320, d);
   return look;
 }
 
