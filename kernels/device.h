@@ -29,7 +29,7 @@ struct DeviceOptions {
   int ordinal = 0;              // which GPU, in the driver's order
   bool debug_sync = false;      // wait after every command, so that an error names the command that made it
   bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
-  std::string plan_cache;       // file that keeps chosen convolution plans between runs; empty: none
+  std::string plan_cache = {};  // file that keeps chosen convolution plans between runs; empty: none
 };
 
 class Device {

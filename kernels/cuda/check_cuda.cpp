@@ -1,6 +1,9 @@
 #include "kernels/cuda/check_cuda.h"
 
+#include <array>
+
 #include "kernels/check.h"
+#include "kernels/cuda/libraries.h"
 
 namespace tdds {
 namespace {
@@ -41,6 +44,25 @@ std::string cuda_error_text(cudaError_t status) {
 
 void throw_cuda_error(const std::string& what, const char* expression, const char* file, int line) {
   throw Error(fmt::format("{} failed at {}:{}: {}", expression, file, line, what));
+}
+
+void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line) {
+  if (status == CUDNN_STATUS_SUCCESS) [[likely]]
+    return;
+  // Empty unless cuDNN has more to say about the last failure on this thread (cudnn_graph_v9.h).
+  std::array<char, 512> last{};
+  cudnnGetLastErrorString(last.data(), last.size());
+  throw_cuda_error(
+      fmt::format("{} ({}) {}", cudnnGetErrorString(status), static_cast<int>(status), last.data()),
+      expression, file, line);
+}
+
+void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line) {
+  if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
+    return;
+  throw_cuda_error(fmt::format("{} ({}): {}", cublasGetStatusName(status), static_cast<int>(status),
+                               cublasGetStatusString(status)),
+                   expression, file, line);
 }
 
 std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_version) {

@@ -1,29 +1,8 @@
 #include "kernels/cuda/libraries.h"
 
-#include <array>
-
 #include "kernels/check.h"
 
 namespace tdds {
-
-void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line) {
-  if (status == CUDNN_STATUS_SUCCESS) [[likely]]
-    return;
-  // Empty unless cuDNN has more to say about the last failure on this thread (cudnn_graph_v9.h).
-  std::array<char, 512> last{};
-  cudnnGetLastErrorString(last.data(), last.size());
-  throw_cuda_error(
-      fmt::format("{} ({}) {}", cudnnGetErrorString(status), static_cast<int>(status), last.data()),
-      expression, file, line);
-}
-
-void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line) {
-  if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
-    return;
-  throw_cuda_error(fmt::format("{} ({}): {}", cublasGetStatusName(status), static_cast<int>(status),
-                               cublasGetStatusString(status)),
-                   expression, file, line);
-}
 
 std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream) {
   // The headers promise binary compatibility within a major version only, and a plan may want what this

@@ -1,0 +1,211 @@
+// The CUDA device and stream on the fake runtime: lifetimes, staging, recording and errors.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "kernels/check.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/libraries.h"
+#include "kernels/ops.h"
+#include "tests/cuda_host/fake_runtime.h"
+
+namespace tdds {
+
+// In place of kernels/cuda/libraries.cpp's: the fake runtime has no cuDNN and no cuBLAS.
+std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t) {
+  return std::make_unique<CudaLibraries>();
+}
+
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr Ops kNoOps{};
+
+class CudaHost : public testing::Test {
+ protected:
+  CudaHost() : runtime_(fake::reset()) {}
+  ~CudaHost() override {
+    EXPECT_EQ(runtime_.alive(), 0) << "handles or memory are left";
+    EXPECT_EQ(runtime_.misuse, "");
+  }
+  fake::Runtime& runtime_;
+};
+
+using CudaDeviceTest = CudaHost;
+using CudaStreamTest = CudaHost;
+
+TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
+  const auto make = [] { CudaDevice device(kNoOps, {}); };
+  runtime_.device_count_status = cudaErrorNoDevice;
+  EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here")));
+  runtime_.device_count_status = cudaErrorInsufficientDriver;
+  runtime_.driver_version = 12040;
+  EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: the NVIDIA driver serves CUDA 12.4")));
+  runtime_.driver_version = 0;
+  EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: no NVIDIA driver")));
+}
+
+TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
+  EXPECT_THAT(([] { CudaDevice device(kNoOps, {.ordinal = 2}); }),
+              ThrowsMessage<UsageError>(HasSubstr("has 2")));
+  runtime_.sm = 75;
+  EXPECT_THAT(([] { CudaDevice device(kNoOps, {}); }),
+              ThrowsMessage<Error>(HasSubstr("too old: it is sm_75")));
+}
+
+TEST_F(CudaDeviceTest, MemoryIsFilledAndCounted) {
+  CudaDevice device(kNoOps, {});
+  {
+    const DeviceMemory memory(device, 1000, "a test");
+    EXPECT_EQ(device.allocations(), 1);
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(memory.get<unsigned char>()[i], 0xFF);
+  }
+  EXPECT_EQ(device.allocations(), 1);
+}
+
+TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
+  CudaDevice device(kNoOps, {});
+  EXPECT_THAT([&] { device.allocate(std::size_t{2} << 30, "saved activations"); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("saved activations"), HasSubstr("2048.0 MiB"),
+                                                  HasSubstr("of 1024.0 MiB"))));
+  const DeviceMemory memory(device, 1000, "a test");
+  device.make_stream(StreamMode::kImmediate)->zero(memory.data(), 1000);  // no error is left behind
+}
+
+TEST_F(CudaStreamTest, LargeCopiesGoThroughStaging) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  constexpr std::size_t kCount = 11'000'003;  // 44 MB: past both staging buffers, and no multiple of anything
+  std::vector<int> host(kCount), back(kCount), second(7);
+  std::iota(host.begin(), host.end(), 1);
+  const DeviceMemory memory(device, kCount * sizeof(int), "a test");
+  const DeviceMemory copy(device, kCount * sizeof(int), "a test");
+  stream->upload(memory.data(), host.data(), kCount * sizeof(int));
+  const std::vector<int> original = host;
+  std::fill(host.begin(), host.end(), 0);  // read at enqueue: this changes nothing
+  stream->copy(copy.data(), memory.data(), kCount * sizeof(int));
+  stream->download(back.data(), copy.data(), kCount * sizeof(int));
+  stream->download(second.data(), copy.get<int>() + 5, second.size() * sizeof(int));
+  stream->synchronize();
+  EXPECT_EQ(back, original);
+  EXPECT_EQ(second, (std::vector<int>{6, 7, 8, 9, 10, 11, 12}));
+  stream->zero(copy.data(), 8);
+  stream->download(second.data(), copy.data(), 12);
+  stream->synchronize();
+  EXPECT_EQ(second, (std::vector<int>{0, 0, 3, 9, 10, 11, 12}));
+}
+
+TEST_F(CudaStreamTest, ADownloadArrivesWithSynchronize) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const DeviceMemory memory(device, 4, "a test");
+  const int seven = 7;
+  int result = 0;
+  stream->upload(memory.data(), &seven, 4);
+  stream->download(&result, memory.data(), 4);
+  EXPECT_EQ(result, 0);
+  stream->synchronize();
+  EXPECT_EQ(result, 7);
+}
+
+TEST_F(CudaStreamTest, RecordsWithoutRunningAndReplays) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  int value = 0;
+  const auto body = [&] {
+    CudaCommand command(*stream, "increment");
+    fake::enqueue_increment(command.stream(), &value);
+    command.finish();
+  };
+  const auto recording = stream->record([&] {
+    body();
+    body();
+  });
+  stream->synchronize();
+  EXPECT_EQ(value, 0);
+  EXPECT_EQ(recording->commands(), 2u);
+  stream->replay(*recording);
+  stream->replay(*recording);
+  EXPECT_EQ(value, 0);  // as late as the synchronisation
+  stream->synchronize();
+  EXPECT_EQ(value, 4);
+}
+
+TEST_F(CudaStreamTest, ABodyThatThrowsEndsTheCapture) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  EXPECT_THAT([&] { stream->record([] { throw Error("of the body"); }); },
+              ThrowsMessage<Error>(HasSubstr("of the body")));
+  const DeviceMemory memory(device, 8, "a test");
+  stream->zero(memory.data(), 8);
+  stream->synchronize();
+  EXPECT_EQ(memory.get<int>()[0], 0);
+}
+
+TEST_F(CudaStreamTest, WhatCannotBeRecordedIsRefused) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const DeviceMemory memory(device, 8, "a test");
+  int host = 0;
+  const std::function<void()> bodies[] = {[&] { stream->upload(memory.data(), &host, 4); },
+                                          [&] { stream->download(&host, memory.data(), 4); },
+                                          [&] { stream->synchronize(); }, [&] { stream->record([] {}); }};
+  for (const auto& body : bodies) EXPECT_THROW(stream->record(body), Error);
+  EXPECT_EQ(runtime_.misuse, "");
+  EXPECT_THROW(stream->record([&] { DeviceMemory(device, 8, "too late"); }), Error);
+  EXPECT_EQ(runtime_.misuse, "cudaMalloc while capturing");
+  runtime_.misuse.clear();
+  EXPECT_EQ(stream->record([&] { stream->zero(memory.data(), 8); })->commands(), 1u);
+}
+
+TEST_F(CudaStreamTest, AnErrorNamesItsCommand) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  EXPECT_THAT(
+      [&] {
+        CudaCommand command(*stream, "softmax_kl");
+        runtime_.launch_failure = cudaErrorInvalidConfiguration;
+        command.finish();
+      },
+      ThrowsMessage<Error>(HasSubstr("'softmax_kl'")));
+}
+
+TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {
+  CudaDevice device(kNoOps, {.debug_sync = true});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  int value = 0;
+  const auto body = [&] {
+    CudaCommand command(*stream, "increment");
+    fake::enqueue_increment(command.stream(), &value);
+    command.finish();
+  };
+  body();
+  EXPECT_EQ(value, 1);
+  const auto recording = stream->record(body);
+  EXPECT_EQ(value, 1);
+  stream->replay(*recording);
+  EXPECT_EQ(value, 2);
+}
+
+// A new thread's current device is 0.
+TEST_F(CudaStreamTest, WorksFromAnotherThreadOnTheSecondGpu) {
+  CudaDevice device(kNoOps, {.ordinal = 1});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const DeviceMemory memory(device, 8, "a test");
+  int seven = 7, result = 0;
+  std::thread([&] {
+    stream->upload(memory.data(), &seven, 4);
+    const auto recording = stream->record([&] { stream->copy(memory.get<int>() + 1, memory.data(), 4); });
+    stream->replay(*recording);
+    stream->download(&result, memory.get<int>() + 1, 4);
+    stream->synchronize();
+  }).join();
+  EXPECT_EQ(result, 7);
+}
+
+}  // namespace
+}  // namespace tdds
