@@ -28,10 +28,10 @@ struct TrainOptions {
   double t_max = 0;  // of the cosine schedule, in steps; 0: full_t_max
   std::uint64_t seed = 42;
   bool augment = true, shuffle = true;
-  bool dynamics = false;             // keep the previous visit's log-probabilities and record every field
-  bool visit_logits = false;         // keep the epoch's logits, for the official .npy files
-  std::vector<std::int32_t> subset;  // rows to train on; empty: all
-  std::vector<float> weights;        // [N] by row: the official loss weighting; empty: off
+  bool dynamics = false;      // keep the previous visit's log-probabilities and record every field
+  bool visit_logits = false;  // keep the epoch's logits, for the official .npy files
+  std::vector<std::int32_t> subset = {};  // rows to train on; empty: all
+  std::vector<float> weights = {};        // [N] by row: the official loss weighting; empty: off
   DType compute = DType::kF32;
   float loss_scale = 1;
   bool record_steps = true;  // false: every step eagerly, for comparison

@@ -1,5 +1,7 @@
 #include "kernels/device.h"
 
+#include <omp.h>
+
 #include "kernels/check.h"
 #include "kernels/ops.h"
 
@@ -30,6 +32,20 @@ std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& option
                                                       : cuda_backend();
   check(backend.ops != nullptr, "device '{}' is not here: {}", name_of(kind), backend.why_absent);
   return backend.make(kind, *backend.ops, options);
+}
+
+DeviceKind best_device() {
+  return cuda_backend().ops ? DeviceKind::kCuda : DeviceKind::kCpu;
+}
+
+int host_cores() {
+  return omp_get_num_procs();
+}
+
+void set_host_threads(int threads) {
+  check_usage(threads >= 0 && threads <= 1024,
+              "{} threads cannot be used; give 0 (one per core) to 1024 (--threads)", threads);
+  omp_set_num_threads(threads == 0 ? host_cores() : threads);
 }
 
 }  // namespace tdds

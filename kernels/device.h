@@ -66,6 +66,13 @@ const char* name_of(DeviceKind kind);
 // the GPU's; the host devices have none.
 std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options = {});
 
+// cuda where this build has it and the machine a GPU, else cpu.
+DeviceKind best_device();
+
+// How many threads the host's kernels use, 0 for one per core; what this machine has.
+void set_host_threads(int threads);
+int host_cores();
+
 // Owns one allocation of a device.
 class DeviceMemory {
  public:

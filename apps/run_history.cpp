@@ -1,0 +1,145 @@
+#include "apps/run_history.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "apps/curve.h"
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+EpochMetrics parse(const Json& line) {
+  EpochMetrics m;
+  m.epoch = line.at("epoch");
+  m.train_loss = line.at("train_loss");
+  m.train_accuracy = line.at("train_accuracy");
+  m.test_loss = line.at("test_loss");
+  m.test_accuracy = line.at("test_accuracy");
+  if (line.contains("val_loss")) {
+    m.val_loss = line.at("val_loss").get<double>();
+    m.val_accuracy = line.at("val_accuracy").get<double>();
+  }
+  m.images_per_second = line.at("images_per_second");
+  m.seconds = line.at("seconds");
+  m.skipped_steps = line.at("skipped_steps");
+  return m;
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+RunHistory RunHistory::from_metadata(const Metadata& metadata, const RunIdentity& identity,
+                                     const std::string& path) {
+  RunHistory history;
+  try {
+    const Json stored = Json::parse(metadata.at("identity"));
+    for (const auto& [option, value] : identity) {
+      const std::string before = stored.at(option);
+      check(before == value,
+            "{} was made with {} '{}', and this run has '{}'; give the same options, or start anew with "
+            "--overwrite",
+            path, option, first_line(before), first_line(value));
+    }
+    for (const Json& line : Json::parse(metadata.at("history"))) history.add(parse(line));
+  } catch (const Json::exception&) {
+    throw Error(fmt::format("{} lacks what a resumed run needs; start anew with --overwrite", path));
+  } catch (const std::out_of_range&) {
+    throw Error(fmt::format("{} is not a checkpoint of this program; start anew with --overwrite", path));
+  }
+  return history;
+}
+
+Metadata RunHistory::to_metadata(const RunIdentity& identity) const {
+  Json lines = Json::array();
+  for (const EpochMetrics& metrics : epochs_) lines.push_back(json_line(metrics));
+  return {{"identity", Json(identity).dump()}, {"history", lines.dump()}};
+}
+
+bool RunHistory::add(const EpochMetrics& metrics) {
+  epochs_.push_back(metrics);
+  const bool better = epochs_.size() == 1 || metrics.chosen_by() > best().chosen_by();
+  if (better) best_ = epochs_.size() - 1;
+  return better;
+}
+
+Json RunHistory::json_line(const EpochMetrics& m) const {
+  Json line{{"epoch", m.epoch},
+            {"train_loss", m.train_loss},
+            {"train_accuracy", m.train_accuracy},
+            {"test_loss", m.test_loss},
+            {"test_accuracy", m.test_accuracy}};
+  if (m.val_loss) {
+    line["val_loss"] = *m.val_loss;
+    line["val_accuracy"] = *m.val_accuracy;
+  }
+  line["images_per_second"] = m.images_per_second;
+  line["seconds"] = m.seconds;
+  line["skipped_steps"] = m.skipped_steps;
+  return line;
+}
+
+std::string RunHistory::text_line(const EpochMetrics& m, std::int32_t epochs) const {
+  std::string text = fmt::format(
+      "epoch {:>3}/{}  train loss {:.4f} accuracy {:5.2f} %  test loss {:.4f} accuracy {:5.2f} %",
+      m.epoch + 1, epochs, m.train_loss, 100 * m.train_accuracy, m.test_loss, 100 * m.test_accuracy);
+  if (m.val_accuracy) text += fmt::format("  held-out accuracy {:5.2f} %", 100 * *m.val_accuracy);
+  text += fmt::format("  (best {:.2f} in epoch {})  {:.0f} images/s", 100 * best().chosen_by(),
+                      best().epoch + 1, m.images_per_second);
+  if (m.skipped_steps) text += fmt::format("  {} steps skipped for overflow", m.skipped_steps);
+  return text;
+}
+
+Json RunHistory::result_json(const RunIdentity& identity) const {
+  Json result{{"best_test_accuracy", best().test_accuracy},
+              {"best_epoch", best().epoch},
+              {"chosen_by", best().val_accuracy ? "held-out accuracy" : "test accuracy"},
+              {"last_test_accuracy", epochs_.back().test_accuracy},
+              {"last_test_loss", epochs_.back().test_loss},
+              {"last_train_loss", epochs_.back().train_loss}};
+  double seconds = 0;
+  for (const EpochMetrics& metrics : epochs_) seconds += metrics.seconds;
+  result["seconds"] = seconds;
+  for (const auto& [option, value] : identity)
+    if (option != "plans") result["run"][option] = value;
+  return result;
+}
+
+std::string RunHistory::summary() const {
+  return fmt::format("done: best test accuracy {:.2f} % (epoch {}{}), last {:.2f} %",
+                     100 * best().test_accuracy, best().epoch + 1,
+                     best().val_accuracy ? ", chosen by held-out images" : "",
+                     100 * epochs_.back().test_accuracy);
+}
+
+void RunHistory::draw(const std::filesystem::path& png) const {
+  std::vector<double> positions(epochs_.size());
+  std::iota(positions.begin(), positions.end(), 1.0);
+  const auto curve = [&](const char* name, auto&& value) {
+    Curve result{name, {}};
+    for (const EpochMetrics& metrics : epochs_) result.values.push_back(value(metrics));
+    return result;
+  };
+  std::vector<Panel> panels{{"loss",
+                             {curve("train", [](const EpochMetrics& m) { return m.train_loss; }),
+                              curve("test", [](const EpochMetrics& m) { return m.test_loss; })}},
+                            {"accuracy, %",
+                             {curve("train", [](const EpochMetrics& m) { return 100 * m.train_accuracy; }),
+                              curve("test", [](const EpochMetrics& m) { return 100 * m.test_accuracy; })}}};
+  if (epochs_.back().val_accuracy) {
+    panels[0].curves.push_back(
+        curve("held out", [](const EpochMetrics& m) { return m.val_loss.value_or(NAN); }));
+    panels[1].curves.push_back(
+        curve("held out", [](const EpochMetrics& m) { return 100 * m.val_accuracy.value_or(NAN); }));
+  }
+  draw_curves(png, "", positions, panels);
+}
+
+}  // namespace tdds

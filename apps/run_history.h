@@ -1,0 +1,55 @@
+#pragma once
+// What the epochs of a run came to: kept in the checkpoint, printed, drawn, and summed up at the end.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/safetensors.h"
+
+namespace tdds {
+
+struct EpochMetrics {
+  std::int32_t epoch = 0;
+  double train_loss = 0, train_accuracy = 0;  // of the training passes, as the weights changed
+  double test_loss = 0, test_accuracy = 0;
+  std::optional<double> val_loss = {}, val_accuracy = {};  // of the held-out training images
+  double images_per_second = 0;                            // while training
+  double seconds = 0;                                      // the epoch with its evaluation
+  std::int64_t skipped_steps = 0;
+
+  // What the best epoch is chosen by.
+  double chosen_by() const { return val_accuracy.value_or(test_accuracy); }
+};
+
+// What must be equal for a run to be resumed: option and value.
+using RunIdentity = std::map<std::string, std::string>;
+
+class RunHistory {
+ public:
+  // Throws Error naming the first option that differs from the checkpoint's.
+  static RunHistory from_metadata(const Metadata& metadata, const RunIdentity& identity,
+                                  const std::string& path);
+  Metadata to_metadata(const RunIdentity& identity) const;
+
+  // Returns whether this epoch is the best so far.
+  bool add(const EpochMetrics& metrics);
+
+  nlohmann::ordered_json json_line(const EpochMetrics& metrics) const;
+  std::string text_line(const EpochMetrics& metrics, std::int32_t epochs) const;
+  nlohmann::ordered_json result_json(const RunIdentity& identity) const;
+  std::string summary() const;
+  void draw(const std::filesystem::path& png) const;
+
+ private:
+  const EpochMetrics& best() const { return epochs_.at(best_); }
+
+  std::vector<EpochMetrics> epochs_;
+  std::size_t best_ = 0;
+};
+
+}  // namespace tdds

@@ -1,0 +1,23 @@
+// tdds-train: trains a network on a whole data set and records every sample's training dynamics.
+
+#include "apps/training_run.h"
+
+int main(int argc, char** argv) {
+  tdds::TrainingFlags flags;
+  const tdds::ProgramInfo program{
+      "tdds-train",
+      "Trains a ResNet and, with --dynamics, records how every training sample behaves from epoch to epoch, "
+      "from which "
+      "tdds-score computes scores.",
+      "  tdds-train --dataset cifar100 --data_path ./data --arch resnet18 --epochs 200 --batch-size 100 "
+      "--dynamics "
+      "--save_path ./checkpoint/all-dataset\n"
+      "  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics --save_path ./runs/shapes\n"};
+  return tdds::run_program(
+      argc, argv, program,
+      [&](CLI::App& app) {
+        tdds::declare_training_flags(app, flags);
+        tdds::declare_dynamics_flags(app, flags);
+      },
+      [&](const tdds::ResolvedOptions& resolved) { return tdds::run_training(program, flags, resolved); });
+}

@@ -1,0 +1,104 @@
+#include "apps/training_flags.h"
+
+namespace tdds {
+namespace {
+
+void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_option("--data_path", flags.data_path,
+                 "Folder of the data set, its archive (.tar.gz) or a folder above: binary and python "
+                 "versions are read.");
+  app.add_option(
+      "--dataset", flags.dataset,
+      "cifar10, cifar100, or shapes: drawn by the program, with wrong labels and near-duplicates planted.");
+  app.add_flag("--download", flags.download,
+               "Fetch the official archive into --data_path where no data is found.");
+  app.add_option("--download_url", flags.download_url,
+                 "Folder of the archives on another server, or file:///...");
+  app.add_option("--max_train_samples", flags.max_train_samples,
+                 "Keep only the first N training images; 0 keeps all.");
+  app.add_option(
+      "--val_fraction", flags.val_fraction,
+      "Share of the training images held out to choose the best epoch by; 0 chooses by test accuracy, as "
+      "the official code does.");
+  app.add_option("--shapes_train", flags.shapes_train, "shapes: number of training images.");
+  app.add_option("--shapes_test", flags.shapes_test, "shapes: number of test images.");
+  app.add_option("--wrong_label_fraction", flags.wrong_label_fraction,
+                 "shapes: share of the training images that get a wrong label.");
+  app.add_flag("--no_augment", flags.no_augment, "Neither flip nor crop.");
+  app.add_flag("--no_shuffle", flags.no_shuffle, "Visit the samples in file order in every epoch.");
+}
+
+void declare_net_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_option("--arch", flags.arch, "resnet18, resnet34, resnet50 or resnet101, with the CIFAR stem.");
+  app.add_option("--width", flags.width,
+                 "Multiplies every channel count; 0.25 trains about 14 times faster on a CPU.");
+  app.add_option("--init_weights", flags.init_weights,
+                 "Start from this safetensors file with PyTorch's names instead of random weights.");
+}
+
+void declare_optimizer_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_option("--epochs", flags.epochs, "Number of epochs; the learning rate falls to 0 over them.");
+  app.add_option("--batch_size", flags.batch_size,
+                 "Images a step; the last batch of an epoch may be smaller.");
+  app.add_option("--learning_rate", flags.learning_rate, "Learning rate of the first step.");
+  app.add_option("--momentum", flags.momentum, "Momentum of SGD (Nesterov).");
+  app.add_option("--decay", flags.decay, "Weight decay, of all parameters.");
+  app.add_option("--manualSeed", flags.manual_seed, "Seed of weights, order and augmentation.");
+}
+
+void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_option("--save_path", flags.save_path,
+                 "Folder for checkpoints, logs and everything else the run writes.");
+  app.add_option("--print_freq", flags.print_freq, "Print a line every N steps where there is no terminal.");
+  app.add_flag("--evaluate", flags.evaluate,
+               "Only report the accuracy of --init_weights or of the checkpoint.");
+  app.add_flag("--resume", flags.resume,
+               "Go on where the run in --save_path stopped; start it where there is none.");
+  app.add_flag("--overwrite", flags.overwrite, "Start anew where --save_path already holds a run.");
+  app.add_option("--checkpoint_minutes", flags.checkpoint_minutes,
+                 "Also save within an epoch when this many minutes have passed since the last save.");
+  app.add_option(
+      "--stop_after_epoch", flags.stop_after_epoch,
+      "Stop after this many epochs, as if interrupted; the schedule stays that of --epochs. 0: never.");
+  app.add_option("--device", flags.device,
+                 "cpu, cuda, simt (the CUDA kernels on the CPU: slow), or auto: cuda where "
+                 "this build and machine have it, else cpu.");
+  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16.");
+  app.add_option("--threads", flags.threads, "CPU threads; 0 uses one per core.");
+  app.add_option("--ngpu", flags.ngpu, "1, or 0 for the CPU. Several GPUs are not used.");
+  app.add_option("--workers", flags.workers,
+                 "Accepted for the official command lines: the data is held in memory.");
+}
+
+}  // namespace
+
+void declare_training_flags(CLI::App& app, TrainingFlags& flags) {
+  declare_data_flags(app, flags);
+  declare_net_flags(app, flags);
+  declare_optimizer_flags(app, flags);
+  declare_run_flags(app, flags);
+}
+
+void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_flag("--dynamics", flags.dynamics,
+               "Record every sample's training dynamics into <save_path>/dynamics.tdds, for tdds-score.");
+  app.add_flag(
+      "--dynamics_npy", flags.dynamics_npy,
+      "Also write the official <save_path>/npy/<epoch>_{Loss,Output,Index}.npy; implies --dynamics.");
+}
+
+DatasetOptions dataset_options(const TrainingFlags& flags) {
+  return {.name = flags.dataset,
+          .data_path = flags.data_path,
+          .download = flags.download,
+          .download_url = flags.download_url,
+          .progress = {},
+          .max_train_samples = flags.max_train_samples,
+          .val_fraction = flags.val_fraction,
+          .seed = flags.manual_seed,
+          .shapes_train = flags.shapes_train,
+          .shapes_test = flags.shapes_test,
+          .wrong_label_fraction = flags.wrong_label_fraction};
+}
+
+}  // namespace tdds

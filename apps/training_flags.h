@@ -1,0 +1,38 @@
+#pragma once
+// The flags that tdds-train and tdds-train-subset share: the official scripts', with their defaults, and
+// ours.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "engine/dataset.h"
+
+namespace tdds {
+
+struct TrainingFlags {
+  // as in the official scripts
+  std::string data_path = "./data", dataset = "cifar100", arch = "resnet18";
+  std::int32_t epochs = 200, batch_size = 100;
+  double learning_rate = 0.1, momentum = 0.9, decay = 5e-4;
+  std::int64_t print_freq = 200;
+  std::string save_path = "./checkpoint/all-dataset";
+  bool evaluate = false;
+  int ngpu = 1, workers = 2;
+  std::uint64_t manual_seed = 42;
+
+  // ours
+  std::string device = "auto", precision = "fp32", init_weights, download_url;
+  int threads = 0;
+  double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1;
+  std::int64_t max_train_samples = 0, shapes_train = 5000, shapes_test = 1000, stop_after_epoch = 0;
+  bool download = false, resume = false, overwrite = false, no_augment = false, no_shuffle = false;
+  bool dynamics = false, dynamics_npy = false;
+};
+
+void declare_training_flags(CLI::App& app, TrainingFlags& flags);
+void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags);
+
+DatasetOptions dataset_options(const TrainingFlags& flags);
+
+}  // namespace tdds

@@ -1,0 +1,323 @@
+#include "apps/training_run.h"
+
+#include <chrono>
+#include <optional>
+
+#include "apps/interrupt.h"
+#include "apps/progress.h"
+#include "apps/run_history.h"
+#include "apps/run_log.h"
+#include "engine/checkpoint.h"
+#include "engine/evaluator.h"
+#include "engine/files.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+double mib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
+  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
+              flags.ngpu);
+  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
+  if (flags.device == "auto") return make_device(flags.ngpu ? best_device() : DeviceKind::kCpu);
+  return make_device(parse_device_kind(flags.device));
+}
+
+DType compute_type(const TrainingFlags& flags, const Device& device) {
+  check_usage(flags.precision == "fp32" || flags.precision == "tf32" || flags.precision == "fp16" ||
+                  flags.precision == "bf16",
+              "there is no precision '{}'; choose fp32, tf32, fp16 or bf16 (--precision)", flags.precision);
+  check_usage(flags.precision == "fp32",
+              "precision '{}' is not available on device '{}'; use --precision fp32", flags.precision,
+              name_of(device.kind()));
+  return DType::kF32;
+}
+
+// Everything a run holds, made in the order in which it is needed.
+class TrainingRun {
+ public:
+  TrainingRun(const ProgramInfo& program, const TrainingFlags& flags, const ResolvedOptions& resolved,
+              const ChooseSubset& choose)
+      : flags_(flags), folder_(flags.save_path) {
+    set_host_threads(flags.threads);
+    device_ = choose_device(flags);
+    compute_ = compute_type(flags, *device_);
+    stream_ = device_->make_stream();
+    guard_folder();
+    data_ = load_dataset(dataset_options(flags));
+    if (choose) subset_ = choose(data_);
+    build();
+    start_or_resume(program, resolved);
+  }
+
+  int evaluate_only() {
+    const Evaluation test = test_->run();
+    log_->say(fmt::format("test loss {:.4f}, accuracy {:.2f} %", test.loss, 100 * test.accuracy));
+    return 0;
+  }
+
+  int train() {
+    while (!trainer_->done()) {
+      train_epoch();
+      if (interrupt_.requested() || stop_wanted()) stop("");
+    }
+    finish();
+    return 0;
+  }
+
+ private:
+  std::filesystem::path checkpoint_path() const { return folder_ / "checkpoint.safetensors"; }
+
+  void guard_folder() {
+    if (flags_.evaluate || flags_.resume || flags_.overwrite) return;
+    check_usage(
+        !std::filesystem::exists(checkpoint_path()),
+        "{} already holds a run; add --resume to go on with it, --overwrite to start anew, or choose another "
+        "--save_path",
+        folder_.string());
+  }
+
+  void build() {
+    const std::int32_t channels = device_->kind() == DeviceKind::kCpu ? 3 : 8;
+    net_ = make_resnet({.arch = flags_.arch,
+                        .classes = data_.classes,
+                        .width = flags_.width,
+                        .image_size = data_.train.height,
+                        .input_channels = channels});
+    net_->params().place(*device_, *stream_, compute_);
+    if (flags_.init_weights.empty())
+      net_->params().initialize(*stream_, flags_.manual_seed);
+    else
+      load_model(flags_.init_weights, *stream_, net_->params());
+    pool_.emplace(*device_, *net_);
+    const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
+      set.emplace(*device_, *stream_, images, data_.mean, data_.std);
+      return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *set, flags_.batch_size,
+                                         compute_);
+    };
+    test_ = evaluator(test_set_, data_.test);
+    if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
+    if (!flags_.evaluate) make_trainer();
+    pool_->place();
+  }
+
+  void make_trainer() {
+    train_set_.emplace(*device_, *stream_, data_.train, data_.mean, data_.std);
+    TrainOptions options{.batch = flags_.batch_size,
+                         .epochs = flags_.epochs,
+                         .learning_rate = flags_.learning_rate,
+                         .momentum = flags_.momentum,
+                         .weight_decay = flags_.decay,
+                         .seed = flags_.manual_seed,
+                         .augment = !flags_.no_augment,
+                         .shuffle = !flags_.no_shuffle,
+                         .dynamics = flags_.dynamics || flags_.dynamics_npy,
+                         .visit_logits = flags_.dynamics_npy,
+                         .compute = compute_};
+    if (subset_) {
+      options.subset = subset_->ids;
+      options.weights = subset_->weights;
+      options.t_max = subset_->t_max;
+    }
+    trainer_ = std::make_unique<Trainer>(*device_, *stream_, *net_, *pool_, *train_set_, std::move(options));
+  }
+
+  RunIdentity identity() const {
+    const TrainOptions& o = trainer_->options();
+    return {{"dataset", data_.name},
+            {"fingerprint", data_.fingerprint},
+            {"samples", std::to_string(trainer_->samples())},
+            {"arch", flags_.arch},
+            {"width", fmt::format("{}", flags_.width)},
+            {"epochs", std::to_string(o.epochs)},
+            {"batch_size", std::to_string(o.batch)},
+            {"learning_rate", fmt::format("{}", o.learning_rate)},
+            {"momentum", fmt::format("{}", o.momentum)},
+            {"decay", fmt::format("{}", o.weight_decay)},
+            {"t_max", fmt::format("{}", o.t_max)},
+            {"seed", std::to_string(o.seed)},
+            {"augment", o.augment ? "yes" : "no"},
+            {"shuffle", o.shuffle ? "yes" : "no"},
+            {"dynamics", o.dynamics ? "yes" : "no"},
+            {"weighted", o.weights.empty() ? "no" : "yes"},
+            {"device", name_of(device_->kind())},
+            {"precision", flags_.precision},
+            {"plans", trainer_->plans()}};
+  }
+
+  void start_or_resume(const ProgramInfo& program, const ResolvedOptions& resolved) {
+    const bool resume = flags_.resume && !flags_.evaluate && std::filesystem::exists(checkpoint_path());
+    if (resume) {
+      const Metadata metadata = load_checkpoint(checkpoint_path(), *stream_, net_->params(), *trainer_);
+      history_ = RunHistory::from_metadata(metadata, identity(), checkpoint_path().string());
+    }
+    log_.emplace(folder_, program, resolved, device_->description(), trainer_ ? trainer_->epoch() : 0);
+    if (flags_.threads > host_cores())
+      log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", flags_.threads, host_cores(),
+                            host_cores()));
+    if (trainer_) open_dynamics();
+    describe(resume);
+  }
+
+  void open_dynamics() {
+    if (!trainer_->options().dynamics) return;
+    DynamicsHeader header{.samples = data_.train.count(),
+                          .classes = data_.classes,
+                          .dataset = data_.name,
+                          .fingerprint = data_.fingerprint,
+                          .seed = flags_.manual_seed,
+                          .labels = data_.train.labels};
+    dynamics_.emplace((folder_ / "dynamics.tdds").string(), std::move(header), trainer_->epoch());
+    if (!dynamics_->repair().empty()) log_->say(dynamics_->repair());
+  }
+
+  void describe(bool resumed) {
+    log_->say(fmt::format("{}: {} training images, {} test images, {} classes", data_.name,
+                          data_.train.count(), data_.test.count(), data_.classes));
+    if (subset_)
+      for (const std::string& note : subset_->notes) log_->say(note);
+    log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}", flags_.arch,
+                          flags_.width, net_->params().trainable(), 2e-6 * net_->forward_macs(),
+                          flags_.precision, device_->description()));
+    if (!trainer_) return;
+    log_->say(fmt::format(
+        "memory: parameters {:.1f} MiB, activations {:.1f}, scratch {:.1f}, training state {:.1f}",
+        mib(net_->params().bytes()), mib(pool_->saved_bytes()), mib(pool_->scratch_bytes()),
+        mib(trainer_->state_bytes())));
+    log_->note(trainer_->plans());
+    if (flags_.resume && !resumed)
+      log_->say("no checkpoint in " + folder_.string() + ": the run starts here");
+    if (resumed)
+      log_->say(fmt::format("resumed at epoch {}, image {} of {}", trainer_->epoch(), trainer_->cursor(),
+                            trainer_->samples()));
+  }
+
+  void train_epoch() {
+    const Clock::time_point start = Clock::now();
+    const std::int32_t epoch = trainer_->epoch();
+    const std::int64_t first = trainer_->cursor();
+    {
+      Progress progress(fmt::format("epoch {}/{}", epoch + 1, flags_.epochs), trainer_->samples(), "images",
+                        flags_.print_freq);
+      while (trainer_->cursor() < trainer_->samples()) {
+        trainer_->step();
+        report(progress);
+        if (trainer_->cursor() == trainer_->samples()) break;
+        if (interrupt_.requested()) stop(fmt::format(" at image {}", trainer_->cursor()));
+        if (seconds_since(last_save_) > 60 * flags_.checkpoint_minutes) save();
+      }
+    }
+    const double images = static_cast<double>(trainer_->samples() - first);
+    const EpochRecord record = trainer_->end_epoch();
+    close_epoch(epoch, record, images / seconds_since(start), start);
+  }
+
+  void report(Progress& progress) {
+    if (!progress.due()) {
+      progress.update(trainer_->cursor());
+      return;
+    }
+    const StepState state = trainer_->read_state();
+    const double seen = std::max<double>(1, static_cast<double>(state.cursor));
+    progress.update(trainer_->cursor(), fmt::format("loss {:.4f} accuracy {:.2f} %", state.loss_sum / seen,
+                                                    100 * static_cast<double>(state.correct) / seen));
+  }
+
+  void close_epoch(std::int32_t epoch, const EpochRecord& record, double rate, Clock::time_point start) {
+    write_dynamics(epoch, record);
+    EpochMetrics metrics{.epoch = epoch,
+                         .train_loss = record.loss,
+                         .train_accuracy = record.accuracy,
+                         .images_per_second = rate,
+                         .skipped_steps = record.skipped_steps};
+    const Evaluation test = test_->run();
+    metrics.test_loss = test.loss;
+    metrics.test_accuracy = test.accuracy;
+    if (validation_) {
+      const Evaluation held_out = validation_->run();
+      metrics.val_loss = held_out.loss;
+      metrics.val_accuracy = held_out.accuracy;
+    }
+    metrics.seconds = seconds_since(start);
+    const bool best = history_.add(metrics);
+    const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
+    if (best) save_model(folder_ / "model_best.safetensors", *stream_, net_->params(), about);
+    save_model(folder_ / "model_last.safetensors", *stream_, net_->params(), about);
+    log_->add_metrics(history_.json_line(metrics));
+    log_->say(history_.text_line(metrics, flags_.epochs));
+    history_.draw(folder_ / "curve.png");
+    save();
+  }
+
+  void write_dynamics(std::int32_t epoch, const EpochRecord& record) {
+    if (dynamics_) dynamics_->append(epoch, record.values);
+    if (!flags_.dynamics_npy) return;
+    std::vector<float> loss;
+    std::vector<std::int64_t> ids;
+    for (std::int32_t row : record.order) {
+      loss.push_back(record.values.loss[row]);
+      ids.push_back(row);
+    }
+    write_official_epoch((folder_ / "npy").string(), epoch, loss, record.visit_logits, data_.classes, ids);
+  }
+
+  void save() {
+    trainer_->read_state();
+    save_checkpoint(checkpoint_path(), *stream_, net_->params(), *trainer_, history_.to_metadata(identity()));
+    last_save_ = Clock::now();
+  }
+
+  bool stop_wanted() const {
+    return flags_.stop_after_epoch > 0 && trainer_->epoch() >= flags_.stop_after_epoch;
+  }
+
+  [[noreturn]] void stop(const std::string& where) {
+    save();
+    const std::string sentence =
+        fmt::format("stopped in epoch {} of {}{}; run the same command with --resume to go on",
+                    std::min(trainer_->epoch() + 1, flags_.epochs), flags_.epochs, where);
+    log_->note(sentence);
+    throw Interrupted(sentence, interrupt_.requested() ? interrupt_.exit_code() : 0);
+  }
+
+  void finish() {
+    write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
+    log_->say(history_.summary());
+  }
+
+  const TrainingFlags& flags_;
+  std::filesystem::path folder_;
+  std::unique_ptr<Device> device_;
+  DType compute_ = DType::kF32;
+  std::unique_ptr<Stream> stream_;
+  Dataset data_;
+  std::optional<SubsetChoice> subset_;
+  std::unique_ptr<Net> net_;
+  std::optional<PassPool> pool_;
+  std::optional<ResidentSet> train_set_, test_set_, validation_set_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Evaluator> test_, validation_;
+  std::optional<RunLog> log_;
+  std::optional<DynamicsWriter> dynamics_;
+  RunHistory history_;
+  InterruptRequest interrupt_;
+  Clock::time_point last_save_ = Clock::now();
+};
+
+}  // namespace
+
+int run_training(const ProgramInfo& program, const TrainingFlags& flags, const ResolvedOptions& resolved,
+                 const ChooseSubset& choose) {
+  TrainingRun run(program, flags, resolved, choose);
+  return flags.evaluate ? run.evaluate_only() : run.train();
+}
+
+}  // namespace tdds
