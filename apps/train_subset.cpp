@@ -1,0 +1,110 @@
+// tdds-train-subset: trains on what is left of a data set after pruning its lowest scores.
+
+#include <algorithm>
+
+#include "apps/training_run.h"
+#include "engine/npy.h"
+#include "engine/schedule.h"
+#include "tdds/selection.h"
+
+namespace {
+
+using namespace tdds;
+
+struct SubsetFlags {
+  double subset_rate = 0.9;
+  std::string mask_path, score_path;
+  bool no_score_weighting = false, random_subset = false;
+};
+
+void declare_subset_flags(CLI::App& app, SubsetFlags& flags) {
+  app.add_option(
+      "--subset_rate", flags.subset_rate,
+      "Pruning rate: the share of the samples that is left OUT, the lowest scores first; 0.9 keeps 10 %.");
+  app.add_option("--mask_path", flags.mask_path,
+                 "data_mask_win<J>_ep<T>.npy of tdds-score or of the official code.");
+  app.add_option("--score_path", flags.score_path, "score_win<J>_ep<T>.npy that goes with it.");
+  app.add_flag(
+      "--no_score_weighting", flags.no_score_weighting,
+      "Do not multiply a batch's loss with the mean of its samples' scores, scaled to 0..1, as the official "
+      "code does; --score_path is then not needed.");
+  app.add_flag(
+      "--random_subset", flags.random_subset,
+      "Keep a random subset of the same size instead, without weighting: the baseline. No files are read.");
+}
+
+std::vector<std::int32_t> rows_of(std::vector<std::int64_t> ids) {
+  std::sort(ids.begin(), ids.end());
+  return {ids.begin(), ids.end()};
+}
+
+std::string class_note(const std::vector<std::int32_t>& rows, const Dataset& data) {
+  const std::vector<std::int64_t> ids(rows.begin(), rows.end());
+  std::vector<std::int64_t> counts = count_by_class(ids, data.train.labels, data.classes);
+  std::sort(counts.begin(), counts.end());
+  return fmt::format("kept by class: {} at least, {} in the middle, {} at most", counts.front(),
+                     counts[counts.size() / 2], counts.back());
+}
+
+void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, std::int64_t n) {
+  check_usage(!flags.mask_path.empty(), "--mask_path is missing: give the mask that tdds-score wrote");
+  check_usage(flags.no_score_weighting || !flags.score_path.empty(),
+              "--score_path is missing: give the scores that tdds-score wrote, or --no_score_weighting");
+  Ranking ranking;
+  if (flags.no_score_weighting)
+    ranking.ids = read_mask(flags.mask_path);
+  else
+    ranking = read_ranking({flags.mask_path, flags.score_path});
+  check(static_cast<std::int64_t>(ranking.ids.size()) == n,
+        "{} orders {} samples, and the training set has {}; it was made for other data, or with another "
+        "--max_train_samples or --val_fraction",
+        flags.mask_path, ranking.ids.size(), n);
+  choice.ids = rows_of(kept_ids(ranking.ids, flags.subset_rate));
+  if (flags.no_score_weighting) return;
+  choice.weights = subset_weights(ranking);
+  if (ranking.scores.front() == ranking.scores.back())
+    choice.notes.push_back("warning: all scores are equal, so the loss is not weighted");
+}
+
+SubsetChoice choose_subset(const SubsetFlags& flags, const TrainingFlags& training, const Dataset& data) {
+  const std::int64_t n = data.train.count();
+  const std::int64_t kept = n - pruned_count(flags.subset_rate, n);
+  SubsetChoice choice;
+  choice.notes.push_back(fmt::format("pruning rate {}: {} of {} samples are kept, {}", flags.subset_rate,
+                                     kept, n,
+                                     flags.random_subset ? "at random" : "those with the highest scores"));
+  if (flags.random_subset)
+    choice.ids = rows_of(random_subset(n, kept, training.manual_seed));
+  else
+    keep_highest(choice, flags, n);
+  choice.notes.push_back(class_note(choice.ids, data));
+  choice.t_max = subset_t_max(training.epochs, n, flags.subset_rate, training.batch_size);
+  return choice;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  TrainingFlags training;
+  training.batch_size = 128;
+  training.save_path = "./checkpoint/pruned-dataset";
+  SubsetFlags subset;
+  const ProgramInfo program{"tdds-train-subset",
+                            "Trains a ResNet on the samples that are left after pruning: --subset_rate is "
+                            "the share left out, the lowest "
+                            "scores first.",
+                            "  tdds-train-subset --dataset cifar100 --data_path ./data --subset_rate 0.7 "
+                            "--mask_path M/data_mask_win10_ep30.npy "
+                            "--score_path M/score_win10_ep30.npy\n"
+                            "A smaller --batch-size helps at high rates: 64 at 0.8, 32 at 0.9.\n"};
+  return run_program(
+      argc, argv, program,
+      [&](CLI::App& app) {
+        declare_subset_flags(app, subset);
+        declare_training_flags(app, training);
+      },
+      [&](const ResolvedOptions& resolved) {
+        return run_training(program, training, resolved,
+                            [&](const Dataset& data) { return choose_subset(subset, training, data); });
+      });
+}

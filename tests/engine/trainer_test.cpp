@@ -1,0 +1,270 @@
+#include "engine/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/checkpoint.h"
+#include "engine/evaluator.h"
+#include "kernels/philox.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+namespace {
+
+constexpr int kClasses = 4;
+
+// Images whose brightness gives the class away, with noise: learnt within a few epochs.
+ImageSet bright_images(std::int64_t n) {
+  ImageSet set{.height = 8, .width = 8, .images = {}, .labels = {}};
+  for (std::int64_t i = 0; i < n; ++i) {
+    const int label = static_cast<int>(i % kClasses);
+    set.labels.push_back(label);
+    for (int j = 0; j < 8 * 8 * 3; ++j)
+      set.images.push_back(static_cast<std::uint8_t>(
+          30 + 50 * label + scaled(philox(5, Purpose::kTest, 0, i * 1000 + j).w[0], 40)));
+  }
+  return set;
+}
+
+// A run of its own, from the device up.
+struct Run {
+  std::unique_ptr<Device> device = make_device(DeviceKind::kCpu);
+  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Net> net;
+  PassPool pool;
+  ResidentSet set;
+  Trainer trainer;
+
+  explicit Run(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
+               std::int64_t samples = 26)
+      : stream(device->make_stream(mode)),
+        net(make_net(*device, *stream)),
+        pool(*device, *net),
+        set(*device, *stream, bright_images(samples), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
+        trainer(*device, *stream, *net, pool, set, options) {
+    pool.place();
+  }
+
+  static std::unique_ptr<Net> make_net(Device& device, Stream& stream) {
+    ResNetSpec spec;
+    spec.classes = kClasses;
+    spec.width = 0.125;
+    spec.image_size = 8;
+    auto made = make_resnet(spec);
+    made->params().place(device, stream, DType::kF32);
+    made->params().initialize(stream, 3);
+    return made;
+  }
+
+  EpochRecord epoch() {
+    while (trainer.cursor() < trainer.samples()) trainer.step();
+    return trainer.end_epoch();
+  }
+
+  std::vector<std::byte> weights() {
+    std::vector<std::byte> all;
+    for (int i = 0; i < static_cast<int>(net->params().list().size()); ++i) {
+      const std::vector<std::byte> one = net->params().download(*stream, i);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  }
+};
+
+TrainOptions options(int epochs = 3) {
+  TrainOptions o;
+  o.batch = 8;  // 26 samples: three full batches and one of 2
+  o.epochs = epochs;
+  o.learning_rate = 0.02;
+  o.dynamics = true;
+  return o;
+}
+
+TEST(TrainerTest, LearnsAnEasyTask) {
+  Run run(options(8));
+  const double first = run.epoch().loss;
+  EpochRecord last;
+  while (!run.trainer.done()) last = run.epoch();
+  EXPECT_LT(last.loss, 0.5 * first);
+  EXPECT_GT(last.accuracy, 0.75);
+}
+
+TEST(TrainerTest, RecordedStepsEqualEagerOnesBitForBit) {
+  TrainOptions eager = options();
+  eager.record_steps = false;
+  Run a(options()), b(eager);
+  for (int e = 0; e < 3; ++e) {
+    const EpochRecord ra = a.epoch(), rb = b.epoch();
+    EXPECT_EQ(ra.loss, rb.loss);
+    EXPECT_EQ(ra.values.kl, rb.values.kl);
+  }
+  EXPECT_EQ(a.weights(), b.weights());
+}
+
+TEST(TrainerTest, TheLatestPossibleExecutionGivesTheSameBits) {
+  Run a(options()), b(options(), StreamMode::kDeferred);
+  for (int e = 0; e < 3; ++e) EXPECT_EQ(a.epoch().values.loss, b.epoch().values.loss);
+  EXPECT_EQ(a.weights(), b.weights());
+}
+
+TEST(TrainerTest, StepsAllocateNothing) {
+  Run run(options());
+  const std::int64_t before = run.device->allocations();
+  run.epoch();
+  run.epoch();
+  EXPECT_EQ(run.device->allocations(), before);
+}
+
+TEST(TrainerTest, DynamicsAreByRowAndTheFirstEpochHasNoKl) {
+  Run run(options());
+  const EpochRecord first = run.epoch();
+  for (float kl : first.values.kl) EXPECT_EQ(kl, 0.0f);
+  const EpochRecord second = run.epoch();
+  double sum = 0;
+  for (std::size_t i = 0; i < second.values.kl.size(); ++i) {
+    EXPECT_GT(second.values.kl[i], 0.0f);
+    EXPECT_TRUE(std::isfinite(second.values.kl[i]));
+    sum += second.values.loss[i];
+  }
+  EXPECT_NEAR(second.loss, sum / 26, 1e-6);
+  EXPECT_NE(first.order, second.order);
+}
+
+// Loss and logits of the same visit agree: what the official .npy files hold is consistent.
+TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
+  TrainOptions o = options(1);
+  o.visit_logits = true;
+  Run run(o);
+  const EpochRecord record = run.epoch();
+  const ImageSet images = bright_images(26);
+  ASSERT_EQ(record.visit_logits.size(), 26u * kClasses);
+  for (std::size_t v = 0; v < record.order.size(); ++v) {
+    const float* z = record.visit_logits.data() + v * kClasses;
+    double sum = 0;
+    for (int c = 0; c < kClasses; ++c) sum += std::exp(double(z[c]));
+    const std::int32_t row = record.order[v];
+    EXPECT_NEAR(record.values.loss[row], std::log(sum) - z[images.labels[row]], 1e-5);
+  }
+}
+
+// A checkpoint within an epoch and one between epochs continue bit for bit.
+TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "tdds_trainer_test.safetensors";
+  for (int stop_step : {2, 4}) {
+    Run whole(options()), stopped(options()), resumed(options());
+    for (int i = 0; i < 4 + stop_step; ++i) {  // 4 steps an epoch
+      if (stopped.trainer.cursor() == stopped.trainer.samples()) stopped.trainer.end_epoch();
+      stopped.trainer.step();
+    }
+    stopped.trainer.read_state();
+    save_checkpoint(path, *stopped.stream, stopped.net->params(), stopped.trainer, {{"note", "kept"}});
+    const Metadata metadata = load_checkpoint(path, *resumed.stream, resumed.net->params(), resumed.trainer);
+    EXPECT_EQ(metadata.at("note"), "kept");
+    EXPECT_EQ(resumed.trainer.epoch(), 1);
+    whole.epoch();
+    while (!whole.trainer.done()) {
+      // An epoch resumed at its very end has no order to hand out: its values are what counts.
+      const EpochRecord a = whole.epoch(), b = resumed.epoch();
+      EXPECT_EQ(a.values.loss, b.values.loss);
+      EXPECT_EQ(a.values.kl, b.values.kl);
+      EXPECT_EQ(a.order, b.order);
+      EXPECT_EQ(a.loss, b.loss);
+    }
+    EXPECT_EQ(whole.weights(), resumed.weights());
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(TrainerTest, TrainsOnASubsetAndLeavesTheRestAlone) {
+  TrainOptions o = options(1);
+  o.subset = {3, 5, 7, 11, 13, 17};
+  Run run(o);
+  const EpochRecord record = run.epoch();
+  EXPECT_EQ(record.order.size(), 6u);
+  for (std::int32_t row = 0; row < 26; ++row) {
+    const bool in = std::find(o.subset.begin(), o.subset.end(), row) != o.subset.end();
+    EXPECT_EQ(record.values.loss[row] > 0, in) << row;
+  }
+}
+
+// Weights of 1 change nothing, weights of 0 leave weight decay alone to act: w falls by the factor of
+// PyTorch's rule.
+TEST(TrainerTest, SampleWeightsScaleTheGradientAndNotTheDecay) {
+  TrainOptions plain = options(1), ones = options(1), zeros = options(1);
+  ones.weights.assign(26, 1.0f);
+  zeros.weights.assign(26, 0.0f);
+  zeros.batch = 26;
+  zeros.weight_decay = 0.1;
+  Run a(plain), b(ones), c(zeros);
+  const std::vector<std::byte> before = c.weights();
+  a.epoch();
+  b.epoch();
+  c.epoch();
+  EXPECT_EQ(a.weights(), b.weights());
+  float w0, w1;
+  std::memcpy(&w0, before.data(), 4);
+  std::memcpy(&w1, c.weights().data(), 4);
+  EXPECT_NEAR(w1 / w0, 1 - 0.02 * 0.1 * (1 + 0.9), 1e-6);
+}
+
+TEST(TrainerTest, ALossThatIsNotFiniteIsAnError) {
+  TrainOptions o = options(2);
+  o.learning_rate = 1e30;
+  Run run(o);
+  EXPECT_THROW(
+      {
+        run.epoch();
+        run.epoch();
+      },
+      Error);
+}
+
+TEST(TrainerTest, OptionsThatCannotBeAreRefused) {
+  TrainOptions one_left = options();
+  one_left.batch = 25;
+  EXPECT_THROW(Run{one_left}, Error);
+  TrainOptions outside = options();
+  outside.subset = {26};
+  EXPECT_THROW(Run{outside}, Error);
+  TrainOptions tiny = options();
+  tiny.batch = 1;
+  EXPECT_THROW(Run{tiny}, UsageError);
+}
+
+TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / "tdds_checkpoint_test.safetensors";
+  Run run(options());
+  save_model(path, *run.stream, run.net->params(), {});
+  ResNetSpec spec;
+  spec.classes = kClasses;
+  spec.width = 0.25;
+  auto other = make_resnet(spec);
+  other->params().place(*run.device, *run.stream, DType::kF32);
+  EXPECT_THROW(load_model(path, *run.stream, other->params()), Error);
+  EXPECT_THROW(load_checkpoint(path, *run.stream, run.net->params(), run.trainer), Error);
+  const std::vector<std::byte> before = run.weights();
+  load_model(path, *run.stream, run.net->params());
+  EXPECT_EQ(run.weights(), before);
+  std::filesystem::remove(path);
+}
+
+TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
+  Run run(options(1));
+  run.epoch();
+  PassPool pool(*run.device, *run.net);
+  Evaluator one(*run.device, *run.stream, *run.net, pool, run.set, 26, DType::kF32);
+  Evaluator many(*run.device, *run.stream, *run.net, pool, run.set, 4, DType::kF32);
+  pool.place();
+  const Evaluation a = one.run(), b = many.run(), again = many.run();
+  EXPECT_NEAR(a.loss, b.loss, 1e-5 * a.loss);
+  EXPECT_EQ(a.accuracy, b.accuracy);
+  EXPECT_EQ(b.loss, again.loss);
+}
+
+}  // namespace
+}  // namespace tdds
