@@ -253,7 +253,7 @@ void Trainer::restored() {
       state.epoch, state.cursor, options_.epochs, samples());
   epoch_ = state.epoch;
   cursor_ = state.cursor;
-  order_current_ = false;
+  start_epoch();
 }
 
 std::string Trainer::plans() const {

@@ -31,7 +31,7 @@ ImageSet bright_images(std::int64_t n) {
 }
 
 // A run of its own, from the device up.
-struct Run {
+struct SmallRun {
   std::unique_ptr<Device> device = make_device(DeviceKind::kCpu);
   std::unique_ptr<Stream> stream;
   std::unique_ptr<Net> net;
@@ -39,7 +39,7 @@ struct Run {
   ResidentSet set;
   Trainer trainer;
 
-  explicit Run(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
+  explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
                std::int64_t samples = 26)
       : stream(device->make_stream(mode)),
         net(make_net(*device, *stream)),
@@ -85,7 +85,7 @@ TrainOptions options(int epochs = 3) {
 }
 
 TEST(TrainerTest, LearnsAnEasyTask) {
-  Run run(options(8));
+  SmallRun run(options(8));
   const double first = run.epoch().loss;
   EpochRecord last;
   while (!run.trainer.done()) last = run.epoch();
@@ -96,7 +96,7 @@ TEST(TrainerTest, LearnsAnEasyTask) {
 TEST(TrainerTest, RecordedStepsEqualEagerOnesBitForBit) {
   TrainOptions eager = options();
   eager.record_steps = false;
-  Run a(options()), b(eager);
+  SmallRun a(options()), b(eager);
   for (int e = 0; e < 3; ++e) {
     const EpochRecord ra = a.epoch(), rb = b.epoch();
     EXPECT_EQ(ra.loss, rb.loss);
@@ -106,13 +106,13 @@ TEST(TrainerTest, RecordedStepsEqualEagerOnesBitForBit) {
 }
 
 TEST(TrainerTest, TheLatestPossibleExecutionGivesTheSameBits) {
-  Run a(options()), b(options(), StreamMode::kDeferred);
+  SmallRun a(options()), b(options(), StreamMode::kDeferred);
   for (int e = 0; e < 3; ++e) EXPECT_EQ(a.epoch().values.loss, b.epoch().values.loss);
   EXPECT_EQ(a.weights(), b.weights());
 }
 
 TEST(TrainerTest, StepsAllocateNothing) {
-  Run run(options());
+  SmallRun run(options());
   const std::int64_t before = run.device->allocations();
   run.epoch();
   run.epoch();
@@ -120,7 +120,7 @@ TEST(TrainerTest, StepsAllocateNothing) {
 }
 
 TEST(TrainerTest, DynamicsAreByRowAndTheFirstEpochHasNoKl) {
-  Run run(options());
+  SmallRun run(options());
   const EpochRecord first = run.epoch();
   for (float kl : first.values.kl) EXPECT_EQ(kl, 0.0f);
   const EpochRecord second = run.epoch();
@@ -138,7 +138,7 @@ TEST(TrainerTest, DynamicsAreByRowAndTheFirstEpochHasNoKl) {
 TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
   TrainOptions o = options(1);
   o.visit_logits = true;
-  Run run(o);
+  SmallRun run(o);
   const EpochRecord record = run.epoch();
   const ImageSet images = bright_images(26);
   ASSERT_EQ(record.visit_logits.size(), 26u * kClasses);
@@ -155,7 +155,7 @@ TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
 TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
   const std::filesystem::path path = std::filesystem::temp_directory_path() / "tdds_trainer_test.safetensors";
   for (int stop_step : {2, 4}) {
-    Run whole(options()), stopped(options()), resumed(options());
+    SmallRun whole(options()), stopped(options()), resumed(options());
     for (int i = 0; i < 4 + stop_step; ++i) {  // 4 steps an epoch
       if (stopped.trainer.cursor() == stopped.trainer.samples()) stopped.trainer.end_epoch();
       stopped.trainer.step();
@@ -167,7 +167,6 @@ TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
     EXPECT_EQ(resumed.trainer.epoch(), 1);
     whole.epoch();
     while (!whole.trainer.done()) {
-      // An epoch resumed at its very end has no order to hand out: its values are what counts.
       const EpochRecord a = whole.epoch(), b = resumed.epoch();
       EXPECT_EQ(a.values.loss, b.values.loss);
       EXPECT_EQ(a.values.kl, b.values.kl);
@@ -182,7 +181,7 @@ TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
 TEST(TrainerTest, TrainsOnASubsetAndLeavesTheRestAlone) {
   TrainOptions o = options(1);
   o.subset = {3, 5, 7, 11, 13, 17};
-  Run run(o);
+  SmallRun run(o);
   const EpochRecord record = run.epoch();
   EXPECT_EQ(record.order.size(), 6u);
   for (std::int32_t row = 0; row < 26; ++row) {
@@ -199,7 +198,7 @@ TEST(TrainerTest, SampleWeightsScaleTheGradientAndNotTheDecay) {
   zeros.weights.assign(26, 0.0f);
   zeros.batch = 26;
   zeros.weight_decay = 0.1;
-  Run a(plain), b(ones), c(zeros);
+  SmallRun a(plain), b(ones), c(zeros);
   const std::vector<std::byte> before = c.weights();
   a.epoch();
   b.epoch();
@@ -214,7 +213,7 @@ TEST(TrainerTest, SampleWeightsScaleTheGradientAndNotTheDecay) {
 TEST(TrainerTest, ALossThatIsNotFiniteIsAnError) {
   TrainOptions o = options(2);
   o.learning_rate = 1e30;
-  Run run(o);
+  SmallRun run(o);
   EXPECT_THROW(
       {
         run.epoch();
@@ -226,19 +225,19 @@ TEST(TrainerTest, ALossThatIsNotFiniteIsAnError) {
 TEST(TrainerTest, OptionsThatCannotBeAreRefused) {
   TrainOptions one_left = options();
   one_left.batch = 25;
-  EXPECT_THROW(Run{one_left}, Error);
+  EXPECT_THROW(SmallRun{one_left}, Error);
   TrainOptions outside = options();
   outside.subset = {26};
-  EXPECT_THROW(Run{outside}, Error);
+  EXPECT_THROW(SmallRun{outside}, Error);
   TrainOptions tiny = options();
   tiny.batch = 1;
-  EXPECT_THROW(Run{tiny}, UsageError);
+  EXPECT_THROW(SmallRun{tiny}, UsageError);
 }
 
 TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / "tdds_checkpoint_test.safetensors";
-  Run run(options());
+  SmallRun run(options());
   save_model(path, *run.stream, run.net->params(), {});
   ResNetSpec spec;
   spec.classes = kClasses;
@@ -254,7 +253,7 @@ TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
 }
 
 TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
-  Run run(options(1));
+  SmallRun run(options(1));
   run.epoch();
   PassPool pool(*run.device, *run.net);
   Evaluator one(*run.device, *run.stream, *run.net, pool, run.set, 26, DType::kF32);
