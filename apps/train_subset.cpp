@@ -51,10 +51,12 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, std::int64_t n
   check_usage(flags.no_score_weighting || !flags.score_path.empty(),
               "--score_path is missing: give the scores that tdds-score wrote, or --no_score_weighting");
   Ranking ranking;
-  if (flags.no_score_weighting)
-    ranking.ids = read_mask(flags.mask_path);
-  else
+  if (flags.no_score_weighting) {
+    ranking.ids = read_npy_i64(flags.mask_path);
+    check_permutation(ranking.ids, flags.mask_path);
+  } else {
     ranking = read_ranking({flags.mask_path, flags.score_path});
+  }
   check(static_cast<std::int64_t>(ranking.ids.size()) == n,
         "{} orders {} samples, and the training set has {}; it was made for other data, or with another "
         "--max_train_samples or --val_fraction",

@@ -1,0 +1,125 @@
+// bench_step: times whole training steps or evaluations of a ResNet on random images and prints one JSON
+// object. bench/compare_step.py sets it beside PyTorch.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/evaluator.h"
+#include "engine/trainer.h"
+#include "kernels/philox.h"
+#include "nets/resnet.h"
+
+namespace {
+
+using namespace tdds;
+
+struct Flags {
+  std::string arch = "resnet18", device = "cpu";
+  std::int32_t batch_size = 100, steps = 10, warmup = 2, classes = 100;
+  double width = 1;
+  int threads = 0;
+  bool evaluate = false, no_dynamics = false, plans = false;
+};
+
+ImageSet random_images(std::int64_t n, std::int32_t classes) {
+  ImageSet set{.height = 32, .width = 32, .images = {}, .labels = {}};
+  for (std::int64_t i = 0; i < n * 3072; i += 4) {
+    const PhiloxWords words = philox(1, Purpose::kTest, 0, i);
+    for (std::uint32_t word : words.w) set.images.push_back(static_cast<std::uint8_t>(word));
+  }
+  for (std::int64_t i = 0; i < n; ++i) set.labels.push_back(static_cast<std::int32_t>(i % classes));
+  return set;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+nlohmann::ordered_json run(const Flags& flags) {
+  set_host_threads(flags.threads);
+  const auto device = make_device(parse_device_kind(flags.device));
+  const auto stream = device->make_stream();
+  ResNetSpec spec;
+  spec.arch = flags.arch;
+  spec.classes = flags.classes;
+  spec.width = flags.width;
+  spec.input_channels = device->kind() == DeviceKind::kCpu ? 3 : 8;
+  const auto net = make_resnet(spec);
+  net->params().place(*device, *stream, DType::kF32);
+  net->params().initialize(*stream, 42);
+  const std::int64_t images = std::int64_t{flags.batch_size} * (flags.steps + flags.warmup);
+  const ResidentSet set(*device, *stream, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
+                        {0.25f, 0.25f, 0.25f});
+  const ResidentSet one_batch(*device, *stream, random_images(flags.batch_size, flags.classes),
+                              {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f});
+  PassPool pool(*device, *net);
+  std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<Evaluator> evaluator;
+  if (flags.evaluate) {
+    evaluator =
+        std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size, DType::kF32);
+  } else {
+    TrainOptions options;
+    options.batch = flags.batch_size;
+    options.epochs = 1;
+    options.learning_rate = 1e-3;
+    options.dynamics = !flags.no_dynamics;
+    trainer = std::make_unique<Trainer>(*device, *stream, *net, pool, set, options);
+  }
+  pool.place();
+  std::vector<double> seconds;
+  for (int i = 0; i < flags.warmup + flags.steps; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    if (trainer) {
+      trainer->step();
+      stream->synchronize();
+    } else {
+      evaluator->run();
+    }
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (i >= flags.warmup) seconds.push_back(took);
+  }
+  if (flags.plans && trainer) std::cerr << trainer->plans();
+  const double middle = median(seconds);
+  return {{"device", device->description()},
+          {"arch", flags.arch},
+          {"width", flags.width},
+          {"batch", flags.batch_size},
+          {"mode", flags.evaluate ? "evaluation" : "training"},
+          {"dynamics", !flags.evaluate && !flags.no_dynamics},
+          {"steps", flags.steps},
+          {"seconds_median", middle},
+          {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
+          {"images_per_second", flags.batch_size / middle},
+          {"gflops_per_second",
+           (flags.evaluate ? 2 : 6) * 1e-9 * net->forward_macs() * flags.batch_size / middle}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Times training steps or evaluations on random images; prints one JSON object.");
+  app.add_option("--arch", flags.arch, "Network")->capture_default_str();
+  app.add_option("--device", flags.device, "cpu, simt or cuda")->capture_default_str();
+  app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
+  app.add_option("--width", flags.width, "Channel multiplier")->capture_default_str();
+  app.add_option("--steps", flags.steps, "Steps timed")->capture_default_str();
+  app.add_option("--warmup", flags.warmup, "Steps before them")->capture_default_str();
+  app.add_option("--threads", flags.threads, "CPU threads; 0: one per core")->capture_default_str();
+  app.add_flag("--evaluate", flags.evaluate, "Forward only");
+  app.add_flag("--no-dynamics", flags.no_dynamics, "Train without recording dynamics");
+  app.add_flag("--plans", flags.plans, "Print the convolution plans to stderr");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::cout << run(flags).dump() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "bench_step: " << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
