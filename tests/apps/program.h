@@ -1,0 +1,97 @@
+#pragma once
+// Runs the real programs, as a user would, and looks at what they print and leave.
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace tdds::test {
+
+struct Outcome {
+  int exit_code = 0;  // 128 + signal where one ended it
+  std::string out, err;
+};
+
+struct Limits {
+  long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
+  int kill_after_ms = -1;  // SIGKILL after so long
+  int interrupt_after_ms = -1;
+};
+
+// A folder of its own that goes away with the test.
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "tdds_XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  ~TempFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string str() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+inline void write_text(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Runs `program` (tdds-train, ...) of this build with `args`.
+inline Outcome run_tool(const std::string& program, const std::vector<std::string>& args,
+                        const Limits& limits = {}) {
+  const TempFolder folder;
+  const std::string out = folder / "out", err = folder / "err",
+                    path = std::string(TDDS_PROGRAM_DIR) + "/" + program;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (limits.file_bytes >= 0) {
+      const rlimit limit{static_cast<rlim_t>(limits.file_bytes), static_cast<rlim_t>(limits.file_bytes)};
+      setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    if (!freopen(out.c_str(), "w", stdout) || !freopen(err.c_str(), "w", stderr)) _exit(126);
+    std::vector<char*> argv{const_cast<char*>(path.c_str())};
+    for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+    argv.push_back(nullptr);
+    execv(path.c_str(), argv.data());
+    _exit(127);
+  }
+  if (limits.kill_after_ms >= 0 || limits.interrupt_after_ms >= 0) {
+    usleep(1000 * static_cast<unsigned>(std::max(limits.kill_after_ms, limits.interrupt_after_ms)));
+    kill(child, limits.kill_after_ms >= 0 ? SIGKILL : SIGINT);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          .out = read_text(out),
+          .err = read_text(err)};
+}
+
+// One sentence on one line, from the program itself.
+inline bool is_one_sentence(const std::string& err, const std::string& program) {
+  return err.rfind(program + ": ", 0) == 0 && err.find('\n') == err.size() - 1;
+}
+
+}  // namespace tdds::test
