@@ -88,17 +88,18 @@ void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags) {
 }
 
 DatasetOptions dataset_options(const TrainingFlags& flags) {
-  return {.name = flags.dataset,
-          .data_path = flags.data_path,
-          .download = flags.download,
-          .download_url = flags.download_url,
-          .progress = {},
-          .max_train_samples = flags.max_train_samples,
-          .val_fraction = flags.val_fraction,
-          .seed = flags.manual_seed,
-          .shapes_train = flags.shapes_train,
-          .shapes_test = flags.shapes_test,
-          .wrong_label_fraction = flags.wrong_label_fraction};
+  DatasetOptions options;
+  options.name = flags.dataset;
+  options.data_path = flags.data_path;
+  options.download = flags.download;
+  options.download_url = flags.download_url;
+  options.max_train_samples = flags.max_train_samples;
+  options.val_fraction = flags.val_fraction;
+  options.seed = flags.manual_seed;
+  options.shapes_train = flags.shapes_train;
+  options.shapes_test = flags.shapes_test;
+  options.wrong_label_fraction = flags.wrong_label_fraction;
+  return options;
 }
 
 }  // namespace tdds
