@@ -1,9 +1,9 @@
 // The bias of the fully connected layer and its gradient.
 //
-// Parallel over   add: elements of y; gradient: features, 32 to a block, and 8 groups of samples in each
-// Held in         registers; gradient: 1 KB of shared memory for the groups' sums
-// Bytes per row   add: 8 K (y read and written), the bias stays in the cache; gradient: 4 K
-// Deterministic   yes: each feature's sum has a fixed order
+// Parallel over: elements of y; for the gradient 32 features to a block, with 8 groups of samples each.
+// Held in: registers; for the gradient 1 KB of shared memory with the groups' sums.
+// Bytes per row: 8 K to add (y read and written, the bias stays in the cache), 4 K for the gradient.
+// Deterministic: yes, each feature's sum has a fixed order.
 #include "kernels/cuda/bias.h"
 #include "kernels/cuda/gpu.h"
 
