@@ -1,5 +1,5 @@
-// Scores against the fixture that tests/golden/golden_scores.py made with PyTorch: the exact formula in float64 and
-// the official code's float32, on dynamics of every confidence.
+// Scores against the fixture that tests/golden/golden_scores.py made with PyTorch: the exact formula in
+// float64 and the official code's float32, on dynamics of every confidence.
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,237 @@
+// Every method against its definition, evaluated in long double from the probabilities that made the store.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <set>
+
+#include "kernels/check.h"
+#include "tdds/methods/method.h"
+#include "tests/temp_folder.h"
+
+namespace tdds {
+namespace {
+
+using Real = long double;
+
+constexpr int kEpochs = 34, kSamples = 60, kClasses = 5;
+
+struct Visit {
+  Real p[kClasses];
+  int label;
+
+  Real other() const {
+    Real largest = 0;
+    for (int c = 0; c < kClasses; ++c)
+      if (c != label) largest = std::max(largest, p[c]);
+    return largest;
+  }
+  bool correct() const { return p[label] > other(); }
+  Real miss() const {
+    Real sum = 0;
+    for (int c = 0; c < kClasses; ++c)
+      if (c != label) sum += p[c];
+    return sum;
+  }
+};
+
+class MethodsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::mt19937 random(5);
+    std::normal_distribution<double> normal;
+    header_.samples = kSamples;
+    header_.classes = kClasses;
+    DynamicsWriter writer(path_, header_);
+    for (int epoch = 0; epoch < kEpochs; ++epoch) {
+      EpochDynamics values(kSamples);
+      for (int i = 0; i < kSamples; ++i) visits_[epoch][i] = visit(i, normal, random);
+      for (int i = 0; i < kSamples; ++i) store(visits_[epoch][i], static_cast<std::size_t>(i), values);
+      writer.append(epoch, values);
+    }
+  }
+  // Samples 0 .. 4 are never learned; the others range from torn to sure (1 - p_y of about 1e-6).
+  static Visit visit(int i, std::normal_distribution<double>& normal, std::mt19937& random) {
+    Visit result{{}, i % kClasses};
+    Real sum = 0;
+    for (int c = 0; c < kClasses; ++c) {
+      const double boost = c != result.label ? 0 : i < 5 ? -20 : 14.0 * (i - 5) / kSamples;
+      sum += result.p[c] = std::exp(static_cast<Real>(normal(random) + boost));
+    }
+    for (Real& p : result.p) p /= sum;
+    return result;
+  }
+  static void store(const Visit& visit, std::size_t i, EpochDynamics& values) {
+    Real entropy = 0, squares = visit.miss() * visit.miss();
+    for (int c = 0; c < kClasses; ++c) {
+      entropy -= visit.p[c] * std::log(visit.p[c]);
+      if (c != visit.label) squares += visit.p[c] * visit.p[c];
+    }
+    values.loss[i] = static_cast<float>(-std::log1p(-visit.miss()));
+    values.log_other[i] = static_cast<float>(std::log(visit.other()));
+    values.entropy[i] = static_cast<float>(entropy);
+    values.el2n[i] = static_cast<float>(std::sqrt(squares));
+    values.correct[i] = visit.correct();
+  }
+
+  std::vector<float> score(const char* name, MethodOptions options = {}) const {
+    return compute_scores(find_method(name), DynamicsReader(path_), options);
+  }
+  // `formula(i)` is the score of sample i; what is stored has float32's 6e-8, sums of few terms a little more.
+  template <class Formula>
+  void expect(const char* name, const Formula& formula, MethodOptions options = {}) const {
+    const auto actual = score(name, options);
+    for (int i = 0; i < kSamples; ++i) {
+      const auto exact = static_cast<double>(formula(i));
+      EXPECT_NEAR(actual[static_cast<std::size_t>(i)], exact, 1e-6 * std::abs(exact))
+          << name << ", sample " << i;
+    }
+  }
+  template <class Term>  // term(std, mean) of p_y
+  Real over_windows(int i, int epochs, int j, const Term& term) const {
+    Real sum = 0;
+    for (int k = 0; k + j <= epochs; ++k) {
+      Real mean = 0, squares = 0;
+      for (int m = k; m < k + j; ++m) mean += visits_[m][i].miss() / j;
+      for (int m = k; m < k + j; ++m)
+        squares += (visits_[m][i].miss() - mean) * (visits_[m][i].miss() - mean);
+      sum += term(std::sqrt(squares / (j - 1)), 1 - mean);
+    }
+    return sum / (epochs - j + 1);
+  }
+
+  const test::TempFolder folder_;
+  std::string path_ = folder_ / "dynamics.tdds";
+  DynamicsHeader header_;
+  Visit visits_[kEpochs][kSamples];
+};
+
+TEST_F(MethodsTest, Entropy) {
+  const auto of_epoch = [&](int epoch) {
+    return [this, epoch](int i) {
+      Real sum = 0;
+      for (const Real p : visits_[epoch][i].p) sum -= p * std::log(p);
+      return sum;
+    };
+  };
+  expect("entropy", of_epoch(kEpochs - 1));
+  expect("entropy", of_epoch(19), {.epochs = 20});
+}
+
+TEST_F(MethodsTest, El2n) {
+  const auto mean_over = [&](int epochs) {
+    return [this, epochs](int i) {
+      Real sum = 0;
+      for (int t = 0; t < epochs; ++t) {
+        Real squares = 0;
+        for (int c = 0; c < kClasses; ++c) {
+          const Real off = c == visits_[t][i].label ? visits_[t][i].miss() : visits_[t][i].p[c];
+          squares += off * off;
+        }
+        sum += std::sqrt(squares);
+      }
+      return sum / epochs;
+    };
+  };
+  expect("el2n", mean_over(10));
+  expect("el2n", mean_over(3), {.epochs = 3});
+}
+
+TEST_F(MethodsTest, Forgetting) {
+  const auto count = [&](int i, int never) {
+    int forgotten = 0;
+    bool learned = visits_[0][i].correct();
+    for (int t = 1; t < kEpochs; ++t) {
+      forgotten += visits_[t - 1][i].correct() && !visits_[t][i].correct();
+      learned = learned || visits_[t][i].correct();
+    }
+    return learned ? forgotten : never;
+  };
+  expect("forgetting", [&](int i) { return count(i, kEpochs); });
+  expect("forgetting_zero", [&](int i) { return count(i, 0); });
+  EXPECT_EQ(score("forgetting")[2], kEpochs);
+  EXPECT_EQ(score("forgetting_zero")[2], 0);
+}
+
+TEST_F(MethodsTest, Aum) {
+  const auto actual = score("aum"), logit = score("aum_logit");
+  for (int i = 0; i < kSamples; ++i) {
+    Real margin = 0, logit_margin = 0;
+    for (const auto& epoch : visits_) {
+      margin += (epoch[i].p[epoch[i].label] - epoch[i].other()) / kEpochs;
+      logit_margin += (std::log(epoch[i].p[epoch[i].label]) - std::log(epoch[i].other())) / kEpochs;
+    }
+    // A difference of probabilities and of logarithms up to 20: absolute errors.
+    EXPECT_NEAR(actual[static_cast<std::size_t>(i)], -margin, 1e-6);
+    EXPECT_NEAR(logit[static_cast<std::size_t>(i)], -logit_margin, 1e-5);
+  }
+  EXPECT_GT(actual[0], actual[kSamples - 1]);  // the hardest is kept
+}
+
+TEST_F(MethodsTest, DynUnc) {
+  const auto deviation = [](Real std, Real) { return std; };
+  expect("dyn_unc", [&](int i) { return over_windows(i, kEpochs, 10, deviation); });
+  expect("dyn_unc", [&](int i) { return over_windows(i, 12, 4, deviation); },
+         {.epochs = 12, .window_size = 4});
+}
+
+TEST_F(MethodsTest, Dual) {
+  const auto term = [](Real std, Real mean) { return std * (1 - mean); };
+  expect("dual", [&](int i) { return over_windows(i, 30, 10, term); });
+  expect("dual", [&](int i) { return over_windows(i, kEpochs, 10, term); }, {.epochs = kEpochs});
+}
+
+TEST_F(MethodsTest, RandomFollowsTheSeedAlone) {
+  const auto first = score("random", {.seed = 1});
+  EXPECT_EQ(first, score("random", {.epochs = 3, .seed = 1}));
+  EXPECT_NE(first, score("random", {.seed = 2}));
+  EXPECT_EQ(std::set<float>(first.begin(), first.end()).size(), first.size());
+}
+
+TEST_F(MethodsTest, MeanConfidence) {
+  const MeanConfidence mean = mean_confidence(DynamicsReader(path_), 30);
+  for (std::size_t i = 0; i < kSamples; ++i) {
+    Real miss = 0;
+    for (int t = 0; t < 30; ++t) miss += visits_[t][i].miss() / 30;
+    EXPECT_NEAR(mean.miss[i], static_cast<double>(miss), 1e-6 * static_cast<double>(miss));
+    EXPECT_NEAR(mean.p[i], static_cast<double>(1 - miss), 1e-6);
+  }
+}
+
+TEST_F(MethodsTest, EveryMethodIsDescribedAndFound) {
+  std::set<std::string> names;
+  for (const Method* method : all_methods()) {
+    EXPECT_EQ(&find_method(method->name), method);
+    EXPECT_TRUE(names.insert(method->name).second);
+    for (const char* text : {method->score, method->kept, method->source})
+      EXPECT_GT(std::string(text).size(), 2u);
+  }
+  EXPECT_THROW(find_method("tdds2"), UsageError);
+}
+
+TEST_F(MethodsTest, NamesWhatIsMissing) {
+  const auto said = [&](const char* name, MethodOptions options = {}) -> std::string {
+    try {
+      score(name, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_NE(said("el2n", {.epochs = 35}).find("holds 34"), std::string::npos);
+  EXPECT_NE(said("forgetting", {.epochs = 1}).find("needs 2 epochs"), std::string::npos);
+  EXPECT_NE(said("dual", {.epochs = 5}).find("windows of 10 epochs"), std::string::npos);
+  header_.fields = {DynamicsField::kKl, DynamicsField::kLoss};
+  DynamicsWriter writer(path_, header_);
+  EpochDynamics values(kSamples);
+  writer.append(0, values);
+  values.loss[7] = std::nanf("");
+  writer.append(1, values);
+  EXPECT_NE(said("forgetting").find("needs 'correct'"), std::string::npos);
+  EXPECT_NE(said("dyn_unc", {.window_size = 2}).find("of sample 7 in epoch 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tdds
