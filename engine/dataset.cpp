@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/cifar.h"
+#include "engine/dataset_folder.h"
 #include "engine/hash.h"
 #include "engine/shapes.h"
 #include "kernels/check.h"
@@ -93,6 +94,15 @@ void add_number(Hash& hash, std::int64_t value) {
   hash.add(bytes, sizeof bytes);
 }
 
+Dataset load_by_name(const DatasetOptions& options) {
+  if (is_cifar(options.name)) return load_cifar(options);
+  if (options.name == "shapes") return draw_shapes(options);
+  if (options.name == "folder") return load_folder(options);
+  if (options.name == "npy") return load_npy(options);
+  throw UsageError(fmt::format("--dataset '{}' is unknown: choose cifar10, cifar100, shapes, folder or npy.",
+                               options.name));
+}
+
 }  // namespace
 
 std::string fingerprint_of(const ImageSet& set) {
@@ -109,14 +119,18 @@ Dataset load_dataset(const DatasetOptions& options) {
               "--val_fraction is {}: give 0 or more and below 1.", options.val_fraction);
   check_usage(options.max_train_samples >= 0, "--max_train_samples is {}: give 0 (all) or more.",
               options.max_train_samples);
-  check_usage(is_cifar(options.name) || options.name == "shapes",
-              "--dataset '{}' is unknown: choose cifar10, cifar100 or shapes.", options.name);
-  Dataset dataset = options.name == "shapes" ? draw_shapes(options) : load_cifar(options);
-  dataset.train_ids.resize(static_cast<std::size_t>(dataset.train.count()));
-  std::iota(dataset.train_ids.begin(), dataset.train_ids.end(), 0);
+  Dataset dataset = load_by_name(options);
+  if (dataset.train_ids.empty()) {
+    dataset.train_ids.resize(static_cast<std::size_t>(dataset.train.count()));
+    std::iota(dataset.train_ids.begin(), dataset.train_ids.end(), 0);
+  }
   if (options.max_train_samples > 0 && options.max_train_samples < dataset.train.count())
     keep_first(dataset, options.max_train_samples);
   if (options.val_fraction > 0) hold_out(dataset, options.val_fraction, options.seed);
+  if (dataset.test.count() == 0) {
+    dataset.test = *dataset.validation;
+    dataset.notes.push_back("There is no test set: accuracy is that of the held-out training images.");
+  }
   dataset.fingerprint = fingerprint_of(dataset.train);
   return dataset;
 }

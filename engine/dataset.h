@@ -39,12 +39,14 @@ struct Dataset {
   std::array<float, 3> mean{}, std{};    // per channel, in units of pixel / 255
   std::optional<PlantedTruth> truth;     // shapes only
   std::string fingerprint;               // fingerprint_of(train)
+  std::vector<std::string> train_files;  // folder: path below train/ of every sample id, bad and held out too
   std::vector<std::string> notes;        // sentences to show the user, e.g. a file that is shorter than usual
 };
 
 struct DatasetOptions {
-  std::string name;           // cifar10 | cifar100 | shapes
-  std::string data_path;      // the folder searched (itself and its sub-folders), or an archive, for cifar
+  std::string name;           // cifar10 | cifar100 | shapes | folder | npy
+  std::string data_path;      // the folder searched (itself and its sub-folders), or an archive, for cifar;
+                              // the one with train/ for folder, with train_images.npy for npy
   bool download = false;      // fetch the official archive into data_path when nothing is found there
   std::string download_url;   // folder of the archives, e.g. file:///mirror; empty: the official one
   std::string download_md5;   // of the archive there; empty: that of the official one
@@ -55,6 +57,9 @@ struct DatasetOptions {
   std::int64_t shapes_train = 5000, shapes_test = 1000;
   double wrong_label_fraction = 0.1;  // shapes: share of the training rows with a wrong label
   double duplicate_fraction = 0.05;  // shapes: share of the training rows that are near-duplicates of another
+  int image_size = 32;               // folder: side of the decoded images
+  std::string cache_dir;             // folder: where decoded images are kept; empty: nowhere
+  bool skip_bad = false;             // folder: leave damaged images out, with a note, instead of stopping
 };
 
 // Reads or draws the set. Throws UsageError for an option out of range or an unknown name, Error for files

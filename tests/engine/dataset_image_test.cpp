@@ -1,0 +1,82 @@
+#include "engine/dataset_image.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "kernels/check.h"
+#include "tests/engine/image_files.h"
+
+namespace tdds {
+namespace {
+
+TEST(DatasetImage, LosslessFormatsOfTheRightSizeStayByteForByte) {
+  const auto pixels = test_pixels(3, 16, 16);
+  EXPECT_EQ(decode_image(png_bytes(pixels, 16, 16), "f", 16), pixels);
+  EXPECT_EQ(decode_image(ppm_bytes(pixels, 16, 16), "f", 16), pixels);
+}
+
+TEST(DatasetImage, GreyIsRepeatedAndTransparencyDropped) {
+  const auto grey = test_pixels(1, 8, 8, 1), rgba = test_pixels(2, 8, 8, 4);
+  const auto from_grey = decode_image(png_bytes(grey, 8, 8, 1), "f", 8);
+  const auto from_rgba = decode_image(png_bytes(rgba, 8, 8, 4), "f", 8);
+  for (int i = 0; i < 64; ++i)
+    for (int c = 0; c < 3; ++c) {
+      EXPECT_EQ(from_grey[3 * i + c], grey[i]);
+      EXPECT_EQ(from_rgba[3 * i + c], rgba[4 * i + c]);
+    }
+}
+
+TEST(DatasetImage, ScalesTheShorterSideAndCutsTheMiddle) {
+  // Three vertical thirds, red, green and blue: the middle is green.
+  std::vector<std::uint8_t> wide(3 * 96 * 32);
+  for (int y = 0; y < 32; ++y)
+    for (int x = 0; x < 96; ++x) wide[3 * (96 * y + x) + x / 32] = 200;
+  const auto small = decode_image(png_bytes(wide, 96, 32), "f", 16);
+  ASSERT_EQ(small.size(), 3u * 16 * 16);
+  for (int y = 0; y < 16; ++y)
+    for (int x = 2; x < 14; ++x) {
+      EXPECT_EQ(small[3 * (16 * y + x) + 1], 200);
+      EXPECT_EQ(small[3 * (16 * y + x)], 0);
+    }
+  const auto large = decode_image(png_bytes(std::vector<std::uint8_t>(3 * 8 * 8, 77), 8, 8), "f", 20);
+  for (const std::uint8_t value : large) EXPECT_EQ(value, 77);
+}
+
+TEST(DatasetImage, AJpegIsClose) {
+  std::vector<std::uint8_t> smooth(3 * 32 * 32);
+  for (int i = 0; i < 32 * 32; ++i)
+    for (int c = 0; c < 3; ++c) smooth[3 * i + c] = static_cast<std::uint8_t>(60 + 3 * (i % 32) + c);
+  const auto decoded = decode_image(jpeg_bytes(smooth, 32, 32), "f", 32);
+  for (std::size_t i = 0; i < smooth.size(); ++i) EXPECT_LE(std::abs(decoded[i] - smooth[i]), 8) << i;
+}
+
+void expect_error(const std::string& bytes, const std::string& reason) {
+  try {
+    decode_image(bytes, "dir/odd name", 16);
+    ADD_FAILURE() << "accepted; expected: " << reason;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("dir/odd name"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+  }
+}
+
+TEST(DatasetImage, BadFilesAreNamed) {
+  const auto pixels = test_pixels(3, 64, 64);
+  expect_error("", "is empty");
+  expect_error("this is text", "no readable image");
+  const std::string png = png_bytes(pixels, 64, 64), jpeg = jpeg_bytes(pixels, 64, 64);
+  expect_error(png.substr(0, png.size() / 2), "is damaged");
+  expect_error(jpeg.substr(0, jpeg.size() / 2), "truncated JPEG");
+  expect_error(jpeg.substr(0, jpeg.size() - 1), "truncated JPEG");
+  expect_error("P6\n50000 50000\n255\nxxx", "announces 50000 x 50000 pixels");
+}
+
+TEST(DatasetImage, NamesAreRecognisedInAnyCase) {
+  for (const char* name : {"a.jpg", "b/c.JPEG", "x.y.Png", "q.bmp", "q.PPM", "q.tga"})
+    EXPECT_TRUE(has_image_name(name));
+  for (const char* name : {"a", "a.txt", "jpg", "a.jpg.part", "a.gif"}) EXPECT_FALSE(has_image_name(name));
+}
+
+}  // namespace
+}  // namespace tdds
