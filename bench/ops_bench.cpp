@@ -124,6 +124,129 @@ void BM_BatchNormInference(benchmark::State& state) {
   });
 }
 
+void BM_Add(benchmark::State& state) {
+  BatchNormBuffers b(state);
+  measure(state, 3 * 4 * b.n, [&] {
+    b.bench.ops().add(b.bench.stream(), {b.x, b.residual, b.y, b.n, DType::kF32});
+  });
+}
+
+void BM_Relu(benchmark::State& state) {
+  BatchNormBuffers b(state);
+  measure(state, 2 * 4 * b.n, [&] { b.bench.ops().relu(b.bench.stream(), {b.x, b.y, b.n, DType::kF32}); });
+}
+
+void BM_ReluBackward(benchmark::State& state) {
+  BatchNormBuffers b(state);
+  measure(state, 3 * 4 * b.n, [&] {
+    b.bench.ops().relu_backward(b.bench.stream(), {b.x, b.dy, b.y, b.n, DType::kF32});
+  });
+}
+
+constexpr std::int32_t kBatch = 100, kSide = 32;
+
+void BM_Augment(benchmark::State& state) {
+  Bench bench;
+  const std::int64_t pixels = std::int64_t{kBatch} * kSide * kSide;
+  const auto* images = bench.filled<std::uint8_t>(pixels * 3, 100);
+  const AugmentArgs args{images,
+                         bench.order(kBatch),
+                         bench.filled<StepState>(1, {}),
+                         bench.floats(3 * 256),
+                         bench.floats(pixels * 3),
+                         DType::kF32,
+                         kBatch,
+                         kSide,
+                         kSide,
+                         3,
+                         4,
+                         true,
+                         42};
+  measure(state, pixels * 3 * 5, [&] { bench.ops().augment(bench.stream(), args); });
+}
+
+void BM_GlobalAvgPool(benchmark::State& state) {
+  Bench bench;
+  const std::int64_t n = std::int64_t{kBatch} * 16 * 512;
+  const float* x = bench.floats(n);
+  float* y = bench.floats(kBatch * 512);
+  measure(state, 4 * n, [&] {
+    bench.ops().global_avg_pool(bench.stream(), {x, y, kBatch, 16, 512, DType::kF32});
+  });
+}
+
+void BM_GlobalAvgPoolBackward(benchmark::State& state) {
+  Bench bench;
+  const std::int64_t n = std::int64_t{kBatch} * 16 * 512;
+  float* dx = bench.floats(n);
+  const float* dy = bench.floats(kBatch * 512);
+  measure(state, 4 * n, [&] {
+    bench.ops().global_avg_pool_backward(bench.stream(), {dy, dx, kBatch, 16, 512, DType::kF32});
+  });
+}
+
+void BM_SoftmaxKl(benchmark::State& state) {
+  Bench bench;
+  const auto classes = static_cast<std::int32_t>(state.range(0));
+  const std::int64_t n = std::int64_t{kBatch} * classes;
+  StepState second_visit{};
+  second_visit.epoch = 1;
+  SoftmaxKlArgs args{};
+  args.logits = bench.floats(n);
+  args.labels = bench.filled<std::int32_t>(kBatch, 1);
+  args.order = bench.order(kBatch);
+  args.state = bench.filled(1, second_visit);
+  args.dlogits = bench.floats(n);
+  args.prev_logp = bench.floats(n);
+  args.out = {bench.floats(kBatch), bench.floats(kBatch), bench.floats(kBatch),
+              bench.floats(kBatch), bench.floats(kBatch), bench.filled<std::uint8_t>(kBatch, 0)};
+  args.loss_scale = 1;
+  args.batch = kBatch;
+  args.classes = classes;
+  // logits in, dlogits out, prev_logp both.
+  measure(state, 4 * 4 * n, [&] { bench.ops().softmax_kl(bench.stream(), args); });
+}
+
+// The parameters of ResNet-18 with 100 classes.
+constexpr std::int64_t kParameters = 11'220'132;
+
+void BM_Sgd(benchmark::State& state) {
+  Bench bench;
+  const SgdArgs args{bench.floats(kParameters),
+                     bench.floats(kParameters),
+                     bench.floats(kParameters),
+                     nullptr,
+                     bench.floats(1),
+                     bench.filled<StepState>(1, {}),
+                     kParameters,
+                     DType::kF32,
+                     DType::kF32,
+                     0.9f,
+                     5e-4f,
+                     1,
+                     true};
+  // w and v both ways, the gradient in.
+  measure(state, 5 * 4 * kParameters, [&] { bench.ops().sgd(bench.stream(), args); });
+}
+
+void BM_CheckFinite(benchmark::State& state) {
+  Bench bench;
+  const CheckFiniteArgs args{bench.floats(kParameters), bench.filled<StepState>(1, {}), kParameters,
+                             DType::kF32};
+  measure(state, 4 * kParameters, [&] { bench.ops().check_finite(bench.stream(), args); });
+}
+
+void BM_Advance(benchmark::State& state) {
+  Bench bench;
+  StepState* step = bench.filled<StepState>(1, {});
+  const AdvanceArgs args{
+      step, bench.order(kBatch), bench.floats(kBatch), bench.filled<std::uint8_t>(kBatch, 1), kBatch, true};
+  measure(state, kBatch * 9, [&] {
+    step->cursor = 0;
+    bench.ops().advance(bench.stream(), args);
+  });
+}
+
 void activation_shapes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"rows", "channels"})->Unit(benchmark::kMicrosecond)->UseRealTime();
   bench->Args({102400, 64})->Args({25600, 128})->Args({6400, 256})->Args({1600, 512})->Args({102400, 16});
@@ -134,6 +257,22 @@ BENCHMARK(BM_BatchNormForward)->Apply(activation_shapes);
 BENCHMARK(BM_BatchNormForwardResidual)->Apply(activation_shapes);
 BENCHMARK(BM_BatchNormBackward)->Apply(activation_shapes);
 BENCHMARK(BM_BatchNormInference)->Apply(activation_shapes);
+BENCHMARK(BM_Add)->Apply(activation_shapes);
+BENCHMARK(BM_Relu)->Apply(activation_shapes);
+BENCHMARK(BM_ReluBackward)->Apply(activation_shapes);
+BENCHMARK(BM_Augment)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(BM_GlobalAvgPool)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(BM_GlobalAvgPoolBackward)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(BM_SoftmaxKl)
+    ->ArgName("classes")
+    ->Arg(10)
+    ->Arg(100)
+    ->Arg(1000)
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime();
+BENCHMARK(BM_Sgd)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(BM_CheckFinite)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(BM_Advance)->Unit(benchmark::kMicrosecond)->UseRealTime();
 
 }  // namespace
 }  // namespace tdds

@@ -2,11 +2,11 @@
 // Batch normalisation over the rows of an NHWC activation seen as [M, C], M = B*H*W, with an optional
 // residual and an optional ReLU folded in (Ioffe & Szegedy 2015; PyTorch's BatchNorm2d).
 //
-//   forward   mean_c = avg_m x[m,c];  var_c = avg_m (x[m,c] - mean_c)^2          (shifted: no E[x^2] -
-//   mean^2)
-//             y = act( (x - mean) * inv_std * weight + bias + residual ),        inv_std = 1 / sqrt(var +
-//             eps) running = (1 - momentum) * running + momentum * {mean, var * M / (M - 1)}; batches_tracked
-//             += 1
+//   forward   mean_c = avg_m x[m,c];  var_c = avg_m (x[m,c] - mean_c)^2   (shifted: no E[x^2] - mean^2)
+//             inv_std = 1 / sqrt(var + eps)
+//             y = act( (x - mean) * inv_std * weight + bias + residual )
+//             running = (1 - momentum) * running + momentum * {mean, var * M / (M - 1)}
+//             batches_tracked += 1
 //   backward  g = dy where y > 0 (all of dy without ReLU);  xhat = (x - mean) * inv_std
 //             dbias = sum_m g;  dweight = sum_m g * xhat;  dresidual = g
 //             dx = weight * inv_std * (g - dbias / M - xhat * dweight / M)

@@ -2,19 +2,22 @@
 // Softmax, cross-entropy, its gradient and the sample's training dynamics, in one pass over the logits.
 //
 // Row b belongs to sample id = order[state->cursor + b]; an id occurs once in a batch. With z = logits[b,:],
-// y = label:
+// y = label, m = max z, s' = the sum over the other classes of exp(z_c - m):
 //
-//   m = max z;  s' = sum over the other classes of exp(z_c - m);  q = s' / (1 + s') = 1 - p of the largest
-//   class loss      = -log p_y, from log1p(s') and z_y - m dlogits   = (p - onehot(y)) * scale,  scale =
-//   loss_scale * batch_weight / B;  p_y - 1 as minus the sum of the others logp_c    = log(p_c + 1e-8), for
-//   the largest class as log1p(1e-8 - q) kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) | (TDDS,
-//   DESIGN 4.2: d_t) log_other = log of the largest probability among the classes other than y entropy   =
-//   -sum_c p_c log p_c el2n      = || p - onehot(y) ||_2 correct   = argmax z == y, the lowest index winning
-//   ties as in PyTorch
+//   q         = s' / (1 + s') = 1 - p of the largest class
+//   loss      = -log p_y, from log1p(s') and z_y - m
+//   dlogits   = (p - onehot(y)) * scale,  scale = loss_scale * batch_weight / B;
+//               p_y - 1 as minus the sum of the others
+//   logp_c    = log(p_c + 1e-8), for the largest class as log1p(1e-8 - q)
+//   kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) |   (TDDS, arXiv 2311.13613: d_t)
+//   log_other = log of the largest probability among the classes other than y
+//   entropy   = -sum_c p_c log p_c
+//   el2n      = || p - onehot(y) ||_2
+//   correct   = argmax z == y, the lowest index winning ties as in PyTorch
 //
 // then prev_logp[id,:] = logp. Where state->epoch is 0 there is no previous visit and kl is 0.
 // All fp32. A pointer in `out` and `prev_logp` may be null: that quantity is then neither computed nor
-// written. Accuracy: every output within 1e-5 relative of float64 at every confidence (DESIGN 4.2).
+// written. Accuracy: every output within 1e-5 relative of float64 at every confidence.
 
 #include <cstdint>
 
@@ -46,7 +49,7 @@ struct SoftmaxKlArgs {
   std::int32_t batch, classes;
 };
 
-// batch_weight = mean over the batch of weights[id]: the factor of the official train_subset.py (DESIGN 4.3).
+// batch_weight = mean over the batch of weights[id]: the factor of the official train_subset.py.
 struct BatchWeightArgs {
   const float* weights;       // in  [N] by sample id
   const std::int32_t* order;  // in
