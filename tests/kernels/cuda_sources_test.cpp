@@ -25,18 +25,18 @@ const Words kUnstable = {
 const Words kNotNeeded = {"cudaMallocAsync", "cudaMallocManaged", "cudaDeviceReset", "cudaDeviceSetLimit"};
 
 // Why a file may not hold a word; "" where it may.
-std::string objection(const SourceFile& file, const std::string& word) {
+std::string objection(const SourceFile& file, bool kernel_code, const std::string& word) {
   const bool device_vocabulary = file.path == "kernels/cuda/gpu_device.h";
   const bool vocabulary =
       device_vocabulary || file.path == "kernels/cuda/gpu.h" || file.path == "kernels/simt/gpu_host.h";
-  if (file.has_extension(".cu")) {
+  if (kernel_code) {
     if (kNativeIds.contains(word) || (word.starts_with("__") && !kKernelWords.contains(word)))
       return "outside gpu.h's vocabulary";
     if (word.starts_with("cuda") && word.size() > 4 && std::isupper(static_cast<unsigned char>(word[4])))
       return "the host code of kernels calls only launch()";
-  } else if (word == "__global__" && !vocabulary && !file.under("tests")) {
-    return "a kernel's address is taken in its own .cu alone";
   }
+  if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
+    return "a kernel's address is taken in its own .cu alone";
   if (kCompilers.contains(word) && file.path != "kernels/cuda/gpu.h")
     return "only gpu.h asks for the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
@@ -60,12 +60,16 @@ std::vector<std::string> violations(const SourceFile& file) {
   const auto add = [&](int line, const std::string& what, const std::string& why) {
     if (!why.empty()) found.push_back(file.path + ":" + std::to_string(line) + ": " + what + ": " + why);
   };
+  const bool vocabulary = file.path.ends_with("/gpu.h") || file.path.ends_with("/gpu_device.h");
+  const bool kernel_code =
+      file.has_extension(".cu") || (file.under("kernels/cuda") && !vocabulary &&
+                                    file.text.find("#include \"kernels/cuda/gpu.h\"") != std::string::npos);
   for (const Word& word : words_of(without_comments(file.text)))
-    add(word.line, word.text, objection(file, word.text));
+    add(word.line, word.text, objection(file, kernel_code, word.text));
   for (const Include& include : includes_of(file.text))
     add(include.line, "includes " + include.path, objection_to_include(file, include.path));
   if (file.has_extension(".cu"))
-    for (const char* line : {"// Parallel over:", "// Held in:", "// Bytes per row:", "// Deterministic:"})
+    for (const char* line : {"// Parallel over", "// Held in", "// Bytes per row", "// Deterministic"})
       if (file.text.find(line) == std::string::npos)
         add(1, "opening", std::string("it does not say ") + line);
   return found;
@@ -103,6 +107,7 @@ TEST(CudaSources, EachViolationIsReported) {
   EXPECT_EQ(violations({"kernels/cuda/a.cu", ""}).size(), 4u);
   EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/philox.h"), 1u);
   EXPECT_EQ(in_host("__global__ void k();", "kernels/cuda/a.h"), 1u);
+  EXPECT_EQ(in_host("#include \"kernels/cuda/gpu.h\"\n__syncthreads();", "kernels/cuda/a.h"), 1u);
   EXPECT_EQ(in_host("cudaMemcpy(a, b, n, kind); cudaMemcpyAsync(a, b, n, kind, s);"), 1u);
   EXPECT_EQ(in_host("cudaMemset (a, 0, n);"), 1u);
   EXPECT_EQ(in_host("int khz = properties.clockRate;"), 1u);

@@ -1,0 +1,87 @@
+// Global average pool and its gradient; contract in kernels/pool.h.
+//
+// Parallel over: images and channels, 16 bytes of channels a thread; backward also over positions.
+// Held in:       registers, the sums in double: one value each of the whole net's last activations.
+// Bytes per row: a position's channels are read (backward: written) once.
+// Deterministic: a thread sums its channels over the positions in ascending order.
+
+#include "kernels/pool.h"
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/vectors.h"
+
+namespace tdds::TDDS_GPU {
+namespace {
+
+constexpr std::uint32_t kThreads = 128;
+
+template <class T, int kWide>
+__global__ void __launch_bounds__(kThreads)
+    pool_kernel(const T* x, float* y, std::int64_t outputs, std::int32_t positions, std::int32_t channels) {
+  const std::int64_t i = global_thread() * kWide;  // of y
+  if (i >= outputs) return;
+  const T* from = x + i / channels * positions * channels + i % channels;
+  double sum[kWide] = {};
+  for (std::int32_t p = 0; p < positions; ++p) {
+    const Floats<kWide> values = load<kWide>(from + static_cast<std::int64_t>(p) * channels);
+    for (int j = 0; j < kWide; ++j) sum[j] += values.v[j];
+  }
+  Floats<kWide> mean;
+  for (int j = 0; j < kWide; ++j) mean.v[j] = static_cast<float>(sum[j] / positions);
+  store<kWide>(y + i, mean);
+}
+
+template <class T, int kWide>
+__global__ void __launch_bounds__(kThreads)
+    pool_backward_kernel(const float* dy, T* dx, std::int64_t n, std::int32_t positions,
+                         std::int32_t channels) {
+  const std::int64_t i = global_thread() * kWide;  // of dx
+  if (i >= n) return;
+  const std::int64_t image = i / channels / positions;
+  Floats<kWide> values = load<kWide>(dy + image * channels + i % channels);
+  for (int j = 0; j < kWide; ++j) values.v[j] /= static_cast<float>(positions);
+  store<kWide>(dx + i, values);
+}
+
+void check_shape(const char* name, std::int32_t batch, std::int32_t positions, std::int32_t channels,
+                 bool complete) {
+  if (batch <= 0 || positions <= 0 || channels <= 0) reject(name, "every extent is at least 1");
+  if (!complete) reject(name, "no pointer may be null");
+}
+
+}  // namespace
+
+void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args) {
+  const char* name = "global_avg_pool";
+  check_shape(name, args.batch, args.positions, args.channels, args.x && args.y);
+  const std::int64_t outputs = std::int64_t{args.batch} * args.channels;
+  with_float_type(name, args.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const auto* x = static_cast<const T*>(args.x);
+    if (args.channels % kVector<T> == 0)
+      launch(stream, name, pool_kernel<T, kVector<T>>, {blocks_for(outputs, kThreads * kVector<T>)},
+             {kThreads}, 0, x, args.y, outputs, args.positions, args.channels);
+    else
+      launch(stream, name, pool_kernel<T, 1>, {blocks_for(outputs, kThreads)}, {kThreads}, 0, x, args.y,
+             outputs, args.positions, args.channels);
+  });
+}
+
+void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args) {
+  const char* name = "global_avg_pool_backward";
+  check_shape(name, args.batch, args.positions, args.channels, args.dy && args.dx);
+  const std::int64_t n = std::int64_t{args.batch} * args.positions * args.channels;
+  with_float_type(name, args.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    auto* dx = static_cast<T*>(args.dx);
+    if (args.channels % kVector<T> == 0)
+      launch(stream, name, pool_backward_kernel<T, kVector<T>>, {blocks_for(n, kThreads * kVector<T>)},
+             {kThreads}, 0, args.dy, dx, n, args.positions, args.channels);
+    else
+      launch(stream, name, pool_backward_kernel<T, 1>, {blocks_for(n, kThreads)}, {kThreads}, 0, args.dy, dx,
+             n, args.positions, args.channels);
+  });
+}
+
+}  // namespace tdds::TDDS_GPU

@@ -1,0 +1,45 @@
+// Closing a step; contract in kernels/step_state.h.
+//
+// Parallel over: the samples of the batch, in one block.
+// Held in:       registers.
+// Bytes per row: 4 of the id, 5 gathered by it.
+// Deterministic: a thread's own samples in ascending order, then a fixed tree.
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/launchers.h"
+#include "kernels/step_state.h"
+
+namespace tdds::TDDS_GPU {
+namespace {
+
+constexpr std::uint32_t kThreads = 256;
+
+__global__ void __launch_bounds__(kThreads) advance_kernel(AdvanceArgs args) {
+  StepState& state = *args.state;
+  double loss = 0;
+  std::int32_t correct = 0;
+  for (std::int32_t b = thread_id().x; b < args.batch; b += block_dim().x) {
+    const std::int64_t id = args.order[state.cursor + b];
+    loss += args.loss[id];
+    correct += args.correct[id];
+  }
+  loss = block_sum(loss);
+  correct = block_sum(correct);
+  if (thread_id().x != 0) return;
+  state.loss_sum += loss;
+  state.correct += correct;
+  state.cursor += args.batch;
+  state.step += args.count_step ? 1 : 0;
+  state.skipped += state.nonfinite;
+  state.nonfinite = 0;
+}
+
+}  // namespace
+
+void advance(Stream& stream, const AdvanceArgs& args) {
+  if (args.batch <= 0) reject("advance", "needs at least 1 sample");
+  if (!args.state || !args.order || !args.loss || !args.correct) reject("advance", "no pointer may be null");
+  launch(stream, "advance", advance_kernel, {1}, {kThreads}, 0, args);
+}
+
+}  // namespace tdds::TDDS_GPU

@@ -1,0 +1,63 @@
+#pragma once
+// Several consecutive values at once, as floats: in 16-byte accesses where they fill such, else one by one.
+
+#include "kernels/cuda/gpu.h"
+
+namespace tdds::TDDS_GPU {
+
+// How many values of T one 16-byte access moves.
+template <class T>
+inline constexpr int kVector = 16 / sizeof(T);
+
+template <int N>
+struct Floats {
+  float v[N];
+};
+
+// `from` is a multiple of 16 bytes where N values are.
+template <int N, class T>
+__device__ Floats<N> load(const T* from) {
+  Floats<N> values;
+  if constexpr (N * sizeof(T) % 16 == 0) {
+    for (int i = 0; i < N; i += kVector<T>) {
+      const Pack16<T> pack = load16(from + i);
+      for (int j = 0; j < kVector<T>; ++j) values.v[i + j] = to_float(pack.v[j]);
+    }
+  } else {
+    for (int i = 0; i < N; ++i) values.v[i] = to_float(from[i]);
+  }
+  return values;
+}
+
+template <int N, class T>
+__device__ void store(T* to, const Floats<N>& values) {
+  if constexpr (N * sizeof(T) % 16 == 0) {
+    for (int i = 0; i < N; i += kVector<T>) {
+      Pack16<T> pack;
+      for (int j = 0; j < kVector<T>; ++j) pack.v[j] = from_float<T>(values.v[i + j]);
+      store16(to + i, pack);
+    }
+  } else {
+    for (int i = 0; i < N; ++i) to[i] = from_float<T>(values.v[i]);
+  }
+}
+
+template <int N>
+__device__ Floats<N> filled(float value) {
+  Floats<N> values;
+  for (int i = 0; i < N; ++i) values.v[i] = value;
+  return values;
+}
+
+// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: N = kWide at once, and at the end of
+// an n that kWide does not divide, one by one. Threads are numbered over a one-dimensional launch.
+template <int kWide, class Step>
+__device__ void for_each_vector(std::int64_t n, Step step) {
+  const std::int64_t first = global_thread() * kWide;
+  if (first + kWide <= n)
+    step(std::integral_constant<int, kWide>{}, first);
+  else
+    for (std::int64_t i = first; i < n; ++i) step(std::integral_constant<int, 1>{}, i);
+}
+
+}  // namespace tdds::TDDS_GPU

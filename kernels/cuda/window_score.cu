@@ -1,0 +1,51 @@
+// TDDS scores of all samples; contract in kernels/window_score.h.
+//
+// Parallel over: samples, one a thread: a row of the series is read by neighbouring threads.
+// Held in:       registers, in double; the J - 1 rows of a window stay in L1 and L2 from one window to the next.
+// Bytes per row: each value of the series comes from memory once, and 2 (J - 1) times from the caches.
+// Deterministic: a sample's windows, and the epochs within one, in ascending order.
+
+#include "kernels/window_score.h"
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/launchers.h"
+
+namespace tdds::TDDS_GPU {
+namespace {
+
+constexpr std::uint32_t kThreads = 128;
+
+// Two passes over the window: a sliding sum of squares would cancel, since d spans many decades.
+__device__ double window_norm(const float* first, std::int64_t stride, std::int32_t terms) {
+  double mean = 0, squares = 0;
+  for (std::int32_t j = 0; j < terms; ++j) mean += first[j * stride];
+  mean /= terms;
+  for (std::int32_t j = 0; j < terms; ++j) {
+    const double off = first[j * stride] - mean;
+    squares += off * off;
+  }
+  return sqrt(squares);
+}
+
+__global__ void __launch_bounds__(kThreads) window_score_kernel(WindowScoreArgs args) {
+  const std::int64_t i = global_thread();
+  if (i >= args.samples) return;
+  double score = 0;
+  for (std::int32_t k = 0; k <= args.trajectory_len - args.window_size; ++k)
+    score = (1 - args.decay) * score +
+            args.decay * window_norm(args.series + k * args.samples + i, args.samples, args.window_size - 1);
+  args.score[i] = static_cast<float>(score);
+}
+
+}  // namespace
+
+void window_score(Stream& stream, const WindowScoreArgs& args) {
+  if (!args.series || !args.score) reject("window_score", "series and score are required");
+  if (args.samples <= 0) reject("window_score", "needs at least 1 sample");
+  if (args.window_size < 3 || args.window_size > args.trajectory_len)
+    reject("window_score", "3 <= window_size <= trajectory_len is needed");
+  launch(stream, "window_score", window_score_kernel, {blocks_for(args.samples, kThreads)}, {kThreads}, 0,
+         args);
+}
+
+}  // namespace tdds::TDDS_GPU
