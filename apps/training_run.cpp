@@ -10,6 +10,7 @@
 #include "engine/checkpoint.h"
 #include "engine/evaluator.h"
 #include "engine/files.h"
+#include "engine/npy.h"
 #include "nets/resnet.h"
 
 namespace tdds {
@@ -163,7 +164,10 @@ class TrainingRun {
     if (flags_.threads > host_cores())
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", flags_.threads, host_cores(),
                             host_cores()));
-    if (trainer_) open_dynamics();
+    if (trainer_) {
+      open_dynamics();
+      write_truth();
+    }
     describe(resume);
   }
 
@@ -177,6 +181,15 @@ class TrainingRun {
                           .labels = data_.train.labels};
     dynamics_.emplace((folder_ / "dynamics.tdds").string(), std::move(header), trainer_->epoch());
     if (!dynamics_->repair().empty()) log_->say(dynamics_->repair());
+  }
+
+  // What was planted into a drawn data set, so that scores can be judged against it.
+  void write_truth() const {
+    if (!data_.truth) return;
+    std::vector<std::int64_t> wrong;
+    for (std::size_t i = 0; i < data_.truth->wrong_label.size(); ++i)
+      if (data_.truth->wrong_label[i]) wrong.push_back(static_cast<std::int64_t>(i));
+    write_npy(folder_ / "wrong_label_ids.npy", wrong, {static_cast<std::int64_t>(wrong.size())});
   }
 
   void describe(bool resumed) {

@@ -4,7 +4,7 @@
 //
 // <save_path>/ log.txt metrics.jsonl curve.png result.json
 //              model_best.safetensors model_last.safetensors checkpoint.safetensors
-//              dynamics.tdds and npy/ where asked
+//              dynamics.tdds and npy/ where asked; wrong_label_ids.npy of a drawn data set
 
 #include <functional>
 #include <memory>
