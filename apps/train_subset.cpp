@@ -66,6 +66,12 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, std::int64_t n
   choice.weights = subset_weights(ranking);
   if (ranking.scores.front() == ranking.scores.back())
     choice.notes.push_back("warning: all scores are equal, so the loss is not weighted");
+  double sum = 0;
+  for (std::int32_t row : choice.ids) sum += choice.weights[row];
+  choice.notes.push_back(fmt::format(
+      "the loss is weighted by the scores: by {:.2f} on average, which acts as a learning rate so much "
+      "lower; --no_score_weighting turns it off",
+      sum / static_cast<double>(choice.ids.size())));
 }
 
 SubsetChoice choose_subset(const SubsetFlags& flags, const TrainingFlags& training, const Dataset& data) {
