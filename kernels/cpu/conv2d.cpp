@@ -5,6 +5,7 @@
 #include "kernels/check.h"
 #include "kernels/cpu/conv2d_pass.h"
 #include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/direct_filter.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/host_stream.h"
@@ -49,6 +50,7 @@ bool prefers_winograd(const Conv2dSpec& s) {
 
 std::unique_ptr<Conv2dPass> make_pass(const Conv2dSpec& spec, Direction direction) {
   if (prefers_winograd(spec)) return winograd::make_pass(spec, direction, isa());
+  if (direction == Direction::kBackwardFilter) return make_direct_filter_pass(spec);
   return onednn::make_direct_pass(spec, direction);
 }
 

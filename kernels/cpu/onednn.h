@@ -7,6 +7,10 @@ namespace tdds::cpu::onednn {
 
 // Direct convolution, fp32. Activations stay NHWC; the filter is KRSC outside and is reordered, within the
 // workspace, into what the primitive wants. Throws Error when oneDNN has no implementation.
+//
+// The number of threads does not change the bits of any shape of the ResNets, with two exceptions: the filter
+// gradient, which direct_filter.h mends, and a data gradient served by oneDNN's gemm, as that of a 7x7 filter on 3
+// channels is in version 2.6 (no network asks for the gradient of its input).
 std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction);
 
 // A row-major matrix; the elements of one stored row are adjacent.

@@ -122,6 +122,29 @@ TEST_F(Conv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
   }
 }
 
+TEST_F(Conv2dTest, TheNumberOfThreadsDoesNotMatter) {
+  const int threads = omp_get_max_threads();
+  // The stem, a strided convolution, projections, a bottleneck and 7x7; batches that parts do not divide. Not
+  // here: the exceptions that onednn.h names.
+  for (Conv2dSpec spec :
+       {Conv2dSpec{20, 16, 16, 3, 16, 3, 3, 1, 1}, Conv2dSpec{18, 16, 16, 16, 32, 3, 3, 2, 1},
+        Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0}, Conv2dSpec{5, 8, 8, 64, 128, 1, 1, 2, 0},
+        Conv2dSpec{33, 4, 4, 40, 24, 1, 1, 1, 0}, Conv2dSpec{3, 32, 32, 8, 64, 7, 7, 2, 3}}) {
+    spec.algo = ConvAlgo::kDirect;
+    const Conv2dData data = test::random_data(spec, 41);
+    omp_set_num_threads(1);
+    const Conv2dResult one = test::run_conv2d(*device_, spec, data);
+    for (const int count : {2, 3, 4}) {
+      omp_set_num_threads(count);
+      const Conv2dResult several = test::run_conv2d(*device_, spec, data);
+      EXPECT_EQ(several.y, one.y) << count << " threads, " << test::text(spec);
+      EXPECT_EQ(several.dx, one.dx) << count << " threads, " << test::text(spec);
+      EXPECT_EQ(several.dw, one.dw) << count << " threads, " << test::text(spec);
+    }
+    omp_set_num_threads(threads);
+  }
+}
+
 TEST_F(Conv2dTest, RunningAllocatesNothingOnTheDevice) {
   const Conv2dSpec spec{1, 4, 4, 8, 8, 3, 3, 1, 1};
   const auto plan = device_->ops().make_conv2d(*device_, spec);
