@@ -25,6 +25,45 @@ class OneThread {
   int threads_;
 };
 
+// 1x1 filters between channels that are not multiples of 8: there oneDNN's sums (2.6, AVX2) change from run to run.
+// dw[k,c] = sum over the pixels that the stride visits of dy[pixel,k] * x[pixel,c].
+class PointwiseFilterPass final : public Conv2dPass {
+ public:
+  explicit PointwiseFilterPass(const Conv2dSpec& spec) : spec_(spec) {}
+
+  static bool serves(const Conv2dSpec& s) {
+    return s.filter_h == 1 && s.filter_w == 1 && (s.channels % 8 != 0 || s.out_channels % 8 != 0);
+  }
+  std::size_t workspace_bytes() const override { return 0; }
+  std::string name() const override { return "pointwise"; }
+
+  void run(const void* a, const void* b, void* out, bool, void*) const override {
+    const auto* dy = static_cast<const float*>(b);
+    auto* const dw = static_cast<float*>(out);
+    std::fill(dw, dw + std::size_t{1} * spec_.out_channels * spec_.channels, 0.0F);
+    for (std::int32_t image = 0; image < spec_.batch; ++image)
+      for (std::int32_t p = 0; p < spec_.out_height(); ++p)
+        for (std::int32_t q = 0; q < spec_.out_width(); ++q, dy += spec_.out_channels) {
+          const std::size_t row = std::size_t{1} * image * spec_.height + p * spec_.stride;
+          add_pixel(static_cast<const float*>(a) + (row * spec_.width + q * spec_.stride) * spec_.channels,
+                    dy, dw);
+        }
+  }
+
+ private:
+  void add_pixel(const float* x, const float* dy, float* dw) const {
+    for (std::int32_t k = 0; k < spec_.out_channels; ++k, dw += spec_.channels)
+      for (std::int32_t c = 0; c < spec_.channels; ++c) dw[c] += dy[k] * x[c];
+  }
+
+  Conv2dSpec spec_;
+};
+
+std::unique_ptr<Conv2dPass> make_part(const Conv2dSpec& spec) {
+  if (PointwiseFilterPass::serves(spec)) return std::make_unique<PointwiseFilterPass>(spec);
+  return onednn::make_direct_pass(spec, Direction::kBackwardFilter);
+}
+
 class SplitFilterPass final : public Conv2dPass {
  public:
   SplitFilterPass(const Conv2dSpec& spec, std::int32_t parts)
@@ -36,7 +75,7 @@ class SplitFilterPass final : public Conv2dPass {
       const std::int64_t begin = std::int64_t{spec.batch} * part / parts;
       Conv2dSpec images = spec;
       images.batch = static_cast<std::int32_t>(std::int64_t{spec.batch} * (part + 1) / parts - begin);
-      parts_.push_back({begin, onednn::make_direct_pass(images, Direction::kBackwardFilter)});
+      parts_.push_back({begin, make_part(images)});
       part_bytes_ = std::max(part_bytes_, round_up(parts_.back().pass->workspace_bytes(), 256));
     }
   }

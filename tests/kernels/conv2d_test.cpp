@@ -129,7 +129,9 @@ TEST_F(Conv2dTest, TheNumberOfThreadsDoesNotMatter) {
   for (Conv2dSpec spec :
        {Conv2dSpec{20, 16, 16, 3, 16, 3, 3, 1, 1}, Conv2dSpec{18, 16, 16, 16, 32, 3, 3, 2, 1},
         Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0}, Conv2dSpec{5, 8, 8, 64, 128, 1, 1, 2, 0},
-        Conv2dSpec{33, 4, 4, 40, 24, 1, 1, 1, 0}, Conv2dSpec{3, 32, 32, 8, 64, 7, 7, 2, 3}}) {
+        Conv2dSpec{33, 4, 4, 40, 24, 1, 1, 1, 0}, Conv2dSpec{3, 32, 32, 8, 64, 7, 7, 2, 3},
+        Conv2dSpec{50, 32, 32, 2, 4, 1, 1, 2, 0}, Conv2dSpec{50, 16, 16, 4, 8, 1, 1, 2, 0},
+        Conv2dSpec{30, 8, 8, 12, 20, 1, 1, 2, 0}}) {
     spec.algo = ConvAlgo::kDirect;
     const Conv2dData data = test::random_data(spec, 41);
     omp_set_num_threads(1);
