@@ -1,0 +1,386 @@
+// Every hand-written kernel on simt: equal bits whichever way its threads and blocks run and whatever its memory
+// held before, finite results, and the CPU's within a tolerance. Buffers have their exact size, so that
+// AddressSanitizer sees each access past an end.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "kernels/half_convert.h"
+#include "kernels/simt/schedule.h"
+#include "tests/kernels/op_test.h"
+
+namespace tdds::test {
+namespace {
+
+using simt::Schedule;
+
+struct Output {
+  std::string name;
+  DType dtype;
+  std::vector<std::byte> bytes;
+
+  double value(std::size_t i) const {
+    const std::byte* at = &bytes[i * size_of(dtype)];
+    const auto read = [&](auto zero) {
+      std::memcpy(&zero, at, sizeof(zero));
+      return zero;
+    };
+    switch (dtype) {
+      case DType::kF16:
+        return to_float(read(half_t{}));
+      case DType::kBf16:
+        return to_float(read(bf16_t{}));
+      case DType::kI64:
+        return static_cast<double>(read(std::int64_t{}));
+      case DType::kU8:
+        return read(std::uint8_t{});
+      default:
+        return read(float{});
+    }
+  }
+  std::size_t count() const { return bytes.size() / size_of(dtype); }
+};
+
+// Memory for one run of an op on a host device.
+class Rig {
+ public:
+  Rig(DeviceKind kind, std::byte fill) : fill_(fill), device_(make_device(kind)) {
+    stream_ = device_->make_stream(StreamMode::kDeferred);
+  }
+
+  const Ops& ops() const { return device_->ops(); }
+  Stream& stream() { return *stream_; }
+
+  template <class T>
+  T* in(const std::vector<T>& values) {
+    T* memory = static_cast<T*>(scratch(values.size() * sizeof(T)));
+    std::memcpy(memory, values.data(), values.size() * sizeof(T));
+    return memory;
+  }
+  void* typed(DType dtype, const std::vector<float>& values) {
+    auto* memory = static_cast<std::byte*>(scratch(values.size() * size_of(dtype)));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const half_t half = from_float<half_t>(values[i]);
+      const bf16_t bfloat = from_float<bf16_t>(values[i]);
+      const void* from = &values[i];
+      if (dtype == DType::kF16) from = &half;
+      if (dtype == DType::kBf16) from = &bfloat;
+      std::memcpy(memory + i * size_of(dtype), from, size_of(dtype));
+    }
+    return memory;
+  }
+  StepState* state(std::int64_t step, std::int64_t cursor, std::int32_t epoch) {
+    return in<StepState>({state_at(step, cursor, epoch)});
+  }
+  void* scratch(std::size_t bytes) {
+    memory_.push_back(std::make_unique<std::vector<std::byte>>(bytes, fill_));
+    return memory_.back()->data();
+  }
+
+  // What is compared after the run: memory of this rig, all of whose elements the op writes.
+  template <class T = float>
+  T* out(const std::string& name, std::size_t n, DType dtype = DType::kF32) {
+    void* memory = scratch(n * size_of(dtype));
+    watch(name, memory, n, dtype);
+    return static_cast<T*>(memory);
+  }
+  void watch(const std::string& name, const void* memory, std::size_t n, DType dtype = DType::kF32) {
+    watched_.push_back({name, dtype, static_cast<const std::byte*>(memory), n * size_of(dtype)});
+  }
+
+  std::vector<Output> results() {
+    stream_->synchronize();
+    std::vector<Output> outputs;
+    for (const Watched& w : watched_) outputs.push_back({w.name, w.dtype, {w.memory, w.memory + w.bytes}});
+    return outputs;
+  }
+
+ private:
+  struct Watched {
+    std::string name;
+    DType dtype;
+    const std::byte* memory;
+    std::size_t bytes;
+  };
+  std::byte fill_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  std::vector<std::unique_ptr<std::vector<std::byte>>> memory_;
+  std::vector<Watched> watched_;
+};
+
+// Ids in no order, the second batch of them.
+std::vector<std::int32_t> some_order(std::int32_t n) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(n));
+  for (std::int32_t i = 0; i < n; ++i) order[i] = static_cast<std::int32_t>((i * 7LL + 3) % n);
+  return order;
+}
+
+struct OpRun {
+  std::string name;
+  bool typed;  // takes activations of any type
+  std::function<void(Rig&, DType)> run;
+};
+
+void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
+  const std::int32_t samples = 2 * batch + 1;
+  const auto n = static_cast<std::size_t>(samples), rows = static_cast<std::size_t>(batch),
+             k = static_cast<std::size_t>(classes);
+  std::vector<std::int32_t> labels(n), order(n);
+  for (std::int32_t i = 0; i < samples; ++i) {
+    labels[i] = (i * 31) % classes;
+    order[i] = (i + samples / 2) % samples;
+  }
+  std::vector<float> previous = random_values(n * k, 2, -5);
+  auto* prev = rig.in(previous);
+  rig.watch("prev_logp", prev, n * k);
+  auto* weight = rig.out("batch_weight", 1);
+  auto* state = rig.state(0, batch, 1);
+  auto* order_memory = rig.in(order);
+  rig.ops().batch_weight(rig.stream(),
+                         {rig.in(random_values(n, 3, 1, 0.1)), order_memory, state, weight, batch});
+  // By sample id: only the batch's are written, so the rest starts as 0.
+  const auto by_id = [&](const std::string& name) {
+    auto* memory = rig.in(std::vector<float>(n, 0));
+    rig.watch(name, memory, n);
+    return memory;
+  };
+  auto* correct = rig.in(std::vector<std::uint8_t>(n, 0));
+  rig.watch("correct", correct, n, DType::kU8);
+  auto* visits = rig.in(std::vector<float>(n * k, 0));
+  rig.watch("visit_logits", visits, n * k);
+  rig.ops().softmax_kl(rig.stream(), {.logits = rig.in(random_values(rows * k, 1, 0, 3)),
+                                      .labels = rig.in(labels),
+                                      .order = order_memory,
+                                      .state = state,
+                                      .dlogits = rig.out("dlogits", rows * k),
+                                      .prev_logp = prev,
+                                      .visit_logits = visits,
+                                      .out = {by_id("kl"), by_id("loss"), by_id("log_other"),
+                                              by_id("entropy"), by_id("el2n"), correct},
+                                      .batch_weight = weight,
+                                      .loss_scale = 1024,
+                                      .batch = batch,
+                                      .classes = classes});
+}
+
+void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channels) {
+  const auto n = static_cast<std::size_t>(rows * channels), c = static_cast<std::size_t>(channels);
+  auto* x = rig.typed(dtype, random_values(n, 1, 1, 2));
+  auto *weight = rig.in(random_values(c, 2, 1, 0.2)), *bias = rig.in(random_values(c, 3));
+  auto *running_mean = rig.in(std::vector<float>(c, 0)), *running_var = rig.in(std::vector<float>(c, 1));
+  auto* tracked = rig.in<std::int64_t>({3});
+  auto *mean = rig.out("mean", c), *inv_std = rig.out("inv_std", c);
+  auto* y = rig.out<void>("y", n, dtype);
+  auto* residual = rig.typed(dtype, random_values(n, 4));
+  void* workspace = rig.scratch(batchnorm_workspace_bytes(rows, channels));
+  rig.ops().batchnorm_forward(
+      rig.stream(), {x, residual, weight, bias, running_mean, running_var, tracked, mean, inv_std, y, rows,
+                     channels, 1e-5f, 0.1f, dtype, true, workspace});
+  rig.watch("running_mean", running_mean, c);
+  rig.watch("running_var", running_var, c);
+  rig.watch("batches_tracked", tracked, 1, DType::kI64);
+  rig.ops().batchnorm_backward(
+      rig.stream(), {x, y, rig.typed(dtype, random_values(n, 5)), weight, mean, inv_std,
+                     rig.out("dweight", c), rig.out("dbias", c), rig.out<void>("dx", n, dtype),
+                     rig.out<void>("dresidual", n, dtype), rows, channels, dtype, true, workspace});
+  rig.ops().batchnorm_inference(rig.stream(),
+                                {x, nullptr, weight, bias, running_mean, running_var,
+                                 rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
+}
+
+void run_augment(Rig& rig, DType dtype, std::int32_t channels_out) {
+  constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13;
+  std::vector<std::uint8_t> images(std::size_t{kSamples} * kHeight * kWidth * 3);
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<std::uint8_t>(i * 37 % 251);
+  const float mean[3] = {0.5f, 0.4f, 0.3f}, std[3] = {0.2f, 0.25f, 0.3f};
+  std::vector<float> table(3 * 256);
+  fill_normalize_table(table.data(), mean, std);
+  rig.ops().augment(rig.stream(),
+                    {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
+                     rig.out<void>("x", std::size_t{kBatch} * kHeight * kWidth * channels_out, dtype), dtype,
+                     kBatch, kHeight, kWidth, channels_out, 4, true, 77});
+}
+
+void run_sgd(Rig& rig, DType dtype) {
+  constexpr std::size_t kN = 5001;
+  auto *w = rig.in(random_values(kN, 1)), *v = rig.in(random_values(kN, 2));
+  rig.watch("w", w, kN);
+  rig.watch("v", v, kN);
+  auto* gradient = rig.typed(dtype, random_values(kN, 3));
+  auto* state = rig.state(1, 0, 0);
+  rig.ops().check_finite(rig.stream(), {gradient, state, kN, dtype});
+  rig.ops().sgd(rig.stream(), {w, v, gradient, rig.out<void>("compute", kN, dtype), rig.in<float>({9, 0.1f}),
+                               state, kN, dtype, dtype, 0.9f, 5e-4f, 0.5f, true});
+}
+
+void run_elementwise(Rig& rig, DType dtype) {
+  constexpr std::size_t kN = 3001;
+  auto *a = rig.typed(dtype, random_values(kN, 1)), *b = rig.typed(dtype, random_values(kN, 2));
+  auto* y = rig.out<void>("relu", kN, dtype);
+  rig.ops().add(rig.stream(), {a, b, rig.out<void>("sum", kN, dtype), kN, dtype});
+  rig.ops().relu(rig.stream(), {a, y, kN, dtype});
+  rig.ops().relu_backward(rig.stream(), {y, b, rig.out<void>("dx", kN, dtype), kN, dtype});
+}
+
+void run_pool(Rig& rig, DType dtype, std::int32_t channels) {
+  constexpr std::int32_t kBatch = 3, kPositions = 49;
+  const std::size_t outputs = std::size_t{kBatch} * channels, n = outputs * kPositions;
+  auto* y = rig.out("y", outputs);
+  rig.ops().global_avg_pool(rig.stream(),
+                            {rig.typed(dtype, random_values(n, 1)), y, kBatch, kPositions, channels, dtype});
+  rig.ops().global_avg_pool_backward(rig.stream(),
+                                     {y, rig.out<void>("dx", n, dtype), kBatch, kPositions, channels, dtype});
+}
+
+void run_step(Rig& rig) {
+  constexpr std::int32_t kSamples = 1500, kBatch = 700;
+  auto* state = rig.state(3, 701, 1);
+  rig.watch("step, cursor", state, 2, DType::kI64);
+  // The bits of the double and of the count of hits, as integers.
+  rig.watch("skipped, loss_sum, correct", &state->skipped, 3, DType::kI64);
+  std::vector<std::uint8_t> correct(kSamples);
+  for (std::size_t i = 0; i < correct.size(); ++i) correct[i] = i % 3 == 0;
+  rig.ops().advance(rig.stream(),
+                    {state, rig.in(some_order(kSamples)), rig.in(random_values(kSamples, 1, 2, 0.1)),
+                     rig.in(correct), kBatch, true});
+}
+
+void run_window_score(Rig& rig) {
+  constexpr std::int64_t kSamples = 301;
+  constexpr std::int32_t kEpochs = 30;
+  std::vector<float> series = random_values((kEpochs - 1) * kSamples, 1);
+  for (float& d : series) d = d * d;
+  rig.ops().window_score(rig.stream(),
+                         {rig.in(series), rig.out("score", kSamples), kSamples, kEpochs, 10, 0.9});
+}
+
+std::vector<OpRun> every_run() {
+  std::vector<OpRun> runs;
+  for (const std::int32_t classes : {2, 10, 100, 1000, 1001, 2500})
+    for (const std::int32_t batch : {1, 7})
+      runs.push_back({fmt::format("softmax_kl_{}x{}", batch, classes), false,
+                      [=](Rig& rig, DType) { run_softmax(rig, batch, classes); }});
+  for (const auto& [rows, channels] : std::vector<std::pair<std::int64_t, std::int32_t>>{
+           {5, 1}, {131, 3}, {300, 24}, {1000, 64}, {40000, 8}, {33, 520}})
+    runs.push_back({fmt::format("batchnorm_{}x{}", rows, channels), true,
+                    [=, m = rows, c = channels](Rig& rig, DType dtype) { run_batchnorm(rig, dtype, m, c); }});
+  for (const std::int32_t channels : {3, 4, 8, 16})
+    runs.push_back({fmt::format("augment_{}", channels), true,
+                    [=](Rig& rig, DType dtype) { run_augment(rig, dtype, channels); }});
+  for (const std::int32_t channels : {5, 64})
+    runs.push_back({fmt::format("pool_{}", channels), true,
+                    [=](Rig& rig, DType dtype) { run_pool(rig, dtype, channels); }});
+  runs.push_back({"sgd", true, run_sgd});
+  runs.push_back({"elementwise", true, run_elementwise});
+  runs.push_back({"advance", false, [](Rig& rig, DType) { run_step(rig); }});
+  runs.push_back({"window_score", false, [](Rig& rig, DType) { run_window_score(rig); }});
+  return runs;
+}
+
+class SimtOps : public testing::TestWithParam<OpRun> {
+ protected:
+  static std::vector<Output> results(DeviceKind kind, DType dtype, std::byte fill, Schedule schedule = {}) {
+    const simt::ScheduleScope scope(schedule);
+    Rig rig(kind, fill);
+    GetParam().run(rig, dtype);
+    return rig.results();
+  }
+  static std::vector<DType> types() {
+    if (!GetParam().typed) return {DType::kF32};
+    return {DType::kF32, DType::kF16, DType::kBf16};
+  }
+};
+
+TEST_P(SimtOps, EqualBitsInEveryOrderAndFill) {
+  constexpr std::byte kNaN{0xFF}, kZero{0}, kSmall{0x3C};
+  using Order = Schedule::Order;
+  const std::pair<Schedule, std::byte> others[] = {{{Order::kReversed}, kNaN},
+                                                   {{Order::kShuffled, 5}, kZero},
+                                                   {{Order::kShuffled, 6}, kSmall},
+                                                   {{Order::kForward}, kZero}};
+  for (const DType dtype : types()) {
+    const std::vector<Output> first = results(DeviceKind::kSimt, dtype, kNaN);
+    for (const Output& output : first)
+      for (std::size_t i = 0; i < output.count(); ++i)
+        ASSERT_TRUE(std::isfinite(output.value(i))) << output.name << "[" << i << "], " << name_of(dtype);
+    for (const auto& [schedule, fill] : others) {
+      const std::vector<Output> again = results(DeviceKind::kSimt, dtype, fill, schedule);
+      ASSERT_EQ(first.size(), again.size());
+      for (std::size_t i = 0; i < first.size(); ++i)
+        EXPECT_EQ(first[i].bytes, again[i].bytes)
+            << first[i].name << ", " << name_of(dtype) << ", order " << static_cast<int>(schedule.order);
+    }
+  }
+}
+
+TEST_P(SimtOps, AgreesWithTheCpu) {
+  const std::vector<Output> simt = results(DeviceKind::kSimt, DType::kF32, std::byte{0xFF});
+  const std::vector<Output> cpu = results(DeviceKind::kCpu, DType::kF32, std::byte{0xFF});
+  ASSERT_EQ(simt.size(), cpu.size());
+  for (std::size_t o = 0; o < simt.size(); ++o) {
+    double largest = 0;
+    for (std::size_t i = 0; i < cpu[o].count(); ++i) largest = std::max(largest, std::abs(cpu[o].value(i)));
+    for (std::size_t i = 0; i < cpu[o].count(); ++i) {
+      const double want = cpu[o].value(i), got = simt[o].value(i);
+      // Sums of up to 40,000 terms in fp32 pieces of 512 against the CPU's of 128: 1e-5 of the largest value
+      // covers both; what integers and the double sum hold is equal or differs in the last bits.
+      const double bound = cpu[o].dtype == DType::kF32 ? 1e-5 * largest : 64;
+      ASSERT_NEAR(got, want, bound) << simt[o].name << "[" << i << "]";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, SimtOps, testing::ValuesIn(every_run()),
+                         [](const auto& run) { return run.param.name; });
+
+// The two mistakes of host code that a GPU hides until it matters.
+
+TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
+  Rig rig(DeviceKind::kSimt, std::byte{0xFF});
+  auto* sum = rig.out("sum", 4);
+  auto* one = rig.in<float>({1, 1, 1, 1});
+  rig.ops().add(rig.stream(), {one, one, sum, 4, DType::kF32});
+  EXPECT_TRUE(std::isnan(sum[0]));
+  rig.stream().synchronize();
+  EXPECT_EQ(sum[0], 2);
+}
+
+TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
+  // Three steps of w -= lr[step] with a gradient of 1: through the device's step counter, and through an lr table
+  // that the host moves along.
+  const auto after_three = [](bool counter_on_host, bool replayed) {
+    Rig rig(DeviceKind::kSimt, std::byte{0xFF});
+    auto *w = rig.in<float>({10}), *v = rig.in<float>({0}), *rates = rig.in<float>({1, 2, 4, 0, 0});
+    auto *gradient = rig.in<float>({1}), *loss = rig.in<float>({0});
+    auto* state = rig.state(0, 0, 0);
+    auto* order = rig.in<std::int32_t>({0, 0, 0});
+    auto* correct = rig.in<std::uint8_t>({0});
+    int host_step = 0;
+    const auto step = [&] {
+      const float* table = counter_on_host ? rates + host_step++ : rates;
+      rig.ops().sgd(rig.stream(),
+                    {w, v, gradient, nullptr, table, state, 1, DType::kF32, DType::kF32, 0, 0, 1, false});
+      rig.ops().advance(rig.stream(), {state, order, loss, correct, 1, !counter_on_host});
+    };
+    step();
+    if (replayed) {
+      const auto recording = rig.stream().record(step);
+      for (int i = 0; i < 2; ++i) rig.stream().replay(*recording);
+    } else {
+      for (int i = 0; i < 2; ++i) step();
+    }
+    rig.stream().synchronize();
+    return w[0];
+  };
+  EXPECT_EQ(after_three(false, false), 10 - (1 + 2 + 4));
+  EXPECT_EQ(after_three(false, true), 10 - (1 + 2 + 4));
+  EXPECT_EQ(after_three(true, false), 10 - (1 + 2 + 4));
+  EXPECT_EQ(after_three(true, true), 10 - (1 + 2 + 2)) << "the recorded step has the host's counter frozen";
+}
+
+}  // namespace
+}  // namespace tdds::test
