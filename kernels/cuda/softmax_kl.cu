@@ -14,6 +14,8 @@ namespace tdds::TDDS_GPU {
 namespace {
 
 constexpr float kEps = 1e-8f;
+// The reciprocal of less would overflow; the others of so sure a sample are not worth a digit.
+constexpr float kTiny = 1e-37f;
 constexpr std::int32_t kWarpClasses = 1024;  // the most that a warp takes on
 constexpr std::uint32_t kThreads = 128;
 constexpr std::uint32_t kBatchWeightThreads = 256;
@@ -57,7 +59,9 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
   const float* z = args.logits + b * args.classes;
   const float weight = args.batch_weight ? *args.batch_weight : 1.0f;
   const float scale = args.loss_scale * weight / static_cast<float>(args.batch);
-  const float total = 1.0f + row.sum;
+  const float total = 1.0f + row.sum, per_total = 1.0f / total;
+  const float label_miss = row.others / total, top_miss = row.sum / total;
+  const float per_others = row.others > kTiny ? 1.0f / row.others : 0.0f;
   const bool first_visit = args.state->epoch == 0;
   float* logp_row = args.prev_logp ? args.prev_logp + id * args.classes : nullptr;
   float* visit = args.visit_logits ? args.visit_logits + (args.state->cursor + b) * args.classes : nullptr;
@@ -66,23 +70,21 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     const float below = row.best.value - z[c];
     const bool largest = c == row.best.index;
     const float e = largest ? 1.0f : expf(-below);
-    const float p = e / total;
-    if (args.dlogits) args.dlogits[b * args.classes + c] = (c == label ? -row.others / total : p) * scale;
+    const float p = e * per_total;
+    if (args.dlogits) args.dlogits[b * args.classes + c] = (c == label ? -label_miss : p) * scale;
     if (logp_row) {
-      const float logp = log_probability(p, row.sum / total, largest);
+      const float logp = log_probability(p, top_miss, largest);
       if (!first_visit) kl += fabsf(p * (logp - logp_row[c]));
       logp_row[c] = logp;
     }
     if (visit) visit[c] = z[c];
     if (p > 0) entropy += p * (below + row.log_total);
-    if (c != label && row.others > 0) {
-      const float share = e / row.others;
-      squares += share * share;
-    }
+    const float share = c != label ? e * per_others : 0.0f;
+    squares += share * share;
   }
   // || p - onehot ||: the label's entry is minus the sum of the others', which is taken out as a factor, so
   // that no square underflows.
-  return {group_sum<G>(kl), group_sum<G>(entropy), row.others / total * sqrtf(1.0f + group_sum<G>(squares))};
+  return {group_sum<G>(kl), group_sum<G>(entropy), label_miss * sqrtf(1.0f + group_sum<G>(squares))};
 }
 
 template <Group G>
@@ -97,7 +99,7 @@ __device__ float largest_other(const float* z, const RowStats& row, std::int32_t
 template <Group G>
 __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args) {
   const std::int64_t b = G == Group::kWarp ? global_thread() / kWarpSize : block_id().x;
-  if (b >= args.batch) return;  // whole warps only: a group never parts
+  if (G == Group::kWarp && b >= args.batch) return;  // whole warps only: a group never parts
   const std::int64_t id = args.order[args.state->cursor + b];
   const std::int32_t label = args.labels[id];
   const float* z = args.logits + b * args.classes;
