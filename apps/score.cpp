@@ -1,104 +1,103 @@
-// tdds-score: from recorded training dynamics to TDDS scores and the pruning order
+// tdds-score: from recorded training dynamics to scores, the pruning order and the kept samples
 // (official importance_evaluation.py, with its flags).
 
 #include <fmt/core.h>
 #include <omp.h>
 
-#include <algorithm>
-#include <string>
-#include <vector>
-
 #include "apps/cli.h"
+#include "apps/score_run.h"
 #include "engine/files.h"
-#include "kernels/device.h"
-#include "tdds/dynamics_source.h"
-#include "tdds/selection.h"
 #include "tdds/tdds_score.h"
 
 namespace tdds {
 namespace {
 
-struct ScoreOptions {
-  std::string dynamics_path = "./checkpoint/all-dataset/npy/";
-  std::string mask_path = "./checkpoint/generated_mask/";
-  std::vector<int> trajectory_lens{10}, window_sizes{10};
-  double decay = 0.9;
-  std::string device = "cpu";
-  int threads = 0;
-};
-
 void declare(CLI::App& app, ScoreOptions& options) {
+  app.add_flag("--list", options.list, "Print every method: what it computes, what is kept, its source.");
   app.add_option("--dynamics_path", options.dynamics_path,
                  "What tdds-train --dynamics wrote: its folder, dynamics.tdds, or the official .npy files.");
   app.add_option("--mask_path", options.mask_path, "The folder for the masks and scores; made if absent.");
-  app.add_option("--trajectory_len", options.trajectory_lens,
-                 "T: how many epochs are used, from the first. A list (10,20,30) gives a mask for each.")
+  app.add_option("--method", options.methods, "Scoring methods, a list; --list names them.")->delimiter(',');
+  app.add_option(
+         "--trajectory_len", options.trajectory_lens,
+         "TDDS: T, how many epochs are used, from the first. A list (10,20,30) gives a mask for each.")
       ->delimiter(',');
   app.add_option("--window_size", options.window_sizes,
-                 "J: the epochs in a window, 3 <= J <= T. May be a list.")
+                 "TDDS: J, the epochs in a window, 3 <= J <= T. May be a list.")
       ->delimiter(',');
-  app.add_option("--decay", options.decay, "The weight of the newest window in the moving average, 0 to 1.");
-  app.add_option("--device", options.device, "cpu, simt or cuda: where the windows are computed.");
+  app.add_option("--decay", options.decay,
+                 "TDDS: the weight of the newest window in the moving average, 0 to 1.");
+  app.add_option("--method_epochs", options.method.epochs,
+                 "The epochs that the other methods use, from the first; 0 takes each one's own choice.");
+  app.add_option("--method_window", options.method.window_size, "J of dyn_unc and dual.");
+  app.add_option(
+      "--subset_rate", options.subset_rate,
+      "Pruning rate: the share of the samples left out. When given, the kept ids are written too.");
+  app.add_option(
+      "--selection", options.selection,
+      "How the kept are chosen: top (the highest scores), balanced (the highest of each class), ccs "
+      "(strata of the score, without the hardest by aum) or beta (drawn with DUAL's Beta weights).");
+  app.add_option("--ccs_beta", options.ccs.beta, "ccs: the share of the samples dropped as the hardest.");
+  app.add_option("--ccs_strata", options.ccs.strata, "ccs: the number of strata.");
+  app.add_option("--beta_c", options.beta_c, "beta: the exponent c (4 for CIFAR-100, 5.5 for CIFAR-10).");
+  app.add_option("--format", options.formats, "Forms of the kept ids: npy, txt, csv, json.")->delimiter(',');
+  app.add_option("--manualSeed", options.method.seed, "Seed of random, ccs and beta.");
+  app.add_option("--device", options.device, "cpu, simt or cuda: where the windows of TDDS are computed.");
   app.add_option("--threads", options.threads, "CPU threads; 0 takes one for each core.");
 }
 
-// All pairs with J <= T. A list may hold pairs that make no sense together: those are told and left out.
-std::vector<ScoreSetting> settings_of(const ScoreOptions& options, const DynamicsSource& source) {
-  std::vector<ScoreSetting> settings;
-  const bool single = options.trajectory_lens.size() * options.window_sizes.size() == 1;
-  for (const int t : options.trajectory_lens) {
-    for (const int j : options.window_sizes) {
-      const ScoreSetting setting{t, j};
-      if (!single && j >= 3 && j > t) {
-        fmt::print("{} is left out: the window does not fit into the trajectory\n", text_of(setting));
-        continue;
-      }
-      check_setting(setting, options.decay, source.epochs(), source.path());
-      settings.push_back(setting);
-    }
-  }
-  check_usage(!settings.empty(), "no pair of --trajectory_len and --window_size has J <= T");
-  return settings;
+void print_methods() {
+  const auto print = [](const char* name, const char* score, const char* kept, const char* source) {
+    fmt::print("{}\n  score   {}\n  kept    {}\n  source  {}\n", name, score, kept, source);
+  };
+  print("tdds", kTddsScore, kTddsKept, kTddsSource);
+  for (const Method* method : all_methods()) print(method->name, method->score, method->kept, method->source);
 }
 
-void write(const ScoreOptions& options, const ScoreSetting& setting, const std::vector<float>& score) {
-  const Ranking ranking = rank_by_score(score);
-  const RankingFiles files =
-      official_ranking_files(options.mask_path, setting.window_size, setting.trajectory_len);
-  write_ranking(files, ranking);
-  fmt::print("{} decay={}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", text_of(setting),
-             options.decay, ranking.scores.front(), ranking.scores.back(),
-             ranking.scores[ranking.scores.size() / 2], files.mask, files.score);
-}
-
-void explain(std::int64_t samples) {
-  constexpr double kRate = 0.9;
-  const std::int64_t pruned = pruned_count(kRate, samples);
+void explain(std::int64_t samples, double rate) {
+  const std::int64_t pruned = pruned_count(rate, samples);
   fmt::print(
       "Direction: a mask lists the sample ids by ascending score; the highest scores are kept.\n"
       "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask and "
       "trains on the other {}.\n",
-      kRate, pruned, samples, samples - pruned);
+      rate, pruned, samples, samples - pruned);
 }
 
 int score(ScoreOptions& options) {
+  if (options.list) {
+    print_methods();
+    return 0;
+  }
+  // 0 is the default, and as a rate it would prune nothing.
+  const bool select_too = options.subset_rate != 0;
   check_usage(options.threads >= 0, "--threads is {}; give 0 or more", options.threads);
+  check_usage(!select_too || (options.subset_rate > 0 && options.subset_rate < 1),
+              "--subset_rate is {}; it is the share that is pruned, between 0 and 1", options.subset_rate);
   if (options.threads > 0) omp_set_num_threads(options.threads);
+  check_formats(options.formats);
   const auto device = make_device(parse_device_kind(options.device));
   const DynamicsSource source(options.dynamics_path);
   fmt::print("{}: {}\n", source.path(), source.description());
   if (source.store() && !source.store()->torn_end().empty())
     fmt::print("{}; it is left out\n", source.store()->torn_end());
-
-  const std::vector<ScoreSetting> settings = settings_of(options, source);
   while (options.mask_path.size() > 1 && options.mask_path.back() == '/') options.mask_path.pop_back();
+
+  const std::vector<ScoredMethod> scored = compute_scores(options, source, *device);
+  const auto samples = static_cast<std::int64_t>(scored.front().score.size());
+  const auto provenance = provenance_of(source, samples);
+  std::vector<Selection> selections;
+  for (const ScoredMethod& method : scored)
+    if (select_too) selections.push_back(select(method, options, source));
   make_folder(options.mask_path);
-  int epochs = 0;
-  for (const ScoreSetting& setting : settings) epochs = std::max(epochs, setting.trajectory_len);
-  const KlSeries series = source.series(epochs);
-  const auto scores = tdds_scores(*device, series, settings, options.decay);
-  for (std::size_t i = 0; i < settings.size(); ++i) write(options, settings[i], scores[i]);
-  explain(series.samples);
+  const DynamicsHeader none;
+  const DynamicsHeader& header = source.store() ? source.store()->header() : none;
+  for (std::size_t i = 0; i < scored.size(); ++i) {
+    write_scores(scored[i], provenance);
+    if (select_too)
+      write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
+                      header.classes);
+  }
+  explain(samples, select_too ? options.subset_rate : 0.9);
   return 0;
 }
 
@@ -109,15 +108,14 @@ int main(int argc, char** argv) {
   tdds::ScoreOptions options;
   const tdds::ProgramInfo info{
       "tdds-score",
-      "Scores every training sample from its recorded training dynamics (TDDS, CVPR 2024) and writes the "
-      "order "
-      "in which samples are pruned.",
+      "Scores every training sample from its recorded training dynamics (TDDS, CVPR 2024, and the methods it "
+      "is "
+      "compared with) and writes the order in which samples are pruned.",
       "  tdds-score --dynamics_path ./checkpoint/all-dataset/npy/ --mask_path ./checkpoint/generated_mask/ "
       "--trajectory_len 30 --window_size 10\n"
-      "  tdds-score --dynamics_path run/dynamics.tdds --mask_path masks --trajectory_len 10,20,30 "
-      "--window_size "
-      "5,10\n"};
+      "  tdds-score --dynamics_path run --mask_path masks --trajectory_len 10,20,30 --window_size 5,10\n"
+      "  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual --subset_rate 0.7\n"};
   return tdds::run_program(
-      argc, argv, info, [&](CLI::App& app) { declare(app, options); },
+      argc, argv, info, [&](CLI::App& app) { tdds::declare(app, options); },
       [&](const tdds::ResolvedOptions&) { return tdds::score(options); });
 }

@@ -17,6 +17,13 @@ struct ScoreSetting {
   int window_size = 10;     // J: visits in a window
 };
 
+// As the fields of Method in tdds/methods/method.h, for people.
+inline constexpr const char
+    *kTddsScore =
+        "the moving average, over windows of J epochs, of how much d_t = sum_c |p_c log(p_c / "
+        "previous p_c)| varies in a window",
+    *kTddsKept = "highest", *kTddsSource = "Zhang et al. 2024 (TDDS), the official importance_evaluation.py";
+
 // "T=30 J=10".
 std::string text_of(const ScoreSetting& setting);
 

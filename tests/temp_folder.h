@@ -1,11 +1,10 @@
 #pragma once
 // A folder for one test, gone when the test ends.
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 
 namespace tdds::test {
@@ -13,13 +12,9 @@ namespace tdds::test {
 class TempFolder {
  public:
   TempFolder() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string("tdds_") + info->test_suite_name() + "_" + info->name();
-    for (char& letter : name)
-      if (letter == '/') letter = '_';
-    path_ = std::filesystem::temp_directory_path() / (name + "_" + std::to_string(getpid()));
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
+    std::string name = (std::filesystem::temp_directory_path() / "tdds_XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    path_ = name;
   }
   ~TempFolder() { std::filesystem::remove_all(path_); }
   TempFolder(const TempFolder&) = delete;

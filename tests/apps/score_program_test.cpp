@@ -1,7 +1,12 @@
 // tdds-score end to end: the real program on recorded dynamics, good and bad.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
 
 #include "engine/dynamics_store.h"
 #include "engine/npy.h"
@@ -15,24 +20,36 @@ constexpr int kEpochs = 12, kSamples = 200, kClasses = 10;
 
 class ScoreProgramTest : public testing::Test {
  protected:
+  // Every written file waits for the disk, so they are written once and copied for each test.
+  static void SetUpTestSuite() {
+    recording_ = std::make_unique<Recording>();
+    for (int epoch = 0; epoch < kEpochs; ++epoch) write_epoch(recording_->folder / "npy", epoch, ids(epoch));
+    write_store_to(recording_->folder / "dynamics.tdds");
+  }
+  static void TearDownTestSuite() { recording_.reset(); }
   void SetUp() override {
-    for (int epoch = 0; epoch < kEpochs; ++epoch) write_epoch(epoch, ids(epoch));
+    std::filesystem::create_directories(folder_ / "run");
+    std::filesystem::copy(recording_->folder / "npy", npy_);
   }
-  const std::vector<std::int64_t>& ids(int epoch) const {
-    return recorded_.ids[static_cast<std::size_t>(epoch)];
+  static const Recorded& recorded() { return recording_->dynamics; }
+  static const std::vector<std::int64_t>& ids(int epoch) {
+    return recorded().ids[static_cast<std::size_t>(epoch)];
   }
-  void write_epoch(int epoch, const std::vector<std::int64_t>& order) const {
+  static void write_epoch(const std::string& npy, int epoch, const std::vector<std::int64_t>& order) {
     const std::vector<float> loss(order.size());
-    write_official_epoch(npy_, epoch, loss, in_visiting_order(recorded_, epoch, order), kClasses, order);
+    write_official_epoch(npy, epoch, loss, in_visiting_order(recorded(), epoch, order), kClasses, order);
   }
-  void write_store(const std::string& path) const {
+  static void write_store(const std::string& path) {
+    std::filesystem::copy_file(recording_->folder / "dynamics.tdds", path);
+  }
+  static void write_store_to(const std::string& path) {
     DynamicsHeader header;
     header.samples = kSamples;
     header.classes = kClasses;
     header.dataset = "shapes";
     header.seed = 7;
     for (int i = 0; i < kSamples; ++i) header.labels.push_back(i % kClasses);
-    const auto series = reference_series(recorded_);
+    const auto series = reference_series(recorded());
     DynamicsWriter writer(path, header);
     for (int epoch = 0; epoch < kEpochs; ++epoch) {
       EpochDynamics values(kSamples);
@@ -56,8 +73,8 @@ class ScoreProgramTest : public testing::Test {
 
   // Runs with these flags beside the recorded dynamics; expects one sentence with `words` and that exit code.
   void expect_refusal(const std::vector<std::string>& flags, int exit_code, const std::string& words) const {
-    std::vector<std::string> args{"--dynamics_path", npy_};
-    args.insert(args.end(), flags.begin(), flags.end());
+    std::vector<std::string> args = flags;
+    if (flags.empty() || flags[0] != "--dynamics_path") args.insert(args.begin(), {"--dynamics_path", npy_});
     const Outcome outcome = score(args);
     EXPECT_EQ(outcome.exit_code, exit_code) << words;
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
@@ -67,7 +84,12 @@ class ScoreProgramTest : public testing::Test {
 
   TempFolder folder_;
   std::string npy_ = folder_ / "run/npy", masks_ = folder_ / "masks";
-  Recorded recorded_ = random_dynamics(kSamples, kClasses, kEpochs, 11);
+
+  struct Recording {
+    TempFolder folder;
+    Recorded dynamics = random_dynamics(kSamples, kClasses, kEpochs, 11);
+  };
+  static inline std::unique_ptr<Recording> recording_;
 };
 
 TEST_F(ScoreProgramTest, WritesWhatTheOfficialFormulaGives) {
@@ -79,7 +101,7 @@ TEST_F(ScoreProgramTest, WritesWhatTheOfficialFormulaGives) {
 
   const auto mask = read_npy_i64(mask_file(5, 12));
   const auto scores = read_npy_f32(score_file(5, 12));
-  const Row expected = reference_scores(reference_series(recorded_), 12, 5, 0.9L);
+  const Row expected = reference_scores(reference_series(recorded()), 12, 5, 0.9L);
   ASSERT_EQ(mask.size(), expected.size());
   EXPECT_TRUE(std::is_sorted(scores.begin(), scores.end()));
   for (std::size_t i = 0; i < mask.size(); ++i) {
@@ -165,7 +187,7 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
   expect("3_Index.npy cannot be read");
   auto twice = ids(3);
   twice[0] = twice[1];
-  write_epoch(3, ids(3));
+  write_epoch(npy_, 3, ids(3));
   write_npy(index, twice, {kSamples});
   expect(fmt::format("sample id {} twice and {} not at all", twice[1], ids(3)[0]));
   for (int epoch = 0; epoch < kEpochs; ++epoch)
@@ -173,6 +195,93 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
   expect_refusal({}, 1, "holds neither dynamics.tdds nor <epoch>_Output.npy");
   std::filesystem::remove_all(folder_ / "run");
   expect_refusal({}, 1, "does not exist");
+}
+
+TEST_F(ScoreProgramTest, ScoresByEveryMethodInOneRun) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  write_store(store);
+  const std::string all = "tdds,random,entropy,el2n,forgetting,forgetting_zero,aum,aum_logit,dyn_unc,dual";
+  const Outcome outcome = score({"--dynamics_path", store, "--method", all, "--method_window", "4"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Outcome list = run_tool("tdds-score", {"--list"});
+  for (const char* name : {"random", "entropy", "el2n", "forgetting", "forgetting_zero", "aum", "aum_logit",
+                           "dyn_unc", "dual"}) {
+    const auto scores = read_npy_f32(fmt::format("{}/score_{}.npy", masks_, name));
+    const auto mask = read_npy_i64(fmt::format("{}/data_mask_{}.npy", masks_, name));
+    EXPECT_EQ(mask.size(), std::size_t{kSamples});
+    EXPECT_TRUE(std::is_sorted(scores.begin(), scores.end()));
+    const auto about = nlohmann::json::parse(read_text(fmt::format("{}/score_{}.json", masks_, name)));
+    EXPECT_EQ(about.at("method"), name);
+    EXPECT_EQ(about.at("dataset"), "shapes");
+    EXPECT_TRUE(about.contains("direction") && about.contains("program"));
+    EXPECT_NE(("\n" + list.out).find(fmt::format("\n{}\n  score", name)), std::string::npos) << list.out;
+  }
+  EXPECT_TRUE(std::filesystem::exists(mask_file(10, 10)));
+}
+
+TEST_F(ScoreProgramTest, SelectsAtARate) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  write_store(store);
+  for (const char* selection : {"top", "balanced", "ccs", "beta"}) {
+    const Outcome outcome = score({"--dynamics_path", store, "--subset_rate", "0.7", "--selection", selection,
+                                   "--format", "npy,txt,csv,json"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("keeps 60 of 200"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("by class: "), std::string::npos) << outcome.out;
+    const std::string stem = fmt::format("tdds_win10_ep10_{}_rate0.7", selection);
+    auto ids = read_npy_i64(fmt::format("{}/kept_{}.npy", masks_, stem));
+    EXPECT_EQ(ids.size(), 60u);
+    const auto about = nlohmann::json::parse(read_text(fmt::format("{}/kept_{}.json", masks_, stem)));
+    EXPECT_EQ(about.at("ids"), ids);
+    EXPECT_EQ(about.at("kept"), 60);
+    EXPECT_EQ(about.at("selection"), selection);
+    EXPECT_EQ(read_text(fmt::format("{}/kept_{}.txt", masks_, stem)),
+              fmt::format("{}\n", fmt::join(ids, "\n")));
+    const std::string csv = read_text(fmt::format("{}/kept_{}.csv", masks_, stem));
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 201);
+    EXPECT_EQ(csv.rfind("id,label,score,kept\n0,0,", 0), 0u) << csv.substr(0, 60);
+    // The mask's end are the kept ids, for the official code too.
+    auto mask =
+        read_npy_i64(std::string(selection) == "top" ? mask_file(10, 10)
+                                                     : fmt::format("{}/data_mask_{}.npy", masks_, stem));
+    std::sort(mask.begin() + 140, mask.end());
+    EXPECT_TRUE(std::equal(ids.begin(), ids.end(), mask.begin() + 140));
+  }
+}
+
+TEST_F(ScoreProgramTest, RefusesMethodsAndRatesThatMakeNoSense) {
+  expect_refusal({"--method", "tdds,el3n"}, 2, "there is no method 'el3n'; choose from tdds, random");
+  expect_refusal({"--method", "el2n"}, 1, "el2n needs the dynamics store");
+  for (const char* rate : {"1", "1.5", "-0.1", "nan"})
+    expect_refusal({"--subset_rate", rate}, 2, "it is the share that is pruned, between 0 and 1");
+  expect_refusal({"--subset_rate", "0.5", "--format", "xml"}, 2, "there is no format 'xml'");
+  expect_refusal({"--subset_rate", "0.5", "--selection", "ccs"}, 1,
+                 "--selection ccs needs the dynamics store");
+  write_store(folder_ / "run/dynamics.tdds");
+  const std::string store = folder_ / "run";
+  const auto expect = [&](const std::vector<std::string>& flags, const std::string& words) {
+    std::vector<std::string> args{"--dynamics_path", store};
+    args.insert(args.end(), flags.begin(), flags.end());
+    expect_refusal(args, 2, words);
+  };
+  expect({"--subset_rate", "0.5", "--selection", "best"}, "there is no selection 'best'");
+  expect({"--subset_rate", "0.97", "--selection", "balanced"}, "keeps 6 samples for 10 classes");
+  expect({"--subset_rate", "0.1", "--selection", "ccs"}, "the hard cut-off beta is 0.2");
+}
+
+TEST_F(ScoreProgramTest, NamesWhatWasNotRecorded) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  DynamicsHeader header;
+  header.samples = 3;
+  header.classes = 2;
+  header.fields = {DynamicsField::kKl};
+  DynamicsWriter writer(store, header);
+  for (int epoch = 0; epoch < 10; ++epoch) writer.append(epoch, EpochDynamics(3));
+  ASSERT_EQ(score({"--dynamics_path", store}).exit_code, 0);
+  const Outcome outcome = score({"--dynamics_path", store, "--method", "forgetting"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("forgetting needs 'correct'"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("--dynamics"), std::string::npos) << outcome.err;
 }
 
 TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {

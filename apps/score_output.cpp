@@ -1,0 +1,116 @@
+#include "apps/score_output.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "apps/cli.h"
+#include "engine/files.h"
+#include "engine/npy.h"
+#include "kernels/check.h"
+#include "tdds/strategy.h"
+
+namespace tdds {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json merged(Json json, const Json& more) {
+  json.update(more);
+  return json;
+}
+
+std::string as_csv(const ScoredMethod& scored, const Selection& selection,
+                   std::span<const std::int32_t> labels) {
+  std::string text = labels.empty() ? "id,score,kept\n" : "id,label,score,kept\n";
+  for (std::size_t id = 0; id < scored.score.size(); ++id) {
+    const bool kept =
+        std::binary_search(selection.ids.begin(), selection.ids.end(), static_cast<std::int64_t>(id));
+    const std::string label = labels.empty() ? "" : fmt::format("{},", labels[id]);
+    text += fmt::format("{},{}{:.9g},{}\n", id, label, scored.score[id], kept ? 1 : 0);
+  }
+  return text;
+}
+
+void write_ids(const std::string& path, const std::string& format, const ScoredMethod& scored,
+               const Selection& selection, const Json& about, std::span<const std::int32_t> labels) {
+  if (format == "npy") {
+    write_npy(path, selection.ids, {static_cast<std::int64_t>(selection.ids.size())});
+  } else if (format == "txt") {
+    write_file_atomically(path, fmt::format("{}\n", fmt::join(selection.ids, "\n")));
+  } else if (format == "csv") {
+    write_file_atomically(path, as_csv(scored, selection, labels));
+  } else {
+    write_file_atomically(path, merged(about, {{"ids", selection.ids}}).dump() + "\n");
+  }
+}
+
+void print_class_counts(const std::vector<std::int64_t>& counts) {
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  constexpr std::size_t kFew = 20;
+  if (counts.size() <= kFew)
+    fmt::print("  by class: {}\n", fmt::join(counts, " "));
+  else
+    fmt::print("  by class: {} (class {}) to {} (class {}); all in the JSON file\n", *least,
+               least - counts.begin(), *most, most - counts.begin());
+}
+
+}  // namespace
+
+Json provenance_of(const DynamicsSource& source, std::int64_t samples) {
+  Json json{{"program", "tdds-score " + version_text()}, {"dynamics", source.path()}, {"samples", samples}};
+  if (const DynamicsReader* store = source.store()) {
+    json["dataset"] = store->header().dataset;
+    json["fingerprint"] = store->header().fingerprint;
+    json["training_seed"] = store->header().seed;
+  }
+  json["recorded_epochs"] = source.epochs();
+  return json;
+}
+
+void check_formats(std::span<const std::string> formats) {
+  for (const std::string& format : formats)
+    check_usage(format == "npy" || format == "txt" || format == "csv" || format == "json",
+                "there is no format '{}'; choose from npy, txt, csv and json", format);
+}
+
+void write_scores(const ScoredMethod& scored, const Json& provenance) {
+  const Ranking ranking = rank_by_score(scored.score);
+  write_ranking(scored.files, ranking);
+  const std::string about = scored.files.score.substr(0, scored.files.score.size() - 4) + ".json";
+  write_file_atomically(about, merged(scored.how, provenance).dump(1) + "\n");
+  fmt::print("{}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", scored.name, ranking.scores.front(),
+             ranking.scores.back(), ranking.scores[ranking.scores.size() / 2], scored.files.mask,
+             scored.files.score);
+}
+
+void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
+                     std::span<const std::string> formats, const Json& provenance,
+                     std::span<const std::int32_t> labels, std::int32_t classes) {
+  const auto samples = static_cast<std::int64_t>(scored.score.size());
+  const auto kept = static_cast<std::int64_t>(selection.ids.size());
+  const std::string name = fmt::format("{}_{}_rate{}", scored.stem, selection.name, selection.rate);
+  Json about = merged(merged(scored.how, selection.how), provenance);
+  about["pruning_rate"] = selection.rate;
+  about["kept"] = kept;
+  fmt::print("{}, {} at a pruning rate of {}: keeps {} of {}\n", scored.name, selection.name, selection.rate,
+             kept, samples);
+  if (!labels.empty()) {
+    const auto counts = count_by_class(selection.ids, labels, classes);
+    about["kept_by_class"] = counts;
+    print_class_counts(counts);
+  }
+  for (const std::string& format : formats) {
+    const std::string path = fmt::format("{}/kept_{}.{}", folder, name, format);
+    write_ids(path, format, scored, selection, about, labels);
+    fmt::print("  {}\n", path);
+  }
+  if (selection.name == "top") return;
+  const RankingFiles files{fmt::format("{}/data_mask_{}.npy", folder, name),
+                           fmt::format("{}/score_{}.npy", folder, name)};
+  write_ranking(files, ranking_of(selection.ids, samples));
+  fmt::print("  {}\n  {}\n", files.mask, files.score);
+}
+
+}  // namespace tdds

@@ -1,0 +1,50 @@
+#pragma once
+// What tdds-score leaves: for each score the official mask and score files and what they are, as JSON; for a
+// selection the kept ids in the forms asked for.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tdds/dynamics_source.h"
+#include "tdds/selection.h"
+
+namespace tdds {
+
+// The scores of one method with one setting. Of every method the highest are kept.
+struct ScoredMethod {
+  std::string name;            // "TDDS T=30 J=10 decay=0.9", for people
+  std::string stem;            // "tdds_win10_ep30", in file names
+  RankingFiles files;          // mask and score
+  nlohmann::ordered_json how;  // method, parameters, direction, source
+  std::vector<float> score;    // [N] by sample id
+};
+
+// Provenance that is the same for all scores of a run: version, data set, seed, epochs.
+nlohmann::ordered_json provenance_of(const DynamicsSource& source, std::int64_t samples);
+
+// Writes the mask, the scores and `<score file>.json`; prints one paragraph.
+void write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance);
+
+struct Selection {
+  std::string name;               // top, balanced, ccs, beta
+  double rate = 0;                // pruned share
+  std::vector<std::int64_t> ids;  // kept, ascending
+  nlohmann::ordered_json how;     // its parameters
+};
+
+// Throws UsageError for a format that write_selection does not know.
+void check_formats(std::span<const std::string> formats);
+
+// Writes `<folder>/kept_<stem>_<selection>_rate<r>.<format>` for each format: npy (int64), txt (an id a line),
+// csv (id, label, score, kept of every sample), json (provenance, counts and ids). For another selection than
+// `top` also a mask and scores that make the official train_subset.py keep these samples. Prints the counts
+// overall and, with labels, by class.
+void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
+                     std::span<const std::string> formats, const nlohmann::ordered_json& provenance,
+                     std::span<const std::int32_t> labels, std::int32_t classes);
+
+}  // namespace tdds
