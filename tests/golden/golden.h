@@ -92,19 +92,22 @@ inline std::vector<std::int32_t> labels(std::int64_t number, std::size_t images,
   return values;
 }
 
-// A trained parameter in PyTorch's layout. `place` counts the trained parameters before it. `last_norm` is
-// the name of the last batch norm of a block: "bn2" or "bn3".
+// A trained parameter in PyTorch's layout. `place` counts the trained parameters before it. `last_norm` is the
+// name of the last batch norm of a block: "bn2" or "bn3".
 inline std::vector<float> weights(const Param& param, std::uint32_t place, std::string_view last_norm) {
-  const bool is_weight = param.name.ends_with("weight");
+  const bool is_bias = param.name.ends_with("bias");
   const bool damped = param.name.starts_with("layer") && param.kind == ParamKind::kVector &&
                       param.name.find(last_norm) != std::string::npos;
   std::vector<float> values(param.elements());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double s = signed_unit(place, i);
-    double value = s * 0.125;
+    double value = 0;
     if (param.kind == ParamKind::kFilter) value = s * (std::sqrt(3.0) * param.bound);
     if (param.kind == ParamKind::kLinear) value = s * param.bound;
-    if (param.kind == ParamKind::kVector && is_weight) value = (value + 1.0) * (damped ? 0.25 : 1.0);
+    if (param.kind == ParamKind::kVector) {
+      const double constant = is_bias ? (i % 2 == 1 ? 1.5 : -1.5) : 1.0;
+      value = (s * 0.125 + constant) * (damped ? 0.25 : 1.0);
+    }
     values[i] = static_cast<float>(value);
   }
   return values;

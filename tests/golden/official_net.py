@@ -132,7 +132,7 @@ def make_net(arch, num_classes, width=1.0):
 
 def counter_weights(net):
     """Fills every parameter by the formula in make_goldens.py; running statistics stay 0, 1 and 0 batches."""
-    last_norms = {f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}.weight"
+    last_norms = {f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}"
                   for name, block in net.named_modules() if isinstance(block, (BasicBlock, Bottleneck))}
     with torch.no_grad():
         for tensor_index, (name, p) in enumerate(net.named_parameters()):
@@ -141,9 +141,8 @@ def counter_weights(net):
                 value = u * (math.sqrt(3.0) * math.sqrt(2.0 / (p.shape[0] * p.shape[2] * p.shape[3])))
             elif name.startswith("fc."):
                 value = u * (1.0 / math.sqrt(net.fc.in_features))
-            elif name.endswith("weight"):
-                value = (u * 0.125 + 1.0) * (0.25 if name in last_norms else 1.0)
             else:
-                value = u * 0.125
+                constant = np.where(np.arange(p.numel()) % 2, 1.5, -1.5) if name.endswith("bias") else 1.0
+                value = (u * 0.125 + constant) * (0.25 if name.rpartition(".")[0] in last_norms else 1.0)
             p.copy_(torch.from_numpy(value.astype(np.float32)).reshape(p.shape))
     return net

@@ -1,0 +1,254 @@
+// Whole networks against PyTorch in float64: tests/golden/make_goldens.py says what the fixtures hold.
+
+#include <numeric>
+
+#include "nets/resnet.h"
+#include "tests/golden/golden.h"
+#include "tests/kernels/op_test.h"
+
+namespace tdds::test {
+namespace {
+
+constexpr float kLr = 0.01f, kMomentum = 0.9f, kWeightDecay = 5e-4f;
+
+// A tensor may be 3 times as far from float64 as PyTorch's own float32 strays, and where that is next to
+// nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state after
+// a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by 1e-5.)
+constexpr double kYardsticks = 3;
+constexpr double kTensor = 1e-5, kState = 1e-6, kLoss = 1e-6;
+
+double tolerance(const std::string& name, double yardstick) {
+  return std::max(kYardsticks * yardstick, name.starts_with("step1.") ? kState : kTensor);
+}
+
+class GoldenNetTest : public OpTest {
+ protected:
+  void compare(const char* fixture, const ResNetSpec& spec) {
+    start(fixture, spec);
+    expect_inputs();
+    const auto losses = golden_->floats("loss"), yardstick = golden_->floats("loss.yardstick");
+    for (std::size_t step = 0; step < losses.size(); ++step) {
+      const double loss = gradients(static_cast<std::int64_t>(step));
+      EXPECT_NEAR(loss, losses[step], std::max<double>(kYardsticks * yardstick[step], kLoss * losses[step]))
+          << "step " << step;
+      if (step == 0) {
+        EXPECT_LE(distance(logits_, golden_->floats("logits")), kTensor);
+        expect_tensors("grad", "gradient");
+      }
+      update();
+      if (step == 0) {
+        expect_tensors("step1", "weight");
+        expect_tensor("eval_logits", inference(0), 0);
+      }
+    }
+    for (const Param& param : params().list())
+      if (param.kind == ParamKind::kCounter) expect_counter(param, static_cast<std::int64_t>(losses.size()));
+  }
+
+ private:
+  void start(const char* fixture, const ResNetSpec& spec) {
+    golden_ = std::make_unique<Golden>(fixture);
+    spec_ = spec;
+    images_ = static_cast<std::int32_t>(golden_->shape("input")[0]);
+    net_ = make_resnet(spec);
+    params().place(device(), stream(), DType::kF32);
+    train_ = net_->make_pass(device(), {images_, DType::kF32, true});
+    eval_ = net_->make_pass(device(), {images_, DType::kF32, false});
+    for (int i = 0; i < 2; ++i) {
+      train_->bind(saved_, scratch_);
+      eval_->bind(saved_, scratch_);
+      if (i == 1) break;
+      saved_.place(device());
+      scratch_.place(device());
+    }
+    lr_ = upload(std::vector<float>(16, kLr));
+    state_ = upload<StepState>({state_at(0, 0, 0)});
+    loss_ = empty<float>(images_);
+    correct_ = empty<std::uint8_t>(images_);
+    upload_weights();
+  }
+
+  void upload_weights() {
+    const std::string last_norm = spec_.arch == "resnet18" ? "bn2" : "bn3";
+    std::uint32_t place = 0;
+    for (std::size_t i = 0; i < params().list().size(); ++i) {
+      const Param& param = params().list()[i];
+      place_.push_back(place);
+      if (param.kind == ParamKind::kCounter) continue;
+      std::vector<float> values(param.elements(), param.constant);
+      if (param.kind != ParamKind::kRunning) values = counter::weights(param, place++, last_norm);
+      params().upload(stream(), static_cast<int>(i), std::as_bytes(std::span(values)));
+    }
+  }
+
+  std::int64_t batch_number(std::int64_t step) const { return golden_->ints("first_batch")[0] + step; }
+  std::size_t input_elements() const {
+    return std::size_t(images_) * 3 * spec_.image_size * spec_.image_size;
+  }
+  std::vector<std::int32_t> labels(std::int64_t step) const {
+    return counter::labels(batch_number(step), images_, static_cast<std::uint32_t>(spec_.classes));
+  }
+
+  // Both sides compute the inputs by formula: bit for bit the same.
+  void expect_inputs() {
+    EXPECT_EQ(counter::input(batch_number(0), input_elements()), golden_->floats("input"));
+    const auto wide = golden_->ints("label");
+    EXPECT_EQ(labels(0), std::vector<std::int32_t>(wide.begin(), wide.end()));
+  }
+
+  void feed(const Pass& pass, std::int64_t step) {
+    const std::vector<std::int64_t> shape{images_, 3, spec_.image_size, spec_.image_size};
+    const auto values = channels_last(counter::input(batch_number(step), input_elements()), shape);
+    stream().upload(pass.input().data, values.data(), values.size() * sizeof(float));
+    stream().synchronize();
+    labels_ = upload(labels(step));
+  }
+
+  // The order up to and with this step: the images of each batch have the ids 0 .. images-1.
+  std::vector<std::int32_t> ids(std::int64_t step) const {
+    std::vector<std::int32_t> order(images_ * (step + 1));
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i % images_);
+    return order;
+  }
+
+  // Forward, loss, backward; the mean loss.
+  double gradients(std::int64_t step) {
+    feed(*train_, step);
+    order_ = upload(ids(step));
+    train_->forward(stream());
+    const std::size_t logits = std::size_t(images_) * spec_.classes;
+    logits_ = download(train_->logits(), logits);
+    ops().softmax_kl(stream(), {.logits = train_->logits(),
+                                .labels = labels_,
+                                .order = order_,
+                                .state = state_,
+                                .dlogits = train_->dlogits(),
+                                .prev_logp = nullptr,
+                                .visit_logits = nullptr,
+                                .out = {.loss = loss_, .correct = correct_},
+                                .batch_weight = nullptr,
+                                .loss_scale = 1,
+                                .batch = images_,
+                                .classes = spec_.classes});
+    train_->backward(stream());
+    const auto losses = download(loss_);
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / images_;
+  }
+
+  void update() {
+    for (const Params::Range* range : {&params().filters(), &params().vectors()})
+      ops().sgd(stream(), {.w = range->w,
+                           .v = range->v,
+                           .gradient = range->gradient,
+                           .compute = range->compute,
+                           .lr_table = lr_,
+                           .state = state_,
+                           .n = range->n,
+                           .gradient_dtype = DType::kF32,
+                           .compute_dtype = DType::kF32,
+                           .momentum = kMomentum,
+                           .weight_decay = kWeightDecay,
+                           .inverse_scale = 1,
+                           .nesterov = true});
+    ops().advance(stream(), {.state = state_,
+                             .order = order_,
+                             .loss = loss_,
+                             .correct = correct_,
+                             .batch = images_,
+                             .count_step = true});
+    stream().synchronize();
+  }
+
+  std::vector<float> inference(std::int64_t step) {
+    feed(*eval_, step);
+    eval_->forward(stream());
+    return download(eval_->logits(), std::size_t(images_) * spec_.classes);
+  }
+
+  // Every tensor of a kind ("grad", "step1") against the fixture.
+  void expect_tensors(const std::string& kind, const char* which) {
+    for (std::size_t i = 0; i < params().list().size(); ++i) {
+      const Param& param = params().list()[i];
+      if (param.kind == ParamKind::kCounter || (kind == "grad" && param.kind == ParamKind::kRunning))
+        continue;
+      const auto bytes = params().download(stream(), static_cast<int>(i), which);
+      std::vector<float> values(bytes.size() / sizeof(float));
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+      expect_tensor(kind + "." + param.name, values, place_[i]);
+    }
+  }
+
+  void expect_tensor(std::string name, std::vector<float> values, std::uint32_t place) {
+    const bool whole = golden_->contains(name);
+    if (!whole) {
+      name += ".summary";
+      values = counter::summary(values, place);
+    }
+    const auto golden = golden_->floats(name), yardstick = golden_->floats(name + ".yardstick");
+    const auto distances =
+        whole ? std::vector<double>{distance(values, golden)} : counter::summary_distance(values, golden);
+    ASSERT_EQ(distances.size(), yardstick.size()) << name;
+    for (std::size_t j = 0; j < distances.size(); ++j)
+      EXPECT_LE(distances[j], tolerance(name, yardstick[j])) << name << ", part " << j;
+  }
+
+  void expect_counter(const Param& param, std::int64_t batches) {
+    const auto index = &param - params().list().data();
+    std::int64_t value = 0;
+    std::memcpy(&value, params().download(stream(), static_cast<int>(index)).data(), sizeof value);
+    EXPECT_EQ(value, batches) << param.name;
+  }
+
+  Params& params() { return net_->params(); }
+
+  std::unique_ptr<Golden> golden_;
+  ResNetSpec spec_;
+  std::int32_t images_ = 0;
+  std::unique_ptr<Net> net_;
+  Arena saved_{"saved"}, scratch_{"scratch"};
+  std::unique_ptr<Pass> train_, eval_;
+  Buffer<float> lr_, loss_;
+  Buffer<std::uint8_t> correct_;
+  Buffer<std::int32_t> labels_, order_;
+  Buffer<StepState> state_;
+  std::vector<float> logits_;
+  std::vector<std::uint32_t> place_;  // by parameter or buffer: how many trained ones stand before it
+};
+
+TEST_P(GoldenNetTest, NarrowResNet18) {
+  compare("resnet18_narrow", {.arch = "resnet18", .classes = 10, .width = 0.125, .image_size = 32});
+}
+
+TEST_P(GoldenNetTest, NarrowResNet50) {
+  compare("resnet50_narrow", {.arch = "resnet50", .classes = 10, .width = 0.125, .image_size = 16});
+}
+
+TEST_P(GoldenNetTest, FullResNet18) {
+  compare("resnet18_full", {.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 32});
+}
+
+// The stored state_dict, under PyTorch's names, is what the formula gives.
+TEST(GoldenWeights, AreTheStateDictOfTheOfficialModel) {
+  const Golden golden("resnet18_narrow_weights");
+  auto net = make_resnet({.arch = "resnet18", .classes = 10, .width = 0.125});
+  const auto& list = net->params().list();
+  ASSERT_EQ(golden.file().tensors().size(), list.size());
+  std::uint32_t place = 0;
+  for (const Param& param : list) {
+    if (param.kind == ParamKind::kCounter) {
+      EXPECT_EQ(golden.ints(param.name), std::vector<std::int64_t>{0}) << param.name;
+      EXPECT_TRUE(golden.shape(param.name).empty()) << param.name;
+      continue;
+    }
+    std::vector<float> values(param.elements(), param.constant);
+    if (param.kind != ParamKind::kRunning) values = counter::weights(param, place++, "bn2");
+    EXPECT_EQ(golden.shape(param.name), param.shape) << param.name;
+    EXPECT_EQ(golden.floats(param.name), values) << param.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenNetTest,
+                         testing::Values(OpCase{DeviceKind::kCpu}, OpCase{DeviceKind::kCuda}), name_of_case);
+
+}  // namespace
+}  // namespace tdds::test
