@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Training throughput of the full-width CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
 
-Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike. The step is the
-official one: forward, cross-entropy, backward, SGD with Nesterov momentum and weight decay, learning rate. Ours also
-records the training dynamics, PyTorch does not. Needs torch.
+Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike; a round's
+figure is that of its median step. The step is the official one: forward, cross-entropy, backward, SGD with Nesterov
+momentum and weight decay, learning rate. Ours also records the training dynamics, PyTorch does not. Needs torch.
 
     python bench/compare_step.py [--rounds 5] [--skip compiled]
 
@@ -63,12 +63,13 @@ def work(variant):
         step()
     print("ready", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        seconds = []
         for _ in range(STEPS):
+            start = time.perf_counter()
             step()
-        seconds = time.perf_counter() - start
+            seconds.append(time.perf_counter() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"images_per_second": BATCH * STEPS / seconds, "peak_bytes": peak}), flush=True)
+        print(json.dumps({"images_per_second": BATCH / measure.median(seconds), "peak_bytes": peak}), flush=True)
 
 
 class Worker:

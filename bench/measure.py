@@ -6,22 +6,34 @@ import os
 import pathlib
 import statistics
 import subprocess
-import time
+import sys
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
-def run_program(command, **kwargs):
+# A process's peak memory counts what its parent had at the fork: so a small process starts the program.
+LAUNCHER = """
+import os, sys, time
+start = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+seconds = time.perf_counter() - start
+os.write(int(sys.argv[1]), f"{seconds} {usage.ru_maxrss * 1024}".encode())
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+
+
+def run_program(command):
     """(standard output, wall seconds, peak resident bytes) of one run; raises where it fails."""
-    start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, **kwargs)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+    reader, writer = os.pipe()
+    command = [str(word) for word in command]
+    process = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCHER, str(writer), *command], pass_fds=[writer],
+                             stdout=subprocess.PIPE, text=True)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        usage = pipe.read().split()
     if process.returncode:
-        raise SystemExit(f"{command[0]} failed with exit code {process.returncode}:\n{output}")
-    return output, seconds, usage.ru_maxrss * 1024
+        raise SystemExit(f"{command[0]} failed:\n{process.stdout}")
+    return process.stdout, float(usage[0]), int(usage[1])
 
 
 def cpu_model():
