@@ -119,7 +119,7 @@ std::string RunHistory::summary() const {
                      100 * epochs_.back().test_accuracy);
 }
 
-void RunHistory::draw(const std::filesystem::path& png) const {
+void RunHistory::draw(const std::filesystem::path& png, const std::string& title) const {
   std::vector<double> positions(epochs_.size());
   std::iota(positions.begin(), positions.end(), 1.0);
   const auto curve = [&](const char* name, auto&& value) {
@@ -139,7 +139,7 @@ void RunHistory::draw(const std::filesystem::path& png) const {
     panels[1].curves.push_back(
         curve("held out", [](const EpochMetrics& m) { return 100 * m.val_accuracy.value_or(NAN); }));
   }
-  draw_curves(png, "", positions, panels);
+  draw_curves(png, title, positions, panels);
 }
 
 }  // namespace tdds

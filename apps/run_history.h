@@ -43,7 +43,7 @@ class RunHistory {
   std::string text_line(const EpochMetrics& metrics, std::int32_t epochs) const;
   nlohmann::ordered_json result_json(const RunIdentity& identity) const;
   std::string summary() const;
-  void draw(const std::filesystem::path& png) const;
+  void draw(const std::filesystem::path& png, const std::string& title) const;
 
  private:
   const EpochMetrics& best() const { return epochs_.at(best_); }

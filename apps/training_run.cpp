@@ -266,7 +266,8 @@ class TrainingRun {
     save_model(folder_ / "model_last.safetensors", *stream_, net_->params(), about);
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, flags_.epochs));
-    history_.draw(folder_ / "curve.png");
+    history_.draw(folder_ / "curve.png", fmt::format("{} (width {}) on {} images of {}", flags_.arch,
+                                                     flags_.width, trainer_->samples(), data_.name));
     save();
   }
 
