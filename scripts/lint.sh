@@ -1,33 +1,36 @@
 #!/usr/bin/env bash
-# Checks the formatting of every source, and runs clang-tidy over those that differ from a commit.
+# Checks the formatting of every source, and runs clang-tidy over them, the most recently changed first.
 #
-#   scripts/lint.sh [--since COMMIT]     without --since: clang-tidy over all sources
+#   scripts/lint.sh [--minutes N]     --minutes: begin no new source after N minutes; without it, all are checked
 #
 # The format is the one of clang-format 14, as Debian 12 has it; other versions disagree in places.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+minutes=10000
+if [ "${1:-}" = --minutes ]; then minutes=$2; fi
 bash scripts/setup.sh --lint
-bash scripts/build.sh release
 
 version=$(clang-format --version | sed -E 's/.*version ([0-9]+).*/\1/')
 if [ "$version" = 14 ]; then
-  git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format --dry-run -Werror
+  git ls-files -z '*.h' '*.cpp' '*.cu' | xargs -0 clang-format --dry-run -Werror
   echo "clang-format: every source is formatted"
 else
   echo "clang-format: skipped, this is version $version and the format is version 14's"
 fi
 
-if [ "${1:-}" = --since ]; then
-  mapfile -t sources < <(git diff --name-only --diff-filter=d "$2" -- '*.cpp')
-else
-  mapfile -t sources < <(git ls-files '*.cpp')
-fi
+cmake --preset release >/dev/null
 # Only what this build compiles has an entry to go by.
-compiled=()
-for source in "${sources[@]}"; do
-  if grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then compiled+=("$source"); fi
-done
-if [ ${#compiled[@]} -gt 0 ]; then
-  printf '%s\0' "${compiled[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/release 2>/dev/null
-fi
-echo "clang-tidy: ${#compiled[@]} sources are clean"
+sources=()
+while read -r source; do
+  if grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then sources+=("$source"); fi
+done < <({ git log --format= --name-only -- '*.cpp'; git ls-files '*.cpp'; } | awk '!seen[$0]++')
+
+checked=$(mktemp)
+trap 'rm -f "$checked"' EXIT
+export checked deadline=$(($(date +%s) + 60 * minutes))
+# shellcheck disable=SC2016  # expanded by the inner shell
+printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c '
+  [ "$(date +%s)" -lt "$deadline" ] || exit 0
+  clang-tidy --quiet -p build/release "$0" 2>/dev/null || exit 1
+  echo "$0" >>"$checked"'
+echo "clang-tidy: $(wc -l <"$checked") of ${#sources[@]} sources checked, all clean"

@@ -1,19 +1,17 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests.
 #
-#   scripts/test.sh [--asan] [--lint]
+#   scripts/test.sh [--asan]
 #
 # --asan (or TDDS_ASAN=1): first under AddressSanitizer and UndefinedBehaviorSanitizer too.
-# --lint: first the checks of scripts/lint.sh. TDDS_REQUIRE_GPU=1 makes CUDA tests fail where they would be skipped.
+# TDDS_REQUIRE_GPU=1 makes CUDA tests fail where they would be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 asan=${TDDS_ASAN:-0}
-lint=0
 for argument in "$@"; do
   case $argument in
     --asan) asan=1 ;;
-    --lint) lint=1 ;;
-    *) echo "test.sh: there is no flag $argument; there are --asan and --lint" >&2; exit 2 ;;
+    *) echo "test.sh: there is no flag $argument; there is --asan" >&2; exit 2 ;;
   esac
 done
 
@@ -22,6 +20,5 @@ run_tests() {
   ctest --preset "$1" --parallel "$(nproc)" --progress
 }
 
-[ "$lint" = 0 ] || bash scripts/lint.sh
 [ "$asan" = 0 ] || run_tests asan
 run_tests release
