@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "kernels/check.h"
 
@@ -32,8 +34,14 @@ std::string reason(int error) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
+  // Renaming onto a device, a pipe or a folder would replace it, or fail at the very end.
+  std::error_code unknown;
+  const auto status = std::filesystem::status(path_, unknown);
+  check(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
+        "{} cannot be written: it is not a regular file; choose another name", path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  check(fd_ >= 0, "{} cannot be written: {}", path_, std::strerror(errno));
+  check(fd_ >= 0, "{} cannot be written: {}; choose a folder that exists and that you may write to", path_,
+        std::strerror(errno));
 }
 
 AtomicFile::~AtomicFile() {

@@ -28,9 +28,6 @@ struct Descriptor {
 }  // namespace
 
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(AtomicFile&)>& fill) {
-  // Renaming onto a device or a pipe would replace it.
-  check(!std::filesystem::exists(path) || std::filesystem::is_regular_file(path),
-        "{} cannot be written: it is not a regular file; choose another name", path.string());
   AtomicFile file(path.string());
   fill(file);
   file.commit();

@@ -7,8 +7,8 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache git ca-certificates
-  libdnnl-dev            # convolution and matrix products on the CPU
-  libboost-context-dev   # fibers, for running the CUDA kernels on the CPU
+  libdnnl-dev ocl-icd-opencl-dev  # convolution and matrix products on the CPU; Debian 12's package asks for OpenCL
+  libboost-context-dev            # fibers, for running the CUDA kernels on the CPU
   libfmt-dev libcli11-dev nlohmann-json3-dev
   libcurl4-openssl-dev libarchive-dev libssl-dev  # data sets: download, unpack, verify
   libstb-dev fonts-dejavu-core                    # the curves
