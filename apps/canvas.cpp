@@ -127,7 +127,7 @@ void Canvas::write_png(const std::filesystem::path& path) const {
   bytes.reserve(pixels_.size() * 3);
   for (const Colour& pixel : pixels_)
     for (float value : {pixel.red, pixel.green, pixel.blue})
-      bytes.push_back(static_cast<unsigned char>(255 * std::clamp(value, 0.0F, 1.0F) + 0.5F));
+      bytes.push_back(static_cast<unsigned char>(256 * std::clamp(value, 0.0F, 0.999F)));
   std::string png;
   const auto append = [](void* to, void* data, int size) {
     static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "apps/canvas.h"
@@ -81,7 +82,9 @@ void draw_axes(Canvas& canvas, const Axis& x, const Axis& y) {
     canvas.draw_text(fmt::format("{:.{}f}", value + 0.0, y.decimals()), {x.at_low - 10, at + 5}, kTextSize,
                      kGrey, Align::kRight);
   }
-  for (double value = x.step * std::ceil(x.low / x.step); value <= x.high + 1e-9; value += x.step) {
+  const auto last = static_cast<std::int64_t>(std::floor(x.high / x.step + 1e-9));
+  for (auto i = static_cast<std::int64_t>(std::ceil(x.low / x.step - 1e-9)); i <= last; ++i) {
+    const double value = static_cast<double>(i) * x.step;
     const float at = std::round(x.position(value));
     canvas.fill_rectangle({at, kPanelBottom}, {at + 1, kPanelBottom + 6}, kAxis);
     canvas.draw_text(fmt::format("{:.0f}", value), {at, kPanelBottom + 22}, kTextSize, kGrey, Align::kCentre);

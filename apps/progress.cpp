@@ -15,7 +15,7 @@ constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr int kWidestBar = 40, kNarrowestBar = 5;
 
 std::string clock_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  const std::int64_t whole = std::llround(seconds);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 

@@ -59,7 +59,7 @@ Outcome run(
 }
 
 TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
-  for (std::vector<const char*> arguments :
+  for (const std::vector<const char*>& arguments :
        {std::vector<const char*>{"--save-path", "a-b_c", "--batch-size", "7"},
         {"--save_path", "a-b_c", "--batch_size", "7"},
         {"--save-path=a-b_c", "--batch_size=7"},
@@ -90,12 +90,12 @@ TEST(Cli, AnUnknownFlagSuggestsTheNearest) {
 }
 
 TEST(Cli, BadCommandLinesAreOneSentenceAndCode2) {
-  for (std::vector<const char*> arguments : {std::vector<const char*>{"--batch_size", "seven"},
-                                             {"--batch_size"},
-                                             {"stray"},
-                                             {"-q"},
-                                             {"--dynamics=perhaps"},
-                                             {"--batch_size", "99999999999999999999"}}) {
+  for (const std::vector<const char*>& arguments : {std::vector<const char*>{"--batch_size", "seven"},
+                                                    {"--batch_size"},
+                                                    {"stray"},
+                                                    {"-q"},
+                                                    {"--dynamics=perhaps"},
+                                                    {"--batch_size", "99999999999999999999"}}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, 2) << arguments[0];
     EXPECT_THAT(outcome.err, AllOf(StartsWith("tdds-train: "), EndsWith("\n")));
