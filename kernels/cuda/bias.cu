@@ -41,8 +41,8 @@ void add_bias(Stream& stream, const AddBiasArgs& args) {
 }
 
 void bias_gradient(Stream& stream, const BiasGradientArgs& args) {
-  launch(stream, "bias_gradient", bias_gradient_kernel, {blocks_for(args.features, kWarpSize)}, {kWarpSize, kGroups},
-         kThreads * sizeof(float), args);
+  launch(stream, "bias_gradient", bias_gradient_kernel, {blocks_for(args.features, kWarpSize)},
+         {kWarpSize, kGroups}, kThreads * sizeof(float), args);
 }
 
 }  // namespace tdds::TDDS_GPU

@@ -40,7 +40,7 @@ struct SmallRun {
   Trainer trainer;
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
-               std::int64_t samples = 26)
+                    std::int64_t samples = 26)
       : stream(device->make_stream(mode)),
         net(make_net(*device, *stream)),
         pool(*device, *net),
