@@ -73,36 +73,27 @@ DeviceKind best_device();
 void set_host_threads(int threads);
 int host_cores();
 
+struct DeviceFree {
+  Device* device = nullptr;
+  void operator()(void* memory) const noexcept { device->free(memory); }
+};
+
 // Owns one allocation of a device.
 class DeviceMemory {
  public:
   DeviceMemory() = default;
   DeviceMemory(Device& device, std::size_t bytes, std::string_view what)
-      : device_(&device), data_(device.allocate(bytes, what)), bytes_(bytes) {}
-  DeviceMemory(DeviceMemory&& other) noexcept { swap(other); }
-  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
-    swap(other);
-    return *this;
-  }
-  ~DeviceMemory() {
-    if (data_) device_->free(data_);
-  }
+      : data_(device.allocate(bytes, what), DeviceFree{&device}), bytes_(bytes) {}
 
-  void* data() const { return data_; }
+  void* data() const { return data_.get(); }
   std::size_t bytes() const { return bytes_; }
   template <class T>
   T* get() const {
-    return static_cast<T*>(data_);
+    return static_cast<T*>(data_.get());
   }
 
  private:
-  void swap(DeviceMemory& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-  }
-  Device* device_ = nullptr;
-  void* data_ = nullptr;
+  std::unique_ptr<void, DeviceFree> data_;
   std::size_t bytes_ = 0;
 };
 

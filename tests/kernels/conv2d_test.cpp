@@ -11,7 +11,6 @@ namespace {
 
 using test::Conv2dData;
 using test::Conv2dResult;
-using test::RunOptions;
 
 // Sums of at most 40 x 9 products of fp32 values, each rounded once or twice: about sqrt(n) ulp of 6e-8.
 constexpr double kDirectError = 1e-6;

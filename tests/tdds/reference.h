@@ -88,9 +88,9 @@ inline Row reference_scores(const std::vector<Row>& series, int t, int j, long d
   for (std::size_t i = 0; i < samples; ++i) {
     for (int k = 0; k <= t - j; ++k) {
       long double mean = 0, squares = 0;
-      for (int m = 0; m < j - 1; ++m) mean += series[static_cast<std::size_t>(k + m)][i] / (j - 1);
+      for (int m = 0; m < j - 1; ++m) mean += series[static_cast<std::size_t>(k) + m][i] / (j - 1);
       for (int m = 0; m < j - 1; ++m) {
-        const long double off = series[static_cast<std::size_t>(k + m)][i] - mean;
+        const long double off = series[static_cast<std::size_t>(k) + m][i] - mean;
         squares += off * off;
       }
       score[i] += decay * std::pow(1 - decay, t - j - k) * std::sqrt(squares);
