@@ -137,8 +137,6 @@ class OpTest : public testing::TestWithParam<OpCase> {
         FAIL() << "TDDS_REQUIRE_GPU=1, but " << error.what();
       GTEST_SKIP() << error.what();
     }
-    if (GetParam().dtype != DType::kF32 && ops().add == cpu_backend().ops->add)
-      GTEST_SKIP() << "the CPU's ops serve this device, and they know only f32";
     stream_ = device_->make_stream(StreamMode::kDeferred);
   }
 
