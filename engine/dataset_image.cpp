@@ -35,6 +35,12 @@ std::vector<std::uint8_t> centre_crop(const std::vector<std::uint8_t>& pixels, i
   return out;
 }
 
+// stb leaves the reason null where it only found no format that fits.
+const char* failure_reason() {
+  const char* reason = stbi_failure_reason();
+  return reason != nullptr ? reason : "of no known format";
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string& file, int size) {
@@ -44,13 +50,13 @@ std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string
   const int length = static_cast<int>(bytes.size());
   int width = 0, height = 0, channels = 0;
   check(stbi_info_from_memory(data, length, &width, &height, &channels) == 1 && width > 0 && height > 0,
-        "{} is no readable image ({}): restore or remove it.", file, stbi_failure_reason());
+        "{} is no readable image ({}): restore or remove it.", file, failure_reason());
   check(static_cast<std::int64_t>(width) * height <= kMaxPixels,
         "{} announces {} x {} pixels, more than {}: remove it.", file, width, height, kMaxPixels);
   check(!is_truncated_jpeg(bytes), "{} is a truncated JPEG: restore or remove it.", file);
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, length, &width, &height, &channels, 3), stbi_image_free);
-  check(pixels != nullptr, "{} is damaged ({}): restore or remove it.", file, stbi_failure_reason());
+  check(pixels != nullptr, "{} is damaged ({}): restore or remove it.", file, failure_reason());
   if (width == size && height == size) return {pixels.get(), pixels.get() + std::size_t{3} * size * size};
   const int shorter = std::min(width, height);
   const auto scaled = [&](int side) {
