@@ -195,6 +195,7 @@ class TrainingRun {
   void describe(bool resumed) {
     log_->say(fmt::format("{}: {} training images, {} test images, {} classes", data_.name,
                           data_.train.count(), data_.test.count(), data_.classes));
+    for (const std::string& note : data_.notes) log_->say(note);
     if (subset_)
       for (const std::string& note : subset_->notes) log_->say(note);
     log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}", flags_.arch,

@@ -1,5 +1,5 @@
 #pragma once
-// The learning rate of every step, as a table (DESIGN 4.1: cosine annealing per step, as the official scripts
+// The learning rate of every step, as a table (docs/architecture.md 7.1: cosine annealing per step, as the official scripts
 // use it):
 //
 //   lr_t = lr / 2 * (1 + cos(pi * t / t_max)),   t = 0 .. steps - 1

@@ -1,5 +1,5 @@
 #pragma once
-// TDDS scores of all samples from the series of KL values (DESIGN 4.2; official importance_evaluation.py).
+// TDDS scores of all samples from the series of KL values (docs/architecture.md 7.2; official importance_evaluation.py).
 //
 //   window k = 0 .. T-J:  mean_k = (1/(J-1)) sum_{j<J-1} d_{k+j};  R_k = sqrt( sum_{j<J-1} (d_{k+j} -
 //   mean_k)^2 ) score = S after the last window of  S <- (1 - decay) * S + decay * R_k,  S = 0 before the

@@ -10,7 +10,7 @@
 
 namespace tdds {
 
-// d_t of every sample (DESIGN 4.2): all that TDDS needs of a run.
+// d_t of every sample (docs/architecture.md 7.2): all that TDDS needs of a run.
 struct KlSeries {
   std::int64_t samples = 0;   // N
   std::int32_t epochs = 0;    // visits of each sample: one more than there are rows

@@ -1,5 +1,5 @@
 #pragma once
-// TDDS scores from the series of KL values (DESIGN 4.2), on any device.
+// TDDS scores from the series of KL values (docs/architecture.md 7.2), on any device.
 
 #include <cstdint>
 #include <span>

@@ -1,5 +1,5 @@
 #pragma once
-// The KL of TDDS between two visits of a sample, from recorded logits: d_t of DESIGN 4.2,
+// The KL of TDDS between two visits of a sample, from recorded logits: d_t of docs/architecture.md 7.2,
 //
 //   d = sum_c | p_c * ( log(p_c + 1e-8) - log(p'_c + 1e-8) ) |,   p now, p' at the previous visit
 //

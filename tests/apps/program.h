@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -65,6 +66,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
   const TempFolder folder;
   const std::string out = folder / "out", err = folder / "err",
                     path = std::string(TDDS_PROGRAM_DIR) + "/" + program;
+  std::fflush(nullptr);  // else the child writes what is buffered a second time
   const pid_t child = fork();
   if (child == 0) {
     if (limits.file_bytes >= 0) {
