@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "kernels/check.h"
 #include "tdds/tdds_score.h"
@@ -51,7 +52,7 @@ void score_by_tdds(const ScoreOptions& options, const DynamicsSource& source, De
   }
 }
 
-const DynamicsReader& store_of(const DynamicsSource& source, const std::string& what) {
+const DynamicsReader& store_of(const DynamicsSource& source, std::string_view what) {
   check(source.store() != nullptr,
         "{} needs the dynamics store that tdds-train --dynamics writes; {} holds official .npy files", what,
         source.path());

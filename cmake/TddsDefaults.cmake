@@ -17,7 +17,7 @@ endif()
 
 add_library(tdds_options INTERFACE)
 target_compile_options(tdds_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-Wshadow;-Wnon-virtual-dtor>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wnon-virtual-dtor;$<$<BOOL:${TDDS_WERROR}>:-Werror>>)
 target_include_directories(tdds_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(TDDS_SANITIZE)
   target_compile_options(tdds_options INTERFACE
