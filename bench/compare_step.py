@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Training throughput of the full-width CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
+"""Throughput of the CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
 
 Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike; a round's
-figure is that of its median step. The step is the official one: forward, cross-entropy, backward, SGD with Nesterov
-momentum and weight decay, learning rate. Ours also records the training dynamics, PyTorch does not. Needs torch.
+figure is that of its median step. A training step is the official one: forward, cross-entropy, backward, SGD with
+Nesterov momentum and weight decay, learning rate. Ours also records the training dynamics, PyTorch does not. With
+--evaluate the step is the forward pass alone. Needs torch; bench/with_torch.sh makes an environment that has it.
 
-    python bench/compare_step.py [--rounds 5] [--skip compiled]
+    bench/with_torch.sh bench/compare_step.py [--width 0.25] [--evaluate] [--threads 2] [--rounds 5] [--skip compiled]
 
 `eager` is PyTorch as the official script runs it; `channels_last` changes the memory format; `compiled` adds
 torch.compile and the fused optimizer.
@@ -27,19 +28,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/golden"))
 from official_net import make_net  # noqa: E402
 
-BATCH, STEPS, THREADS, CLASSES = 100, 10, 2, 100
-BENCH_STEP = [str(ROOT / "build/release/bench/bench_step"), "--arch", "resnet18", "--batch-size", str(BATCH), "--width",
-              "1.0", "--steps", str(STEPS), "--threads", str(THREADS)]
+BATCH, CLASSES = 100, 100
 VARIANTS = ("eager", "channels_last", "compiled")
 
 
-def training_step(variant):
-    """A function that trains one step on random images."""
-    torch.manual_seed(0)
-    net = make_net("resnet18", CLASSES)
-    x, label = torch.randn(BATCH, 3, 32, 32), torch.randint(CLASSES, (BATCH,))
-    if variant != "eager":
-        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+def training_step(net, variant, x, label):
     sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True,
                           **({"fused": True} if variant == "compiled" else {}))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=100000.0)
@@ -55,16 +48,37 @@ def training_step(variant):
     return step
 
 
-def work(variant):
+def evaluation_step(net, variant, x):
+    net.eval()
+    forward = torch.compile(net) if variant == "compiled" else net
+
+    @torch.inference_mode()
+    def step():
+        forward(x)
+
+    return step
+
+
+def make_step(variant, args):
+    """A function that runs one step on random images."""
+    torch.manual_seed(0)
+    net = make_net("resnet18", CLASSES, width=args.width)
+    x, label = torch.randn(BATCH, 3, 32, 32), torch.randint(CLASSES, (BATCH,))
+    if variant != "eager":
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    return evaluation_step(net, variant, x) if args.evaluate else training_step(net, variant, x, label)
+
+
+def work(args):
     """A worker: warms up, then for each line on standard input times the steps and answers with a line of JSON."""
-    torch.set_num_threads(THREADS)
-    step = training_step(variant)
+    torch.set_num_threads(args.threads)
+    step = make_step(args.work, args)
     for _ in range(3):
         step()
     print("ready", flush=True)
     for _ in sys.stdin:
         seconds = []
-        for _ in range(STEPS):
+        for _ in range(args.steps):
             start = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - start)
@@ -74,8 +88,8 @@ def work(variant):
 
 class Worker:
     def __init__(self, variant):
-        self.process = subprocess.Popen([sys.executable, __file__, "--work", variant], text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--work", variant], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.read()
 
     def read(self):
@@ -94,16 +108,18 @@ class Worker:
         self.process.wait()
 
 
-def ours():
-    output, _, peak = measure.run_program(BENCH_STEP)
+def ours(args):
+    command = [ROOT / "build/release/bench/bench_step", "--arch", "resnet18", "--batch-size", BATCH, "--width",
+               args.width, "--steps", args.steps, "--threads", args.threads] + ["--evaluate"] * args.evaluate
+    output, _, peak = measure.run_program(command)
     return json.loads(output) | {"peak_bytes": peak}
 
 
-def compare(variants, rounds):
-    workers = {variant: Worker(variant) for variant in variants}
-    contenders = {"tdds": ours} | {f"PyTorch {v}": w.measure for v, w in workers.items()}
+def compare(args):
+    workers = {variant: Worker(variant) for variant in VARIANTS if variant not in args.skip}
+    contenders = {"tdds": lambda: ours(args)} | {f"PyTorch {v}": w.measure for v, w in workers.items()}
     measured = {name: [] for name in contenders}
-    for round_number in range(rounds):
+    for round_number in range(args.rounds):
         for name, run in contenders.items():
             measured[name].append(run())
             print(f"round {round_number}, {name}: {measured[name][-1]['images_per_second']:.1f} images/s", file=sys.stderr)
@@ -117,19 +133,26 @@ def compare(variants, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10, help="timed in a round")
+    parser.add_argument("--width", type=float, default=1.0, help="channel multiplier of the network")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--evaluate", action="store_true", help="forward passes instead of training steps")
     parser.add_argument("--skip", nargs="*", default=[], choices=VARIANTS)
     parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        return work(args.work)
-    results = compare([v for v in VARIANTS if v not in args.skip], args.rounds)
+        return work(args)
+    results = compare(args)
     ours_speed = results["tdds"]["images_per_second"]
     rows = [(name, f"{r['images_per_second']:.1f}", f"{ours_speed / r['images_per_second']:.2f}",
              f"{r['peak_bytes'] / 1e6:.0f}") for name, r in results.items()]
-    print(f"\nResNet-18, width 1.0, 32x32, batch {BATCH}, {THREADS} threads, float32, {measure.cpu_model()}\n")
+    mode = "evaluation" if args.evaluate else "training"
+    print(f"\nResNet-18, {mode}, width {args.width}, 32x32, batch {BATCH}, {args.threads} threads, float32, "
+          f"{measure.cpu_model()}\n")
     print(measure.table(("engine", "images/s (median)", "tdds is faster by", "peak MB"), rows))
-    measure.keep("step", {"batch": BATCH, "threads": THREADS, "steps": STEPS, "results": results,
-                          "environment": measure.environment(torch=torch.__version__)})
+    name = f"step_{mode}_width{args.width}_{args.threads}threads_debian{measure.debian()}"
+    measure.keep(name, {"mode": mode, "width": args.width, "batch": BATCH, "threads": args.threads, "steps": args.steps,
+                        "results": results, "environment": measure.environment(torch=torch.__version__)})
 
 
 if __name__ == "__main__":

@@ -43,12 +43,19 @@ def cpu_model():
     return "unknown"
 
 
+def debian():
+    """"12", "13", ...; "none" on another system."""
+    release = pathlib.Path("/etc/debian_version")
+    return release.read_text().split(".")[0].strip() if release.exists() else "none"
+
+
 def environment(**versions):
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
+        "debian": debian(),
         "isa": "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else "other",
         "load_average": os.getloadavg()[0],
         "versions": versions,

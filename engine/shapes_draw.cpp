@@ -1,6 +1,7 @@
 #include "engine/shapes_draw.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "kernels/philox.h"

@@ -1,6 +1,7 @@
 #include "kernels/host_stream.h"
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 
@@ -15,6 +16,8 @@ class HostRecording final : public Recording {
   std::size_t commands() const override { return list.size(); }
   const std::vector<HostCommand> list;
 };
+
+constexpr std::size_t kPage = 4096, kHugePage = 2 << 20;
 
 struct CopyArgs {
   void* to;
@@ -42,12 +45,14 @@ class HostDevice final : public Device {
   }
 
   void* allocate(std::size_t bytes, std::string_view what) override {
-    constexpr std::size_t kAlignment = 4096;
-    const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = std::aligned_alloc(kAlignment, rounded);
-    check(memory != nullptr, "not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net",
-          what, static_cast<double>(bytes) / (1 << 20));
-    std::memset(memory, 0xFF, rounded);
+    const std::size_t alignment = bytes < kHugePage ? kPage : kHugePage;
+    void* memory = nullptr;
+    check(posix_memalign(&memory, alignment, std::max<std::size_t>(bytes, 1)) == 0,
+          "not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net", what,
+          static_cast<double>(bytes) / (1 << 20));
+    // Convolutions stride through megabytes: with small pages they wait for address translation. Only a wish.
+    if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    std::memset(memory, 0xFF, bytes);
     ++allocations_;
     return memory;
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stb/stb_image.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>

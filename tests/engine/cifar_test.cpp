@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/hash.h"
 #include "kernels/check.h"
 #include "tests/engine/cifar_files.h"

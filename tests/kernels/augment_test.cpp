@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/augment.h"
 
 #include "tests/kernels/op_test.h"

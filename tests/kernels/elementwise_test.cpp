@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "tests/kernels/op_test.h"

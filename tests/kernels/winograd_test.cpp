@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "kernels/check.h"
