@@ -11,6 +11,7 @@
 #include "engine/evaluator.h"
 #include "engine/files.h"
 #include "engine/npy.h"
+#include "engine/precision.h"
 #include "nets/resnet.h"
 
 namespace tdds {
@@ -32,16 +33,6 @@ std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
   return make_device(parse_device_kind(flags.device));
 }
 
-DType compute_type(const TrainingFlags& flags, const Device& device) {
-  check_usage(flags.precision == "fp32" || flags.precision == "tf32" || flags.precision == "fp16" ||
-                  flags.precision == "bf16",
-              "there is no precision '{}'; choose fp32, tf32, fp16 or bf16 (--precision)", flags.precision);
-  check_usage(flags.precision == "fp32",
-              "precision '{}' is not available on device '{}'; use --precision fp32", flags.precision,
-              name_of(device.kind()));
-  return DType::kF32;
-}
-
 // Everything a run holds, made in the order in which it is needed.
 class TrainingRun {
  public:
@@ -50,7 +41,7 @@ class TrainingRun {
       : flags_(flags), folder_(flags.save_path) {
     set_host_threads(flags.threads);
     device_ = choose_device(flags);
-    compute_ = compute_type(flags, *device_);
+    precision_ = parse_precision(flags.precision, device_->kind());
     stream_ = device_->make_stream();
     guard_folder();
     data_ = load_dataset(dataset_options(flags));
@@ -93,7 +84,7 @@ class TrainingRun {
                         .width = flags_.width,
                         .image_size = data_.train.height,
                         .input_channels = channels});
-    net_->params().place(*device_, *stream_, compute_);
+    net_->params().place(*device_, *stream_, precision_.compute);
     if (flags_.init_weights.empty())
       net_->params().initialize(*stream_, flags_.manual_seed);
     else
@@ -102,7 +93,7 @@ class TrainingRun {
     const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
       set.emplace(*device_, *stream_, images, data_.mean, data_.std);
       return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *set, flags_.batch_size,
-                                         compute_);
+                                         precision_.compute, precision_.math);
     };
     test_ = evaluator(test_set_, data_.test);
     if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
@@ -122,7 +113,9 @@ class TrainingRun {
                          .shuffle = !flags_.no_shuffle,
                          .dynamics = flags_.dynamics || flags_.dynamics_npy,
                          .visit_logits = flags_.dynamics_npy,
-                         .compute = compute_};
+                         .compute = precision_.compute,
+                         .math = precision_.math,
+                         .loss_scale = precision_.loss_scale};
     if (subset_) {
       options.subset = subset_->ids;
       options.weights = subset_->weights;
@@ -311,7 +304,7 @@ class TrainingRun {
   const TrainingFlags& flags_;
   std::filesystem::path folder_;
   std::unique_ptr<Device> device_;
-  DType compute_ = DType::kF32;
+  Precision precision_;
   std::unique_ptr<Stream> stream_;
   Dataset data_;
   std::optional<SubsetChoice> subset_;

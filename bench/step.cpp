@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/evaluator.h"
+#include "engine/precision.h"
 #include "engine/trainer.h"
 #include "kernels/philox.h"
 #include "nets/resnet.h"
@@ -17,7 +18,7 @@ namespace {
 using namespace tdds;
 
 struct Flags {
-  std::string arch = "resnet18", device = "cpu";
+  std::string arch = "resnet18", device = "cpu", precision = "fp32";
   std::int32_t batch_size = 100, steps = 10, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
@@ -43,13 +44,14 @@ nlohmann::ordered_json run(const Flags& flags) {
   set_host_threads(flags.threads);
   const auto device = make_device(parse_device_kind(flags.device));
   const auto stream = device->make_stream();
+  const Precision precision = parse_precision(flags.precision, device->kind());
   ResNetSpec spec;
   spec.arch = flags.arch;
   spec.classes = flags.classes;
   spec.width = flags.width;
   spec.input_channels = device->kind() == DeviceKind::kCpu ? 3 : 8;
   const auto net = make_resnet(spec);
-  net->params().place(*device, *stream, DType::kF32);
+  net->params().place(*device, *stream, precision.compute);
   net->params().initialize(*stream, 42);
   const std::int64_t images = std::int64_t{flags.batch_size} * (flags.steps + flags.warmup);
   const ResidentSet set(*device, *stream, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
@@ -60,14 +62,17 @@ nlohmann::ordered_json run(const Flags& flags) {
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<Evaluator> evaluator;
   if (flags.evaluate) {
-    evaluator =
-        std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size, DType::kF32);
+    evaluator = std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size,
+                                            precision.compute, precision.math);
   } else {
     TrainOptions options;
     options.batch = flags.batch_size;
     options.epochs = 1;
     options.learning_rate = 1e-3;
     options.dynamics = !flags.no_dynamics;
+    options.compute = precision.compute;
+    options.math = precision.math;
+    options.loss_scale = precision.loss_scale;
     trainer = std::make_unique<Trainer>(*device, *stream, *net, pool, set, options);
   }
   pool.place();
@@ -86,6 +91,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   if (flags.plans && trainer) std::cerr << trainer->plans();
   const double middle = median(seconds);
   return {{"device", device->description()},
+          {"precision", flags.precision},
           {"arch", flags.arch},
           {"width", flags.width},
           {"batch", flags.batch_size},
@@ -106,6 +112,8 @@ int main(int argc, char** argv) {
   CLI::App app("Times training steps or evaluations on random images; prints one JSON object.");
   app.add_option("--arch", flags.arch, "Network")->capture_default_str();
   app.add_option("--device", flags.device, "cpu, simt or cuda")->capture_default_str();
+  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16")
+      ->capture_default_str();
   app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
   app.add_option("--width", flags.width, "Channel multiplier")->capture_default_str();
   app.add_option("--steps", flags.steps, "Steps timed")->capture_default_str();

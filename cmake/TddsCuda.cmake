@@ -10,7 +10,8 @@ else()
   set(_missing STATUS)
 endif()
 
-find_program(TDDS_NVCC nvcc HINTS $ENV{CUDA_PATH} /usr/local/cuda PATH_SUFFIXES bin)
+# The last place is where scripts/cuda_from_pypi.sh puts NVIDIA's wheels.
+find_program(TDDS_NVCC nvcc HINTS $ENV{CUDA_PATH} /usr/local/cuda ${PROJECT_SOURCE_DIR}/.deps/cuda/toolkit PATH_SUFFIXES bin)
 mark_as_advanced(TDDS_NVCC)
 if(TDDS_NVCC AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   set(ENV{CUDACXX} ${TDDS_NVCC})

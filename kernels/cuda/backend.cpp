@@ -1,9 +1,32 @@
+#include "kernels/cuda/conv2d.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/linear.h"
 #include "kernels/ops.h"
 
 namespace tdds {
 
 Backend cuda_backend() {
-  return {nullptr, "its table of ops is not complete in this build", nullptr};
+  static constexpr Ops kOps{
+      .augment = cuda::augment,
+      .make_conv2d = make_cuda_conv2d,
+      .batchnorm_forward = cuda::batchnorm_forward,
+      .batchnorm_backward = cuda::batchnorm_backward,
+      .batchnorm_inference = cuda::batchnorm_inference,
+      .add = cuda::add,
+      .relu = cuda::relu,
+      .relu_backward = cuda::relu_backward,
+      .global_avg_pool = cuda::global_avg_pool,
+      .global_avg_pool_backward = cuda::global_avg_pool_backward,
+      .make_linear = make_cuda_linear,
+      .softmax_kl = cuda::softmax_kl,
+      .batch_weight = cuda::batch_weight,
+      .check_finite = cuda::check_finite,
+      .sgd = cuda::sgd,
+      .advance = cuda::advance,
+      .window_score = cuda::window_score,
+  };
+  return {&kOps, nullptr, make_cuda_device};
 }
 
 }  // namespace tdds

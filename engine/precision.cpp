@@ -1,0 +1,18 @@
+#include "engine/precision.h"
+
+#include "kernels/check.h"
+
+namespace tdds {
+
+Precision parse_precision(std::string_view word, DeviceKind device) {
+  check_usage(word == "fp32" || word == "tf32" || word == "fp16" || word == "bf16",
+              "there is no precision '{}'; choose fp32, tf32, fp16 or bf16 (--precision)", word);
+  check_usage(word == "fp32" || device == DeviceKind::kCuda,
+              "precision '{}' is not available on device '{}'; use --precision fp32", word, name_of(device));
+  if (word == "tf32") return {.math = Conv2dMath::kTf32};
+  if (word == "fp16") return {.compute = DType::kF16, .loss_scale = 1024};
+  if (word == "bf16") return {.compute = DType::kBf16};
+  return {};
+}
+
+}  // namespace tdds
