@@ -35,7 +35,8 @@ std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& option
 }
 
 DeviceKind best_device() {
-  return cuda_backend().ops ? DeviceKind::kCuda : DeviceKind::kCpu;
+  const Backend cuda = cuda_backend();
+  return cuda.ops && cuda.machine_has_it() ? DeviceKind::kCuda : DeviceKind::kCpu;
 }
 
 int host_cores() {

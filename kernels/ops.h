@@ -44,6 +44,7 @@ struct Backend {
   const Ops* ops;
   const char* why_absent;
   std::unique_ptr<Device> (*make)(DeviceKind, const Ops&, const DeviceOptions&);
+  bool (*machine_has_it)() = nullptr;  // null: every machine does
 };
 Backend cpu_backend();
 Backend simt_backend();

@@ -26,7 +26,7 @@ Backend cuda_backend() {
       .advance = cuda::advance,
       .window_score = cuda::window_score,
   };
-  return {&kOps, nullptr, make_cuda_device};
+  return {&kOps, nullptr, make_cuda_device, machine_has_gpu};
 }
 
 }  // namespace tdds

@@ -54,6 +54,14 @@ GpuFacts probe_gpu(int ordinal) {
   return facts;
 }
 
+bool machine_has_gpu() {
+  int driver_version = 0, count = 0;
+  if (cudaDriverGetVersion(&driver_version) != cudaSuccess || driver_version == 0) return false;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  static_cast<void>(cudaGetLastError());
+  return status != cudaErrorNoDevice;
+}
+
 CudaDevice::CudaDevice(const Ops& ops, const DeviceOptions& options)
     : GpuDevice(ops), options_(options), facts_(probe_gpu(options.ordinal)) {
   setup_stream_ = std::make_unique<CudaStream>(*this);

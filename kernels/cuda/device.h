@@ -23,6 +23,9 @@ struct GpuFacts {
 // GPU, or an unusable one; UsageError where there are fewer.
 GpuFacts probe_gpu(int ordinal);
 
+// Whether there is an NVIDIA driver that sees a GPU, or one too old to say: then probe_gpu tells the user.
+bool machine_has_gpu();
+
 // What the ops ask of a GPU whether it is here or only described.
 class GpuDevice : public Device {
  public:

@@ -50,6 +50,16 @@ TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: no NVIDIA driver")));
 }
 
+TEST_F(CudaDeviceTest, AMachineWithoutDriverOrGpuHasNone) {
+  EXPECT_TRUE(machine_has_gpu());
+  runtime_.device_count_status = cudaErrorNoDevice;
+  EXPECT_FALSE(machine_has_gpu());
+  runtime_.device_count_status = cudaErrorInsufficientDriver;
+  EXPECT_TRUE(machine_has_gpu()) << "an old driver is worth a sentence, not the CPU in silence";
+  runtime_.driver_version = 0;
+  EXPECT_FALSE(machine_has_gpu());
+}
+
 TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
   EXPECT_THAT(([] { CudaDevice device(kNoOps, {.ordinal = 2}); }),
               ThrowsMessage<UsageError>(HasSubstr("has 2")));
