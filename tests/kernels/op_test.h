@@ -47,8 +47,10 @@ inline std::vector<OpCase> every_device_and_type() {
   return {{DeviceKind::kCpu, DType::kF32},
           {DeviceKind::kSimt, DType::kF32},
           {DeviceKind::kSimt, DType::kF16},
+          {DeviceKind::kSimt, DType::kBf16},
           {DeviceKind::kCuda, DType::kF32},
-          {DeviceKind::kCuda, DType::kF16}};
+          {DeviceKind::kCuda, DType::kF16},
+          {DeviceKind::kCuda, DType::kBf16}};
 }
 
 inline std::string name_of_case(const testing::TestParamInfo<OpCase>& info) {

@@ -102,7 +102,9 @@ TEST_P(SgdTest, CheckFiniteFindsOneBadValueAnywhere) {
 }
 
 TEST_P(SgdTest, CheckFiniteLeavesTheFlagAloneWhereAllIsFinite) {
-  const float largest = dtype() == DType::kF16 ? 65504.0f : std::numeric_limits<float>::max();
+  const float largest = dtype() == DType::kF16    ? 65504.0f
+                        : dtype() == DType::kBf16 ? 0x1.FEp127f
+                                                  : std::numeric_limits<float>::max();
   auto gradient = upload_typed({0, -0.0f, largest, -largest, 1e-7f});
   for (const std::int32_t before : {0, 1}) {
     StepState initial = state_at(0, 0, 0);
