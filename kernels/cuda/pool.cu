@@ -7,6 +7,8 @@
 
 #include "kernels/pool.h"
 
+#include <limits>
+
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/vectors.h"
@@ -18,13 +20,14 @@ constexpr std::uint32_t kThreads = 128;
 
 template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
-    pool_kernel(const T* x, float* y, std::int64_t outputs, std::int32_t positions, std::int32_t channels) {
-  const std::int64_t i = global_thread() * kWide;  // of y
-  if (i >= outputs) return;
-  const T* from = x + i / channels * positions * channels + i % channels;
+    pool_kernel(const T* x, float* y, std::int32_t outputs, std::int32_t positions, std::int32_t channels) {
+  const std::int64_t thread = global_thread() * kWide;
+  if (thread >= outputs) return;
+  const auto i = static_cast<std::int32_t>(thread);  // of y; a 64-bit division would be a call, with a stack
+  const T* from = x + static_cast<std::int64_t>(i / channels) * positions * channels + i % channels;
   double sum[kWide] = {};
-  for (std::int32_t p = 0; p < positions; ++p) {
-    const Floats<kWide> values = load<kWide>(from + static_cast<std::int64_t>(p) * channels);
+  for (std::int32_t p = 0; p < positions; ++p, from += channels) {
+    const Floats<kWide> values = load<kWide>(from);
     for (int j = 0; j < kWide; ++j) sum[j] += values.v[j];
   }
   Floats<kWide> mean;
@@ -55,7 +58,9 @@ void check_shape(const char* name, std::int32_t batch, std::int32_t positions, s
 void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args) {
   const char* name = "global_avg_pool";
   check_shape(name, args.batch, args.positions, args.channels, args.x && args.y);
-  const std::int64_t outputs = std::int64_t{args.batch} * args.channels;
+  if (std::int64_t{args.batch} * args.channels > std::numeric_limits<std::int32_t>::max())
+    reject(name, "batch * channels is below 2^31");
+  const std::int32_t outputs = args.batch * args.channels;
   with_float_type(name, args.dtype, [&](auto zero) {
     using T = decltype(zero);
     const auto* x = static_cast<const T*>(args.x);
