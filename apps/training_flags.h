@@ -22,7 +22,7 @@ struct TrainingFlags {
   std::uint64_t manual_seed = 42;
 
   // ours
-  std::string device = "auto", precision = "fp32", init_weights, download_url;
+  std::string device = "auto", precision = "fp32", conv_algo = "auto", init_weights, download_url;
   int threads = 0;
   double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1;
   std::int64_t max_train_samples = 0, shapes_train = 5000, shapes_test = 1000, stop_after_epoch = 0;

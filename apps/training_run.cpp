@@ -93,7 +93,8 @@ class TrainingRun {
     const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
       set.emplace(*device_, *stream_, images, data_.mean, data_.std);
       return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *set, flags_.batch_size,
-                                         precision_.compute, precision_.math);
+                                         precision_.compute, precision_.math,
+                                         parse_conv_algo(flags_.conv_algo));
     };
     test_ = evaluator(test_set_, data_.test);
     if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
@@ -115,6 +116,7 @@ class TrainingRun {
                          .visit_logits = flags_.dynamics_npy,
                          .compute = precision_.compute,
                          .math = precision_.math,
+                         .algo = parse_conv_algo(flags_.conv_algo),
                          .loss_scale = precision_.loss_scale};
     if (subset_) {
       options.subset = subset_->ids;
@@ -144,6 +146,7 @@ class TrainingRun {
             {"weighted", o.weights.empty() ? "no" : "yes"},
             {"device", name_of(device_->kind())},
             {"precision", flags_.precision},
+            {"conv_algo", flags_.conv_algo},
             {"plans", trainer_->plans()}};
   }
 

@@ -18,7 +18,7 @@ namespace {
 using namespace tdds;
 
 struct Flags {
-  std::string arch = "resnet18", device = "cpu", precision = "fp32";
+  std::string arch = "resnet18", device = "cpu", precision = "fp32", conv_algo = "auto";
   std::int32_t batch_size = 100, steps = 10, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
@@ -62,8 +62,9 @@ nlohmann::ordered_json run(const Flags& flags) {
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<Evaluator> evaluator;
   if (flags.evaluate) {
-    evaluator = std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size,
-                                            precision.compute, precision.math);
+    evaluator =
+        std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size,
+                                    precision.compute, precision.math, parse_conv_algo(flags.conv_algo));
   } else {
     TrainOptions options;
     options.batch = flags.batch_size;
@@ -72,6 +73,7 @@ nlohmann::ordered_json run(const Flags& flags) {
     options.dynamics = !flags.no_dynamics;
     options.compute = precision.compute;
     options.math = precision.math;
+    options.algo = parse_conv_algo(flags.conv_algo);
     options.loss_scale = precision.loss_scale;
     trainer = std::make_unique<Trainer>(*device, *stream, *net, pool, set, options);
   }
@@ -92,6 +94,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   const double middle = median(seconds);
   return {{"device", device->description()},
           {"precision", flags.precision},
+          {"conv_algo", flags.conv_algo},
           {"arch", flags.arch},
           {"width", flags.width},
           {"batch", flags.batch_size},
@@ -114,6 +117,7 @@ int main(int argc, char** argv) {
   app.add_option("--device", flags.device, "cpu, simt or cuda")->capture_default_str();
   app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16")
       ->capture_default_str();
+  app.add_option("--conv_algo", flags.conv_algo, "On a CPU: auto, direct or winograd")->capture_default_str();
   app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
   app.add_option("--width", flags.width, "Channel multiplier")->capture_default_str();
   app.add_option("--steps", flags.steps, "Steps timed")->capture_default_str();

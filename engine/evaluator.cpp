@@ -8,14 +8,15 @@
 namespace tdds {
 
 Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
-                     std::int32_t batch, DType compute, Conv2dMath math)
+                     std::int32_t batch, DType compute, Conv2dMath math, ConvAlgo algo)
     : device_(device), stream_(stream), net_(net), set_(set) {
   const std::int32_t full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, set.count()));
   const std::int32_t rest = static_cast<std::int32_t>(set.count() % full);
   for (std::int32_t size : {full, rest})
     if (size)
-      steps_.push_back({.pass = &pool.add({.batch = size, .compute = compute, .train = false, .math = math}),
-                        .batch = size});
+      steps_.push_back(
+          {.pass = &pool.add({.batch = size, .compute = compute, .train = false, .math = math, .algo = algo}),
+           .batch = size});
   const std::vector<std::int32_t> order = counting_ids(set.count());
   state_ = DeviceMemory(device, sizeof(StepState), "the evaluation's state");
   order_ = DeviceMemory(device, order.size() * sizeof(std::int32_t), "the evaluation's order");

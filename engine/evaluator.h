@@ -21,7 +21,8 @@ class Evaluator {
  public:
   // Adds its passes to `pool`; place() it before the first run(). `set` must outlive the evaluator.
   Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
-            std::int32_t batch, DType compute, Conv2dMath math = Conv2dMath::kExact);
+            std::int32_t batch, DType compute, Conv2dMath math = Conv2dMath::kExact,
+            ConvAlgo algo = ConvAlgo::kAuto);
 
   Evaluation run();
 

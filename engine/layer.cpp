@@ -27,7 +27,8 @@ ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t he
                                                             .padding = decl.padding,
                                                             .dtype = context.compute,
                                                             .backward = context.train,
-                                                            .math = context.math});
+                                                            .math = context.math,
+                                                            .algo = context.algo});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
 }
 

@@ -20,6 +20,7 @@ struct PassContext {
   std::int32_t batch;
   bool train;
   Conv2dMath math = Conv2dMath::kExact;
+  ConvAlgo algo = ConvAlgo::kAuto;
   void* workspace = nullptr;        // one for all: commands of a stream run in order
   std::size_t workspace_bytes = 0;  // the most that any layer asked for
 };

@@ -18,6 +18,9 @@ struct PassSpec {
   DType compute = DType::kF32;
   bool train = true;                     // false: inference with the running statistics, no backward
   Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
+  ConvAlgo algo = ConvAlgo::kAuto;       // of a CPU
+
+  bool operator==(const PassSpec&) const = default;
 };
 
 // The network at one batch size: a visible list of calls and, in backward, its mirror image. Made once with

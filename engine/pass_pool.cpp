@@ -4,9 +4,7 @@ namespace tdds {
 
 Pass& PassPool::add(const PassSpec& spec) {
   for (auto& [known, pass] : passes_)
-    if (known.batch == spec.batch && known.compute == spec.compute && known.train == spec.train &&
-        known.math == spec.math)
-      return *pass;
+    if (known == spec) return *pass;
   check(!placed_, "PassPool::add: the passes were placed already");
   passes_.emplace_back(spec, net_.make_pass(device_, spec));
   return *passes_.back().second;

@@ -39,8 +39,11 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
         "choose another batch size",
         samples(), full);
   const auto add = [&](std::int32_t batch) {
-    Pass& pass =
-        pool.add({.batch = batch, .compute = options_.compute, .train = true, .math = options_.math});
+    Pass& pass = pool.add({.batch = batch,
+                           .compute = options_.compute,
+                           .train = true,
+                           .math = options_.math,
+                           .algo = options_.algo});
     steps_.push_back({.pass = &pass, .batch = batch});
   };
   add(full);

@@ -34,6 +34,7 @@ struct TrainOptions {
   std::vector<float> weights = {};        // [N] by row: the official loss weighting; empty: off
   DType compute = DType::kF32;
   Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
+  ConvAlgo algo = ConvAlgo::kAuto;       // of a CPU
   float loss_scale = 1;
   bool record_steps = true;  // false: every step eagerly, for comparison
 };

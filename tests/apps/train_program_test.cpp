@@ -174,6 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"dataset", {"--dataset", "mnist"}, 2, "mnist"},
         BadInput{"width", {"--width", "0.3"}, 2, "width"}, BadInput{"device", {"--device", "tpu"}, 2, "tpu"},
         BadInput{"precision", {"--device", "cpu", "--precision", "fp16"}, 2, "fp16"},
+        BadInput{"conv_algo", {"--conv_algo", "fft"}, 2, "'fft'"},
         BadInput{"precision_word", {"--precision", "fp12"}, 2, "fp12"},
         BadInput{"ngpu", {"--ngpu", "4"}, 2, "--ngpu"},
         BadInput{"flag", {"--learnig_rate", "0.1"}, 2, "learnig"},
