@@ -1,0 +1,12 @@
+#pragma once
+// The report as one HTML page that needs nothing else: its style, scripts, numbers and images are inside it.
+
+#include <string>
+
+#include "apps/report/subject.h"
+
+namespace tdds::report {
+
+std::string report_page(const Subject& subject, const ReportOptions& options);
+
+}  // namespace tdds::report

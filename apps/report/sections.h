@@ -1,0 +1,33 @@
+#pragma once
+// The numbers behind a report's charts, as the JSON that its script draws.
+
+#include <nlohmann/json.hpp>
+
+#include "apps/report/subject.h"
+#include "tdds/report_statistics.h"
+
+namespace tdds::report {
+
+// The data set, the run and the versions: pairs of name and value.
+nlohmann::ordered_json facts_json(const Subject& subject);
+
+// Of each score: names and definition, histogram, standings (a byte a sample: 0 lowest, 255 highest), and how
+// many samples of each class are kept at the pruning rate.
+nlohmann::ordered_json scores_json(const Subject& subject, double rate);
+
+// Rank correlations: of the scores, and of TDDS with different (T, J).
+nlohmann::ordered_json method_correlations_json(const Subject& subject);
+nlohmann::ordered_json setting_correlations_json(const Subject& subject);
+
+// The data map as 16-bit fixed point (65535 is 1), with bands of confidence as its table.
+nlohmann::ordered_json map_json(const Subject& subject, const DataMap& map);
+
+// The classes with their sizes; null without labels.
+nlohmann::ordered_json classes_json(const Subject& subject);
+
+// How many planted wrong labels are at the ends of each order; null where none were planted.
+nlohmann::ordered_json found_json(const Subject& subject);
+
+nlohmann::ordered_json sweep_json(const Sweep& sweep);
+
+}  // namespace tdds::report

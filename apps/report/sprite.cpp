@@ -1,0 +1,54 @@
+#include "apps/report/sprite.h"
+
+#include <stb/stb_image_write.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/dataset_resize.h"
+#include "kernels/check.h"
+
+namespace tdds::report {
+namespace {
+
+constexpr int kMostColumns = 32, kMostPixels = 64;
+
+void append(void* png, void* bytes, int count) {
+  static_cast<std::string*>(png)->append(static_cast<const char*>(bytes), static_cast<std::size_t>(count));
+}
+
+}  // namespace
+
+Sprite make_sprite(const ImageSet& set, std::span<const std::int32_t> rows) {
+  Sprite sprite;
+  const int count = static_cast<int>(rows.size());
+  check(count > 0, "there is no image to put into the report");
+  const int longer = std::max(set.width, set.height);
+  const bool shrink = longer > kMostPixels;
+  sprite.width = shrink ? std::max(1, set.width * kMostPixels / longer) : set.width;
+  sprite.height = shrink ? std::max(1, set.height * kMostPixels / longer) : set.height;
+  sprite.columns = std::min(count, kMostColumns);
+  sprite.rows = (count + sprite.columns - 1) / sprite.columns;
+
+  const auto image_row = static_cast<std::size_t>(3 * sprite.width);
+  const auto stride = image_row * static_cast<std::size_t>(sprite.columns);
+  std::vector<std::uint8_t> pixels(stride * static_cast<std::size_t>(sprite.height * sprite.rows));
+  for (int i = 0; i < count; ++i) {
+    const std::uint8_t* image = set.images.data() + rows[static_cast<std::size_t>(i)] * set.image_bytes();
+    std::vector<std::uint8_t> small;
+    if (shrink) {
+      small = resize_image(image, set.width, set.height, sprite.width, sprite.height);
+      image = small.data();
+    }
+    const auto top = static_cast<std::size_t>(i / sprite.columns * sprite.height);
+    const std::size_t left = image_row * static_cast<std::size_t>(i % sprite.columns);
+    for (std::size_t y = 0; y < static_cast<std::size_t>(sprite.height); ++y)
+      std::memcpy(pixels.data() + (top + y) * stride + left, image + y * image_row, image_row);
+  }
+  check(stbi_write_png_to_func(append, &sprite.png, sprite.columns * sprite.width,
+                               sprite.rows * sprite.height, 3, pixels.data(), static_cast<int>(stride)) != 0,
+        "the report's images could not be encoded: memory is short");
+  return sprite;
+}
+
+}  // namespace tdds::report
