@@ -17,6 +17,7 @@ Backend cpu_backend() {
       .global_avg_pool = cpu::global_avg_pool,
       .global_avg_pool_backward = cpu::global_avg_pool_backward,
       .make_linear = cpu::make_linear,
+      .feature_norm = cpu::feature_norm,
       .softmax_kl = cpu::softmax_kl,
       .batch_weight = cpu::batch_weight,
       .check_finite = cpu::check_finite,

@@ -9,6 +9,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "kernels/elementwise.h"
+#include "kernels/feature_norm.h"
 #include "kernels/linear.h"
 #include "kernels/pool.h"
 #include "kernels/sgd.h"
@@ -31,6 +32,7 @@ struct Ops {
   void (*global_avg_pool)(Stream&, const GlobalAvgPoolArgs&);
   void (*global_avg_pool_backward)(Stream&, const GlobalAvgPoolBackwardArgs&);
   std::unique_ptr<Linear> (*make_linear)(Device&, const LinearSpec&);
+  void (*feature_norm)(Stream&, const FeatureNormArgs&);
   void (*softmax_kl)(Stream&, const SoftmaxKlArgs&);
   void (*batch_weight)(Stream&, const BatchWeightArgs&);
   void (*check_finite)(Stream&, const CheckFiniteArgs&);

@@ -16,6 +16,7 @@ void relu_backward(Stream& stream, const ReluBackwardArgs& args);
 void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args);
 void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args);
 std::unique_ptr<Linear> make_linear(Device& device, const LinearSpec& spec);
+void feature_norm(Stream& stream, const FeatureNormArgs& args);
 void softmax_kl(Stream& stream, const SoftmaxKlArgs& args);
 void batch_weight(Stream& stream, const BatchWeightArgs& args);
 void check_finite(Stream& stream, const CheckFiniteArgs& args);

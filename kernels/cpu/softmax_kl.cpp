@@ -48,17 +48,23 @@ void write_dlogits(const Row& row, double scale, float* dlogits) {
     dlogits[c] = static_cast<float>((c == row.label ? -row.label_miss : row.p(c)) * scale);
 }
 
+struct Divergence {
+  double kl = 0, true_kl = 0;
+};
+
 // Both sides of the difference are the float32 that is kept, so equal logits give exactly 0.
-double exchange_logp(const Row& row, float* prev_logp) {
-  double kl = 0;
+Divergence exchange_logp(const Row& row, float* prev_logp) {
+  Divergence sum;
   for (std::int32_t c = 0; c < row.classes; ++c) {
     const double p = row.p(c);
     const float logp =
         static_cast<float>(c == row.top ? std::log1p(kEpsilon - row.top_miss) : std::log(p + kEpsilon));
-    kl += std::abs(p * (static_cast<double>(logp) - prev_logp[c]));
+    const double change = static_cast<double>(logp) - prev_logp[c];
+    sum.kl += std::abs(p * change);
+    sum.true_kl += (p + kEpsilon) * (change + std::expm1(-change)) - kEpsilon * change;
     prev_logp[c] = logp;
   }
-  return kl;
+  return sum;
 }
 
 double log_largest_other(const Row& row) {
@@ -95,8 +101,10 @@ void run_row(const SoftmaxKlArgs& args, double scale, std::int64_t b) {
   if (args.dlogits) write_dlogits(row, scale, args.dlogits + b * classes);
   if (args.visit_logits) std::memcpy(args.visit_logits + visit * classes, row.z, classes * sizeof(float));
   if (args.prev_logp) {
-    const double kl = exchange_logp(row, args.prev_logp + id * classes);
-    if (args.out.kl) args.out.kl[id] = args.state->epoch == 0 ? 0.0f : static_cast<float>(kl);
+    Divergence change = exchange_logp(row, args.prev_logp + id * classes);
+    if (args.state->epoch == 0) change = {};
+    if (args.out.kl) args.out.kl[id] = static_cast<float>(change.kl);
+    if (args.out.true_kl) args.out.true_kl[id] = static_cast<float>(change.true_kl);
   }
   if (args.out.loss) args.out.loss[id] = static_cast<float>(-row.log_p(row.label));
   if (args.out.log_other) args.out.log_other[id] = static_cast<float>(log_largest_other(row));
@@ -139,7 +147,8 @@ void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
   check(args.logits && args.labels && args.order && args.state,
         "softmax_kl: logits, labels, order and state are required");
-  check(!args.out.kl || args.prev_logp, "softmax_kl: kl needs prev_logp, the previous visit");
+  check((!args.out.kl && !args.out.true_kl) || args.prev_logp,
+        "softmax_kl: kl and true_kl need prev_logp, the previous visit");
   enqueue(stream, "softmax_kl", args, run_softmax_kl);
 }
 

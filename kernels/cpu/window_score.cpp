@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/isa.h"
@@ -15,66 +16,58 @@ namespace {
 // Samples that one thread carries through all windows: the rows of a window then stay in its cache.
 constexpr std::int64_t kBlock = 256;
 
-struct Sweep {
-  const float* series;
-  std::int64_t samples;
-  std::int32_t window_size;
-  double decay;
-  std::span<const WindowSweepOutput> outputs;
-};
-
-// R_k in two passes over the window: a sliding sum of squares would cancel, since d spans many decades.
-[[gnu::always_inline]] inline void window_norms(const float* window, std::int64_t stride, int terms,
+// R of a window in two passes: a sliding sum of squares would cancel, since d spans many decades.
+[[gnu::always_inline]] inline void window_norms(const float* const* rows, int terms, std::int64_t begin,
                                                 std::int64_t n, double* mean, double* norm) {
   for (std::int64_t i = 0; i < n; ++i) mean[i] = 0;
   for (int j = 0; j < terms; ++j)
-    for (std::int64_t i = 0; i < n; ++i) mean[i] += window[j * stride + i];
+    for (std::int64_t i = 0; i < n; ++i) mean[i] += rows[j][begin + i];
   for (std::int64_t i = 0; i < n; ++i) mean[i] /= terms;
   for (std::int64_t i = 0; i < n; ++i) norm[i] = 0;
   for (int j = 0; j < terms; ++j) {
     for (std::int64_t i = 0; i < n; ++i) {
-      const double off = window[j * stride + i] - mean[i];
+      const double off = rows[j][begin + i] - mean[i];
       norm[i] += off * off;
     }
   }
 }
 
-[[gnu::always_inline]] inline void sweep_block(const Sweep& sweep, std::int64_t begin, std::int64_t end) {
-  alignas(64) double s[kBlock] = {}, mean[kBlock], norm[kBlock];
-  const std::int64_t n = end - begin;
-  const int terms = sweep.window_size - 1;
-  const double keep = 1 - sweep.decay;
-  std::int32_t k = 0;
-  for (const WindowSweepOutput& output : sweep.outputs) {
-    for (; k <= output.trajectory_len - sweep.window_size; ++k) {
-      window_norms(sweep.series + k * sweep.samples + begin, sweep.samples, terms, n, mean, norm);
-      for (std::int64_t i = 0; i < n; ++i) s[i] = keep * s[i] + sweep.decay * std::sqrt(norm[i]);
-    }
-    for (std::int64_t i = 0; i < n; ++i) output.score[begin + i] = static_cast<float>(s[i]);
-  }
+[[gnu::always_inline]] inline void step_block(const float* const* rows, int terms, std::int64_t begin,
+                                              std::int64_t n, double decay, double* s) {
+  alignas(64) double mean[kBlock], norm[kBlock];
+  window_norms(rows, terms, begin, n, mean, norm);
+  const double keep = 1 - decay;
+  for (std::int64_t i = 0; i < n; ++i) s[i] = keep * s[i] + decay * std::sqrt(norm[i]);
 }
 
-void sweep_generic(const Sweep& sweep, std::int64_t begin, std::int64_t end) {
-  sweep_block(sweep, begin, end);
+// One function for every caller: which products the compiler fuses, and so the bits, is settled in it.
+using StepBlock = void (*)(const float* const* rows, int terms, std::int64_t begin, std::int64_t n,
+                           double decay, double* s);
+
+void step_generic(const float* const* rows, int terms, std::int64_t begin, std::int64_t n, double decay,
+                  double* s) {
+  step_block(rows, terms, begin, n, decay, s);
 }
 #if defined(__x86_64__)
-[[gnu::target("avx2,fma")]] void sweep_avx2(const Sweep& sweep, std::int64_t begin, std::int64_t end) {
-  sweep_block(sweep, begin, end);
+[[gnu::target("avx2,fma")]] void step_avx2(const float* const* rows, int terms, std::int64_t begin,
+                                           std::int64_t n, double decay, double* s) {
+  step_block(rows, terms, begin, n, decay, s);
 }
-[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] void sweep_avx512(const Sweep& sweep,
-                                                                            std::int64_t begin,
-                                                                            std::int64_t end) {
-  sweep_block(sweep, begin, end);
+[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] void step_avx512(const float* const* rows,
+                                                                           int terms, std::int64_t begin,
+                                                                           std::int64_t n, double decay,
+                                                                           double* s) {
+  step_block(rows, terms, begin, n, decay, s);
 }
 #endif
 
-auto sweep_for(Isa isa) {
+StepBlock step_for(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return sweep_avx512;
-  if (isa == Isa::kAvx2) return sweep_avx2;
+  if (isa == Isa::kAvx512) return step_avx512;
+  if (isa == Isa::kAvx2) return step_avx2;
 #endif
   static_cast<void>(isa);
-  return sweep_generic;
+  return step_generic;
 }
 
 void run_window_score(const WindowScoreArgs& args) {
@@ -86,9 +79,26 @@ void run_window_score(const WindowScoreArgs& args) {
 
 void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
                   std::span<const WindowSweepOutput> outputs) {
-  const Sweep sweep{series, samples, window_size, decay, outputs};
-  const auto run = sweep_for(isa());
-  parallel_blocks(samples, kBlock, [&](std::int64_t begin, std::int64_t end) { run(sweep, begin, end); });
+  if (outputs.empty()) return;
+  std::vector<const float*> rows;
+  for (std::int32_t t = 0; t + 1 < outputs.back().trajectory_len; ++t) rows.push_back(series + t * samples);
+  const StepBlock step = step_for(isa());
+  parallel_blocks(samples, kBlock, [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) double s[kBlock] = {};
+    std::int32_t k = 0;
+    for (const WindowSweepOutput& output : outputs) {
+      for (; k <= output.trajectory_len - window_size; ++k)
+        step(rows.data() + k, window_size - 1, begin, end - begin, decay, s);
+      for (std::int64_t i = begin; i < end; ++i) output.score[i] = static_cast<float>(s[i - begin]);
+    }
+  });
+}
+
+void window_step(std::span<const float* const> rows, std::int64_t samples, double decay, double* s) {
+  const StepBlock step = step_for(isa());
+  parallel_blocks(samples, kBlock, [&](std::int64_t begin, std::int64_t end) {
+    step(rows.data(), static_cast<int>(rows.size()), begin, end - begin, decay, s + begin);
+  });
 }
 
 void window_score(Stream& stream, const WindowScoreArgs& args) {

@@ -17,4 +17,9 @@ struct WindowSweepOutput {
 void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
                   std::span<const WindowSweepOutput> outputs);
 
+// One step of that recursion for every sample, S <- (1 - decay) S + decay R, from the window's rows, oldest
+// first: [J-1] pointers to [N]. After the windows 0 .. T-J the bits of S, rounded to float32, are
+// window_sweep's for T. s [N] is read and written.
+void window_step(std::span<const float* const> rows, std::int64_t samples, double decay, double* s);
+
 }  // namespace tdds::cpu

@@ -29,7 +29,7 @@ struct RowStats {
 };
 
 struct RowSums {
-  float kl, entropy, el2n;
+  float kl, true_kl, entropy, el2n;
 };
 
 template <Group G>
@@ -53,6 +53,14 @@ __device__ float log_probability(float p, float q, bool largest) {
   return largest && q < 0.5f ? log1pf(kEps - q) : logf(p + kEps);
 }
 
+// x - 1 + e^-x, the relative excess of a class whose log-probability grew by x: near 0, where the three terms
+// cancel, by its series.
+__device__ float excess(float x) {
+  if (fabsf(x) >= 0.5f) return x + (expf(-x) - 1.0f);
+  const float tail = 1.0f / 24 - x * (1.0f / 120 - x * (1.0f / 720 - x * (1.0f / 5040)));
+  return x * x * (0.5f - x * (1.0f / 6 - x * tail));
+}
+
 template <Group G>
 __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row, std::int64_t b,
                                  std::int64_t id, std::int32_t label) {
@@ -65,7 +73,7 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
   const bool first_visit = args.state->epoch == 0;
   float* logp_row = args.prev_logp ? args.prev_logp + id * args.classes : nullptr;
   float* visit = args.visit_logits ? args.visit_logits + (args.state->cursor + b) * args.classes : nullptr;
-  float kl = 0, entropy = 0, squares = 0;
+  float kl = 0, true_kl = 0, entropy = 0, squares = 0;
   for (std::int32_t c = rank_in<G>(); c < args.classes; c += size_of_group<G>()) {
     const float below = row.best.value - z[c];
     const bool largest = c == row.best.index;
@@ -74,7 +82,11 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     if (args.dlogits) args.dlogits[b * args.classes + c] = (c == label ? -label_miss : p) * scale;
     if (logp_row) {
       const float logp = log_probability(p, top_miss, largest);
-      if (!first_visit) kl += fabsf(p * (logp - logp_row[c]));
+      if (!first_visit) {
+        const float change = logp - logp_row[c];
+        kl += fabsf(p * change);
+        true_kl += (p + kEps) * excess(change) - kEps * change;
+      }
       logp_row[c] = logp;
     }
     if (visit) visit[c] = z[c];
@@ -84,7 +96,8 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
   }
   // || p - onehot ||: the label's entry is minus the sum of the others', which is taken out as a factor, so
   // that no square underflows.
-  return {group_sum<G>(kl), group_sum<G>(entropy), label_miss * sqrtf(1.0f + group_sum<G>(squares))};
+  return {group_sum<G>(kl), group_sum<G>(true_kl), group_sum<G>(entropy),
+          label_miss * sqrtf(1.0f + group_sum<G>(squares))};
 }
 
 template <Group G>
@@ -112,6 +125,7 @@ __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args
   }
   if (rank_in<G>() != 0) return;
   if (out.kl) out.kl[id] = sums.kl;
+  if (out.true_kl) out.true_kl[id] = sums.true_kl;
   if (out.loss) out.loss[id] = row.best.value - z[label] + row.log_total;
   if (out.entropy) out.entropy[id] = sums.entropy;
   if (out.el2n) out.el2n[id] = sums.el2n;
@@ -130,7 +144,8 @@ __global__ void __launch_bounds__(kBatchWeightThreads) batch_weight_kernel(Batch
 
 void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   if (args.batch <= 0 || args.classes <= 1) reject("softmax_kl", "needs at least 1 sample and 2 classes");
-  if (args.out.kl && !args.prev_logp) reject("softmax_kl", "kl needs prev_logp, the previous visit");
+  if ((args.out.kl || args.out.true_kl) && !args.prev_logp)
+    reject("softmax_kl", "kl and true_kl need prev_logp, the previous visit");
   if (args.classes <= kWarpClasses)
     launch(stream, "softmax_kl", softmax_kl_kernel<Group::kWarp>,
            {blocks_for(args.batch, kThreads / kWarpSize)}, {kThreads}, 0, args);

@@ -19,6 +19,7 @@ Backend simt_backend() {
       .global_avg_pool = simt::global_avg_pool,
       .global_avg_pool_backward = simt::global_avg_pool_backward,
       .make_linear = cpu::make_linear,
+      .feature_norm = simt::feature_norm,
       .softmax_kl = simt::softmax_kl,
       .batch_weight = simt::batch_weight,
       .check_finite = simt::check_finite,

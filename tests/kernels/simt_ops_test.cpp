@@ -159,8 +159,8 @@ void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
                                       .dlogits = rig.out("dlogits", rows * k),
                                       .prev_logp = prev,
                                       .visit_logits = visits,
-                                      .out = {by_id("kl"), by_id("loss"), by_id("log_other"),
-                                              by_id("entropy"), by_id("el2n"), correct},
+                                      .out = {by_id("kl"), by_id("true_kl"), by_id("loss"),
+                                              by_id("log_other"), by_id("entropy"), by_id("el2n"), correct},
                                       .batch_weight = weight,
                                       .loss_scale = 1024,
                                       .batch = batch,
@@ -258,6 +258,15 @@ void run_window_score(Rig& rig) {
                          {rig.in(series), rig.out("score", kSamples), kSamples, kEpochs, 10, 0.9});
 }
 
+void run_feature_norm(Rig& rig, std::int32_t width) {
+  constexpr std::int32_t kSamples = 21, kBatch = 10;
+  auto* norm = rig.in(std::vector<float>(kSamples, 0));
+  rig.watch("norm", norm, kSamples);
+  const auto n = static_cast<std::size_t>(kBatch) * static_cast<std::size_t>(width);
+  rig.ops().feature_norm(rig.stream(), {rig.in(random_values(n, 1)), rig.in(some_order(kSamples)),
+                                        rig.state(0, kBatch, 1), norm, kBatch, width});
+}
+
 std::vector<OpRun> every_run() {
   std::vector<OpRun> runs;
   for (const std::int32_t classes : {2, 10, 100, 1000, 1001, 2500})
@@ -274,6 +283,9 @@ std::vector<OpRun> every_run() {
   for (const std::int32_t channels : {5, 64})
     runs.push_back({fmt::format("pool_{}", channels), true,
                     [=](Rig& rig, DType dtype) { run_pool(rig, dtype, channels); }});
+  for (const std::int32_t width : {5, 64, 515})
+    runs.push_back({fmt::format("feature_norm_{}", width), false,
+                    [=](Rig& rig, DType) { run_feature_norm(rig, width); }});
   runs.push_back({"sgd", true, run_sgd});
   runs.push_back({"elementwise", true, run_elementwise});
   runs.push_back({"advance", false, [](Rig& rig, DType) { run_step(rig); }});

@@ -40,11 +40,17 @@ Truth truth(const float* z, int classes, int label) {
   return t;
 }
 
-double true_kl(const Truth& now, const Truth& before) {
-  double sum = 0;
+// With the absolute value of each class's term, and without.
+struct Divergences {
+  double absolute = 0, true_kl = 0;
+};
+Divergences divergences(const Truth& now, const Truth& before) {
+  Divergences sum;
   for (std::size_t c = 0; c < now.logp.size(); ++c) {
     const double p = now.dlogits[c] < 0 ? 1 + now.dlogits[c] : now.dlogits[c];
-    sum += std::abs(p * (now.logp[c] - before.logp[c]));
+    const double term = p * (now.logp[c] - before.logp[c]);
+    sum.absolute += std::abs(term);
+    sum.true_kl += term;
   }
   return sum;
 }
@@ -69,7 +75,7 @@ Batch make_batch(int batch, int classes, std::uint64_t seed, double std = 2) {
 }
 
 struct Outputs {
-  std::vector<float> kl, loss, log_other, entropy, el2n, dlogits, logp, visits;
+  std::vector<float> kl, true_kl, loss, log_other, entropy, el2n, dlogits, logp, visits;
   std::vector<std::uint8_t> correct;
 };
 
@@ -80,9 +86,9 @@ class SoftmaxKlTest : public OpTest {
                 const std::vector<float>& weights = {}) {
     const auto n = static_cast<std::size_t>(b.batch), k = static_cast<std::size_t>(b.classes);
     auto labels = upload(b.labels), order = upload(b.order);
-    auto kl = empty<float>(n), loss = empty<float>(n), other = empty<float>(n), entropy = empty<float>(n),
-         el2n = empty<float>(n), dlogits = empty<float>(n * k), prev = empty<float>(n * k),
-         visits = empty<float>(n * k), weight = empty<float>(1);
+    auto kl = empty<float>(n), true_kl = empty<float>(n), loss = empty<float>(n), other = empty<float>(n),
+         entropy = empty<float>(n), el2n = empty<float>(n), dlogits = empty<float>(n * k),
+         prev = empty<float>(n * k), visits = empty<float>(n * k), weight = empty<float>(1);
     auto correct = empty<std::uint8_t>(n);
     std::vector<Buffer<float>> kept;
     for (std::size_t e = 0; e < epochs.size(); ++e) {
@@ -99,15 +105,15 @@ class SoftmaxKlTest : public OpTest {
                                   .dlogits = dlogits,
                                   .prev_logp = prev,
                                   .visit_logits = visits,
-                                  .out = {kl, loss, other, entropy, el2n, correct},
+                                  .out = {kl, true_kl, loss, other, entropy, el2n, correct},
                                   .batch_weight = weights.empty() ? nullptr : weight.data(),
                                   .loss_scale = loss_scale,
                                   .batch = b.batch,
                                   .classes = b.classes});
       stream().synchronize();
     }
-    return {download(kl),      download(loss), download(other),  download(entropy), download(el2n),
-            download(dlogits), download(prev), download(visits), download(correct)};
+    return {download(kl),   download(true_kl), download(loss), download(other),  download(entropy),
+            download(el2n), download(dlogits), download(prev), download(visits), download(correct)};
   }
 };
 
@@ -121,6 +127,7 @@ TEST_P(SoftmaxKlTest, KnownValues) {
   EXPECT_FLOAT_EQ(out.el2n[0], std::sqrt(0.25f + 0.5625f + 0.0625f));
   EXPECT_EQ(out.correct[0], 0);
   EXPECT_EQ(out.kl[0], 0);
+  EXPECT_EQ(out.true_kl[0], 0);
   expect_near(out.dlogits, std::vector<float>{0.5f, -0.75f, 0.25f}, 1e-7);
   EXPECT_EQ(out.visits, b.logits);
 }
@@ -155,7 +162,9 @@ TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
       near("log_other", out.log_other[id], want.log_other);
       near("entropy", out.entropy[id], want.entropy);
       near("el2n", out.el2n[id], want.el2n);
-      near("kl", out.kl[id], true_kl(want, last));
+      const Divergences exact = divergences(want, last);
+      near("kl", out.kl[id], exact.absolute);
+      EXPECT_NEAR(out.true_kl[id], exact.true_kl, kRelative * exact.absolute) << row << " of K " << classes;
       const auto begin = now.begin() + static_cast<std::ptrdiff_t>(at);
       EXPECT_EQ(out.correct[id], std::max_element(begin, begin + classes) - begin == b.labels[id]) << row;
       for (int c = 0; c < classes; ++c) {
@@ -171,13 +180,17 @@ TEST_P(SoftmaxKlTest, SmallChangesOfASureSampleKeepTheirDigits) {
   Batch b{{14.0f, 0, -1, 0.5f}, {0}, {0}, 1, 4};
   const std::vector<float> before{14.0f, 0.7f, -0.3f, 1.2f};
   const Outputs out = visit(b, {before, b.logits});
-  const double want = true_kl(truth(b.logits.data(), 4, 0), truth(before.data(), 4, 0));
-  EXPECT_NEAR(out.kl[0], want, kRelative * want);
+  const Divergences want = divergences(truth(b.logits.data(), 4, 0), truth(before.data(), 4, 0));
+  EXPECT_NEAR(out.kl[0], want.absolute, kRelative * want.absolute);
+  // The classes' terms cancel to a fifth here, and are added up without cancelling.
+  EXPECT_NEAR(out.true_kl[0], want.true_kl, kRelative * std::abs(want.true_kl));
 }
 
 TEST_P(SoftmaxKlTest, EqualVisitsHaveNoDivergence) {
   const Batch b = make_batch(16, 100, 21, 6);
-  EXPECT_EQ(visit(b, {b.logits, b.logits}).kl, std::vector<float>(16, 0));
+  const Outputs out = visit(b, {b.logits, b.logits});
+  EXPECT_EQ(out.kl, std::vector<float>(16, 0));
+  EXPECT_EQ(out.true_kl, std::vector<float>(16, 0));
 }
 
 TEST_P(SoftmaxKlTest, GradientRowsSumToZeroAndMatchDifferences) {

@@ -1,0 +1,23 @@
+#pragma once
+// The length of each sample's features, by sample id: with norm(p - onehot(y)) it gives the norm of the last
+// layer's gradient, norm(p - onehot(y)) sqrt(norm(h)^2 + 1), bias included (GraNd).
+//
+//   norm[order[state->cursor + b]] = || features[b,:] ||_2
+//
+// fp32; within 1e-5 relative.
+
+#include <cstdint>
+
+#include "kernels/step_state.h"
+
+namespace tdds {
+
+struct FeatureNormArgs {
+  const float* features;      // in  [B,F]
+  const std::int32_t* order;  // in  sample ids in visiting order
+  const StepState* state;     // in  cursor
+  float* norm;                // out [N] by sample id
+  std::int32_t batch, width;  // B, F
+};
+
+}  // namespace tdds
