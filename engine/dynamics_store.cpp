@@ -123,8 +123,7 @@ std::string header_bytes(const DynamicsHeader& header) {
 }
 
 DynamicsField parse_field(const std::string& name) {
-  for (const DynamicsField field : all_dynamics_fields())
-    if (name == name_of(field)) return field;
+  if (const auto field = find_dynamics_field(name)) return *field;
   throw Error(fmt::format("the field '{}' is unknown; read the file with the version that wrote it", name));
 }
 
@@ -237,13 +236,53 @@ void check_same_run(const DynamicsHeader& stored, const DynamicsHeader& wanted, 
 }  // namespace
 
 const char* name_of(DynamicsField field) {
-  static constexpr const char* kNames[] = {"kl", "loss", "log_other", "entropy", "el2n", "correct"};
-  return kNames[static_cast<int>(field)];
+  static constexpr std::array<const char*, kDynamicsFields> kNames{
+      "kl", "true_kl", "loss", "log_other", "entropy", "el2n", "correct", "feature_norm"};
+  return kNames[static_cast<std::size_t>(field)];
+}
+
+std::optional<DynamicsField> find_dynamics_field(std::string_view name) {
+  for (const DynamicsField field : all_dynamics_fields())
+    if (name == name_of(field)) return field;
+  return std::nullopt;
 }
 
 std::vector<DynamicsField> all_dynamics_fields() {
-  return {DynamicsField::kKl,      DynamicsField::kLoss, DynamicsField::kLogOther,
-          DynamicsField::kEntropy, DynamicsField::kEl2n, DynamicsField::kCorrect};
+  std::vector<DynamicsField> fields = default_dynamics_fields();
+  fields.push_back(DynamicsField::kFeatureNorm);
+  return fields;
+}
+
+std::vector<DynamicsField> default_dynamics_fields() {
+  return {DynamicsField::kKl,      DynamicsField::kTrueKl, DynamicsField::kLoss,   DynamicsField::kLogOther,
+          DynamicsField::kEntropy, DynamicsField::kEl2n,   DynamicsField::kCorrect};
+}
+
+const std::vector<float>& EpochDynamics::floats(DynamicsField field) const {
+  switch (field) {
+    case DynamicsField::kKl:
+      return kl;
+    case DynamicsField::kTrueKl:
+      return true_kl;
+    case DynamicsField::kLoss:
+      return loss;
+    case DynamicsField::kLogOther:
+      return log_other;
+    case DynamicsField::kEntropy:
+      return entropy;
+    case DynamicsField::kEl2n:
+      return el2n;
+    case DynamicsField::kFeatureNorm:
+      return feature_norm;
+    case DynamicsField::kCorrect:
+      break;
+  }
+  throw Error("EpochDynamics::floats: 'correct' is bytes");
+}
+
+std::string flag_recording(DynamicsField field) {
+  if (field == DynamicsField::kFeatureNorm) return "--dynamics_features";
+  return fmt::format("--dynamics (and {} among --dynamics_fields, where that is given)", name_of(field));
 }
 
 DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int32_t resume_epochs)
@@ -284,21 +323,8 @@ DynamicsWriter::~DynamicsWriter() {
 void DynamicsWriter::append(std::int32_t epoch, const EpochDynamics& values) {
   check(epoch == epochs_, "{}: epoch {} cannot follow {} recorded epochs", path_, epoch, epochs_);
   const auto source = [&](DynamicsField field) -> std::pair<const void*, std::size_t> {
-    switch (field) {
-      case DynamicsField::kKl:
-        return {values.kl.data(), values.kl.size()};
-      case DynamicsField::kLoss:
-        return {values.loss.data(), values.loss.size()};
-      case DynamicsField::kLogOther:
-        return {values.log_other.data(), values.log_other.size()};
-      case DynamicsField::kEntropy:
-        return {values.entropy.data(), values.entropy.size()};
-      case DynamicsField::kEl2n:
-        return {values.el2n.data(), values.el2n.size()};
-      case DynamicsField::kCorrect:
-        break;
-    }
-    return {values.correct.data(), values.correct.size()};
+    if (field == DynamicsField::kCorrect) return {values.correct.data(), values.correct.size()};
+    return {values.floats(field).data(), values.floats(field).size()};
   };
   std::vector<std::byte> payload(static_cast<std::size_t>(record_bytes_ - kAlignment));
   std::byte* next = payload.data();
@@ -345,9 +371,14 @@ bool DynamicsReader::has(DynamicsField field) const {
   return std::find(header_.fields.begin(), header_.fields.end(), field) != header_.fields.end();
 }
 
+void DynamicsReader::release(std::int32_t epoch) const {
+  const std::int64_t begin = data_offset_ + epoch * record_bytes_;
+  map_.release_pages(static_cast<std::size_t>(begin), static_cast<std::size_t>(record_bytes_));
+}
+
 const std::byte* DynamicsReader::field(DynamicsField field, std::int32_t epoch) const {
-  check(has(field), "{} holds no '{}': it was recorded without it; train again with --dynamics", path_,
-        name_of(field));
+  check(has(field), "{} holds no '{}': it was recorded without it; train again with {}", path_,
+        name_of(field), flag_recording(field));
   check(epoch >= 0 && epoch < epochs_, "{} holds {} epochs; epoch {} was asked for", path_, epochs_, epoch);
   return map_.data() + data_offset_ + epoch * record_bytes_ + kAlignment + offset_in_payload(header_, &field);
 }

@@ -17,8 +17,10 @@
 // wrong checksum is damage.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/mapped_file.h"
@@ -26,28 +28,53 @@
 namespace tdds {
 
 // Of one sample in one epoch (kernels/softmax_kl.h): float32, but for kCorrect, which is a byte.
-enum class DynamicsField : std::uint8_t { kKl, kLoss, kLogOther, kEntropy, kEl2n, kCorrect };
-const char* name_of(DynamicsField field);  // "kl", "loss", "log_other", "entropy", "el2n", "correct"
+enum class DynamicsField : std::uint8_t {
+  kKl,
+  kTrueKl,
+  kLoss,
+  kLogOther,
+  kEntropy,
+  kEl2n,
+  kCorrect,
+  kFeatureNorm  // kernels/feature_norm.h
+};
+inline constexpr std::size_t kDynamicsFields = 8;
+const char* name_of(DynamicsField field);  // "kl", "true_kl", "loss", ...: in files and flags
+std::optional<DynamicsField> find_dynamics_field(std::string_view name);
 std::vector<DynamicsField> all_dynamics_fields();
+// All but kFeatureNorm, which costs a kernel of its own.
+std::vector<DynamicsField> default_dynamics_fields();
+// The flags of tdds-train that record the field, for error messages.
+std::string flag_recording(DynamicsField field);
 
 struct DynamicsHeader {
   std::int64_t samples = 0;  // N
   std::int32_t classes = 0;
-  std::string dataset;                                        // its name
-  std::string fingerprint;                                    // of its images and labels
-  std::uint64_t seed = 0;                                     // of the run
-  std::vector<std::int32_t> labels;                           // [N] as trained on, or empty
-  std::vector<DynamicsField> fields = all_dynamics_fields();  // what is recorded
+  std::string dataset;                                            // its name
+  std::string fingerprint;                                        // of its images and labels
+  std::uint64_t seed = 0;                                         // of the run
+  std::vector<std::int32_t> labels;                               // [N] as trained on, or empty
+  std::vector<DynamicsField> fields = default_dynamics_fields();  // what is recorded
 };
 
 // What an epoch left behind, by sample id: [N] each; a field that is not recorded may be empty.
-// kl of epoch 0 is 0: there is no previous visit.
+// kl and true_kl of epoch 0 are 0: there is no previous visit.
 struct EpochDynamics {
   EpochDynamics() = default;
+  // Zeros in all fields but feature_norm, which is empty.
   explicit EpochDynamics(std::int64_t samples)
-      : kl(samples), loss(samples), log_other(samples), entropy(samples), el2n(samples), correct(samples) {}
+      : kl(samples),
+        true_kl(samples),
+        loss(samples),
+        log_other(samples),
+        entropy(samples),
+        el2n(samples),
+        correct(samples) {}
 
-  std::vector<float> kl, loss, log_other, entropy, el2n;
+  // Throws Error for kCorrect, which is bytes.
+  const std::vector<float>& floats(DynamicsField field) const;
+
+  std::vector<float> kl, true_kl, loss, log_other, entropy, el2n, feature_norm;
   std::vector<std::uint8_t> correct;
 };
 
@@ -90,6 +117,8 @@ class DynamicsReader {
   std::int32_t epochs() const { return epochs_; }
   const std::string& torn_end() const { return torn_end_; }
   bool has(DynamicsField field) const;
+  // The epoch is not needed now: its pages may leave the memory, and come back when it is read again.
+  void release(std::int32_t epoch) const;
 
   // [N] by sample id. Throws Error when the field was not recorded or the epoch is past epochs().
   const float* values(DynamicsField field, std::int32_t epoch) const;  // not kCorrect

@@ -26,13 +26,30 @@ Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, c
   stream.synchronize();
 }
 
-Evaluation Evaluator::run() {
+template <class AfterStep>
+void Evaluator::enqueue_all(const AfterStep& after_step) {
   stream_.zero(state_.data(), state_.bytes());
   for (std::int64_t done = 0; done < set_.count();) {
     RecordedStep& step = done + steps_[0].batch <= set_.count() ? steps_[0] : steps_.back();
     step.run(stream_, [&] { enqueue_step(step); });
+    after_step(step, done);
     done += step.batch;
   }
+}
+
+std::vector<float> Evaluator::features() {
+  const auto width = static_cast<std::size_t>(net_.features());
+  std::vector<float> all(static_cast<std::size_t>(set_.count()) * width);
+  enqueue_all([&](const RecordedStep& step, std::int64_t first) {
+    stream_.download(all.data() + static_cast<std::size_t>(first) * width, step.pass->features(),
+                     static_cast<std::size_t>(step.batch) * width * sizeof(float));
+  });
+  stream_.synchronize();
+  return all;
+}
+
+Evaluation Evaluator::run() {
+  enqueue_all([](const RecordedStep&, std::int64_t) {});
   StepState state;
   stream_.download(&state, state_.data(), sizeof(state));
   stream_.synchronize();

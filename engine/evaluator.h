@@ -25,8 +25,13 @@ class Evaluator {
             ConvAlgo algo = ConvAlgo::kAuto);
 
   Evaluation run();
+  // What the last layer reads of every sample: [N,F] by row.
+  std::vector<float> features();
 
  private:
+  // Enqueues the whole set; after_step(step, first row) after each batch.
+  template <class AfterStep>
+  void enqueue_all(const AfterStep& after_step);
   void enqueue_step(const RecordedStep& step);
 
   Device& device_;

@@ -66,11 +66,13 @@ void Trainer::allocate() {
   memory(correct_, n, "hits");
   if (options_.dynamics) {
     memory(kl_, n * sizeof(float), "KL values");
+    memory(true_kl_, n * sizeof(float), "signed KL values");
     memory(log_other_, n * sizeof(float), "log-probabilities of the best other class");
     memory(entropy_, n * sizeof(float), "entropies");
     memory(el2n_, n * sizeof(float), "error norms");
     memory(prev_logp_, n * classes * sizeof(float), "the previous visit's log-probabilities");
   }
+  if (options_.feature_norm) memory(feature_norm_, n * sizeof(float), "feature norms");
   if (options_.visit_logits) memory(visit_logits_, samples() * classes * sizeof(float), "the epoch's logits");
   const std::vector<float> table = cosine_schedule(options_.learning_rate, options_.t_max, steps);
   stream_.upload(lr_table_.data(), table.data(), table.size() * sizeof(float));
@@ -104,6 +106,7 @@ void Trainer::step() {
 
 DynamicsView Trainer::dynamics_view() const {
   return {.kl = kl_.get<float>(),
+          .true_kl = true_kl_.get<float>(),
           .loss = loss_.get<float>(),
           .log_other = log_other_.get<float>(),
           .entropy = entropy_.get<float>(),
@@ -148,6 +151,13 @@ void Trainer::enqueue_step(const RecordedStep& step) {
                            .loss_scale = options_.loss_scale,
                            .batch = step.batch,
                            .classes = net_.classes()});
+  if (feature_norm_.data())
+    ops.feature_norm(stream_, {.features = step.pass->features(),
+                               .order = order,
+                               .state = state,
+                               .norm = feature_norm_.get<float>(),
+                               .batch = step.batch,
+                               .width = net_.features()});
   step.pass->backward(stream_);
   enqueue_optimizer();
   ops.advance(stream_, {.state = state,
@@ -213,9 +223,11 @@ EpochRecord Trainer::end_epoch() {
   take(record.values.loss, loss_);
   take(record.values.correct, correct_);
   take(record.values.kl, kl_);
+  take(record.values.true_kl, true_kl_);
   take(record.values.log_other, log_other_);
   take(record.values.entropy, entropy_);
   take(record.values.el2n, el2n_);
+  take(record.values.feature_norm, feature_norm_);
   take(record.visit_logits, visit_logits_);
   StepState next = state;
   next.cursor = 0;
@@ -238,11 +250,13 @@ std::vector<StateArray> Trainer::state_arrays() const {
                                  {"correct", DType::kU8, {n}, correct_.data()}};
   if (options_.dynamics) {
     arrays.push_back({"kl", DType::kF32, {n}, kl_.data()});
+    arrays.push_back({"true_kl", DType::kF32, {n}, true_kl_.data()});
     arrays.push_back({"log_other", DType::kF32, {n}, log_other_.data()});
     arrays.push_back({"entropy", DType::kF32, {n}, entropy_.data()});
     arrays.push_back({"el2n", DType::kF32, {n}, el2n_.data()});
     arrays.push_back({"prev_logp", DType::kF32, {n, classes}, prev_logp_.data()});
   }
+  if (options_.feature_norm) arrays.push_back({"feature_norm", DType::kF32, {n}, feature_norm_.data()});
   if (options_.visit_logits)
     arrays.push_back({"visit_logits", DType::kF32, {samples(), classes}, visit_logits_.data()});
   return arrays;

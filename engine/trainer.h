@@ -29,6 +29,7 @@ struct TrainOptions {
   std::uint64_t seed = 42;
   bool augment = true, shuffle = true;
   bool dynamics = false;      // keep the previous visit's log-probabilities and record every field
+  bool feature_norm = false;  // with dynamics: also the length of each sample's features
   bool visit_logits = false;  // keep the epoch's logits, for the official .npy files
   std::vector<std::int32_t> subset = {};  // rows to train on; empty: all
   std::vector<float> weights = {};        // [N] by row: the official loss weighting; empty: off
@@ -106,8 +107,8 @@ class Trainer {
   bool order_current_ = false;
   std::size_t memory_bytes_ = 0;
 
-  DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, log_other_, entropy_, el2n_, prev_logp_,
-      visit_logits_, weights_, batch_weight_;
+  DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, true_kl_, log_other_, entropy_, el2n_,
+      feature_norm_, prev_logp_, visit_logits_, weights_, batch_weight_;
 };
 
 }  // namespace tdds

@@ -111,7 +111,7 @@ TEST_F(DynamicsStoreTest, ReadsBackWhatWasRecorded) {
   EXPECT_EQ(header.fingerprint, "abc123");
   EXPECT_EQ(header.seed, make_header().seed);
   EXPECT_EQ(header.labels, make_header().labels);
-  EXPECT_EQ(header.fields, all_dynamics_fields());
+  EXPECT_EQ(header.fields, default_dynamics_fields());
   EXPECT_TRUE(reader.torn_end().empty());
   EXPECT_TRUE(is_dynamics_store(path_));
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(reader.entropy(3)) % 64, 0u);

@@ -157,7 +157,9 @@ TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
 TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
   const std::filesystem::path path = std::filesystem::temp_directory_path() / "tdds_trainer_test.safetensors";
   for (int stop_step : {2, 4}) {
-    SmallRun whole(options()), stopped(options()), resumed(options());
+    TrainOptions o = options();
+    o.feature_norm = true;
+    SmallRun whole(o), stopped(o), resumed(o);
     for (int i = 0; i < 4 + stop_step; ++i) {  // 4 steps an epoch
       if (stopped.trainer.cursor() == stopped.trainer.samples()) stopped.trainer.end_epoch();
       stopped.trainer.step();
@@ -172,6 +174,8 @@ TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
       const EpochRecord a = whole.epoch(), b = resumed.epoch();
       EXPECT_EQ(a.values.loss, b.values.loss);
       EXPECT_EQ(a.values.kl, b.values.kl);
+      EXPECT_EQ(a.values.true_kl, b.values.true_kl);
+      EXPECT_EQ(a.values.feature_norm, b.values.feature_norm);
       EXPECT_EQ(a.order, b.order);
       EXPECT_EQ(a.loss, b.loss);
     }
@@ -265,6 +269,62 @@ TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
   EXPECT_NEAR(a.loss, b.loss, 1e-5 * a.loss);
   EXPECT_EQ(a.accuracy, b.accuracy);
   EXPECT_EQ(b.loss, again.loss);
+}
+
+TEST(EvaluatorTest, FeaturesAreWhatTheLastLayerReads) {
+  SmallRun run(options(1));
+  run.epoch();
+  PassPool pool(*run.device, *run.net);
+  Evaluator evaluator(*run.device, *run.stream, *run.net, pool, run.set, 8, DType::kF32);
+  pool.place();
+  const std::vector<float> features = evaluator.features();
+  const auto width = static_cast<std::size_t>(run.net->features());
+  ASSERT_EQ(features.size(), 26 * width);
+  const auto as_floats = [&](std::size_t from_the_end) {
+    const auto index = static_cast<int>(run.net->params().list().size() - from_the_end);
+    const std::vector<std::byte> bytes = run.net->params().download(*run.stream, index);
+    std::vector<float> values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  };
+  const std::vector<float> weight = as_floats(2), bias = as_floats(1);
+  const ImageSet images = bright_images(26);
+  double loss = 0;
+  for (std::size_t i = 0; i < 26; ++i) {
+    double z[kClasses], sum = 0;
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      z[c] = bias[c];
+      for (std::size_t f = 0; f < width; ++f) z[c] += double(weight[c * width + f]) * features[i * width + f];
+      sum += std::exp(z[c]);
+    }
+    loss += (std::log(sum) - z[images.labels[i]]) / 26;
+  }
+  EXPECT_NEAR(evaluator.run().loss, loss, 1e-5 * loss);
+}
+
+// With a learning rate of 0 and all samples in one batch the running statistics become the batch's, and both
+// modes of the network see the same features, but for the variance: unbiased over 26 values in the last layers,
+// 26/25 of the batch's.
+TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
+  TrainOptions o = options(100);
+  o.learning_rate = 0;
+  o.batch = 26;
+  o.augment = false;
+  o.feature_norm = true;
+  SmallRun run(o);
+  EpochRecord last;
+  while (!run.trainer.done()) last = run.epoch();
+  PassPool pool(*run.device, *run.net);
+  Evaluator evaluator(*run.device, *run.stream, *run.net, pool, run.set, 26, DType::kF32);
+  pool.place();
+  const std::vector<float> features = evaluator.features();
+  const auto width = static_cast<std::size_t>(run.net->features());
+  for (std::size_t i = 0; i < 26; ++i) {
+    double squares = 0;
+    for (std::size_t f = 0; f < width; ++f)
+      squares += double(features[i * width + f]) * features[i * width + f];
+    EXPECT_NEAR(last.values.feature_norm[i], std::sqrt(squares), 0.05 * std::sqrt(squares)) << i;
+  }
 }
 
 }  // namespace
