@@ -61,8 +61,13 @@ std::string DynamicsSource::description() const {
                      store_->header().dataset, store_->header().seed);
 }
 
-KlSeries DynamicsSource::series(std::int32_t epochs) const {
-  return store_ ? series_of(*store_, epochs) : read_official_series(path_, epochs);
+KlSeries DynamicsSource::series(std::int32_t epochs, DynamicsField field) const {
+  if (store_) return series_of(*store_, epochs, field);
+  check(field == DynamicsField::kKl,
+        "the series '{}' needs the dynamics store that tdds-train --dynamics writes; {} holds official .npy "
+        "files",
+        name_of(field), path_);
+  return read_official_series(path_, epochs);
 }
 
 }  // namespace tdds

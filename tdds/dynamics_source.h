@@ -24,8 +24,8 @@ class DynamicsSource {
   // "50000 samples, 200 epochs of cifar100, seed 42": for people. Official files tell only the epochs.
   std::string description() const;
 
-  // The series of the first `epochs` epochs.
-  KlSeries series(std::int32_t epochs) const;
+  // The series of the first `epochs` epochs. Of official files it can only be kKl.
+  KlSeries series(std::int32_t epochs, DynamicsField field = DynamicsField::kKl) const;
 
  private:
   std::string path_;

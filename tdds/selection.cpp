@@ -28,6 +28,14 @@ std::int64_t pruned_count(double rate, std::int64_t samples) {
   return static_cast<std::int64_t>(rate * static_cast<double>(samples));
 }
 
+double rate_keeping(std::int64_t count, std::int64_t samples) {
+  check_usage(count >= 1 && count <= samples, "{} of {} samples cannot be kept; give 1 to {}", count, samples,
+              samples);
+  double rate = static_cast<double>(samples - count) / static_cast<double>(samples);
+  while (pruned_count(rate, samples) < samples - count) rate = std::nextafter(rate, 1.0);
+  return rate;
+}
+
 std::vector<std::int64_t> kept_ids(std::span<const std::int64_t> ids, double rate) {
   const auto kept =
       ids.subspan(static_cast<std::size_t>(pruned_count(rate, static_cast<std::int64_t>(ids.size()))));
@@ -72,11 +80,12 @@ Ranking rank_by_score(std::span<const float> score) {
   return ranking;
 }
 
+RankingFiles ranking_files(const std::string& folder, const std::string& stem) {
+  return {fmt::format("{}/data_mask_{}.npy", folder, stem), fmt::format("{}/score_{}.npy", folder, stem)};
+}
+
 RankingFiles official_ranking_files(const std::string& folder, int window_size, int trajectory_len) {
-  const auto path = [&](const char* stem) {
-    return fmt::format("{}/{}_win{}_ep{}.npy", folder, stem, window_size, trajectory_len);
-  };
-  return {path("data_mask"), path("score")};
+  return ranking_files(folder, fmt::format("win{}_ep{}", window_size, trajectory_len));
 }
 
 void write_ranking(const RankingFiles& files, const Ranking& ranking) {

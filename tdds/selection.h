@@ -17,6 +17,10 @@ std::vector<std::int64_t> order_by_score(std::span<const float> score);
 // int(rate * N) in double arithmetic, as Python computes it. Throws UsageError unless 0 <= rate < 1.
 std::int64_t pruned_count(double rate, std::int64_t samples);
 
+// The pruning rate at which pruned_count leaves exactly `count` samples. Throws UsageError unless 1 <= count <=
+// samples.
+double rate_keeping(std::int64_t count, std::int64_t samples);
+
 // What is left of `ids` (ascending scores) after pruning: its end.
 std::vector<std::int64_t> kept_ids(std::span<const std::int64_t> ids, double rate);
 
@@ -36,10 +40,12 @@ struct Ranking {
 };
 Ranking rank_by_score(std::span<const float> score);
 
-// `<folder>/data_mask_win<J>_ep<T>.npy` int64 [N] and `<folder>/score_win<J>_ep<T>.npy` float32 [N].
+// `<folder>/data_mask_<stem>.npy` int64 [N] and `<folder>/score_<stem>.npy` float32 [N]; of TDDS, as in the
+// official code, the stem is win<J>_ep<T>.
 struct RankingFiles {
   std::string mask, score;
 };
+RankingFiles ranking_files(const std::string& folder, const std::string& stem);
 RankingFiles official_ranking_files(const std::string& folder, int window_size, int trajectory_len);
 void write_ranking(const RankingFiles& files, const Ranking& ranking);
 

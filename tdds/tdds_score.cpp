@@ -48,6 +48,12 @@ void score_on_device(Device& device, const KlSeries& series, std::span<const Sco
 
 }  // namespace
 
+const TddsVariant* find_tdds_variant(std::string_view name) {
+  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
+    if (name == variant->name) return variant;
+  return nullptr;
+}
+
 std::string text_of(const ScoreSetting& setting) {
   return fmt::format("T={} J={}", setting.trajectory_len, setting.window_size);
 }
@@ -65,14 +71,36 @@ void check_setting(const ScoreSetting& setting, double decay, std::int32_t epoch
               decay);
 }
 
-KlSeries series_of(const DynamicsReader& dynamics, std::int32_t epochs) {
+std::vector<ScoreSetting> fitting_settings(std::span<const int> trajectory_lens,
+                                           std::span<const int> window_sizes, double decay,
+                                           std::int32_t epochs, const std::string& source,
+                                           std::vector<ScoreSetting>& left_out) {
+  std::vector<ScoreSetting> settings;
+  const bool single = trajectory_lens.size() * window_sizes.size() == 1;
+  for (const int t : trajectory_lens) {
+    for (const int j : window_sizes) {
+      const ScoreSetting setting{t, j};
+      if (!single && j >= 3 && j > t) {
+        left_out.push_back(setting);
+        continue;
+      }
+      check_setting(setting, decay, epochs, source);
+      settings.push_back(setting);
+    }
+  }
+  check_usage(!settings.empty(), "no pair of --trajectory_len and --window_size has J <= T");
+  return settings;
+}
+
+KlSeries series_of(const DynamicsReader& dynamics, std::int32_t epochs, DynamicsField field) {
   KlSeries series;
   series.samples = dynamics.samples();
   series.epochs = epochs;
   series.values.reserve(static_cast<std::size_t>(series.samples * std::max(0, epochs - 1)));
   for (std::int32_t epoch = 1; epoch < epochs; ++epoch) {
-    const float* kl = dynamics.kl(epoch);
-    series.values.insert(series.values.end(), kl, kl + series.samples);
+    const float* row = dynamics.values(field, epoch);
+    series.values.insert(series.values.end(), row, row + series.samples);
+    dynamics.release(epoch);
   }
   return series;
 }

@@ -1,31 +1,23 @@
 #include <cmath>
 
+#include "tdds/methods/mean.h"
 #include "tdds/methods/method.h"
 
 namespace tdds::methods {
 namespace {
 
-template <class Margin>
-std::vector<float> negated_mean(const DynamicsReader& dynamics, std::int32_t epochs, const Margin& margin) {
-  std::vector<double> sum(static_cast<std::size_t>(dynamics.samples()));
-  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
-    const float *loss = dynamics.loss(epoch), *log_other = dynamics.log_other(epoch);
-    for (std::size_t i = 0; i < sum.size(); ++i)
-      sum[i] -= margin(static_cast<double>(loss[i]), static_cast<double>(log_other[i]));
-  }
-  for (double& value : sum) value /= epochs;
-  return {sum.begin(), sum.end()};
-}
-
-std::vector<float> of_probabilities(const DynamicsReader& dynamics, std::int32_t epochs,
-                                    const MethodOptions&) {
-  return negated_mean(dynamics, epochs,
-                      [](double loss, double log_other) { return std::exp(-loss) - std::exp(log_other); });
+std::unique_ptr<Scorer> of_probabilities(std::int64_t samples, const MethodOptions&) {
+  return mean_over_epochs(samples, [](const EpochView& epoch, std::size_t i) {
+    return std::exp(static_cast<double>(epoch.log_other()[i])) -
+           std::exp(-static_cast<double>(epoch.loss()[i]));
+  });
 }
 
 // z_y - max other z: the normaliser cancels.
-std::vector<float> of_logits(const DynamicsReader& dynamics, std::int32_t epochs, const MethodOptions&) {
-  return negated_mean(dynamics, epochs, [](double loss, double log_other) { return -loss - log_other; });
+std::unique_ptr<Scorer> of_logits(std::int64_t samples, const MethodOptions&) {
+  return mean_over_epochs(samples, [](const EpochView& epoch, std::size_t i) {
+    return static_cast<double>(epoch.loss()[i]) + static_cast<double>(epoch.log_other()[i]);
+  });
 }
 
 }  // namespace
@@ -37,7 +29,7 @@ const Method kAum{.name = "aum",
                   .epochs = 0,
                   .least_epochs = 1,
                   .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
-                  .compute = of_probabilities};
+                  .make = of_probabilities};
 
 const Method kAumLogit{
     .name = "aum_logit",
@@ -47,6 +39,6 @@ const Method kAumLogit{
     .epochs = 0,
     .least_epochs = 1,
     .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
-    .compute = of_logits};
+    .make = of_logits};
 
 }  // namespace tdds::methods

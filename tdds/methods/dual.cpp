@@ -4,9 +4,8 @@
 namespace tdds::methods {
 namespace {
 
-std::vector<float> compute(const DynamicsReader& dynamics, std::int32_t epochs,
-                           const MethodOptions& options) {
-  return mean_over_windows(dynamics, epochs, options.window_size,
+std::unique_ptr<Scorer> make(std::int64_t samples, const MethodOptions& options) {
+  return mean_over_windows(samples, options.window_size,
                            [](double deviation, double mean_miss) { return deviation * mean_miss; });
 }
 
@@ -22,6 +21,7 @@ const Method kDual{
     .epochs = 30,
     .least_epochs = 2,
     .needs = {DynamicsField::kLoss},
-    .compute = compute};
+    .windowed = true,
+    .make = make};
 
 }  // namespace tdds::methods

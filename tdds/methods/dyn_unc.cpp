@@ -4,10 +4,8 @@
 namespace tdds::methods {
 namespace {
 
-std::vector<float> compute(const DynamicsReader& dynamics, std::int32_t epochs,
-                           const MethodOptions& options) {
-  return mean_over_windows(dynamics, epochs, options.window_size,
-                           [](double deviation, double) { return deviation; });
+std::unique_ptr<Scorer> make(std::int64_t samples, const MethodOptions& options) {
+  return mean_over_windows(samples, options.window_size, [](double deviation, double) { return deviation; });
 }
 
 }  // namespace
@@ -22,6 +20,7 @@ const Method kDynUnc{
     .epochs = 0,
     .least_epochs = 2,
     .needs = {DynamicsField::kLoss},
-    .compute = compute};
+    .windowed = true,
+    .make = make};
 
 }  // namespace tdds::methods

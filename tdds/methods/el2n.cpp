@@ -1,14 +1,13 @@
+#include "tdds/methods/mean.h"
 #include "tdds/methods/method.h"
 
 namespace tdds::methods {
 namespace {
 
-std::vector<float> compute(const DynamicsReader& dynamics, std::int32_t epochs, const MethodOptions&) {
-  std::vector<double> sum(static_cast<std::size_t>(dynamics.samples()));
-  for (std::int32_t epoch = 0; epoch < epochs; ++epoch)
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += dynamics.el2n(epoch)[i];
-  for (double& value : sum) value /= epochs;
-  return {sum.begin(), sum.end()};
+std::unique_ptr<Scorer> make(std::int64_t samples, const MethodOptions&) {
+  return mean_over_epochs(samples, [](const EpochView& epoch, std::size_t i) {
+    return static_cast<double>(epoch.values(DynamicsField::kEl2n)[i]);
+  });
 }
 
 }  // namespace
@@ -21,6 +20,6 @@ const Method kEl2n{
     .epochs = 10,
     .least_epochs = 1,
     .needs = {DynamicsField::kEl2n},
-    .compute = compute};
+    .make = make};
 
 }  // namespace tdds::methods

@@ -1,11 +1,25 @@
+#include <algorithm>
+
 #include "tdds/methods/method.h"
 
 namespace tdds::methods {
 namespace {
 
-std::vector<float> compute(const DynamicsReader& dynamics, std::int32_t epochs, const MethodOptions&) {
-  const float* last = dynamics.entropy(epochs - 1);
-  return {last, last + dynamics.samples()};
+class Entropy : public Scorer {
+ public:
+  explicit Entropy(std::int64_t samples) : last_(static_cast<std::size_t>(samples)) {}
+
+  void add(const EpochView& epoch) override {
+    std::copy_n(epoch.values(DynamicsField::kEntropy), last_.size(), last_.begin());
+  }
+  std::vector<float> score() const override { return last_; }
+
+ private:
+  std::vector<float> last_;
+};
+
+std::unique_ptr<Scorer> make(std::int64_t samples, const MethodOptions&) {
+  return std::make_unique<Entropy>(samples);
 }
 
 }  // namespace
@@ -20,6 +34,6 @@ const Method kEntropy{
     .epochs = 0,
     .least_epochs = 1,
     .needs = {DynamicsField::kEntropy},
-    .compute = compute};
+    .make = make};
 
 }  // namespace tdds::methods

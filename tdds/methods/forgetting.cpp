@@ -3,30 +3,45 @@
 namespace tdds::methods {
 namespace {
 
-std::vector<float> count_forgetting(const DynamicsReader& dynamics, std::int32_t epochs,
-                                    float never_learned) {
-  std::vector<float> score(static_cast<std::size_t>(dynamics.samples()));
-  std::vector<bool> learned(score.size());
-  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
-    const std::uint8_t* now = dynamics.correct(epoch);
-    const std::uint8_t* before = epoch > 0 ? dynamics.correct(epoch - 1) : now;
-    for (std::size_t i = 0; i < score.size(); ++i) {
-      score[i] += before[i] && !now[i] ? 1.0f : 0.0f;
-      if (now[i]) learned[i] = true;
+class Forgetting : public Scorer {
+ public:
+  Forgetting(std::int64_t samples, bool never_is_most)
+      : count_(static_cast<std::size_t>(samples)),
+        before_(count_.size()),
+        learned_(count_.size()),
+        never_is_most_(never_is_most) {}
+
+  void add(const EpochView& epoch) override {
+    for (std::size_t i = 0; i < count_.size(); ++i) {
+      const bool now = epoch.correct[i] != 0;
+      count_[i] += before_[i] && !now ? 1.0f : 0.0f;
+      before_[i] = now;
+      if (now) learned_[i] = true;
     }
+    ++epochs_;
   }
-  for (std::size_t i = 0; i < score.size(); ++i)
-    if (!learned[i]) score[i] = never_learned;
-  return score;
-}
 
-// More than any count: a sample can be forgotten at most every other epoch.
-std::vector<float> never_is_most(const DynamicsReader& dynamics, std::int32_t epochs, const MethodOptions&) {
-  return count_forgetting(dynamics, epochs, static_cast<float>(epochs));
-}
+  std::vector<float> score() const override {
+    // More than any count: a sample can be forgotten at most every other epoch.
+    const float never = never_is_most_ ? static_cast<float>(epochs_) : 0.0f;
+    std::vector<float> score = count_;
+    for (std::size_t i = 0; i < score.size(); ++i)
+      if (!learned_[i]) score[i] = never;
+    return score;
+  }
 
-std::vector<float> never_is_zero(const DynamicsReader& dynamics, std::int32_t epochs, const MethodOptions&) {
-  return count_forgetting(dynamics, epochs, 0);
+ private:
+  std::vector<float> count_;
+  std::vector<bool> before_, learned_;
+  std::int32_t epochs_ = 0;
+  bool never_is_most_;
+};
+
+std::unique_ptr<Scorer> never_is_most(std::int64_t samples, const MethodOptions&) {
+  return std::make_unique<Forgetting>(samples, true);
+}
+std::unique_ptr<Scorer> never_is_zero(std::int64_t samples, const MethodOptions&) {
+  return std::make_unique<Forgetting>(samples, false);
 }
 
 }  // namespace
@@ -41,7 +56,7 @@ const Method kForgetting{
     .epochs = 0,
     .least_epochs = 2,
     .needs = {DynamicsField::kCorrect},
-    .compute = never_is_most};
+    .make = never_is_most};
 
 const Method kForgettingZero{
     .name = "forgetting_zero",
@@ -51,6 +66,6 @@ const Method kForgettingZero{
     .epochs = 0,
     .least_epochs = 2,
     .needs = {DynamicsField::kCorrect},
-    .compute = never_is_zero};
+    .make = never_is_zero};
 
 }  // namespace tdds::methods

@@ -3,36 +3,22 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 
 #include "kernels/check.h"
 
 namespace tdds {
-namespace {
-
-void check_finite(const DynamicsReader& dynamics, DynamicsField field, std::int32_t epochs) {
-  if (field == DynamicsField::kCorrect) return;
-  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
-    const float* values = dynamics.values(field, epoch);
-    const float* end = values + dynamics.samples();
-    const float* bad = std::find_if_not(values, end, [](float value) { return std::isfinite(value); });
-    check(bad == end,
-          "{} holds a '{}' that is not finite, of sample {} in epoch {}: training had failed there",
-          dynamics.path(), name_of(field), bad - values, epoch);
-  }
-}
-
-}  // namespace
-
 std::span<const Method* const> all_methods() {
-  static constexpr std::array<const Method*, 9> kAll{
-      &methods::kRandom,     &methods::kEntropy,        &methods::kEl2n,
-      &methods::kForgetting, &methods::kForgettingZero, &methods::kAum,
-      &methods::kAumLogit,   &methods::kDynUnc,         &methods::kDual};
+  static constexpr std::array<const Method*, 10> kAll{&methods::kRandom,     &methods::kEntropy,
+                                                      &methods::kEl2n,       &methods::kGrand,
+                                                      &methods::kForgetting, &methods::kForgettingZero,
+                                                      &methods::kAum,        &methods::kAumLogit,
+                                                      &methods::kDynUnc,     &methods::kDual};
   return kAll;
 }
 
 const Method& find_method(std::string_view name) {
-  std::string names = "tdds";
+  std::string names = "tdds, tdds_kl, moderate";
   for (const Method* method : all_methods()) {
     if (name == method->name) return *method;
     names += fmt::format(", {}", method->name);
@@ -53,14 +39,24 @@ std::int32_t epochs_used(const Method& method, const DynamicsReader& dynamics, c
   return epochs;
 }
 
+std::int32_t least_epochs(const Method& method, const MethodOptions& options) {
+  return std::max({method.least_epochs, std::int32_t{1}, method.windowed ? options.window_size : 0});
+}
+
 std::vector<float> compute_scores(const Method& method, const DynamicsReader& dynamics,
                                   const MethodOptions& options) {
   for (const DynamicsField field : method.needs)
-    check(dynamics.has(field), "{} needs '{}', which {} does not hold; train again with --dynamics",
-          method.name, name_of(field), dynamics.path());
+    check(dynamics.has(field), "{} needs '{}', which {} does not hold; train again with {}", method.name,
+          name_of(field), dynamics.path(), flag_recording(field));
   const std::int32_t epochs = epochs_used(method, dynamics, options);
-  for (const DynamicsField field : method.needs) check_finite(dynamics, field, epochs);
-  return method.compute(dynamics, epochs, options);
+  const auto scorer = method.make(dynamics.samples(), options);
+  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
+    const EpochView view = view_of(dynamics, epoch);
+    check_epoch(view, method.needs, dynamics.samples(), epoch, dynamics.path());
+    scorer->add(view);
+    dynamics.release(epoch);
+  }
+  return scorer->score();
 }
 
 MeanConfidence mean_confidence(const DynamicsReader& dynamics, std::int32_t epochs) {

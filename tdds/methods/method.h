@@ -7,12 +7,13 @@
 //   p_y = exp(-loss),  1 - p_y = -expm1(-loss),  largest other p = exp(log_other)
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/dynamics_store.h"
+#include "tdds/methods/scorer.h"
 
 namespace tdds {
 
@@ -30,12 +31,12 @@ struct Method {
   std::int32_t epochs;        // used by default, from the first; 0: all that were recorded
   std::int32_t least_epochs;  // that make sense
   std::vector<DynamicsField> needs;
-  // [N] by sample id, from the first `epochs` epochs.
-  std::vector<float> (*compute)(const DynamicsReader& dynamics, std::int32_t epochs,
-                                const MethodOptions& options);
+  bool windowed = false;  // over windows of MethodOptions::window_size epochs: no score before the first
+  std::unique_ptr<Scorer> (*make)(std::int64_t samples, const MethodOptions& options);
 };
 
-// Every method but TDDS, which has settings of its own (tdds/tdds_score.h).
+// Every method but TDDS, which has settings of its own (tdds/tdds_score.h), and Moderate, which needs the
+// features of the finished net (tdds/moderate.h).
 std::span<const Method* const> all_methods();
 // Throws UsageError with the names there are.
 const Method& find_method(std::string_view name);
@@ -43,6 +44,9 @@ const Method& find_method(std::string_view name);
 // The epochs that the method will use: those asked for, else its own choice or all that were recorded,
 // whichever is less. Throws Error when the recorded ones do not suffice.
 std::int32_t epochs_used(const Method& method, const DynamicsReader& dynamics, const MethodOptions& options);
+
+// The fewest epochs with which the method has a score.
+std::int32_t least_epochs(const Method& method, const MethodOptions& options);
 
 // Throws Error when the dynamics lack a field or an epoch, or hold a value that is not finite.
 std::vector<float> compute_scores(const Method& method, const DynamicsReader& dynamics,
@@ -56,7 +60,8 @@ struct MeanConfidence {
 MeanConfidence mean_confidence(const DynamicsReader& dynamics, std::int32_t epochs);
 
 namespace methods {
-extern const Method kRandom, kEntropy, kEl2n, kForgetting, kForgettingZero, kAum, kAumLogit, kDynUnc, kDual;
+extern const Method kRandom, kEntropy, kEl2n, kGrand, kForgetting, kForgettingZero, kAum, kAumLogit, kDynUnc,
+    kDual;
 }
 
 }  // namespace tdds

@@ -2,17 +2,18 @@
 // Means over the sliding windows of a sample's p_y, for Dyn-Unc and DUAL.
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "engine/dynamics_store.h"
+#include "tdds/methods/scorer.h"
 
 namespace tdds::methods {
 
 // Of each window k = 0 .. T-J of J epochs: the unbiased standard deviation of p_y and the mean of 1 - p_y.
 using WindowTerm = double (*)(double deviation, double mean_miss);
 
-// The mean of `term` over all windows, [N] by sample id. Throws Error unless 2 <= J <= T.
-std::vector<float> mean_over_windows(const DynamicsReader& dynamics, std::int32_t epochs,
-                                     std::int32_t window_size, WindowTerm term);
+// The mean of `term` over all windows. Holds the last J epochs. Throws UsageError unless J >= 2, and, when the
+// score is asked for, J <= T.
+std::unique_ptr<Scorer> mean_over_windows(std::int64_t samples, std::int32_t window_size, WindowTerm term);
 
 }  // namespace tdds::methods

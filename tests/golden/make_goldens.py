@@ -14,6 +14,7 @@ Fixtures
     resnet50_narrow               width 0.125, 10 classes, 4 images of 16x16, 10 steps, the gradients whole
     resnet18_full                 width 1, 100 classes, 2 images of 32x32, 4 steps, summaries
     scores                        kK.{logits, index, confidence, series, score, official_score}; golden_scores.py
+    methods                       {features, logits, label, tdds_setting, true_kl} and score.<method>; golden_methods.py
 
 A network's fixture:
 
@@ -71,6 +72,7 @@ import sys
 import safetensors.numpy
 import torch
 
+from golden_methods import methods_golden
 from golden_nets import Case, away_from_kinks, initial_weights, net_golden
 from golden_ops import ops_golden
 from golden_scores import scores_golden
@@ -88,6 +90,7 @@ GOLDENS = {
     "resnet50_narrow": lambda: net_golden(away_from_kinks(RESNET50_NARROW, CANDIDATES)),
     "resnet18_full": lambda: net_golden(away_from_kinks(RESNET18_FULL, CANDIDATES)),
     "scores": scores_golden,
+    "methods": methods_golden,
 }
 
 

@@ -1,0 +1,149 @@
+// Every method against the fixture of tests/golden/golden_methods.py: the ops watch its logits and features as
+// they would in training, and the scores of what they record are compared with the textbook's.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/safetensors.h"
+#include "kernels/ops.h"
+#include "tdds/moderate.h"
+#include "tdds/streaming_score.h"
+#include "tdds/tdds_score.h"
+
+namespace tdds {
+namespace {
+
+class GoldenMethodsTest : public testing::TestWithParam<DeviceKind> {
+ protected:
+  template <class T>
+  std::vector<T> read(const std::string& name) const {
+    const StoredTensor& tensor = fixture_.at(name);
+    std::vector<T> values(tensor.bytes / sizeof(T));
+    fixture_.read(tensor, values.data());
+    return values;
+  }
+  std::int64_t extent(const std::string& name, std::size_t dimension) const {
+    return fixture_.at(name).shape.at(dimension);
+  }
+  std::vector<std::int32_t> labels() const {
+    const auto wide = read<std::int64_t>("label");
+    return {wide.begin(), wide.end()};
+  }
+
+  // What a training would have recorded: each epoch in one batch.
+  std::vector<EpochDynamics> watch() const {
+    const std::int64_t epochs = extent("logits", 0), n = extent("logits", 1), k = extent("logits", 2),
+                       f = extent("features", 2);
+    const auto logits = read<float>("logits"), features = read<float>("features");
+    const auto device = make_device(GetParam());
+    const auto stream = device->make_stream();
+    const auto memory = [&](std::int64_t bytes) {
+      return DeviceMemory(*device, static_cast<std::size_t>(bytes), "a test");
+    };
+    const auto upload = [&](const DeviceMemory& to, const void* from) {
+      stream->upload(to.data(), from, to.bytes());
+      stream->synchronize();
+    };
+    std::vector<std::int32_t> order(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i);
+    const auto z = memory(4 * n * k), h = memory(4 * n * f), label = memory(4 * n), ids = memory(4 * n),
+               previous = memory(4 * n * k), state = memory(sizeof(StepState));
+    const auto kl = memory(4 * n), true_kl = memory(4 * n), loss = memory(4 * n), other = memory(4 * n),
+               entropy = memory(4 * n), el2n = memory(4 * n), norm = memory(4 * n), correct = memory(n);
+    upload(label, labels().data());
+    upload(ids, order.data());
+    std::vector<EpochDynamics> watched;
+    for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+      StepState now{};
+      now.epoch = static_cast<std::int32_t>(epoch);
+      upload(state, &now);
+      upload(z, logits.data() + epoch * n * k);
+      upload(h, features.data() + epoch * n * f);
+      SoftmaxKlArgs args{};
+      args.logits = z.get<float>();
+      args.labels = label.get<std::int32_t>();
+      args.order = ids.get<std::int32_t>();
+      args.state = state.get<StepState>();
+      args.prev_logp = previous.get<float>();
+      args.out = {kl.get<float>(),      true_kl.get<float>(), loss.get<float>(),          other.get<float>(),
+                  entropy.get<float>(), el2n.get<float>(),    correct.get<std::uint8_t>()};
+      args.loss_scale = 1;
+      args.batch = static_cast<std::int32_t>(n);
+      args.classes = static_cast<std::int32_t>(k);
+      device->ops().softmax_kl(*stream, args);
+      device->ops().feature_norm(
+          *stream, {h.get<float>(), ids.get<std::int32_t>(), state.get<StepState>(), norm.get<float>(),
+                    static_cast<std::int32_t>(n), static_cast<std::int32_t>(f)});
+      EpochDynamics values(n);
+      values.feature_norm.resize(static_cast<std::size_t>(n));
+      const auto take = [&](auto& to, const DeviceMemory& from) {
+        stream->download(to.data(), from.data(), from.bytes());
+      };
+      take(values.kl, kl);
+      take(values.true_kl, true_kl);
+      take(values.loss, loss);
+      take(values.log_other, other);
+      take(values.entropy, entropy);
+      take(values.el2n, el2n);
+      take(values.correct, correct);
+      take(values.feature_norm, norm);
+      stream->synchronize();
+      watched.push_back(std::move(values));
+    }
+    return watched;
+  }
+
+  // 1e-5 of the value, and of the largest where a score is a difference.
+  void expect_score(const std::string& name, const std::vector<float>& actual,
+                    bool difference = false) const {
+    const auto expected = read<double>("score." + name);
+    ASSERT_EQ(actual.size(), expected.size());
+    double largest = 0;
+    for (const double value : expected) largest = std::max(largest, std::abs(value));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(actual[i], expected[i], 1e-5 * (difference ? largest : std::abs(expected[i])))
+          << name << ", sample " << i;
+  }
+
+  SafetensorsFile fixture_{std::string(TDDS_GOLDEN_DIR) + "/methods.safetensors"};
+};
+
+TEST_P(GoldenMethodsTest, EveryMethodIsTheTextbooks) {
+  const std::vector<EpochDynamics> epochs = watch();
+  const auto samples = static_cast<std::int64_t>(labels().size());
+  const auto of = [&](StreamingScore score) {
+    for (const EpochDynamics& epoch : epochs) score.add(view_of(epoch), "the fixture");
+    return score.score();
+  };
+  for (const Method* method : all_methods()) {
+    const std::string name = method->name;
+    if (name == "random") continue;
+    expect_score(name, of(streaming_score(*method, samples, static_cast<std::int32_t>(epochs.size()), {})),
+                 name.starts_with("aum"));
+  }
+  const auto setting = read<double>("tdds_setting");
+  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
+    expect_score(variant->name,
+                 of({streaming_tdds(samples, static_cast<int>(setting[1]), setting[2], variant->series),
+                     samples,
+                     {.needs = {variant->series},
+                      .least_epochs = 3,
+                      .last_epochs = static_cast<std::int32_t>(setting[0])}}),
+                 variant == &kTddsKl);
+}
+
+TEST_P(GoldenMethodsTest, ModerateIsTheAuthors) {
+  const auto all = read<float>("features");
+  const std::int64_t n = extent("features", 1), f = extent("features", 2);
+  const Features features{{all.end() - n * f, all.end()}, n, f};
+  const auto score = moderate_scores(features, labels(), static_cast<std::int32_t>(extent("logits", 2)));
+  const auto expected = read<double>("score.moderate");
+  for (std::size_t i = 0; i < score.size(); ++i) EXPECT_EQ(score[i], expected[i]) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenMethodsTest, testing::Values(DeviceKind::kCpu, DeviceKind::kSimt),
+                         [](const auto& suite) { return std::string(name_of(suite.param)); });
+
+}  // namespace
+}  // namespace tdds
