@@ -27,6 +27,7 @@ EpochMetrics parse(const Json& line) {
   m.images_per_second = line.at("images_per_second");
   m.seconds = line.at("seconds");
   m.skipped_steps = line.at("skipped_steps");
+  if (line.contains("score_correlation")) line["score_correlation"].get_to(m.score_correlation);
   return m;
 }
 
@@ -83,6 +84,7 @@ Json RunHistory::json_line(const EpochMetrics& m) const {
   line["images_per_second"] = m.images_per_second;
   line["seconds"] = m.seconds;
   line["skipped_steps"] = m.skipped_steps;
+  if (!m.score_correlation.empty()) line["score_correlation"] = m.score_correlation;
   return line;
 }
 
@@ -93,6 +95,11 @@ std::string RunHistory::text_line(const EpochMetrics& m, std::int32_t epochs) co
   if (m.val_accuracy) text += fmt::format("  held-out accuracy {:5.2f} %", 100 * *m.val_accuracy);
   text += fmt::format("  (best {:.2f} in epoch {})  {:.0f} images/s", 100 * best().chosen_by(),
                       best().epoch + 1, m.images_per_second);
+  const char* separator = "  rank correlation to the epoch before: ";
+  for (const auto& [name, correlation] : m.score_correlation) {
+    text += fmt::format("{}{} {:.4f}", separator, name, correlation);
+    separator = ", ";
+  }
   if (m.skipped_steps) text += fmt::format("  {} steps skipped for overflow", m.skipped_steps);
   return text;
 }

@@ -21,6 +21,8 @@ struct EpochMetrics {
   double images_per_second = 0;                            // while training
   double seconds = 0;                                      // the epoch with its evaluation
   std::int64_t skipped_steps = 0;
+  // Of the scores, by name: the rank correlation of the samples' order to that of the epoch before.
+  std::map<std::string, double> score_correlation = {};
 
   // What the best epoch is chosen by.
   double chosen_by() const { return val_accuracy.value_or(test_accuracy); }

@@ -7,6 +7,7 @@
 #include "apps/cli.h"
 #include "apps/score_run.h"
 #include "engine/files.h"
+#include "tdds/moderate.h"
 #include "tdds/tdds_score.h"
 
 namespace tdds {
@@ -33,9 +34,12 @@ void declare(CLI::App& app, ScoreOptions& options) {
   app.add_option(
       "--subset_rate", options.subset_rate,
       "Pruning rate: the share of the samples left out. When given, the kept ids are written too.");
+  app.add_option("--keep", options.keep,
+                 "In place of --subset_rate, what to keep: a share below 1, or a number of samples.");
   app.add_option(
       "--selection", options.selection,
-      "How the kept are chosen: top (the highest scores), balanced (the highest of each class), ccs "
+      "How the kept are chosen: top (the highest scores), bottom (the lowest), balanced (the highest of each "
+      "class), ccs "
       "(strata of the score, without the hardest by aum) or beta (drawn with DUAL's Beta weights).");
   app.add_option("--ccs_beta", options.ccs.beta, "ccs: the share of the samples dropped as the hardest.");
   app.add_option("--ccs_strata", options.ccs.strata, "ccs: the number of strata.");
@@ -50,8 +54,10 @@ void print_methods() {
   const auto print = [](const char* name, const char* score, const char* kept, const char* source) {
     fmt::print("{}\n  score   {}\n  kept    {}\n  source  {}\n", name, score, kept, source);
   };
-  print("tdds", kTddsScore, kTddsKept, kTddsSource);
+  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
+    print(variant->name, variant->score, variant->kept, variant->source);
   for (const Method* method : all_methods()) print(method->name, method->score, method->kept, method->source);
+  print(kModerate, kModerateScore, kModerateKept, kModerateSource);
 }
 
 void explain(std::int64_t samples, double rate) {
@@ -68,11 +74,8 @@ int score(ScoreOptions& options) {
     print_methods();
     return 0;
   }
-  // 0 is the default, and as a rate it would prune nothing.
-  const bool select_too = options.subset_rate != 0;
+  const bool select_too = selects(options);
   check_usage(options.threads >= 0, "--threads is {}; give 0 or more", options.threads);
-  check_usage(!select_too || (options.subset_rate > 0 && options.subset_rate < 1),
-              "--subset_rate is {}; it is the share that is pruned, between 0 and 1", options.subset_rate);
   if (options.threads > 0) omp_set_num_threads(options.threads);
   check_formats(options.formats);
   const auto device = make_device(parse_device_kind(options.device));
@@ -92,12 +95,12 @@ int score(ScoreOptions& options) {
   const DynamicsHeader none;
   const DynamicsHeader& header = source.store() ? source.store()->header() : none;
   for (std::size_t i = 0; i < scored.size(); ++i) {
-    write_scores(scored[i], provenance);
+    fmt::print("{}", write_scores(scored[i], provenance));
     if (select_too)
       write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
                       header.classes);
   }
-  explain(samples, select_too ? options.subset_rate : 0.9);
+  explain(samples, select_too ? pruning_rate(options, samples) : 0.9);
   return 0;
 }
 

@@ -58,15 +58,28 @@ void print_class_counts(const std::vector<std::int64_t>& counts) {
 
 }  // namespace
 
+std::string about_of(const RankingFiles& files) {
+  return files.score.substr(0, files.score.size() - std::string_view(".npy").size()) + ".json";
+}
+
 Json provenance_of(const DynamicsSource& source, std::int64_t samples) {
-  Json json{{"program", "tdds-score " + version_text()}, {"dynamics", source.path()}, {"samples", samples}};
-  if (const DynamicsReader* store = source.store()) {
-    json["dataset"] = store->header().dataset;
-    json["fingerprint"] = store->header().fingerprint;
-    json["training_seed"] = store->header().seed;
-  }
-  json["recorded_epochs"] = source.epochs();
-  return json;
+  if (const DynamicsReader* store = source.store())
+    return provenance_of("tdds-score", source.path(), store->header(), source.epochs());
+  return {{"program", "tdds-score " + version_text()},
+          {"dynamics", source.path()},
+          {"samples", samples},
+          {"recorded_epochs", source.epochs()}};
+}
+
+Json provenance_of(const std::string& program, const std::string& path, const DynamicsHeader& header,
+                   std::int32_t epochs) {
+  return {{"program", program + " " + version_text()},
+          {"dynamics", path},
+          {"samples", header.samples},
+          {"dataset", header.dataset},
+          {"fingerprint", header.fingerprint},
+          {"training_seed", header.seed},
+          {"recorded_epochs", epochs}};
 }
 
 void check_formats(std::span<const std::string> formats) {
@@ -75,14 +88,13 @@ void check_formats(std::span<const std::string> formats) {
                 "there is no format '{}'; choose from npy, txt, csv and json", format);
 }
 
-void write_scores(const ScoredMethod& scored, const Json& provenance) {
+std::string write_scores(const ScoredMethod& scored, const Json& provenance) {
   const Ranking ranking = rank_by_score(scored.score);
   write_ranking(scored.files, ranking);
-  const std::string about = scored.files.score.substr(0, scored.files.score.size() - 4) + ".json";
-  write_file_atomically(about, merged(scored.how, provenance).dump(1) + "\n");
-  fmt::print("{}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", scored.name, ranking.scores.front(),
-             ranking.scores.back(), ranking.scores[ranking.scores.size() / 2], scored.files.mask,
-             scored.files.score);
+  write_file_atomically(about_of(scored.files), merged(scored.how, provenance).dump(1) + "\n");
+  return fmt::format("{}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", scored.name,
+                     ranking.scores.front(), ranking.scores.back(), ranking.scores[ranking.scores.size() / 2],
+                     scored.files.mask, scored.files.score);
 }
 
 void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
@@ -90,7 +102,7 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
                      std::span<const std::int32_t> labels, std::int32_t classes) {
   const auto samples = static_cast<std::int64_t>(scored.score.size());
   const auto kept = static_cast<std::int64_t>(selection.ids.size());
-  const std::string name = fmt::format("{}_{}_rate{}", scored.stem, selection.name, selection.rate);
+  const std::string name = fmt::format("{}_{}_{}", scored.stem, selection.name, selection.amount);
   Json about = merged(merged(scored.how, selection.how), provenance);
   about["pruning_rate"] = selection.rate;
   about["kept"] = kept;
@@ -107,9 +119,9 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
     fmt::print("  {}\n", path);
   }
   if (selection.name == "top") return;
-  const RankingFiles files{fmt::format("{}/data_mask_{}.npy", folder, name),
-                           fmt::format("{}/score_{}.npy", folder, name)};
+  const RankingFiles files = ranking_files(folder, name);
   write_ranking(files, ranking_of(selection.ids, samples));
+  write_file_atomically(about_of(files), about.dump(1) + "\n");
   fmt::print("  {}\n  {}\n", files.mask, files.score);
 }
 

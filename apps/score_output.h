@@ -25,12 +25,18 @@ struct ScoredMethod {
 
 // Provenance that is the same for all scores of a run: version, data set, seed, epochs.
 nlohmann::ordered_json provenance_of(const DynamicsSource& source, std::int64_t samples);
+nlohmann::ordered_json provenance_of(const std::string& program, const std::string& path,
+                                     const DynamicsHeader& header, std::int32_t epochs);
 
-// Writes the mask, the scores and `<score file>.json`; prints one paragraph.
-void write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance);
+// What they are: `<folder>/score_<stem>.json`.
+std::string about_of(const RankingFiles& files);
+
+// Writes the mask, the scores and what they are; returns a paragraph about them.
+std::string write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance);
 
 struct Selection {
-  std::string name;               // top, balanced, ccs, beta
+  std::string name;               // top, bottom, balanced, ccs, beta
+  std::string amount;             // "rate0.7", "keep5000": in file names
   double rate = 0;                // pruned share
   std::vector<std::int64_t> ids;  // kept, ascending
   nlohmann::ordered_json how;     // its parameters
@@ -39,9 +45,9 @@ struct Selection {
 // Throws UsageError for a format that write_selection does not know.
 void check_formats(std::span<const std::string> formats);
 
-// Writes `<folder>/kept_<stem>_<selection>_rate<r>.<format>` for each format: npy (int64), txt (an id a line),
+// Writes `<folder>/kept_<stem>_<selection>_<amount>.<format>` for each format: npy (int64), txt (an id a line),
 // csv (id, label, score, kept of every sample), json (provenance, counts and ids). For another selection than
-// `top` also a mask and scores that make the official train_subset.py keep these samples. Prints the counts
+// `top` also a mask and scores, and what they are, that make the official train_subset.py keep these samples. Prints the counts
 // overall and, with labels, by class.
 void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
                      std::span<const std::string> formats, const nlohmann::ordered_json& provenance,

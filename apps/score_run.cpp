@@ -3,53 +3,28 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "kernels/check.h"
-#include "tdds/tdds_score.h"
+#include "tdds/moderate.h"
 
 namespace tdds {
 namespace {
 
-// All pairs with J <= T. A list may hold pairs that make no sense together: those are told and left out.
-std::vector<ScoreSetting> settings_of(const ScoreOptions& options, const DynamicsSource& source) {
-  std::vector<ScoreSetting> settings;
-  const bool single = options.trajectory_lens.size() * options.window_sizes.size() == 1;
-  for (const int t : options.trajectory_lens) {
-    for (const int j : options.window_sizes) {
-      const ScoreSetting setting{t, j};
-      if (!single && j >= 3 && j > t) {
-        fmt::print("{} is left out: the window does not fit into the trajectory\n", text_of(setting));
-        continue;
-      }
-      check_setting(setting, options.decay, source.epochs(), source.path());
-      settings.push_back(setting);
-    }
-  }
-  check_usage(!settings.empty(), "no pair of --trajectory_len and --window_size has J <= T");
-  return settings;
-}
-
-void score_by_tdds(const ScoreOptions& options, const DynamicsSource& source, Device& device,
-                   std::vector<ScoredMethod>& scored) {
-  const std::vector<ScoreSetting> settings = settings_of(options, source);
+void score_by_tdds(const TddsVariant& variant, const ScoreOptions& options, const DynamicsSource& source,
+                   Device& device, std::vector<ScoredMethod>& scored) {
+  std::vector<ScoreSetting> left_out;
+  const std::vector<ScoreSetting> settings = fitting_settings(
+      options.trajectory_lens, options.window_sizes, options.decay, source.epochs(), source.path(), left_out);
+  for (const ScoreSetting& setting : left_out)
+    fmt::print("{} is left out: the window does not fit into the trajectory\n", text_of(setting));
   int epochs = 0;
   for (const ScoreSetting& setting : settings) epochs = std::max(epochs, setting.trajectory_len);
-  auto scores = tdds_scores(device, source.series(epochs), settings, options.decay);
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    const auto [t, j] = settings[i];
-    scored.push_back({fmt::format("tdds {} decay={}", text_of(settings[i]), options.decay),
-                      fmt::format("tdds_win{}_ep{}", j, t),
-                      official_ranking_files(options.mask_path, j, t),
-                      {{"method", "tdds"},
-                       {"score", kTddsScore},
-                       {"direction", kTddsKept},
-                       {"source", kTddsSource},
-                       {"trajectory_len", t},
-                       {"window_size", j},
-                       {"decay", options.decay}},
-                      std::move(scores[i])});
-  }
+  auto scores = tdds_scores(device, source.series(epochs, variant.series), settings, options.decay);
+  for (std::size_t i = 0; i < settings.size(); ++i)
+    scored.push_back(
+        describe_tdds(options.mask_path, variant, settings[i], options.decay, std::move(scores[i])));
 }
 
 const DynamicsReader& store_of(const DynamicsSource& source, std::string_view what) {
@@ -59,35 +34,75 @@ const DynamicsReader& store_of(const DynamicsSource& source, std::string_view wh
   return *source.store();
 }
 
+void score_by_moderate(const ScoreOptions& options, const DynamicsSource& source,
+                       std::vector<ScoredMethod>& scored) {
+  const DynamicsReader& dynamics = store_of(source, kModerate);
+  const DynamicsHeader& run = dynamics.header();
+  check(!run.labels.empty(), "{} holds no labels, and moderate measures distances within classes",
+        source.path());
+  const Features features = read_features(features_beside(source.path()), run);
+  scored.push_back({fmt::format("{} (features after {} epochs)", kModerate, features.epochs),
+                    kModerate,
+                    ranking_files(options.mask_path, kModerate),
+                    {{"method", kModerate},
+                     {"score", kModerateScore},
+                     {"direction", kModerateKept},
+                     {"source", kModerateSource},
+                     {"epochs", features.epochs}},
+                    moderate_scores(features, run.labels, run.classes)});
+}
+
 void score_by(const Method& method, const ScoreOptions& options, const DynamicsSource& source,
               std::vector<ScoredMethod>& scored) {
   const DynamicsReader& dynamics = store_of(source, method.name);
   auto score = compute_scores(method, dynamics, options.method);
-  const std::int32_t epochs = epochs_used(method, dynamics, options.method);
-  const auto file = [&](const char* what) {
-    return fmt::format("{}/{}_{}.npy", options.mask_path, what, method.name);
-  };
-  scored.push_back({fmt::format("{} (epochs 0 to {})", method.name, epochs - 1),
-                    method.name,
-                    {file("data_mask"), file("score")},
-                    {{"method", method.name},
-                     {"score", method.score},
-                     {"direction", method.kept},
-                     {"source", method.source},
-                     {"epochs", epochs},
-                     {"window_size", options.method.window_size},
-                     {"seed", options.method.seed}},
-                    std::move(score)});
+  scored.push_back(describe(options.mask_path, method, epochs_used(method, dynamics, options.method),
+                            options.method, std::move(score)));
 }
 
 }  // namespace
+
+ScoredMethod describe_tdds(const std::string& folder, const TddsVariant& variant, const ScoreSetting& setting,
+                           double decay, std::vector<float> score) {
+  const auto [t, j] = setting;
+  const std::string stem = fmt::format("{}_win{}_ep{}", variant.name, j, t);
+  const bool official = &variant == &kTdds;
+  return {fmt::format("{} {} decay={}", variant.name, text_of(setting), decay),
+          stem,
+          official ? official_ranking_files(folder, j, t) : ranking_files(folder, stem),
+          {{"method", variant.name},
+           {"score", variant.score},
+           {"direction", variant.kept},
+           {"source", variant.source},
+           {"trajectory_len", t},
+           {"window_size", j},
+           {"decay", decay}},
+          std::move(score)};
+}
+
+ScoredMethod describe(const std::string& folder, const Method& method, std::int32_t epochs,
+                      const MethodOptions& options, std::vector<float> score) {
+  return {fmt::format("{} (epochs 0 to {})", method.name, epochs - 1),
+          method.name,
+          ranking_files(folder, method.name),
+          {{"method", method.name},
+           {"score", method.score},
+           {"direction", method.kept},
+           {"source", method.source},
+           {"epochs", epochs},
+           {"window_size", options.window_size},
+           {"seed", options.seed}},
+          std::move(score)};
+}
 
 std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
                                          Device& device) {
   std::vector<ScoredMethod> scored;
   for (const std::string& name : options.methods) {
-    if (name == "tdds")
-      score_by_tdds(options, source, device, scored);
+    if (const TddsVariant* variant = find_tdds_variant(name))
+      score_by_tdds(*variant, options, source, device, scored);
+    else if (name == kModerate)
+      score_by_moderate(options, source, scored);
     else
       score_by(find_method(name), options, source, scored);
   }
@@ -95,11 +110,41 @@ std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const Dyna
   return scored;
 }
 
+bool selects(const ScoreOptions& options) {
+  const double rate = options.subset_rate, keep = options.keep;
+  // 0 is the default, and as a rate it would prune nothing.
+  check_usage(rate == 0 || (rate > 0 && rate < 1),
+              "--subset_rate is {}; it is the share that is pruned, between 0 and 1", rate);
+  check_usage(keep == 0 || (keep > 0 && (keep < 1 || keep == std::floor(keep))),
+              "--keep is {}; it is a share between 0 and 1 or a whole number of samples", keep);
+  check_usage(rate == 0 || keep == 0, "--subset_rate and --keep say the same thing; give one of them");
+  return rate != 0 || keep != 0;
+}
+
+double pruning_rate(const ScoreOptions& options, std::int64_t samples) {
+  if (options.keep == 0) return options.subset_rate;
+  if (options.keep < 1) return 1 - options.keep;
+  check_usage(options.keep <= static_cast<double>(samples), "--keep is {} and there are {} samples",
+              options.keep, samples);
+  return rate_keeping(static_cast<std::int64_t>(options.keep), samples);
+}
+
 Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source) {
-  const double rate = options.subset_rate;
-  Selection selection{options.selection, rate, {}, {{"selection", options.selection}}};
-  if (selection.name == "top") {
-    selection.ids = kept_ids(order_by_score(scored.score), rate);
+  const auto samples = static_cast<std::int64_t>(scored.score.size());
+  const double rate = pruning_rate(options, samples);
+  Selection selection{options.selection,
+                      options.keep == 0 ? fmt::format("rate{}", rate) : fmt::format("keep{}", options.keep),
+                      rate,
+                      {},
+                      {{"selection", options.selection}}};
+  if (selection.name == "top" || selection.name == "bottom") {
+    const std::vector<std::int64_t> order = order_by_score(scored.score);
+    if (selection.name == "top") {
+      selection.ids = kept_ids(order, rate);
+    } else {
+      selection.ids = order;
+      selection.ids.resize(order.size() - static_cast<std::size_t>(pruned_count(rate, samples)));
+    }
     std::sort(selection.ids.begin(), selection.ids.end());
     return selection;
   }
@@ -115,8 +160,8 @@ Selection select(const ScoredMethod& scored, const ScoreOptions& options, const 
     selection.ids = select_ccs(scored.score, hardness, rate, ccs);
     selection.how.update({{"ccs_beta", ccs.beta}, {"ccs_strata", ccs.strata}, {"seed", ccs.seed}});
   } else {
-    check_usage(selection.name == "beta", "there is no selection '{}'; choose top, balanced, ccs or beta",
-                selection.name);
+    check_usage(selection.name == "beta",
+                "there is no selection '{}'; choose top, bottom, balanced, ccs or beta", selection.name);
     const std::int32_t epochs = epochs_used(methods::kDual, dynamics, options.method);
     const std::uint64_t seed = options.method.seed;
     selection.ids = select_beta(scored.score, mean_confidence(dynamics, epochs), rate, options.beta_c, seed);

@@ -10,6 +10,7 @@
 #include "tdds/dynamics_source.h"
 #include "tdds/methods/method.h"
 #include "tdds/strategy.h"
+#include "tdds/tdds_score.h"
 
 namespace tdds {
 
@@ -20,7 +21,8 @@ struct ScoreOptions {
   std::vector<int> trajectory_lens{10}, window_sizes{10};
   double decay = 0.9;
   MethodOptions method;
-  double subset_rate = 0;
+  double subset_rate = 0;  // 0: nothing is selected, unless keep is given
+  double keep = 0;         // a share below 1, or a number of samples
   std::string selection = "top";
   CcsOptions ccs;
   double beta_c = 4;
@@ -30,12 +32,24 @@ struct ScoreOptions {
   bool list = false;
 };
 
+// One score with its names, files in `folder` and description.
+ScoredMethod describe_tdds(const std::string& folder, const TddsVariant& variant, const ScoreSetting& setting,
+                           double decay, std::vector<float> score);
+// epochs: how many were used.
+ScoredMethod describe(const std::string& folder, const Method& method, std::int32_t epochs,
+                      const MethodOptions& options, std::vector<float> score);
+
 // Every score asked for: TDDS once for each pair of trajectory length and window. Pairs of lists in which the
 // window does not fit are told and left out. Throws UsageError for names and settings that make no sense.
 std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
                                          Device& device);
 
-// The kept samples by options.selection at options.subset_rate.
+// Whether a selection is asked for. Throws UsageError for rates and numbers that make no sense.
+bool selects(const ScoreOptions& options);
+// The pruning rate asked for, for so many samples.
+double pruning_rate(const ScoreOptions& options, std::int64_t samples);
+
+// The kept samples by options.selection at that rate.
 Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source);
 
 }  // namespace tdds

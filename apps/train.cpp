@@ -12,12 +12,17 @@ int main(int argc, char** argv) {
       "  tdds-train --dataset cifar100 --data_path ./data --arch resnet18 --epochs 200 --batch-size 100 "
       "--dynamics "
       "--save_path ./checkpoint/all-dataset\n"
-      "  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics --save_path ./runs/shapes\n"};
+      "  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics --save_path ./runs/shapes\n"
+      "  tdds-train --dataset shapes --width 0.25 --epochs 60 --score tdds,el2n,dual --stop_when_stable 0.99 "
+      "--save_path ./runs/scored\n"};
   return tdds::run_program(
       argc, argv, program,
       [&](CLI::App& app) {
         tdds::declare_training_flags(app, flags);
         tdds::declare_dynamics_flags(app, flags);
       },
-      [&](const tdds::ResolvedOptions& resolved) { return tdds::run_training(program, flags, resolved); });
+      [&](const tdds::ResolvedOptions& resolved) {
+        tdds::check_live_score_flags(flags.score);
+        return tdds::run_training(program, flags, resolved);
+      });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/score_provenance.h"
 #include "apps/training_run.h"
 #include "engine/npy.h"
 #include "engine/schedule.h"
@@ -46,7 +47,8 @@ std::string class_note(const std::vector<std::int32_t>& rows, const Dataset& dat
                      counts[counts.size() / 2], counts.back());
 }
 
-void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, std::int64_t n) {
+void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, const Dataset& data) {
+  const std::int64_t n = data.train.count();
   check_usage(!flags.mask_path.empty(), "--mask_path is missing: give the mask that tdds-score wrote");
   check_usage(flags.no_score_weighting || !flags.score_path.empty(),
               "--score_path is missing: give the scores that tdds-score wrote, or --no_score_weighting");
@@ -61,6 +63,7 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, std::int64_t n
         "{} orders {} samples, and the training set has {}; it was made for other data, or with another "
         "--max_train_samples or --val_fraction",
         flags.mask_path, ranking.ids.size(), n);
+  check_scores_are_of(data, flags.mask_path, flags.score_path);
   choice.ids = rows_of(kept_ids(ranking.ids, flags.subset_rate));
   if (flags.no_score_weighting) return;
   choice.weights = subset_weights(ranking);
@@ -84,7 +87,7 @@ SubsetChoice choose_subset(const SubsetFlags& flags, const TrainingFlags& traini
   if (flags.random_subset)
     choice.ids = rows_of(random_subset(n, kept, training.manual_seed));
   else
-    keep_highest(choice, flags, n);
+    keep_highest(choice, flags, data);
   choice.notes.push_back(class_note(choice.ids, data));
   choice.t_max = subset_t_max(training.epochs, n, flags.subset_rate, training.batch_size);
   return choice;

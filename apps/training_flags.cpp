@@ -1,5 +1,7 @@
 #include "apps/training_flags.h"
 
+#include <algorithm>
+
 namespace tdds {
 namespace {
 
@@ -88,6 +90,37 @@ void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_flag(
       "--dynamics_npy", flags.dynamics_npy,
       "Also write the official <save_path>/npy/<epoch>_{Loss,Output,Index}.npy; implies --dynamics.");
+  app.add_flag("--dynamics_features", flags.dynamics_features,
+               "Also record the length of each sample's features, for grand, and when training is done write "
+               "the features themselves into <save_path>/features.safetensors, for moderate; implies "
+               "--dynamics.");
+  app.add_option(
+         "--dynamics_fields", flags.dynamics_fields,
+         "What dynamics.tdds holds, a list of kl, true_kl, loss, log_other, entropy, el2n, correct and "
+         "feature_norm; not given: all but the last, 25 bytes per sample and epoch. kl alone, 4 bytes, is "
+         "all "
+         "that tdds needs.")
+      ->delimiter(',');
+  declare_live_score_flags(app, flags.score);
+}
+
+bool records_dynamics(const TrainingFlags& flags) {
+  return flags.dynamics || flags.dynamics_npy || flags.dynamics_features || !flags.dynamics_fields.empty() ||
+         !flags.score.methods.empty();
+}
+
+std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags) {
+  std::vector<DynamicsField> fields = default_dynamics_fields();
+  if (!flags.dynamics_fields.empty()) fields.clear();
+  for (const std::string& name : flags.dynamics_fields) {
+    const auto field = find_dynamics_field(name);
+    check_usage(field.has_value(), "there is no field '{}' (--dynamics_fields); --help lists them", name);
+    fields.push_back(*field);
+  }
+  if (flags.dynamics_features) fields.push_back(DynamicsField::kFeatureNorm);
+  std::sort(fields.begin(), fields.end());
+  fields.erase(std::unique(fields.begin(), fields.end()), fields.end());
+  return fields;
 }
 
 DatasetOptions dataset_options(const TrainingFlags& flags) {

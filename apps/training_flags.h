@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "apps/live_scores.h"
 #include "engine/dataset.h"
 
 namespace tdds {
@@ -28,10 +29,16 @@ struct TrainingFlags {
   std::int64_t max_train_samples = 0, shapes_train = 5000, shapes_test = 1000, stop_after_epoch = 0;
   bool download = false, resume = false, overwrite = false, no_augment = false, no_shuffle = false;
   bool dynamics = false, dynamics_npy = false;
+  bool dynamics_features = false;
+  std::vector<std::string> dynamics_fields;  // empty: the default ones
+  LiveScoreOptions score;
 };
 
 void declare_training_flags(CLI::App& app, TrainingFlags& flags);
 void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags);
+bool records_dynamics(const TrainingFlags& flags);
+// What goes into the dynamics store, in the store's order. Throws UsageError for a name that is no field.
+std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags);
 
 DatasetOptions dataset_options(const TrainingFlags& flags);
 

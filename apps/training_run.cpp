@@ -1,5 +1,8 @@
 #include "apps/training_run.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -13,6 +16,7 @@
 #include "engine/npy.h"
 #include "engine/precision.h"
 #include "nets/resnet.h"
+#include "tdds/moderate.h"
 
 namespace tdds {
 namespace {
@@ -57,10 +61,13 @@ class TrainingRun {
   }
 
   int train() {
-    while (!trainer_->done()) {
+    while (!trainer_->done() && !settled()) {
       train_epoch();
       if (interrupt_.requested() || stop_wanted()) stop("");
     }
+    if (!trainer_->done())
+      log_->say(fmt::format("the scores have settled: the run ends after epoch {} of {}", trainer_->epoch(),
+                            flags_.epochs));
     finish();
     return 0;
   }
@@ -99,6 +106,9 @@ class TrainingRun {
     test_ = evaluator(test_set_, data_.test);
     if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
     if (!flags_.evaluate) make_trainer();
+    if (trainer_ && flags_.dynamics_features)
+      train_features_ = std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *train_set_,
+                                                    flags_.batch_size, compute_);
     pool_->place();
   }
 
@@ -112,7 +122,8 @@ class TrainingRun {
                          .seed = flags_.manual_seed,
                          .augment = !flags_.no_augment,
                          .shuffle = !flags_.no_shuffle,
-                         .dynamics = flags_.dynamics || flags_.dynamics_npy,
+                         .dynamics = records_dynamics(flags_),
+                         .feature_norm = records_dynamics(flags_) && records(DynamicsField::kFeatureNorm),
                          .visit_logits = flags_.dynamics_npy,
                          .compute = precision_.compute,
                          .math = precision_.math,
@@ -128,6 +139,8 @@ class TrainingRun {
 
   RunIdentity identity() const {
     const TrainOptions& o = trainer_->options();
+    std::vector<const char*> fields;
+    for (const DynamicsField field : recorded_fields(flags_)) fields.push_back(name_of(field));
     return {{"dataset", data_.name},
             {"fingerprint", data_.fingerprint},
             {"samples", std::to_string(trainer_->samples())},
@@ -142,7 +155,7 @@ class TrainingRun {
             {"seed", std::to_string(o.seed)},
             {"augment", o.augment ? "yes" : "no"},
             {"shuffle", o.shuffle ? "yes" : "no"},
-            {"dynamics", o.dynamics ? "yes" : "no"},
+            {"dynamics", o.dynamics ? fmt::format("{}", fmt::join(fields, ",")) : "no"},
             {"weighted", o.weights.empty() ? "no" : "yes"},
             {"device", name_of(device_->kind())},
             {"precision", flags_.precision},
@@ -167,16 +180,33 @@ class TrainingRun {
     describe(resume);
   }
 
+  bool records(DynamicsField field) const {
+    const auto fields = recorded_fields(flags_);
+    return std::find(fields.begin(), fields.end(), field) != fields.end();
+  }
+
+  DynamicsHeader dynamics_header() const {
+    return {.samples = data_.train.count(),
+            .classes = data_.classes,
+            .dataset = data_.name,
+            .fingerprint = data_.fingerprint,
+            .seed = flags_.manual_seed,
+            .labels = data_.train.labels,
+            .fields = recorded_fields(flags_)};
+  }
+
   void open_dynamics() {
     if (!trainer_->options().dynamics) return;
-    DynamicsHeader header{.samples = data_.train.count(),
-                          .classes = data_.classes,
-                          .dataset = data_.name,
-                          .fingerprint = data_.fingerprint,
-                          .seed = flags_.manual_seed,
-                          .labels = data_.train.labels};
-    dynamics_.emplace((folder_ / "dynamics.tdds").string(), std::move(header), trainer_->epoch());
+    const DynamicsHeader header = dynamics_header();
+    const std::string path = (folder_ / "dynamics.tdds").string();
+    // Before the store, which begins by emptying an old one: what is asked for may make no sense.
+    if (!flags_.score.methods.empty())
+      scores_.emplace(flags_.score, header, flags_.epochs, folder_.string(), path);
+    dynamics_.emplace(path, header, trainer_->epoch());
     if (!dynamics_->repair().empty()) log_->say(dynamics_->repair());
+    if (!scores_) return;
+    for (const std::string& note : scores_->notes()) log_->say(note);
+    if (trainer_->epoch() > 0) scores_->replay(DynamicsReader(path), trainer_->epoch());
   }
 
   // What was planted into a drawn data set, so that scores can be judged against it.
@@ -248,6 +278,7 @@ class TrainingRun {
                          .train_accuracy = record.accuracy,
                          .images_per_second = rate,
                          .skipped_steps = record.skipped_steps};
+    if (scores_) metrics.score_correlation = scores_->add(record.values);
     const Evaluation test = test_->run();
     metrics.test_loss = test.loss;
     metrics.test_accuracy = test.accuracy;
@@ -286,8 +317,10 @@ class TrainingRun {
     last_save_ = Clock::now();
   }
 
+  bool settled() const { return scores_ && scores_->stable(); }
+
   bool stop_wanted() const {
-    return flags_.stop_after_epoch > 0 && trainer_->epoch() >= flags_.stop_after_epoch;
+    return !settled() && flags_.stop_after_epoch > 0 && trainer_->epoch() >= flags_.stop_after_epoch;
   }
 
   [[noreturn]] void stop(const std::string& where) {
@@ -300,8 +333,12 @@ class TrainingRun {
   }
 
   void finish() {
+    if (train_features_)
+      write_features(features_beside(folder_ / "dynamics.tdds"), dynamics_header(),
+                     {train_features_->features(), data_.train.count(), net_->features(), trainer_->epoch()});
     write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
     log_->say(history_.summary());
+    if (scores_) log_->say(scores_->summary());
   }
 
   const TrainingFlags& flags_;
@@ -315,9 +352,10 @@ class TrainingRun {
   std::optional<PassPool> pool_;
   std::optional<ResidentSet> train_set_, test_set_, validation_set_;
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Evaluator> test_, validation_;
+  std::unique_ptr<Evaluator> test_, validation_, train_features_;
   std::optional<RunLog> log_;
   std::optional<DynamicsWriter> dynamics_;
+  std::optional<LiveScores> scores_;
   RunHistory history_;
   InterruptRequest interrupt_;
   Clock::time_point last_save_ = Clock::now();

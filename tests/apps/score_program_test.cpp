@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -80,6 +81,15 @@ class ScoreProgramTest : public testing::Test {
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
     EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
     EXPECT_FALSE(std::filesystem::exists(mask_file(10, 10)));
+  }
+
+  void expect_refusal_after(const std::vector<std::string>& flags, const std::string& words) const {
+    std::vector<std::string> args{"--dynamics_path", npy_};
+    args.insert(args.end(), flags.begin(), flags.end());
+    const Outcome outcome = score(args);
+    EXPECT_EQ(outcome.exit_code, 2) << words;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
   }
 
   TempFolder folder_;
@@ -200,21 +210,23 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
 TEST_F(ScoreProgramTest, ScoresByEveryMethodInOneRun) {
   const std::string store = folder_ / "run/dynamics.tdds";
   write_store(store);
-  const std::string all = "tdds,random,entropy,el2n,forgetting,forgetting_zero,aum,aum_logit,dyn_unc,dual";
+  const std::string all =
+      "tdds,tdds_kl,random,entropy,el2n,forgetting,forgetting_zero,aum,aum_logit,dyn_unc,dual";
   const Outcome outcome = score({"--dynamics_path", store, "--method", all, "--method_window", "4"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Outcome list = run_tool("tdds-score", {"--list"});
   for (const char* name : {"random", "entropy", "el2n", "forgetting", "forgetting_zero", "aum", "aum_logit",
-                           "dyn_unc", "dual"}) {
+                           "dyn_unc", "dual", "tdds_kl_win10_ep10"}) {
     const auto scores = read_npy_f32(fmt::format("{}/score_{}.npy", masks_, name));
     const auto mask = read_npy_i64(fmt::format("{}/data_mask_{}.npy", masks_, name));
     EXPECT_EQ(mask.size(), std::size_t{kSamples});
     EXPECT_TRUE(std::is_sorted(scores.begin(), scores.end()));
     const auto about = nlohmann::json::parse(read_text(fmt::format("{}/score_{}.json", masks_, name)));
-    EXPECT_EQ(about.at("method"), name);
+    const std::string method = std::string(name).starts_with("tdds_kl") ? "tdds_kl" : name;
+    EXPECT_EQ(about.at("method"), method);
     EXPECT_EQ(about.at("dataset"), "shapes");
     EXPECT_TRUE(about.contains("direction") && about.contains("program"));
-    EXPECT_NE(("\n" + list.out).find(fmt::format("\n{}\n  score", name)), std::string::npos) << list.out;
+    EXPECT_NE(("\n" + list.out).find(fmt::format("\n{}\n  score", method)), std::string::npos) << list.out;
   }
   EXPECT_TRUE(std::filesystem::exists(mask_file(10, 10)));
 }
@@ -222,7 +234,7 @@ TEST_F(ScoreProgramTest, ScoresByEveryMethodInOneRun) {
 TEST_F(ScoreProgramTest, SelectsAtARate) {
   const std::string store = folder_ / "run/dynamics.tdds";
   write_store(store);
-  for (const char* selection : {"top", "balanced", "ccs", "beta"}) {
+  for (const char* selection : {"top", "bottom", "balanced", "ccs", "beta"}) {
     const Outcome outcome = score({"--dynamics_path", store, "--subset_rate", "0.7", "--selection", selection,
                                    "--format", "npy,txt,csv,json"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -247,6 +259,47 @@ TEST_F(ScoreProgramTest, SelectsAtARate) {
     std::sort(mask.begin() + 140, mask.end());
     EXPECT_TRUE(std::equal(ids.begin(), ids.end(), mask.begin() + 140));
   }
+}
+
+TEST_F(ScoreProgramTest, KeepsAShareOrANumber) {
+  const auto kept = [&](const std::vector<std::string>& flags, const std::string& file) {
+    std::vector<std::string> args{"--dynamics_path", npy_, "--format", "npy"};
+    args.insert(args.end(), flags.begin(), flags.end());
+    const Outcome outcome = score(args);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return read_npy_i64(masks_ + "/" + file);
+  };
+  const auto by_rate = kept({"--subset_rate", "0.7"}, "kept_tdds_win10_ep10_top_rate0.7.npy");
+  EXPECT_EQ(kept({"--keep", "60"}, "kept_tdds_win10_ep10_top_keep60.npy"), by_rate);
+  EXPECT_EQ(kept({"--keep", "0.3"}, "kept_tdds_win10_ep10_top_keep0.3.npy"), by_rate);
+  for (const int count : {1, 33, 199, 200})
+    EXPECT_EQ(
+        kept({"--keep", std::to_string(count)}, fmt::format("kept_tdds_win10_ep10_top_keep{}.npy", count))
+            .size(),
+        static_cast<std::size_t>(count));
+  // The lowest 140 are the others of the highest 60.
+  const auto lowest =
+      kept({"--keep", "140", "--selection", "bottom"}, "kept_tdds_win10_ep10_bottom_keep140.npy");
+  std::vector<std::int64_t> all = by_rate;
+  all.insert(all.end(), lowest.begin(), lowest.end());
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(std::unique(all.begin(), all.end()) - all.begin(), kSamples);
+  EXPECT_EQ(all.size(), std::size_t{kSamples});
+  for (const char* keep : {"-1", "many", "1.5", "inf", "nan"})
+    EXPECT_EQ(score({"--dynamics_path", npy_, "--keep", keep}).exit_code, 2) << keep;
+  expect_refusal_after({"--keep", "201"}, "--keep is 201 and there are 200 samples");
+  expect_refusal_after({"--keep", "0.5", "--subset_rate", "0.5"}, "say the same thing");
+}
+
+TEST_F(ScoreProgramTest, RandomCanBeClassBalanced) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  write_store(store);
+  const Outcome outcome = score({"--dynamics_path", store, "--method", "random", "--keep", "50",
+                                 "--selection", "balanced", "--format", "json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto about = nlohmann::json::parse(read_text(masks_ + "/kept_random_balanced_keep50.json"));
+  EXPECT_EQ(about.at("kept_by_class"), std::vector<int>(kClasses, 5));
+  EXPECT_EQ(about.at("seed"), 42);
 }
 
 TEST_F(ScoreProgramTest, RefusesMethodsAndRatesThatMakeNoSense) {
@@ -278,10 +331,72 @@ TEST_F(ScoreProgramTest, NamesWhatWasNotRecorded) {
   DynamicsWriter writer(store, header);
   for (int epoch = 0; epoch < 10; ++epoch) writer.append(epoch, EpochDynamics(3));
   ASSERT_EQ(score({"--dynamics_path", store}).exit_code, 0);
-  const Outcome outcome = score({"--dynamics_path", store, "--method", "forgetting"});
-  EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_NE(outcome.err.find("forgetting needs 'correct'"), std::string::npos) << outcome.err;
-  EXPECT_NE(outcome.err.find("--dynamics"), std::string::npos) << outcome.err;
+  const auto refusal = [&](const char* method) {
+    const Outcome outcome = score({"--dynamics_path", store, "--method", method});
+    EXPECT_EQ(outcome.exit_code, 1) << method;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+    return outcome.err;
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(refusal("forgetting"), HasSubstr("forgetting needs 'correct'"));
+  EXPECT_THAT(refusal("forgetting"), HasSubstr("--dynamics (and correct among --dynamics_fields"));
+  EXPECT_THAT(refusal("tdds_kl"), HasSubstr("holds no 'true_kl'"));
+  EXPECT_THAT(refusal("moderate"), HasSubstr("holds no labels"));
+  std::filesystem::remove(store);
+  write_store(store);
+  EXPECT_THAT(refusal("grand"), HasSubstr("train again with --dynamics_features"));
+  EXPECT_THAT(refusal("moderate"), HasSubstr("which tdds-train --dynamics_features writes"));
+  std::filesystem::remove(store);
+  std::filesystem::rename(npy_, folder_ / "run/there");
+  const Outcome official = score({"--dynamics_path", folder_ / "run/there", "--method", "tdds_kl"});
+  EXPECT_EQ(official.exit_code, 1);
+  EXPECT_THAT(official.err, HasSubstr("holds official .npy files"));
+}
+
+TEST_F(ScoreProgramTest, RefusesMoreClassesThanSamples) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  DynamicsHeader header;
+  header.samples = 4;
+  header.classes = 10;
+  header.labels = {0, 3, 3, 9};
+  DynamicsWriter writer(store, header);
+  for (int epoch = 0; epoch < 10; ++epoch) writer.append(epoch, EpochDynamics(4));
+  const Outcome outcome =
+      score({"--dynamics_path", store, "--subset_rate", "0.1", "--selection", "balanced"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::HasSubstr("keeps 4 samples for 10 classes"));
+  EXPECT_EQ(score({"--dynamics_path", store, "--subset_rate", "0.5"}).exit_code, 0);
+}
+
+// Each outcome is whole epochs scored, or one sentence: never a crash, never a wrong score.
+TEST_F(ScoreProgramTest, SurvivesAStoreCutAtAnyByteAndAnyFlippedBit) {
+  const std::string path = folder_ / "run/dynamics.tdds";
+  write_store(path);
+  const std::string whole = read_text(path);
+  const auto run = [&](const std::string& bytes) {
+    write_text(path, bytes);
+    return score({"--dynamics_path", path, "--trajectory_len", "4", "--window_size", "3"});
+  };
+  ASSERT_EQ(run(whole).exit_code, 0);
+  const std::string expected = read_text(score_file(3, 4));
+  for (std::size_t length = 0; length < whole.size(); length += whole.size() / 23 + 1) {
+    std::filesystem::remove(score_file(3, 4));
+    const Outcome outcome = run(whole.substr(0, length));
+    if (outcome.exit_code == 0) {
+      EXPECT_EQ(read_text(score_file(3, 4)), expected);
+      continue;
+    }
+    EXPECT_TRUE(outcome.exit_code == 1 || outcome.exit_code == 2) << length;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+  }
+  for (std::size_t at = 3; at < whole.size(); at += at < 200 ? 37 : whole.size() / 19) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
+    const Outcome outcome = run(flipped);
+    EXPECT_EQ(outcome.exit_code, 1) << at;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+  }
 }
 
 TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {

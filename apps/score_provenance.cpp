@@ -1,0 +1,39 @@
+#include "apps/score_provenance.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/files.h"
+#include "kernels/check.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
+
+std::filesystem::path about_path(const std::filesystem::path& mask, const std::filesystem::path& score) {
+  if (!score.empty()) return std::filesystem::path(score).replace_extension(".json");
+  const std::string name = mask.filename().string(), prefix = "data_mask_";
+  if (!name.starts_with(prefix)) return {};
+  return (mask.parent_path() / ("score_" + name.substr(prefix.size()))).replace_extension(".json");
+}
+
+}  // namespace
+
+void check_scores_are_of(const Dataset& data, const std::string& mask_path, const std::string& score_path) {
+  const std::filesystem::path path = about_path(mask_path, score_path);
+  if (path.empty() || !std::filesystem::exists(path)) return;
+  const auto about = nlohmann::json::parse(read_file(path, kLargestAbout), nullptr, false);
+  const auto text = [&](const char* key) {
+    return about.is_object() && about.contains(key) && about[key].is_string() ? about[key].get<std::string>()
+                                                                              : "";
+  };
+  const std::string fingerprint = text("fingerprint");
+  check(
+      fingerprint.empty() || fingerprint == data.fingerprint,
+      "{} says that the scores are of other data ({}) than this run's {}; score the data that you train on, "
+      "with the same --max_train_samples, --val_fraction and seed",
+      path.string(), text("dataset"), data.name);
+}
+
+}  // namespace tdds

@@ -1,0 +1,232 @@
+// tdds-train --score: the real program's scores against tdds-score's, through kills and early stops.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/dynamics_store.h"
+#include "tests/apps/program.h"
+
+namespace tdds::test {
+namespace {
+
+// 120 images, 16 channels at most: a tenth of a second an epoch.
+std::vector<std::string> tiny(const std::string& folder, int epochs, const std::vector<std::string>& more) {
+  std::vector<std::string> args{"--dataset",       "shapes", "--shapes_train", "120",
+                                "--shapes_test",   "20",     "--width",        "0.03125",
+                                "--batch-size",    "40",     "--epochs",       std::to_string(epochs),
+                                "--learning_rate", "0.02",   "--save_path",    folder};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+std::vector<std::string> files_in(const std::string& folder, const std::string& extension) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == extension) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void expect_same_npy(const std::string& a, const std::string& b) {
+  const auto names = files_in(a, ".npy");
+  EXPECT_FALSE(names.empty());
+  EXPECT_EQ(names, files_in(b, ".npy"));
+  for (const std::string& name : names)
+    EXPECT_TRUE(read_text(a + "/" + name) == read_text(b + "/" + name)) << name;
+}
+
+std::vector<nlohmann::json> metrics_of(const std::string& folder) {
+  std::ifstream file(folder + "/metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+const char* const kMethods = "tdds,random,entropy,el2n,forgetting,aum,dyn_unc";
+
+TEST(LiveScoresTest, AreTheFilesOfTddsScore) {
+  const TempFolder run, masks;
+  const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6,
+                                                      {"--score", kMethods, "--trajectory_len", "4,6",
+                                                       "--window_size", "3,5", "--method_window", "3"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("T=4 J=5 is left out"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("score_win5_ep6.npy"), std::string::npos) << outcome.out;
+  ASSERT_EQ(
+      run_tool("tdds-score", {"--dynamics_path", run.str(), "--mask_path", masks.str(), "--method", kMethods,
+                              "--trajectory_len", "4,6", "--window_size", "3,5", "--method_window", "3"})
+          .exit_code,
+      0);
+  expect_same_npy(run / "masks", masks.str());
+  const auto about = nlohmann::json::parse(read_text(run / "masks/score_win3_ep4.json"));
+  EXPECT_EQ(about.at("dataset"), "shapes");
+  EXPECT_EQ(about.at("trajectory_len"), 4);
+
+  const auto metrics = metrics_of(run.str());
+  ASSERT_EQ(metrics.size(), 6u);
+  EXPECT_FALSE(metrics[0].contains("score_correlation"));
+  EXPECT_EQ(metrics[1].at("score_correlation").at("random"), 1.0);
+  EXPECT_FALSE(metrics[2].at("score_correlation").contains("tdds_win3"));
+  const double correlation = metrics[4].at("score_correlation").at("tdds_win3");
+  EXPECT_TRUE(correlation > -1 && correlation < 1) << correlation;
+  EXPECT_NE(read_text(run / "log.txt").find("rank correlation to the epoch before: "), std::string::npos);
+}
+
+TEST(LiveScoresTest, KeepTheirBitsThroughAKill) {
+  const TempFolder whole, killed;
+  const std::vector<std::string> score{"--score", kMethods, "--window_size", "3", "--method_window", "2"};
+  ASSERT_EQ(run_tool("tdds-train", tiny(whole.str(), 5, score)).exit_code, 0);
+  for (int i = 0; i < 40; ++i) {
+    auto args = tiny(killed.str(), 5, score);
+    args.push_back("--resume");
+    if (run_tool("tdds-train", args, {.kill_after_ms = 100 + 150 * i}).exit_code == 0) break;
+  }
+  auto args = tiny(killed.str(), 5, score);
+  args.push_back("--resume");
+  ASSERT_EQ(run_tool("tdds-train", args).exit_code, 0);
+  expect_same_npy(whole / "masks", killed / "masks");
+  const auto expected = metrics_of(whole.str()), actual = metrics_of(killed.str());
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 1; i < expected.size(); ++i)
+    EXPECT_EQ(actual[i].at("score_correlation"), expected[i].at("score_correlation")) << i;
+  // T follows the epochs: the files of the last alone.
+  EXPECT_EQ(files_in(whole / "masks", ".npy").size(), 2 * 7u);
+  EXPECT_TRUE(std::filesystem::exists(whole / "masks/score_win3_ep5.npy"));
+}
+
+TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
+  const TempFolder run, masks, other;
+  ASSERT_EQ(
+      run_tool("tdds-train",
+               tiny(run.str(), 4, {"--dynamics_features", "--score", "grand,tdds_kl", "--window_size", "3"}))
+          .exit_code,
+      0);
+  const auto score = [&](const std::string& methods) {
+    return run_tool("tdds-score", {"--dynamics_path", run.str(), "--mask_path", masks.str(), "--method",
+                                   methods, "--trajectory_len", "4", "--window_size", "3"});
+  };
+  ASSERT_EQ(score("grand,tdds_kl").exit_code, 0);
+  expect_same_npy(run / "masks", masks.str());
+  const Outcome moderate = score("moderate");
+  ASSERT_EQ(moderate.exit_code, 0) << moderate.err;
+  EXPECT_NE(moderate.out.find("moderate (features after 4 epochs): scores -59.5 to -0.5"), std::string::npos)
+      << moderate.out;
+  // Another run's features do not belong beside these dynamics.
+  ASSERT_EQ(
+      run_tool("tdds-train", tiny(other.str(), 1, {"--dynamics_features", "--manualSeed", "7"})).exit_code,
+      0);
+  std::filesystem::copy_file(other / "features.safetensors", run / "features.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Outcome mixed = score("moderate");
+  EXPECT_EQ(mixed.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(mixed.err, "tdds-score")) << mixed.err;
+  EXPECT_NE(mixed.err.find("give both from one run"), std::string::npos) << mixed.err;
+}
+
+TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
+  const TempFolder run;
+  ASSERT_EQ(run_tool("tdds-train",
+                     tiny(run.str(), 4, {"--dynamics_fields", "kl", "--score", "tdds", "--window_size", "3"}))
+                .exit_code,
+            0);
+  // 64 bytes around each epoch; 120 floats end at a multiple of 32.
+  const DynamicsReader store(run / "dynamics.tdds");
+  EXPECT_EQ(store.header().fields, std::vector<DynamicsField>{DynamicsField::kKl});
+  EXPECT_LT(std::filesystem::file_size(run / "dynamics.tdds"), 4 * (120 * 4 + 96) + 1200);
+}
+
+TEST(LiveScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
+  const TempFolder run, other;
+  const std::vector<std::string> score{"--score", "el2n"};
+  const auto stopped = [](std::vector<std::string> args) {
+    args.insert(args.end(), {"--stop_after_epoch", "1"});
+    return run_tool("tdds-train", args).exit_code;
+  };
+  ASSERT_EQ(stopped(tiny(run.str(), 3, score)), 0);
+  ASSERT_EQ(stopped(tiny(other.str(), 3, {"--score", "el2n", "--manualSeed", "7"})), 0);
+  std::filesystem::copy_file(other / "dynamics.tdds", run / "dynamics.tdds",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Outcome mixed = run_tool("tdds-train", tiny(run.str(), 3, {"--score", "el2n", "--resume"}));
+  EXPECT_EQ(mixed.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(mixed.err, "tdds-train")) << mixed.err;
+  EXPECT_NE(mixed.err.find("was recorded with another"), std::string::npos) << mixed.err;
+}
+
+// As many samples, but other images: nothing in a mask itself tells.
+TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
+  const TempFolder run, other, subset;
+  ASSERT_EQ(
+      run_tool("tdds-train", tiny(run.str(), 3, {"--score", "tdds,el2n", "--window_size", "3"})).exit_code,
+      0);
+  const auto train_on = [&](const std::string& stem, const std::vector<std::string>& more) {
+    auto args = tiny(
+        subset.str(), 1,
+        {"--subset_rate", "0.5", "--overwrite", "--mask_path", run / ("masks/data_mask_" + stem + ".npy")});
+    args.insert(args.end(), more.begin(), more.end());
+    return run_tool("tdds-train-subset", args);
+  };
+  EXPECT_EQ(train_on("win3_ep3", {"--score_path", run / "masks/score_win3_ep3.npy"}).exit_code, 0);
+  EXPECT_EQ(train_on("el2n", {"--no_score_weighting"}).exit_code, 0);
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--score_path", run / "masks/score_el2n.npy"}, {"--no_score_weighting"}}) {
+    auto with_other_data = more;
+    with_other_data.insert(with_other_data.end(), {"--manualSeed", "7"});
+    const Outcome mixed = train_on("el2n", with_other_data);
+    EXPECT_EQ(mixed.exit_code, 1);
+    EXPECT_TRUE(is_one_sentence(mixed.err, "tdds-train-subset")) << mixed.err;
+    EXPECT_NE(mixed.err.find("the scores are of other data"), std::string::npos) << mixed.err;
+  }
+  for (const char* rate : {"-0.1", "1", "1.5", "nan"}) {
+    const Outcome outcome = train_on("el2n", {"--no_score_weighting", "--subset_rate", rate});
+    EXPECT_EQ(outcome.exit_code, 2) << rate;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train-subset")) << outcome.err;
+  }
+}
+
+TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
+  const TempFolder run;
+  // The order of random never changes: settled after its second, third, ... epoch.
+  const auto args =
+      tiny(run.str(), 9, {"--score", "random", "--stop_when_stable", "1", "--stable_epochs", "2"});
+  const Outcome outcome = run_tool("tdds-train", args);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("the scores have settled: the run ends after epoch 3 of 9"), std::string::npos)
+      << outcome.out;
+  EXPECT_EQ(metrics_of(run.str()).size(), 3u);
+  EXPECT_TRUE(std::filesystem::exists(run / "result.json"));
+  // Going on with a settled run finds it settled.
+  auto again = args;
+  again.push_back("--resume");
+  EXPECT_EQ(run_tool("tdds-train", again).exit_code, 0);
+  EXPECT_EQ(metrics_of(run.str()).size(), 3u);
+}
+
+TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
+  const TempFolder run;
+  const auto expect = [&](const std::vector<std::string>& flags, const std::string& words) {
+    const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6, flags));
+    EXPECT_EQ(outcome.exit_code, 2) << words;
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train")) << outcome.err;
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
+  };
+  expect({"--score", "tdds,el3n"}, "there is no method 'el3n'");
+  expect({"--score", "grand"}, "--dynamics_features records it");
+  expect({"--score", "el2n", "--dynamics_fields", "kl"}, "el2n needs 'el2n', which this run does not record");
+  expect({"--score", "moderate"}, "run tdds-score --method moderate");
+  expect({"--dynamics_fields", "kl,karma"}, "there is no field 'karma'");
+  expect({"--score", "el2n,el2n"}, "--score names el2n twice");
+  expect({"--score", "tdds", "--window_size", "10"}, "the window must fit into the trajectory");
+  expect({"--score", "tdds", "--trajectory_len", "7", "--window_size", "3"}, "--trajectory_len is 7");
+  expect({"--score", "tdds", "--window_size", "2"}, "--window_size is 2");
+  expect({"--score", "dyn_unc"}, "dyn_unc needs 10 epochs and gets 6");
+  expect({"--score", "tdds", "--score_decay", "2"}, "--score_decay is 2");
+  expect({"--stop_when_stable", "0.9"}, "--stop_when_stable needs --score");
+  expect({"--score", "el2n", "--stop_when_stable", "1.5"}, "--stop_when_stable is 1.5");
+  expect({"--score", "el2n", "--stop_when_stable", "0.9", "--stable_epochs", "0"}, "--stable_epochs is 0");
+  expect({"--score", "tdds", "--stop_when_stable", "0.9", "--trajectory_len", "5"}, "contradict each other");
+}
+
+}  // namespace
+}  // namespace tdds::test
