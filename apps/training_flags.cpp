@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/check.h"
+
 namespace tdds {
 namespace {
 

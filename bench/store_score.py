@@ -7,7 +7,7 @@
 - 90 epochs of 1.28 million samples (as many as ImageNet has), the KL alone: one pair, and three
 - the sizes of stores of 50,000 samples x 200 epochs, from the header alone
 
-Needs numpy. The pairs write 57 masks and as many scores, each flushed to the disk; that is in the time.
+Needs numpy. The 59 pairs write as many masks and scores, each flushed to the disk; that is in the time.
 """
 
 import argparse

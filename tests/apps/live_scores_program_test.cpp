@@ -13,10 +13,10 @@ namespace {
 
 // 120 images, 16 channels at most: a tenth of a second an epoch.
 std::vector<std::string> tiny(const std::string& folder, int epochs, const std::vector<std::string>& more) {
-  std::vector<std::string> args{"--dataset",       "shapes", "--shapes_train", "120",
-                                "--shapes_test",   "20",     "--width",        "0.03125",
-                                "--batch-size",    "40",     "--epochs",       std::to_string(epochs),
-                                "--learning_rate", "0.02",   "--save_path",    folder};
+  std::vector<std::string> args{
+      "--dataset",       "shapes",  "--shapes_train", "120", "--shapes_test", "20",
+      "--width",         "0.03125", "--batch-size",   "40",  "--epochs",      std::to_string(epochs),
+      "--learning_rate", "0.02",    "--threads",      "1",   "--save_path",   folder};
   args.insert(args.end(), more.begin(), more.end());
   return args;
 }
@@ -211,7 +211,7 @@ TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train")) << outcome.err;
     EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
   };
-  expect({"--score", "tdds,el3n"}, "there is no method 'el3n'");
+  expect({"--score", "el2n,el3n"}, "there is no method 'el3n'");
   expect({"--score", "grand"}, "--dynamics_features records it");
   expect({"--score", "el2n", "--dynamics_fields", "kl"}, "el2n needs 'el2n', which this run does not record");
   expect({"--score", "moderate"}, "run tdds-score --method moderate");

@@ -128,7 +128,7 @@ TEST_P(GoldenMethodsTest, EveryMethodIsTheTextbooks) {
                  of({streaming_tdds(samples, static_cast<int>(setting[1]), setting[2], variant->series),
                      samples,
                      {.needs = {variant->series},
-                      .least_epochs = 3,
+                      .least_epochs = static_cast<std::int32_t>(setting[1]),
                       .last_epochs = static_cast<std::int32_t>(setting[0])}}),
                  variant == &kTddsKl);
 }
