@@ -97,18 +97,18 @@ class TrainingRun {
     else
       load_model(flags_.init_weights, *stream_, net_->params());
     pool_.emplace(*device_, *net_);
-    const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
-      set.emplace(*device_, *stream_, images, data_.mean, data_.std);
-      return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *set, flags_.batch_size,
+    const auto evaluator_of = [&](const ResidentSet& set) {
+      return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, set, flags_.batch_size,
                                          precision_.compute, precision_.math,
                                          parse_conv_algo(flags_.conv_algo));
+    };
+    const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
+      return evaluator_of(set.emplace(*device_, *stream_, images, data_.mean, data_.std));
     };
     test_ = evaluator(test_set_, data_.test);
     if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
     if (!flags_.evaluate) make_trainer();
-    if (trainer_ && flags_.dynamics_features)
-      train_features_ = std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, *train_set_,
-                                                    flags_.batch_size, compute_);
+    if (trainer_ && flags_.dynamics_features) train_features_ = evaluator_of(*train_set_);
     pool_->place();
   }
 

@@ -19,6 +19,7 @@ Backend cuda_backend() {
       .global_avg_pool = cuda::global_avg_pool,
       .global_avg_pool_backward = cuda::global_avg_pool_backward,
       .make_linear = make_cuda_linear,
+      .feature_norm = cuda::feature_norm,
       .softmax_kl = cuda::softmax_kl,
       .batch_weight = cuda::batch_weight,
       .check_finite = cuda::check_finite,
