@@ -10,9 +10,9 @@
 //               p_y - 1 as minus the sum of the others
 //   logp_c    = log(p_c + 1e-8), for the largest class as log1p(1e-8 - q)
 //   kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) |   (TDDS, arXiv 2311.13613: d_t)
-//   true_kl   = the same without the absolute value, KL(p || previous p) with epsilon. With x = logp - prev_logp
-//               as sum_c (p_c + 1e-8) (x - 1 + e^-x) - 1e-8 x: what is added sums to 0 over the classes, and
-//               leaves no sum of large terms of either sign
+//   true_kl   = sum_c p_c * (logp_c - prev_logp[id,c])
+//               the Kullback-Leibler divergence itself, with epsilon: the terms of either sign cancel, and what
+//               is left is quadratic in a small change
 //   log_other = log of the largest probability among the classes other than y
 //   entropy   = -sum_c p_c log p_c
 //   el2n      = || p - onehot(y) ||_2
@@ -20,8 +20,8 @@
 //
 // then prev_logp[id,:] = logp. Where state->epoch is 0 there is no previous visit: kl and true_kl are 0.
 // All fp32. A pointer in `out` and `prev_logp` may be null: that quantity is then neither computed nor
-// written. Accuracy: every output within 1e-5 relative of float64 at every confidence; true_kl, which is
-// quadratic in a small change, within 1e-5 of kl.
+// written. Accuracy: every output within 1e-5 relative of float64 at every confidence; true_kl, a
+// difference, within 1e-5 of kl.
 
 #include <cstdint>
 

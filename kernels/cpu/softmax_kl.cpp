@@ -59,9 +59,9 @@ Divergence exchange_logp(const Row& row, float* prev_logp) {
     const double p = row.p(c);
     const float logp =
         static_cast<float>(c == row.top ? std::log1p(kEpsilon - row.top_miss) : std::log(p + kEpsilon));
-    const double change = static_cast<double>(logp) - prev_logp[c];
-    sum.kl += std::abs(p * change);
-    sum.true_kl += (p + kEpsilon) * (change + std::expm1(-change)) - kEpsilon * change;
+    const double term = p * (static_cast<double>(logp) - prev_logp[c]);
+    sum.kl += std::abs(term);
+    sum.true_kl += term;
     prev_logp[c] = logp;
   }
   return sum;

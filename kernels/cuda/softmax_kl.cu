@@ -53,14 +53,6 @@ __device__ float log_probability(float p, float q, bool largest) {
   return largest && q < 0.5f ? log1pf(kEps - q) : logf(p + kEps);
 }
 
-// x - 1 + e^-x, the relative excess of a class whose log-probability grew by x: near 0, where the three terms
-// cancel, by its series.
-__device__ float excess(float x) {
-  if (fabsf(x) >= 0.5f) return x + (expf(-x) - 1.0f);
-  const float tail = 1.0f / 24 - x * (1.0f / 120 - x * (1.0f / 720 - x * (1.0f / 5040)));
-  return x * x * (0.5f - x * (1.0f / 6 - x * tail));
-}
-
 template <Group G>
 __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row, std::int64_t b,
                                  std::int64_t id, std::int32_t label) {
@@ -83,9 +75,9 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     if (logp_row) {
       const float logp = log_probability(p, top_miss, largest);
       if (!first_visit) {
-        const float change = logp - logp_row[c];
-        kl += fabsf(p * change);
-        true_kl += (p + kEps) * excess(change) - kEps * change;
+        const float term = p * (logp - logp_row[c]);
+        kl += fabsf(term);
+        true_kl += term;
       }
       logp_row[c] = logp;
     }

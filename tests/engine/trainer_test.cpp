@@ -302,28 +302,29 @@ TEST(EvaluatorTest, FeaturesAreWhatTheLastLayerReads) {
   EXPECT_NEAR(evaluator.run().loss, loss, 1e-5 * loss);
 }
 
-// With a learning rate of 0 and all samples in one batch the running statistics become the batch's, and both
-// modes of the network see the same features, but for the variance: unbiased over 26 values in the last layers,
-// 26/25 of the batch's.
+// With a learning rate of 0 and all samples in one batch the running statistics become the batch's, to 0.9^60,
+// and both modes of the network see the same features, but for the variance: the running one is unbiased, in the
+// last layers over 200 values, and so half a percent larger in each.
 TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
-  TrainOptions o = options(100);
+  constexpr int kSamples = 200;
+  TrainOptions o = options(60);
   o.learning_rate = 0;
-  o.batch = 26;
+  o.batch = kSamples;
   o.augment = false;
   o.feature_norm = true;
-  SmallRun run(o);
+  SmallRun run(o, StreamMode::kImmediate, kSamples);
   EpochRecord last;
   while (!run.trainer.done()) last = run.epoch();
   PassPool pool(*run.device, *run.net);
-  Evaluator evaluator(*run.device, *run.stream, *run.net, pool, run.set, 26, DType::kF32);
+  Evaluator evaluator(*run.device, *run.stream, *run.net, pool, run.set, kSamples, DType::kF32);
   pool.place();
   const std::vector<float> features = evaluator.features();
   const auto width = static_cast<std::size_t>(run.net->features());
-  for (std::size_t i = 0; i < 26; ++i) {
+  for (std::size_t i = 0; i < kSamples; ++i) {
     double squares = 0;
     for (std::size_t f = 0; f < width; ++f)
       squares += double(features[i * width + f]) * features[i * width + f];
-    EXPECT_NEAR(last.values.feature_norm[i], std::sqrt(squares), 0.05 * std::sqrt(squares)) << i;
+    EXPECT_NEAR(last.values.feature_norm[i], std::sqrt(squares), 0.03 * std::sqrt(squares)) << i;
   }
 }
 

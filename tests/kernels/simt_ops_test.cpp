@@ -259,7 +259,7 @@ void run_window_score(Rig& rig) {
 }
 
 void run_feature_norm(Rig& rig, std::int32_t width) {
-  constexpr std::int32_t kSamples = 21, kBatch = 10;
+  constexpr std::int32_t kSamples = 23, kBatch = 10;
   auto* norm = rig.in(std::vector<float>(kSamples, 0));
   rig.watch("norm", norm, kSamples);
   const auto n = static_cast<std::size_t>(kBatch) * static_cast<std::size_t>(width);

@@ -182,7 +182,7 @@ TEST_P(SoftmaxKlTest, SmallChangesOfASureSampleKeepTheirDigits) {
   const Outputs out = visit(b, {before, b.logits});
   const Divergences want = divergences(truth(b.logits.data(), 4, 0), truth(before.data(), 4, 0));
   EXPECT_NEAR(out.kl[0], want.absolute, kRelative * want.absolute);
-  // The classes' terms cancel to a fifth here, and are added up without cancelling.
+  // The terms cancel to a fifth here.
   EXPECT_NEAR(out.true_kl[0], want.true_kl, kRelative * std::abs(want.true_kl));
 }
 
