@@ -47,9 +47,11 @@ class RunHistory {
   std::string summary() const;
   void draw(const std::filesystem::path& png, const std::string& title) const;
 
- private:
+  // Of a history that is not empty.
   const EpochMetrics& best() const { return epochs_.at(best_); }
+  const EpochMetrics& last() const { return epochs_.back(); }
 
+ private:
   std::vector<EpochMetrics> epochs_;
   std::size_t best_ = 0;
 };

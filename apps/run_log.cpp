@@ -36,8 +36,9 @@ std::string kept_metrics(const std::string& text, int first_epoch) {
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program,
-               const ResolvedOptions& options, std::string_view device_description, int first_epoch)
-    : folder_(folder) {
+               const ResolvedOptions& options, std::string_view device_description, int first_epoch,
+               bool console)
+    : folder_(folder), console_(console) {
   make_folder(folder_);
   const auto metrics = folder_ / "metrics.jsonl";
   const bool exists = std::filesystem::exists(metrics);
@@ -52,8 +53,10 @@ RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program,
 }
 
 void RunLog::say(std::string_view line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
+  if (console_) {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  }
   note(line);
 }
 

@@ -18,9 +18,9 @@ class RunLog {
   // Makes the folder. Lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last line cut short by a
   // crash, are dropped: 0 starts anew, a resumed run keeps what was done before.
   RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const ResolvedOptions& options,
-         std::string_view device_description, int first_epoch = 0);
+         std::string_view device_description, int first_epoch = 0, bool console = true);
 
-  // One line to the console (stdout) and, with the time of day, to log.txt.
+  // One line to the console (stdout), where there is one, and, with the time of day, to log.txt.
   void say(std::string_view line);
   // To log.txt alone.
   void note(std::string_view line);
@@ -31,6 +31,7 @@ class RunLog {
 
  private:
   std::filesystem::path folder_;
+  bool console_;
 };
 
 }  // namespace tdds

@@ -6,16 +6,13 @@
 #include <chrono>
 #include <optional>
 
-#include "apps/interrupt.h"
 #include "apps/progress.h"
 #include "apps/run_history.h"
 #include "apps/run_log.h"
 #include "engine/checkpoint.h"
-#include "engine/evaluator.h"
 #include "engine/files.h"
 #include "engine/npy.h"
-#include "engine/precision.h"
-#include "nets/resnet.h"
+#include "engine/trainer.h"
 #include "tdds/moderate.h"
 
 namespace tdds {
@@ -25,42 +22,36 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+std::filesystem::path checkpoint_in(const std::filesystem::path& folder) {
+  return folder / "checkpoint.safetensors";
+}
 double mib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
 }
 
-std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
-  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
-              flags.ngpu);
-  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
-  if (flags.device == "auto") return make_device(flags.ngpu ? best_device() : DeviceKind::kCpu);
-  return make_device(parse_device_kind(flags.device));
-}
-
-// Everything a run holds, made in the order in which it is needed.
 class TrainingRun {
  public:
-  TrainingRun(const ProgramInfo& program, const TrainingFlags& flags, const ResolvedOptions& resolved,
-              const ChooseSubset& choose)
-      : flags_(flags), folder_(flags.save_path) {
-    set_host_threads(flags.threads);
-    device_ = choose_device(flags);
-    precision_ = parse_precision(flags.precision, device_->kind());
-    stream_ = device_->make_stream();
-    guard_folder();
-    data_ = load_dataset(dataset_options(flags));
-    if (choose) subset_ = choose(data_);
-    build();
-    start_or_resume(program, resolved);
+  TrainingRun(TrainingSetup& setup, const RunRequest& request)
+      : setup_(setup),
+        request_(request),
+        flags_(request.flags),
+        device_(setup.device()),
+        stream_(setup.stream()),
+        data_(setup.data()),
+        net_(setup.net()),
+        interrupt_(request.interrupt),
+        folder_(request.flags.save_path) {
+    if (!flags_.evaluate) make_trainer();
+    setup_.start(flags_);
+    start_or_resume();
   }
 
-  int evaluate_only() {
-    const Evaluation test = test_->run();
+  void evaluate_only() {
+    const Evaluation test = setup_.test().run();
     log_->say(fmt::format("test loss {:.4f}, accuracy {:.2f} %", test.loss, 100 * test.accuracy));
-    return 0;
   }
 
-  int train() {
+  RunResult train() {
     while (!trainer_->done() && !settled()) {
       train_epoch();
       if (interrupt_.requested() || stop_wanted()) stop("");
@@ -69,51 +60,15 @@ class TrainingRun {
       log_->say(fmt::format("the scores have settled: the run ends after epoch {} of {}", trainer_->epoch(),
                             flags_.epochs));
     finish();
-    return 0;
+    return {.best_accuracy = history_.best().test_accuracy,
+            .last_accuracy = history_.last().test_accuracy,
+            .steps = trainer_->steps_per_epoch() * trainer_->epoch()};
   }
 
  private:
-  std::filesystem::path checkpoint_path() const { return folder_ / "checkpoint.safetensors"; }
-
-  void guard_folder() {
-    if (flags_.evaluate || flags_.resume || flags_.overwrite) return;
-    check_usage(
-        !std::filesystem::exists(checkpoint_path()),
-        "{} already holds a run; add --resume to go on with it, --overwrite to start anew, or choose another "
-        "--save_path",
-        folder_.string());
-  }
-
-  void build() {
-    const std::int32_t channels = device_->kind() == DeviceKind::kCpu ? 3 : 8;
-    net_ = make_resnet({.arch = flags_.arch,
-                        .classes = data_.classes,
-                        .width = flags_.width,
-                        .image_size = data_.train.height,
-                        .input_channels = channels});
-    net_->params().place(*device_, *stream_, precision_.compute);
-    if (flags_.init_weights.empty())
-      net_->params().initialize(*stream_, flags_.manual_seed);
-    else
-      load_model(flags_.init_weights, *stream_, net_->params());
-    pool_.emplace(*device_, *net_);
-    const auto evaluator_of = [&](const ResidentSet& set) {
-      return std::make_unique<Evaluator>(*device_, *stream_, *net_, *pool_, set, flags_.batch_size,
-                                         precision_.compute, precision_.math,
-                                         parse_conv_algo(flags_.conv_algo));
-    };
-    const auto evaluator = [&](std::optional<ResidentSet>& set, const ImageSet& images) {
-      return evaluator_of(set.emplace(*device_, *stream_, images, data_.mean, data_.std));
-    };
-    test_ = evaluator(test_set_, data_.test);
-    if (data_.validation) validation_ = evaluator(validation_set_, *data_.validation);
-    if (!flags_.evaluate) make_trainer();
-    if (trainer_ && flags_.dynamics_features) train_features_ = evaluator_of(*train_set_);
-    pool_->place();
-  }
+  std::filesystem::path checkpoint_path() const { return checkpoint_in(folder_); }
 
   void make_trainer() {
-    train_set_.emplace(*device_, *stream_, data_.train, data_.mean, data_.std);
     TrainOptions options{.batch = flags_.batch_size,
                          .epochs = flags_.epochs,
                          .learning_rate = flags_.learning_rate,
@@ -125,16 +80,17 @@ class TrainingRun {
                          .dynamics = records_dynamics(flags_),
                          .feature_norm = records_dynamics(flags_) && records(DynamicsField::kFeatureNorm),
                          .visit_logits = flags_.dynamics_npy,
-                         .compute = precision_.compute,
-                         .math = precision_.math,
-                         .algo = parse_conv_algo(flags_.conv_algo),
-                         .loss_scale = precision_.loss_scale};
-    if (subset_) {
-      options.subset = subset_->ids;
-      options.weights = subset_->weights;
-      options.t_max = subset_->t_max;
+                         .compute = setup_.precision().compute,
+                         .math = setup_.precision().math,
+                         .algo = setup_.conv_algo(),
+                         .loss_scale = setup_.precision().loss_scale};
+    if (request_.subset) {
+      options.subset = request_.subset->ids;
+      options.weights = request_.subset->weights;
+      options.t_max = request_.subset->t_max;
     }
-    trainer_ = std::make_unique<Trainer>(*device_, *stream_, *net_, *pool_, *train_set_, std::move(options));
+    trainer_ = std::make_unique<Trainer>(device_, stream_, net_, setup_.pool(), setup_.train_set(),
+                                         std::move(options));
   }
 
   RunIdentity identity() const {
@@ -157,19 +113,20 @@ class TrainingRun {
             {"shuffle", o.shuffle ? "yes" : "no"},
             {"dynamics", o.dynamics ? fmt::format("{}", fmt::join(fields, ",")) : "no"},
             {"weighted", o.weights.empty() ? "no" : "yes"},
-            {"device", name_of(device_->kind())},
+            {"device", name_of(device_.kind())},
             {"precision", flags_.precision},
             {"conv_algo", flags_.conv_algo},
             {"plans", trainer_->plans()}};
   }
 
-  void start_or_resume(const ProgramInfo& program, const ResolvedOptions& resolved) {
+  void start_or_resume() {
     const bool resume = flags_.resume && !flags_.evaluate && std::filesystem::exists(checkpoint_path());
     if (resume) {
-      const Metadata metadata = load_checkpoint(checkpoint_path(), *stream_, net_->params(), *trainer_);
+      const Metadata metadata = load_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_);
       history_ = RunHistory::from_metadata(metadata, identity(), checkpoint_path().string());
     }
-    log_.emplace(folder_, program, resolved, device_->description(), trainer_ ? trainer_->epoch() : 0);
+    log_.emplace(folder_, request_.program, request_.resolved, device_.description(),
+                 trainer_ ? trainer_->epoch() : 0, !request_.quiet);
     if (flags_.threads > host_cores())
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", flags_.threads, host_cores(),
                             host_cores()));
@@ -222,15 +179,15 @@ class TrainingRun {
     log_->say(fmt::format("{}: {} training images, {} test images, {} classes", data_.name,
                           data_.train.count(), data_.test.count(), data_.classes));
     for (const std::string& note : data_.notes) log_->say(note);
-    if (subset_)
-      for (const std::string& note : subset_->notes) log_->say(note);
+    if (request_.subset)
+      for (const std::string& note : request_.subset->notes) log_->say(note);
     log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}", flags_.arch,
-                          flags_.width, net_->params().trainable(), 2e-6 * net_->forward_macs(),
-                          flags_.precision, device_->description()));
+                          flags_.width, net_.params().trainable(), 2e-6 * net_.forward_macs(),
+                          flags_.precision, device_.description()));
     if (!trainer_) return;
     log_->say(fmt::format(
         "memory: parameters {:.1f} MiB, activations {:.1f}, scratch {:.1f}, training state {:.1f}",
-        mib(net_->params().bytes()), mib(pool_->saved_bytes()), mib(pool_->scratch_bytes()),
+        mib(net_.params().bytes()), mib(setup_.pool().saved_bytes()), mib(setup_.pool().scratch_bytes()),
         mib(trainer_->state_bytes())));
     log_->note(trainer_->plans());
     if (flags_.resume && !resumed)
@@ -245,8 +202,8 @@ class TrainingRun {
     const std::int32_t epoch = trainer_->epoch();
     const std::int64_t first = trainer_->cursor();
     {
-      Progress progress(fmt::format("epoch {}/{}", epoch + 1, flags_.epochs), trainer_->samples(), "images",
-                        flags_.print_freq);
+      Progress progress(fmt::format("{}epoch {}/{}", request_.label, epoch + 1, flags_.epochs),
+                        trainer_->samples(), "images", flags_.print_freq);
       while (trainer_->cursor() < trainer_->samples()) {
         trainer_->step();
         report(progress);
@@ -279,19 +236,19 @@ class TrainingRun {
                          .images_per_second = rate,
                          .skipped_steps = record.skipped_steps};
     if (scores_) metrics.score_correlation = scores_->add(record.values);
-    const Evaluation test = test_->run();
+    const Evaluation test = setup_.test().run();
     metrics.test_loss = test.loss;
     metrics.test_accuracy = test.accuracy;
-    if (validation_) {
-      const Evaluation held_out = validation_->run();
+    if (Evaluator* validation = setup_.validation()) {
+      const Evaluation held_out = validation->run();
       metrics.val_loss = held_out.loss;
       metrics.val_accuracy = held_out.accuracy;
     }
     metrics.seconds = seconds_since(start);
     const bool best = history_.add(metrics);
     const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
-    if (best) save_model(folder_ / "model_best.safetensors", *stream_, net_->params(), about);
-    save_model(folder_ / "model_last.safetensors", *stream_, net_->params(), about);
+    if (best) save_model(folder_ / "model_best.safetensors", stream_, net_.params(), about);
+    save_model(folder_ / "model_last.safetensors", stream_, net_.params(), about);
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, flags_.epochs));
     history_.draw(folder_ / "curve.png", fmt::format("{} (width {}) on {} images of {}", flags_.arch,
@@ -313,7 +270,7 @@ class TrainingRun {
 
   void save() {
     trainer_->read_state();
-    save_checkpoint(checkpoint_path(), *stream_, net_->params(), *trainer_, history_.to_metadata(identity()));
+    save_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_, history_.to_metadata(identity()));
     last_save_ = Clock::now();
   }
 
@@ -333,40 +290,64 @@ class TrainingRun {
   }
 
   void finish() {
-    if (train_features_)
-      write_features(features_beside(folder_ / "dynamics.tdds"), dynamics_header(),
-                     {train_features_->features(), data_.train.count(), net_->features(), trainer_->epoch()});
+    if (flags_.dynamics_features)
+      write_features(
+          features_beside(folder_ / "dynamics.tdds"), dynamics_header(),
+          {setup_.train_features().features(), data_.train.count(), net_.features(), trainer_->epoch()});
     write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
     log_->say(history_.summary());
     if (scores_) log_->say(scores_->summary());
   }
 
+  TrainingSetup& setup_;
+  const RunRequest& request_;
   const TrainingFlags& flags_;
+  Device& device_;
+  Stream& stream_;
+  const Dataset& data_;
+  Net& net_;
+  const InterruptRequest& interrupt_;
   std::filesystem::path folder_;
-  std::unique_ptr<Device> device_;
-  Precision precision_;
-  std::unique_ptr<Stream> stream_;
-  Dataset data_;
-  std::optional<SubsetChoice> subset_;
-  std::unique_ptr<Net> net_;
-  std::optional<PassPool> pool_;
-  std::optional<ResidentSet> train_set_, test_set_, validation_set_;
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Evaluator> test_, validation_, train_features_;
   std::optional<RunLog> log_;
   std::optional<DynamicsWriter> dynamics_;
   std::optional<LiveScores> scores_;
   RunHistory history_;
-  InterruptRequest interrupt_;
   Clock::time_point last_save_ = Clock::now();
 };
 
+void guard_folder(const TrainingFlags& flags) {
+  if (flags.evaluate || flags.resume || flags.overwrite) return;
+  check_usage(
+      !std::filesystem::exists(checkpoint_in(flags.save_path)),
+      "{} already holds a run; add --resume to go on with it, --overwrite to start anew, or choose another "
+      "--save_path",
+      flags.save_path);
+}
+
 }  // namespace
+
+RunResult train(TrainingSetup& setup, const RunRequest& request) {
+  return TrainingRun(setup, request).train();
+}
 
 int run_training(const ProgramInfo& program, const TrainingFlags& flags, const ResolvedOptions& resolved,
                  const ChooseSubset& choose) {
-  TrainingRun run(program, flags, resolved, choose);
-  return flags.evaluate ? run.evaluate_only() : run.train();
+  const InterruptRequest interrupt;
+  guard_folder(flags);
+  TrainingSetup setup(flags);
+  std::optional<SubsetChoice> subset;
+  if (choose) subset = choose(setup.data());
+  TrainingRun run(setup, {.program = program,
+                          .resolved = resolved,
+                          .flags = flags,
+                          .interrupt = interrupt,
+                          .subset = subset ? &*subset : nullptr});
+  if (flags.evaluate)
+    run.evaluate_only();
+  else
+    run.train();
+  return 0;
 }
 
 }  // namespace tdds

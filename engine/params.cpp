@@ -187,6 +187,7 @@ std::int64_t* Params::counter(int index) const {
 }
 
 void Params::initialize(Stream& stream, std::uint64_t seed) {
+  stream.zero(memory_.data(), memory_.bytes());
   for (int i = 0; i < static_cast<int>(list_.size()); ++i) {
     if (list_[i].kind == ParamKind::kCounter) {
       const std::int64_t zero = 0;

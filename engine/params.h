@@ -74,7 +74,8 @@ class Params {
   const Range& filters() const { return filters_; }
   const Range& vectors() const { return vectors_; }
 
-  // PyTorch's initialisation of the official model, drawn by Philox (seed, kInit, index in list(), element).
+  // PyTorch's initialisation of the official model, drawn by Philox (seed, kInit, index in list(), element);
+  // momenta and padding are 0.
   void initialize(Stream& stream, std::uint64_t seed);
 
   // Values in PyTorch's layout, host side; synchronise the stream. `which` is one of "weight", "momentum",

@@ -12,8 +12,6 @@ namespace {
 constexpr std::int32_t kCropPadding = 4;
 
 void check_options(const TrainOptions& options, std::int64_t rows) {
-  check_usage(options.batch >= 2,
-              "a batch has at least 2 samples, for batch norm's sake, not {} (--batch-size)", options.batch);
   check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
   check_usage(options.learning_rate >= 0 && std::isfinite(options.learning_rate),
               "the learning rate is {}; it must be finite and at least 0", options.learning_rate);
@@ -26,28 +24,33 @@ void check_options(const TrainOptions& options, std::int64_t rows) {
 
 }  // namespace
 
+std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch) {
+  check_usage(batch >= 2, "a batch has at least 2 samples, for batch norm's sake, not {} (--batch-size)",
+              batch);
+  const auto full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, samples));
+  const auto rest = static_cast<std::int32_t>(samples % full);
+  check(rest != 1,
+        "{} samples in batches of {} leave a last batch of 1, which batch norm cannot take; "
+        "choose another batch size",
+        samples, full);
+  if (rest == 0) return {full};
+  return {full, rest};
+}
+
 Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
                  TrainOptions options)
     : device_(device), stream_(stream), net_(net), set_(set), options_(std::move(options)) {
   check_options(options_, set.count());
   ids_ = options_.subset.empty() ? counting_ids(set.count()) : options_.subset;
   if (options_.t_max <= 0) options_.t_max = full_t_max(options_.epochs, samples(), options_.batch);
-  const std::int32_t full = static_cast<std::int32_t>(std::min<std::int64_t>(options_.batch, samples()));
-  const std::int32_t rest = static_cast<std::int32_t>(samples() % full);
-  check(rest != 1,
-        "{} samples in batches of {} leave a last batch of 1, which batch norm cannot take; "
-        "choose another batch size",
-        samples(), full);
-  const auto add = [&](std::int32_t batch) {
+  for (const std::int32_t batch : batch_sizes(samples(), options_.batch)) {
     Pass& pass = pool.add({.batch = batch,
                            .compute = options_.compute,
                            .train = true,
                            .math = options_.math,
                            .algo = options_.algo});
     steps_.push_back({.pass = &pass, .batch = batch});
-  };
-  add(full);
-  if (rest) add(rest);
+  }
   allocate();
 }
 

@@ -57,6 +57,10 @@ struct EpochRecord {
   std::int64_t skipped_steps = 0;   // since training began, for non-finite gradients
 };
 
+// The full batch and, where it does not divide the samples, the last one. Throws UsageError for a batch of less
+// than 2, Error where the last one would be a single sample: batch norm takes neither.
+std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch);
+
 class Trainer {
  public:
   // Adds its passes to `pool`; place() it before the first step. `set` must outlive the trainer.

@@ -1,0 +1,78 @@
+#include "apps/training_setup.h"
+
+#include "engine/checkpoint.h"
+#include "engine/trainer.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+namespace {
+
+std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
+  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
+              flags.ngpu);
+  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
+  set_host_threads(flags.threads);
+  if (flags.device == "auto") return make_device(flags.ngpu ? best_device() : DeviceKind::kCpu);
+  return make_device(parse_device_kind(flags.device));
+}
+
+std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, const Dataset& data) {
+  return make_resnet({.arch = flags.arch,
+                      .classes = data.classes,
+                      .width = flags.width,
+                      .image_size = data.train.height,
+                      .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8});
+}
+
+}  // namespace
+
+TrainingSetup::TrainingSetup(const TrainingFlags& flags)
+    : device_(choose_device(flags)),
+      precision_(parse_precision(flags.precision, device_->kind())),
+      conv_algo_(parse_conv_algo(flags.conv_algo)),
+      stream_(device_->make_stream()),
+      data_(load_dataset(dataset_options(flags))),
+      net_(make_net(flags, *device_, data_)),
+      pool_(*device_, *net_) {
+  net_->params().place(*device_, *stream_, precision_.compute);
+  test_ = evaluator(place(test_set_, data_.test), flags.batch_size);
+  if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), flags.batch_size);
+  if (flags.dynamics_features && !flags.evaluate) train_features_ = evaluator(train_set(), flags.batch_size);
+}
+
+const ResidentSet& TrainingSetup::place(std::optional<ResidentSet>& set, const ImageSet& images) {
+  if (!set) set.emplace(*device_, *stream_, images, data_.mean, data_.std);
+  return *set;
+}
+
+std::unique_ptr<Evaluator> TrainingSetup::evaluator(const ResidentSet& set, std::int32_t batch) {
+  return std::make_unique<Evaluator>(*device_, *stream_, *net_, pool_, set, batch, precision_.compute,
+                                     precision_.math, conv_algo_);
+}
+
+void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
+  for (const std::int32_t size : batch_sizes(samples, batch))
+    pool_.add({.batch = size,
+               .compute = precision_.compute,
+               .train = true,
+               .math = precision_.math,
+               .algo = conv_algo_});
+}
+
+void TrainingSetup::start(const TrainingFlags& flags) {
+  if (!placed_) pool_.place();
+  placed_ = true;
+  net_->params().initialize(*stream_, flags.manual_seed);
+  if (!flags.init_weights.empty()) load_model(flags.init_weights, *stream_, net_->params());
+}
+
+const ResidentSet& TrainingSetup::train_set() {
+  return place(train_set_, data_.train);
+}
+
+Evaluator& TrainingSetup::train_features() {
+  check(train_features_ != nullptr, "TrainingSetup::train_features: the flags ask for no features");
+  return *train_features_;
+}
+
+}  // namespace tdds

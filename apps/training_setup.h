@@ -1,0 +1,61 @@
+#pragma once
+// What training runs of one process share: the device, the data set in its memory, the network with its
+// plans, and the evaluation. Runs on it follow each other (apps/training_run.h).
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "apps/training_flags.h"
+#include "engine/evaluator.h"
+#include "engine/net.h"
+#include "engine/pass_pool.h"
+#include "engine/precision.h"
+#include "engine/resident_set.h"
+#include "kernels/conv2d.h"
+#include "kernels/device.h"
+
+namespace tdds {
+
+class TrainingSetup {
+ public:
+  // Chooses the device, loads the data set, makes the network; all by the flags. The weights are drawn by
+  // start().
+  explicit TrainingSetup(const TrainingFlags& flags);
+
+  // Plans a training on `samples` rows, before the first start(). A run that nobody planned can only be the
+  // first.
+  void plan(std::int64_t samples, std::int32_t batch);
+
+  // Binds all that was planned, and gives the network the weights that the flags ask for, with momenta of 0.
+  void start(const TrainingFlags& flags);
+
+  Device& device() { return *device_; }
+  Stream& stream() { return *stream_; }
+  const Dataset& data() const { return data_; }
+  const Precision& precision() const { return precision_; }
+  ConvAlgo conv_algo() const { return conv_algo_; }
+  Net& net() { return *net_; }
+  PassPool& pool() { return pool_; }
+  const ResidentSet& train_set();
+  Evaluator& test() { return *test_; }
+  Evaluator* validation() { return validation_.get(); }  // null where nothing is held out
+  Evaluator& train_features();  // of the training set; only where the flags ask for its features
+
+ private:
+  std::unique_ptr<Evaluator> evaluator(const ResidentSet& set, std::int32_t batch);
+  const ResidentSet& place(std::optional<ResidentSet>& set, const ImageSet& images);
+
+  std::unique_ptr<Device> device_;
+  Precision precision_;
+  ConvAlgo conv_algo_;
+  std::unique_ptr<Stream> stream_;
+  Dataset data_;
+  std::unique_ptr<Net> net_;
+  PassPool pool_;
+  std::optional<ResidentSet> train_set_, test_set_, validation_set_;
+  std::unique_ptr<Evaluator> test_, validation_, train_features_;
+  bool placed_ = false;
+};
+
+}  // namespace tdds
