@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <new>
 #include <numeric>
+#include <set>
 #include <string_view>
 
 #include "apps/help.h"
@@ -52,18 +53,35 @@ std::string suggestion(const CLI::App& app, const std::string& flag) {
   return nearest.empty() ? "" : fmt::format("did you mean {}? ", nearest);
 }
 
+bool is_long_flag(const std::string& argument) {
+  return argument.starts_with("--");
+}
+
+// CLI11 joins the values of a list that is given twice; here too the last one counts.
+void drop_repeated_lists(const CLI::App& app, std::vector<std::string>& arguments) {
+  std::set<const CLI::Option*> seen;
+  for (auto at = arguments.end(); at != arguments.begin();) {
+    --at;
+    if (!is_long_flag(*at) || *at == "--") continue;
+    const CLI::Option* option = app.get_option_no_throw(at->substr(0, at->find('=')));
+    if (option == nullptr || option->get_delimiter() == '\0' || seen.insert(option).second) continue;
+    at = arguments.erase(at, std::find_if(at + 1, arguments.end(), is_long_flag));
+  }
+}
+
 // The arguments in the reverse order that CLI11 wants, the names of long flags in their declared spelling.
 std::vector<std::string> normalised(const CLI::App& app, int argc, const char* const* argv) {
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   for (std::string& argument : arguments) {
     if (argument == "--") break;
-    if (!argument.starts_with("--")) continue;
+    if (!is_long_flag(argument)) continue;
     const auto name_end = std::find(argument.begin(), argument.end(), '=');
     std::replace(argument.begin() + 2, name_end, '-', '_');
     const std::string flag(argument.begin(), name_end);
     check_usage(app.get_option_no_throw(flag) != nullptr, "there is no flag {}: {}--help lists all flags",
                 flag, suggestion(app, flag));
   }
+  drop_repeated_lists(app, arguments);
   std::reverse(arguments.begin(), arguments.end());
   return arguments;
 }

@@ -251,9 +251,13 @@ class TrainingRun {
     save_model(folder_ / "model_last.safetensors", stream_, net_.params(), about);
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, flags_.epochs));
+    if (!request_.quiet) draw_curve();
+    save();
+  }
+
+  void draw_curve() const {
     history_.draw(folder_ / "curve.png", fmt::format("{} (width {}) on {} images of {}", flags_.arch,
                                                      flags_.width, trainer_->samples(), data_.name));
-    save();
   }
 
   void write_dynamics(std::int32_t epoch, const EpochRecord& record) {
@@ -290,6 +294,7 @@ class TrainingRun {
   }
 
   void finish() {
+    if (request_.quiet) draw_curve();
     if (flags_.dynamics_features)
       write_features(
           features_beside(folder_ / "dynamics.tdds"), dynamics_header(),

@@ -31,7 +31,8 @@ struct RunRequest {
   const InterruptRequest& interrupt;
   const SubsetChoice* subset = nullptr;  // null: train on everything
   std::string label = {};                // stands before "epoch 3/8" in the progress
-  bool quiet = false;                    // what a run says goes to its log.txt alone
+  // What the run says goes to its log.txt alone, and its curve is drawn at the end, not after every epoch.
+  bool quiet = false;
 };
 
 struct RunResult {

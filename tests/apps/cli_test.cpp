@@ -22,6 +22,7 @@ struct Options {
   std::string save_path = "runs/train";
   int batch_size = 100;
   double decay = 5e-4;
+  std::vector<int> seeds{1, 2};
   bool dynamics = false;
 };
 
@@ -48,6 +49,7 @@ Outcome run(
         app.add_option("--save_path", options.save_path, "Where the results go.");
         app.add_option("--batch_size", options.batch_size, "How many samples make a step.");
         app.add_option("--decay", options.decay, "The weight decay.");
+        app.add_option("--seeds", options.seeds, "The seeds.")->delimiter(',');
         app.add_flag("--dynamics", options.dynamics, "Records the dynamics.");
       },
       [&](const ResolvedOptions& resolved) {
@@ -74,11 +76,19 @@ TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
 
 TEST(Cli, ResolvedOptionsAreGivenOrDefault) {
   const Outcome outcome = run({"--batch-size", "7", "--dynamics"});
-  EXPECT_EQ(
-      outcome.resolved,
-      (ResolvedOptions{
-          {"save_path", "runs/train"}, {"batch_size", "7"}, {"decay", "0.0005"}, {"dynamics", "true"}}));
-  EXPECT_EQ(run({}).resolved[3].second, "false");
+  EXPECT_EQ(outcome.resolved, (ResolvedOptions{{"save_path", "runs/train"},
+                                               {"batch_size", "7"},
+                                               {"decay", "0.0005"},
+                                               {"seeds", "[1,2]"},
+                                               {"dynamics", "true"}}));
+  EXPECT_EQ(run({}).resolved[4].second, "false");
+}
+
+TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
+  EXPECT_EQ(run({"--decay", "1", "--decay=2"}).options.decay, 2);
+  EXPECT_EQ(run({"--seeds", "3,4", "--decay", "1", "--seeds", "5"}).options.seeds, std::vector<int>{5});
+  EXPECT_EQ(run({"--seeds=3,4", "--seeds", "5", "-6"}).options.seeds, (std::vector<int>{5, -6}));
+  EXPECT_EQ(run({"--seeds", "3", "4", "--dynamics"}).options.seeds, (std::vector<int>{3, 4}));
 }
 
 TEST(Cli, AnUnknownFlagSuggestsTheNearest) {

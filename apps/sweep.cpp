@@ -1,0 +1,25 @@
+// tdds-sweep: the paper's experiment in one command: methods x pruning rates x seeds, and the table of it.
+
+#include "apps/sweep_run.h"
+
+int main(int argc, char** argv) {
+  tdds::SweepFlags flags;
+  tdds::TrainingFlags training;
+  training.save_path = "./checkpoint/sweep";
+  const tdds::ProgramInfo program{
+      "tdds-sweep",
+      "Compares pruning methods: for every seed it trains a ResNet on all samples while it records their "
+      "training dynamics, scores the samples by every method, and trains again on what each method keeps at "
+      "each rate. It ends in a table of test accuracies, mean and deviation over the seeds. Stopped or "
+      "killed "
+      "at any point, it goes on by the same command.",
+      "  tdds-sweep --dataset cifar100 --data_path ./data --methods tdds,random,el2n,ccs --rates 0.3,0.5,0.7 "
+      "--seeds 1,2,3 --save_path ./runs/sweep\n"
+      "  tdds-sweep --dataset shapes --shapes_train 4000 --width 0.25 --epochs 8 --methods every "
+      "--rates 0.3,0.5,0.7 --no_score_weighting --save_path ./runs/shapes\n"};
+  return tdds::run_program(
+      argc, argv, program, [&](CLI::App& app) { tdds::declare_sweep_flags(app, flags, training); },
+      [&](const tdds::ResolvedOptions& resolved) {
+        return tdds::run_sweep(program, flags, training, resolved);
+      });
+}

@@ -1,0 +1,199 @@
+#include "apps/sweep_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "engine/trainer.h"
+#include "kernels/check.h"
+#include "tdds/methods/method.h"
+#include "tdds/moderate.h"
+#include "tdds/selection.h"
+
+namespace tdds {
+namespace {
+
+SweepMethod parse_method(const std::string& name) {
+  if (name == "ccs") return {name, "aum", "ccs"};
+  if (name == "dual_beta") return {name, "dual", "beta"};
+  const std::size_t plus = name.find('+');
+  SweepMethod method{name, name.substr(0, plus), plus == std::string::npos ? "top" : name.substr(plus + 1)};
+  if (!find_tdds_variant(method.score) && method.score != kModerate) find_method(method.score);
+  const std::string& way = method.selection;
+  check_usage(
+      way == "top" || way == "bottom" || way == "balanced" || way == "ccs" || way == "beta",
+      "there is no selection '{}' as in '{}'; choose bottom, balanced, ccs or beta, or only '{}' for the "
+      "highest scores",
+      way, name, method.score);
+  return method;
+}
+
+std::vector<std::string> every_method() {
+  std::vector<std::string> names{kTdds.name, kTddsKl.name};
+  for (const Method* method : all_methods()) names.emplace_back(method->name);
+  names.insert(names.end(), {kModerate, "ccs", "dual_beta"});
+  return names;
+}
+
+// The value for a rate of a flag that takes one for all or one for each.
+template <class T>
+T value_for(const std::vector<T>& values, std::size_t rate_index) {
+  return values.size() == 1 ? values[0] : values[rate_index];
+}
+
+void check_per_rate(std::size_t values, std::size_t rates, const char* flag, bool optional = false) {
+  check_usage(values == 1 || values == rates || (optional && values == 0),
+              "{} has {} values for {} rates; give one for all of them or one for each", flag, values, rates);
+}
+
+template <class T>
+void check_distinct(const std::vector<T>& values, const char* flag) {
+  check_usage(!values.empty(), "{} is empty", flag);
+  std::set<T> seen;
+  for (const T& value : values) check_usage(seen.insert(value).second, "{} names {} twice", flag, value);
+}
+
+std::int32_t epochs_on_subset(const SweepFlags& flags, const TrainingFlags& training, std::int64_t samples,
+                              std::int64_t kept, std::int32_t batch) {
+  if (flags.budget == "epochs") return training.epochs;
+  const auto steps = [](std::int64_t n, std::int32_t size) {
+    return static_cast<double>((n + size - 1) / size);
+  };
+  const double epochs = training.epochs * steps(samples, training.batch_size) / steps(kept, batch);
+  return std::max(1, static_cast<std::int32_t>(std::lround(epochs)));
+}
+
+// Whether the score can be had from a training of so many epochs.
+void check_score(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
+  if (find_tdds_variant(method.score)) {
+    for (std::size_t i = 0; i < flags.rates.size(); ++i)
+      check_setting(tdds_setting(flags, i, epochs), flags.score_decay, epochs, "the training on all samples");
+  } else if (method.score != kModerate) {
+    const Method& scorer = find_method(method.score);
+    std::int32_t used = scorer.epochs > 0 ? std::min(scorer.epochs, epochs) : epochs;
+    if (flags.method_epochs > 0) used = flags.method_epochs;
+    const std::int32_t least = least_epochs(scorer, {.window_size = method_window(flags, epochs)});
+    check_usage(least <= used, "{} needs {} epochs of training, and would use {} of {} (--epochs)",
+                method.name, least, used, epochs);
+  }
+}
+
+}  // namespace
+
+std::vector<SweepMethod> parse_methods(const std::vector<std::string>& names) {
+  std::vector<SweepMethod> methods;
+  const auto add = [&](const std::string& name) {
+    const auto known = [&](const SweepMethod& method) { return method.name == name; };
+    if (std::none_of(methods.begin(), methods.end(), known)) methods.push_back(parse_method(name));
+  };
+  for (const std::string& name : names) {
+    if (name == "every")
+      for (const std::string& each : every_method()) add(each);
+    else if (name != "all")
+      add(name);
+  }
+  check_usage(!methods.empty(),
+              "--methods names no method beside 'all', the training on all samples; 'every' stands for every "
+              "method");
+  return methods;
+}
+
+ScoreSetting tdds_setting(const SweepFlags& flags, std::size_t rate_index, std::int32_t epochs) {
+  struct Choice {
+    double rate;
+    int trajectory_len, window_size;
+  };
+  static constexpr std::array<Choice, 5> kPaper{
+      {{0.3, 90, 10}, {0.5, 70, 10}, {0.7, 60, 20}, {0.8, 20, 10}, {0.9, 10, 5}}};
+  const double rate = flags.rates[rate_index];
+  const Choice& choice = *std::min_element(
+      kPaper.begin(), kPaper.end(),
+      [&](const Choice& a, const Choice& b) { return std::abs(a.rate - rate) < std::abs(b.rate - rate); });
+  ScoreSetting setting{std::min(choice.trajectory_len, epochs), choice.window_size};
+  if (!flags.trajectory_lens.empty()) setting.trajectory_len = value_for(flags.trajectory_lens, rate_index);
+  if (!flags.window_sizes.empty())
+    setting.window_size = value_for(flags.window_sizes, rate_index);
+  else
+    setting.window_size = std::max(3, std::min(setting.window_size, setting.trajectory_len / 2));
+  return setting;
+}
+
+bool need_features(const std::vector<SweepMethod>& methods) {
+  return std::any_of(methods.begin(), methods.end(), [](const SweepMethod& method) {
+    if (find_tdds_variant(method.score)) return false;
+    if (method.score == kModerate) return true;
+    const std::vector<DynamicsField>& needs = find_method(method.score).needs;
+    return std::find(needs.begin(), needs.end(), DynamicsField::kFeatureNorm) != needs.end();
+  });
+}
+
+std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs) {
+  if (flags.method_window > 0) return flags.method_window;
+  return std::max(2, std::min(10, (flags.method_epochs > 0 ? flags.method_epochs : epochs) / 2));
+}
+
+void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {
+  const std::size_t rates = flags.rates.size();
+  for (const double rate : flags.rates)
+    check_usage(rate > 0 && rate < 1, "--rates names {}; a rate is the share that is pruned, between 0 and 1",
+                rate);
+  check_distinct(flags.rates, "--rates");
+  check_distinct(flags.seeds, "--seeds");
+  check_usage(flags.budget == "epochs" || flags.budget == "steps",
+              "there is no budget '{}'; choose epochs or steps (--budget)", flags.budget);
+  check_usage(training.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", training.epochs);
+  check_usage(flags.method_epochs >= 0 && flags.method_epochs <= training.epochs,
+              "--method_epochs is {}; there are {} (--epochs)", flags.method_epochs, training.epochs);
+  check_usage(
+      flags.method_window >= 0 && flags.method_window <= training.epochs,
+      "--method_window is {}, and the training has {} epochs (--epochs): the window must fit into them",
+      flags.method_window, training.epochs);
+  check_per_rate(flags.trajectory_lens.size(), rates, "--trajectory_len", true);
+  check_per_rate(flags.window_sizes.size(), rates, "--window_size", true);
+  check_per_rate(flags.subset_batches.size(), rates, "--subset_batch_size");
+  check_per_rate(flags.ccs_betas.size(), rates, "--ccs_beta");
+  for (const SweepMethod& method : parse_methods(flags.methods)) {
+    check_score(method, flags, training.epochs);
+    if (method.selection != "ccs") continue;
+    for (std::size_t i = 0; i < rates; ++i)
+      check_usage(value_for(flags.ccs_betas, i) >= 0 && value_for(flags.ccs_betas, i) <= flags.rates[i],
+                  "--ccs_beta is {} at the rate {}; it is a part of what is pruned: 0 <= beta <= rate",
+                  value_for(flags.ccs_betas, i), flags.rates[i]);
+  }
+}
+
+std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& training,
+                                 const Dataset& data) {
+  const std::int64_t samples = data.train.count();
+  const std::vector<SweepMethod> methods = parse_methods(flags.methods);
+  std::vector<SweepRun> runs;
+  for (const std::uint64_t seed : flags.seeds) {
+    for (std::size_t i = 0; i < flags.rates.size(); ++i) {
+      const double rate = flags.rates[i];
+      const std::int64_t kept = samples - pruned_count(rate, samples);
+      check_usage(kept >= data.classes,
+                  "a rate of {} keeps {} of {} samples, fewer than the {} classes; lower it (--rates)", rate,
+                  kept, samples, data.classes);
+      const std::int32_t batch = value_for(flags.subset_batches, i);
+      batch_sizes(kept, batch);
+      for (const SweepMethod& method : methods)
+        runs.push_back({.method = method,
+                        .rate = rate,
+                        .seed = seed,
+                        .kept = kept,
+                        .epochs = epochs_on_subset(flags, training, samples, kept, batch),
+                        .batch = batch,
+                        .setting = tdds_setting(flags, i, training.epochs),
+                        .ccs_beta = value_for(flags.ccs_betas, i),
+                        .folder = fmt::format("seed{}/{}_{}", seed, method.name, rate)});
+    }
+  }
+  return runs;
+}
+
+std::string scoring_folder(std::uint64_t seed) {
+  return fmt::format("seed{}/all", seed);
+}
+
+}  // namespace tdds

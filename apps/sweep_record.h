@@ -1,0 +1,75 @@
+#pragma once
+// What a sweep has come to: <save_path>/sweep.json, rewritten whole after every run.
+//
+//   {"format": "tdds-sweep-1", "dataset", "fingerprint", "arch", "width", "epochs", "budget", "samples",
+//    "settings": {flag: value, ...},
+//    "scoring_runs": [{"seed", "folder", "best_accuracy", "last_accuracy"}],
+//    "runs": [{"method", "rate", "seed", "kept", "epochs", "steps", "best_accuracy", "last_accuracy",
+//              "folder", "selection"}],
+//    "wrong_labels": [{"method", "seed", "end": "low" | "high", "count", "precision", "recall"}]}
+//
+// Accuracies are of the test images, in percent; rates are pruned shares; paths are relative to sweep.json.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/cli.h"
+
+namespace tdds {
+
+// A training on all samples, from which a seed's scores come.
+struct ScoringRecord {
+  std::uint64_t seed;
+  std::string folder;
+  double best_accuracy, last_accuracy;
+};
+
+struct RunRecord {
+  std::string method;
+  double rate;
+  std::uint64_t seed;
+  std::int64_t kept;
+  std::int32_t epochs;
+  std::int64_t steps;
+  double best_accuracy, last_accuracy;
+  std::string folder, selection;  // selection: the file with the kept ids
+};
+
+// How many of the `count` samples at one end of a method's order have a planted wrong label (precision, a
+// share), and how many of all such samples these are (recall).
+struct WrongLabelRecord {
+  std::string method;
+  std::uint64_t seed;
+  std::string end;  // low: pruned first, high: kept
+  std::int64_t count;
+  double precision, recall;
+};
+
+struct SweepRecord {
+  std::string dataset, fingerprint, arch;
+  double width = 1;
+  std::int32_t epochs = 0;
+  std::string budget;
+  std::int64_t samples = 0;
+  ResolvedOptions settings;
+  std::vector<ScoringRecord> scoring_runs = {};
+  std::vector<RunRecord> runs = {};
+  std::vector<WrongLabelRecord> wrong_labels = {};
+
+  const ScoringRecord* scoring_run(std::uint64_t seed) const;  // null: not done yet
+  const RunRecord* run(const std::string& method, double rate, std::uint64_t seed) const;
+};
+
+void write_sweep(const std::filesystem::path& path, const SweepRecord& record);
+
+// Throws Error where the file is no whole record.
+SweepRecord read_sweep(const std::filesystem::path& path);
+
+// Throws Error naming the first setting by which `now` cannot go on with what `before` began. Methods and
+// seeds may be added, and flags that change no result may differ.
+void check_continues(const SweepRecord& before, const SweepRecord& now, const std::filesystem::path& path);
+
+}  // namespace tdds

@@ -1,0 +1,126 @@
+#include "apps/sweep_selection.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "engine/files.h"
+#include "engine/schedule.h"
+#include "tdds/selection.h"
+
+namespace tdds {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::uint64_t kLargestIdFile = std::uint64_t{1} << 32;
+
+std::string key_of(const SweepRun& run) {
+  return find_tdds_variant(run.method.score) ? run.method.score + " " + text_of(run.setting)
+                                             : run.method.score;
+}
+
+// Only where the highest scores of TDDS are kept does the official code weight the loss.
+bool is_weighted(const SweepRun& run, const SweepFlags& flags) {
+  return find_tdds_variant(run.method.score) && run.method.selection == "top" && !flags.no_score_weighting;
+}
+
+}  // namespace
+
+SweepSelection::SweepSelection(const std::filesystem::path& folder, std::uint64_t seed,
+                               const SweepFlags& flags, std::int32_t epochs, Device& device)
+    : folder_(folder),
+      seed_(seed),
+      flags_(flags),
+      epochs_(epochs),
+      device_(device),
+      source_((folder / scoring_folder(seed) / "dynamics.tdds").string()) {}
+
+ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
+  ScoreOptions options;
+  options.mask_path = (folder_ / fmt::format("seed{}/scores", seed_)).string();
+  options.methods = {run.method.score};
+  options.trajectory_lens = {run.setting.trajectory_len};
+  options.window_sizes = {run.setting.window_size};
+  options.decay = flags_.score_decay;
+  options.method = {
+      .epochs = flags_.method_epochs, .window_size = method_window(flags_, epochs_), .seed = seed_};
+  options.subset_rate = run.rate;
+  options.selection = run.method.selection;
+  options.ccs = {.beta = run.ccs_beta, .strata = flags_.ccs_strata, .seed = seed_};
+  options.beta_c = flags_.beta_c;
+  return options;
+}
+
+nlohmann::ordered_json SweepSelection::provenance() const {
+  return provenance_of("tdds-sweep", scoring_folder(seed_) + "/dynamics.tdds", source_.store()->header(),
+                       source_.epochs());
+}
+
+const ScoredMethod& SweepSelection::score(const SweepRun& run) {
+  const std::string key = key_of(run);
+  const auto known = scores_.find(key);
+  if (known != scores_.end()) return known->second;
+  const ScoreOptions options = options_for(run);
+  ScoredMethod scored = std::move(compute_scores(options, source_, device_).front());
+  make_folder(options.mask_path);
+  write_scores(scored, provenance());
+  methods_.emplace_back(run.method.score, key);
+  return scores_.emplace(key, std::move(scored)).first->second;
+}
+
+SubsetChoice SweepSelection::choose(const SweepRun& run) {
+  const ScoredMethod& scored = score(run);
+  const Selection selection = select(scored, options_for(run), source_);
+  const auto samples = static_cast<std::int64_t>(scored.score.size());
+  const DynamicsHeader& header = source_.store()->header();
+
+  const std::filesystem::path folder = folder_ / run.folder, ids_path = folder / "ids.txt";
+  const std::string ids = fmt::format("{}\n", fmt::join(selection.ids, "\n"));
+  make_folder(folder);
+  if (std::filesystem::exists(ids_path) && read_file(ids_path, kLargestIdFile) != ids)
+    std::filesystem::remove(folder / "checkpoint.safetensors");
+  write_file_atomically(ids_path, ids);
+
+  Json about = scored.how;
+  about.update(selection.how);
+  about.update(Json{{"pruning_rate", run.rate},
+                    {"kept", selection.ids.size()},
+                    {"kept_by_class", count_by_class(selection.ids, header.labels, header.classes)},
+                    {"loss_weighted_by_score", is_weighted(run, flags_)}});
+  about.update(provenance());
+  write_file_atomically(folder / "selection.json", about.dump(1) + "\n");
+
+  SubsetChoice choice;
+  choice.ids.assign(selection.ids.begin(), selection.ids.end());
+  if (is_weighted(run, flags_)) choice.weights = subset_weights(rank_by_score(scored.score));
+  choice.t_max = subset_t_max(run.epochs, samples, run.rate, run.batch);
+  choice.notes.push_back(fmt::format("{} at a pruning rate of {}: {} of {} samples are kept", run.method.name,
+                                     run.rate, selection.ids.size(), samples));
+  return choice;
+}
+
+std::vector<WrongLabelRecord> SweepSelection::wrong_labels(const std::vector<std::uint8_t>& wrong) const {
+  const auto planted = static_cast<std::int64_t>(std::count(wrong.begin(), wrong.end(), 1));
+  std::vector<WrongLabelRecord> records;
+  if (planted == 0) return records;
+  for (const auto& [method, key] : methods_) {
+    const bool single =
+        std::count_if(methods_.begin(), methods_.end(),
+                      [&, name = method](const auto& other) { return other.first == name; }) == 1;
+    const std::vector<std::int64_t> order = order_by_score(scores_.at(key).score);
+    const auto share = [&](auto first) {
+      const auto hits = std::count_if(
+          first, first + planted, [&](std::int64_t id) { return wrong[static_cast<std::size_t>(id)] == 1; });
+      return static_cast<double>(hits) / static_cast<double>(planted);
+    };
+    const auto add = [&](const char* end, double found) {
+      records.push_back({single ? method : key, seed_, end, planted, found, found});
+    };
+    add("low", share(order.begin()));
+    add("high", share(order.rbegin()));
+  }
+  return records;
+}
+
+}  // namespace tdds

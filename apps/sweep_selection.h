@@ -1,0 +1,49 @@
+#pragma once
+// The scores of one seed of a sweep, from its training on all samples, and the samples kept by them.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/score_output.h"
+#include "apps/score_run.h"
+#include "apps/sweep_plan.h"
+#include "apps/sweep_record.h"
+#include "apps/training_run.h"
+#include "tdds/dynamics_source.h"
+
+namespace tdds {
+
+class SweepSelection {
+ public:
+  // `folder` is that of the sweep, `epochs` those of the training on all samples. Throws Error where the dynamics are not there or damaged.
+  SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
+                 std::int32_t epochs, Device& device);
+
+  // Computes the run's score, once for all runs that share it, and writes it to <folder>/seed<s>/scores.
+  const ScoredMethod& score(const SweepRun& run);
+
+  // Writes <run.folder>/ids.txt, the kept ids, and selection.json, how they came about. Where another
+  // selection lies there, the checkpoint of its training is removed.
+  SubsetChoice choose(const SweepRun& run);
+
+  // Of every score so far, once: what its ends hold of the wrong labels, wrong [N] by sample id, 1 where wrong.
+  std::vector<WrongLabelRecord> wrong_labels(const std::vector<std::uint8_t>& wrong) const;
+
+ private:
+  ScoreOptions options_for(const SweepRun& run) const;
+  nlohmann::ordered_json provenance() const;
+
+  std::filesystem::path folder_;
+  std::uint64_t seed_;
+  const SweepFlags& flags_;
+  std::int32_t epochs_;
+  Device& device_;
+  DynamicsSource source_;
+  std::map<std::string, ScoredMethod> scores_;                // by name, which tells the settings
+  std::vector<std::pair<std::string, std::string>> methods_;  // "tdds" and the name of its score, in order
+};
+
+}  // namespace tdds

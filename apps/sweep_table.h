@@ -1,0 +1,19 @@
+#pragma once
+// The tables of a sweep, from what it has recorded so far.
+
+#include <string>
+
+#include "apps/sweep_record.h"
+
+namespace tdds {
+
+// Accuracy by method and rate, mean +- standard deviation over the seeds (n - 1; none for a single seed); the
+// published figures; what either end of each method's order holds of the planted wrong labels. Markdown with
+// aligned columns, which reads well on a console too.
+std::string sweep_markdown(const SweepRecord& record);
+
+// One line a method and rate: method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,
+// published_std,published_status. The training on all samples is the method "all" at the rate 0.
+std::string sweep_csv(const SweepRecord& record);
+
+}  // namespace tdds

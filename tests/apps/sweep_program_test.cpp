@@ -1,0 +1,274 @@
+// tdds-sweep end to end, on drawn images and tiny networks.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/dynamics_store.h"
+#include "tests/apps/program.h"
+
+namespace tdds::test {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+// 120 training images, 16 channels at most: a tenth of a second a run.
+std::vector<std::string> data_and_net(const std::string& folder) {
+  return {"--dataset", "shapes", "--shapes_train", "120", "--shapes_test",   "40",   "--width",     "0.03125",
+          "--epochs",  "3",      "--batch-size",   "40",  "--learning_rate", "0.05", "--save_path", folder};
+}
+
+std::vector<std::string> tiny(const std::string& folder) {
+  return with(data_and_net(folder), {"--methods", "all,tdds,random", "--rates", "0.5,0.7", "--seeds", "1,2",
+                                     "--subset_batch_size", "40"});
+}
+
+Json json_of(const std::string& path) {
+  return Json::parse(read_text(path));
+}
+
+std::size_t lines_of(const std::string& path) {
+  const std::string text = read_text(path);
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+void expect_trained(const Json& run, const TempFolder& folder) {
+  const std::int64_t kept = run.at("rate") == 0.5 ? 60 : 36;
+  EXPECT_EQ(run.at("kept"), kept);
+  EXPECT_EQ(run.at("epochs"), 3);
+  EXPECT_EQ(run.at("steps"), 3 * (kept == 60 ? 2 : 1));
+  EXPECT_GE(run.at("best_accuracy"), run.at("last_accuracy"));
+  EXPECT_GT(run.at("best_accuracy"), 1) << "in percent";
+  const std::string run_folder = run.at("folder"), selection = run.at("selection");
+  EXPECT_EQ(lines_of(folder / selection), static_cast<std::size_t>(kept));
+  EXPECT_TRUE(std::filesystem::exists(folder / (run_folder + "/curve.png")));
+  EXPECT_FALSE(std::filesystem::exists(folder / (run_folder + "/checkpoint.safetensors")));
+  EXPECT_EQ(json_of(folder / (run_folder + "/selection.json")).at("kept"), kept);
+}
+
+TEST(SweepProgramTest, TrainsScoresSelectsAndTrainsAgain) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool("tdds-sweep", tiny(folder.str()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json sweep = json_of(folder / "sweep.json");
+  EXPECT_EQ(sweep.at("format"), "tdds-sweep-1");
+  EXPECT_EQ(sweep.at("samples"), 120);
+  EXPECT_EQ(sweep.at("settings").at("rates"), "0.5,0.7");
+  ASSERT_EQ(sweep.at("scoring_runs").size(), 2u);
+  EXPECT_EQ(sweep.at("scoring_runs")[1].at("folder"), "seed2/all");
+  ASSERT_EQ(sweep.at("runs").size(), 8u);
+  for (const Json& run : sweep.at("runs")) expect_trained(run, folder);
+  EXPECT_EQ(sweep.at("runs")[0].at("folder"), "seed1/tdds_0.5");
+  EXPECT_EQ(DynamicsReader(folder / "seed2/all/dynamics.tdds").epochs(), 3);
+  EXPECT_TRUE(std::filesystem::exists(folder / "seed1/scores/data_mask_win3_ep3.npy"));
+
+  ASSERT_EQ(sweep.at("wrong_labels").size(), 8u);  // two methods, two seeds, two ends
+  for (const Json& found : sweep.at("wrong_labels")) {
+    EXPECT_EQ(found.at("count"), 12);
+    EXPECT_LE(found.at("precision"), 1);
+  }
+  EXPECT_EQ(lines_of(folder / "table.csv"), 2 + 4u);
+  const std::string table = read_text(folder / "table.md");
+  for (const char* part : {"all samples", "| tdds", "| random", "50 % pruned, 60 kept", "±", "Planted"})
+    EXPECT_NE(table.find(part), std::string::npos) << part;
+  EXPECT_NE(outcome.out.find(table), std::string::npos) << "the table is printed";
+  EXPECT_NE(outcome.out.find("run 10 of 10"), std::string::npos) << outcome.out;
+}
+
+TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool(
+      "tdds-sweep", with(tiny(folder.str()), {"--methods", "tdds+balanced,ccs,dual_beta,random+balanced",
+                                              "--rates", "0.5", "--seeds", "3"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json sweep = json_of(folder / "sweep.json");
+  ASSERT_EQ(sweep.at("runs").size(), 4u);
+  for (const Json& run : sweep.at("runs")) EXPECT_EQ(run.at("kept"), 60) << run;
+  const DynamicsReader dynamics(folder / "seed3/all/dynamics.tdds");
+  std::vector<int> counts(10);
+  for (const std::int32_t label : dynamics.header().labels) ++counts[label];
+  const Json kept = json_of(folder / "seed3/random+balanced_0.5/selection.json").at("kept_by_class");
+  for (int c = 0; c < 10; ++c) EXPECT_NEAR(kept[c].get<int>(), counts[c] / 2.0, 1) << c;
+  EXPECT_EQ(sweep.at("wrong_labels").size(), 8u) << "of tdds, aum, dual and random";
+}
+
+// The runs share the data set, the network and the plans, and are still those of the single programs.
+TEST(SweepProgramTest, ItsRunsAreThoseOfTheSinglePrograms) {
+  const TempFolder sweep, all, masks, subset;
+  ASSERT_EQ(
+      run_tool("tdds-sweep", with(tiny(sweep.str()), {"--seeds", "7,42", "--methods", "tdds"})).exit_code, 0);
+  ASSERT_EQ(run_tool("tdds-train", with(data_and_net(all.str()), {"--dynamics"})).exit_code, 0);
+  EXPECT_TRUE(read_text(sweep / "seed42/all/dynamics.tdds") == read_text(all / "dynamics.tdds"));
+  ASSERT_EQ(run_tool("tdds-score", {"--dynamics_path", all.str(), "--mask_path", masks.str(),
+                                    "--trajectory_len", "3", "--window_size", "3"})
+                .exit_code,
+            0);
+  for (const char* rate : {"0.7", "0.5"}) {
+    const Outcome single =
+        run_tool("tdds-train-subset",
+                 with(data_and_net(subset.str()),
+                      {"--overwrite", "--subset_rate", rate, "--mask_path", masks / "data_mask_win3_ep3.npy",
+                       "--score_path", masks / "score_win3_ep3.npy"}));
+    ASSERT_EQ(single.exit_code, 0) << single.err;
+    EXPECT_EQ(json_of(subset / "result.json").at("last_train_loss"),
+              json_of(sweep / fmt::format("seed42/tdds_{}/result.json", rate)).at("last_train_loss"));
+  }
+}
+
+TEST(SweepProgramTest, KilledAtAnyPointAndRunAgainItEndsTheSame) {
+  const TempFolder whole, killed;
+  const auto args = [](const TempFolder& folder) {
+    return with(tiny(folder.str()), {"--rates", "0.5", "--checkpoint_minutes", "0"});
+  };
+  ASSERT_EQ(run_tool("tdds-sweep", args(whole)).exit_code, 0);
+  for (const int delay : {60, 140, 230, 310, 180, 270})
+    run_tool("tdds-sweep", args(killed), {.kill_after_ms = delay});
+  const Outcome last = run_tool("tdds-sweep", args(killed));
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  EXPECT_EQ(read_text(whole / "sweep.json"), read_text(killed / "sweep.json"));
+  EXPECT_EQ(read_text(whole / "table.md"), read_text(killed / "table.md"));
+}
+
+TEST(SweepProgramTest, AFinishedSweepTrainsNothingAgainAndMethodsCanBeAdded) {
+  const TempFolder folder;
+  const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  const std::string before = read_text(folder / "sweep.json"), log = read_text(folder / "seed1/all/log.txt");
+  const Outcome again = run_tool("tdds-sweep", args);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_NE(again.out.find("3 are done"), std::string::npos) << again.out;
+  EXPECT_EQ(read_text(folder / "sweep.json"), before);
+
+  const Outcome more = run_tool("tdds-sweep", with(args, {"--methods", "tdds,random,el2n"}));
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_EQ(json_of(folder / "sweep.json").at("runs").size(), 3u);
+  EXPECT_EQ(read_text(folder / "seed1/all/log.txt"), log) << "the training on all samples was not repeated";
+}
+
+TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
+  const TempFolder folder;
+  const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  const std::pair<const char*, const char*> changes[] = {{"--momentum", "0.8"},
+                                                         {"--rates", "0.6"},
+                                                         {"--methods", "random"},
+                                                         {"--seeds", "2"},
+                                                         {"--budget", "steps"}};
+  for (const auto& [flag, value] : changes) {
+    const Outcome other = run_tool("tdds-sweep", with(args, {flag, value}));
+    EXPECT_EQ(other.exit_code, 1) << flag;
+    EXPECT_TRUE(is_one_sentence(other.err, "tdds-sweep")) << other.err;
+    EXPECT_NE(other.err.find(flag), std::string::npos) << other.err;
+  }
+  EXPECT_EQ(run_tool("tdds-sweep", with(args, {"--threads", "1"})).exit_code, 0) << "changes no result";
+  const Outcome anew = run_tool("tdds-sweep", with(args, {"--momentum", "0.8", "--overwrite"}));
+  EXPECT_EQ(anew.exit_code, 0) << anew.err;
+  EXPECT_NE(anew.out.find("0 are done"), std::string::npos) << anew.out;
+}
+
+TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
+  const TempFolder folder;
+  const auto args = with(tiny(folder.str()), {"--epochs", "400"});
+  const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
+  EXPECT_EQ(stopped.exit_code, 130);
+  EXPECT_TRUE(is_one_sentence(stopped.err, "tdds-sweep")) << stopped.err;
+  EXPECT_NE(stopped.err.find("run the same command again"), std::string::npos) << stopped.err;
+  EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
+}
+
+TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool(
+      "tdds-sweep", with(tiny(folder.str()), {"--budget", "steps", "--seeds", "1", "--methods", "random"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json runs = json_of(folder / "sweep.json").at("runs");
+  EXPECT_EQ(runs[0].at("epochs"), 5) << "9 steps on all samples, 2 an epoch here";
+  EXPECT_EQ(runs[0].at("steps"), 10);
+  EXPECT_EQ(runs[1].at("epochs"), 9);
+  EXPECT_EQ(runs[1].at("steps"), 9);
+}
+
+// The dynamics of a seed that is scored again: gone, or without the field that a method needs.
+TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
+  const TempFolder folder;
+  const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  const std::string path = folder / "seed1/all/dynamics.tdds";
+  DynamicsHeader header = DynamicsReader(path).header();
+  header.fields = {DynamicsField::kKl, DynamicsField::kLoss, DynamicsField::kCorrect};
+  {
+    DynamicsWriter writer(path, header);
+    for (int epoch = 0; epoch < 3; ++epoch) writer.append(epoch, EpochDynamics(header.samples));
+  }
+  const auto more = with(args, {"--methods", "tdds,random,entropy"});
+  const Outcome lacking = run_tool("tdds-sweep", more);
+  EXPECT_EQ(lacking.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(lacking.err, "tdds-sweep")) << lacking.err;
+  EXPECT_NE(lacking.err.find("entropy needs 'entropy'"), std::string::npos) << lacking.err;
+  std::filesystem::remove(path);
+  const Outcome gone = run_tool("tdds-sweep", more);
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(gone.err, "tdds-sweep")) << gone.err;
+  EXPECT_NE(gone.err.find("dynamics.tdds"), std::string::npos) << gone.err;
+}
+
+TEST(SweepProgramTest, ADamagedRecordIsNamed) {
+  const TempFolder folder;
+  write_text(folder / "sweep.json", "{\"format\": \"tdds-sweep-1\", ");
+  const Outcome outcome = run_tool("tdds-sweep", tiny(folder.str()));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-sweep")) << outcome.err;
+  EXPECT_NE(outcome.err.find("sweep.json"), std::string::npos) << outcome.err;
+}
+
+struct BadInput {
+  const char* name;
+  std::vector<std::string> args;
+  int exit_code;
+  const char* says;
+};
+
+class SweepBadInputTest : public testing::TestWithParam<BadInput> {};
+
+TEST_P(SweepBadInputTest, IsOneSentenceBeforeAnythingIsTrained) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool("tdds-sweep", with(tiny(folder.str()), GetParam().args));
+  EXPECT_EQ(outcome.exit_code, GetParam().exit_code) << outcome.err;
+  EXPECT_NE(outcome.err.find(GetParam().says), std::string::npos) << outcome.err;
+  EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-sweep")) << outcome.err;
+  EXPECT_TRUE(std::filesystem::is_empty(folder.str()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SweepBadInputTest,
+    testing::Values(
+        BadInput{"rate_of_one", {"--rates", "0.5,1"}, 2, "--rates names 1"},
+        BadInput{"rate_of_nought", {"--rates", "0"}, 2, "--rates names 0"},
+        BadInput{"rate_below", {"--rates=-0.5"}, 2, "-0.5"},
+        BadInput{"rate_that_is_none", {"--rates", "nan"}, 2, "nan"},
+        BadInput{"rate_twice", {"--rates", "0.5,0.5"}, 2, "0.5 twice"},
+        BadInput{"seed_twice", {"--seeds", "1,1"}, 2, "--seeds names 1 twice"},
+        BadInput{"method", {"--methods", "tdds,telepathy"}, 2, "telepathy"},
+        BadInput{"selection", {"--methods", "tdds+worst"}, 2, "worst"},
+        BadInput{"no_method", {"--methods", "all"}, 2, "every"},
+        BadInput{"classes", {"--rates", "0.95"}, 2, "fewer than the 10 classes"},
+        BadInput{"trajectory", {"--trajectory_len", "5", "--window_size", "3"}, 2, "3 epochs"},
+        BadInput{"window", {"--window_size", "2"}, 2, "--window_size is 2"},
+        BadInput{"window_of_others", {"--method_window", "4"}, 2, "--method_window is 4"},
+        BadInput{"lengths", {"--window_size", "3,3,3"}, 2, "3 values for 2 rates"},
+        BadInput{"least_epochs", {"--epochs", "1", "--methods", "dyn_unc"}, 2, "dyn_unc needs 2 epochs"},
+        BadInput{"cut_off", {"--methods", "ccs", "--ccs_beta", "0.6"}, 2, "beta <= rate"},
+        BadInput{"budget", {"--budget", "hours"}, 2, "hours"},
+        BadInput{"batch", {"--subset_batch_size", "59"}, 1, "last batch of 1"},
+        BadInput{"flag_of_training", {"--stop_after_epoch", "1"}, 2, "stop_after_epoch"}),
+    [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace tdds::test
