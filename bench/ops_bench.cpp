@@ -199,8 +199,13 @@ void BM_SoftmaxKl(benchmark::State& state) {
   args.state = bench.filled(1, second_visit);
   args.dlogits = bench.floats(n);
   args.prev_logp = bench.floats(n);
-  args.out = {bench.floats(kBatch), bench.floats(kBatch), bench.floats(kBatch), bench.floats(kBatch),
-              bench.floats(kBatch), bench.floats(kBatch), bench.filled<std::uint8_t>(kBatch, 0)};
+  args.out = {bench.floats(kBatch),
+              bench.floats(kBatch),
+              bench.floats(kBatch),
+              bench.floats(kBatch),
+              bench.floats(kBatch),
+              bench.floats(kBatch),
+              bench.filled<std::uint8_t>(kBatch, 0)};
   args.loss_scale = 1;
   args.batch = kBatch;
   args.classes = classes;

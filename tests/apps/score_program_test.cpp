@@ -303,7 +303,8 @@ TEST_F(ScoreProgramTest, RandomCanBeClassBalanced) {
 }
 
 TEST_F(ScoreProgramTest, RefusesMethodsAndRatesThatMakeNoSense) {
-  expect_refusal({"--method", "tdds,el3n"}, 2, "there is no method 'el3n'; choose from tdds, tdds_kl, moderate, random");
+  expect_refusal({"--method", "tdds,el3n"}, 2,
+                 "there is no method 'el3n'; choose from tdds, tdds_kl, moderate, random");
   expect_refusal({"--method", "el2n"}, 1, "el2n needs the dynamics store");
   for (const char* rate : {"1", "1.5", "-0.1", "nan"})
     expect_refusal({"--subset_rate", rate}, 2, "it is the share that is pruned, between 0 and 1");

@@ -44,12 +44,9 @@ inline std::vector<OpCase> every_device() {
 
 // The devices with the element types they have: the CPU ops are the fp32 reference.
 inline std::vector<OpCase> every_device_and_type() {
-  return {{DeviceKind::kCpu, DType::kF32},
-          {DeviceKind::kSimt, DType::kF32},
-          {DeviceKind::kSimt, DType::kF16},
-          {DeviceKind::kSimt, DType::kBf16},
-          {DeviceKind::kCuda, DType::kF32},
-          {DeviceKind::kCuda, DType::kF16},
+  return {{DeviceKind::kCpu, DType::kF32},  {DeviceKind::kSimt, DType::kF32},
+          {DeviceKind::kSimt, DType::kF16}, {DeviceKind::kSimt, DType::kBf16},
+          {DeviceKind::kCuda, DType::kF32}, {DeviceKind::kCuda, DType::kF16},
           {DeviceKind::kCuda, DType::kBf16}};
 }
 
