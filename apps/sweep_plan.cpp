@@ -57,10 +57,9 @@ void check_distinct(const std::vector<T>& values, const char* flag) {
 std::int32_t epochs_on_subset(const SweepFlags& flags, const TrainingFlags& training, std::int64_t samples,
                               std::int64_t kept, std::int32_t batch) {
   if (flags.budget == "epochs") return training.epochs;
-  const auto steps = [](std::int64_t n, std::int32_t size) {
-    return static_cast<double>((n + size - 1) / size);
-  };
-  const double epochs = training.epochs * steps(samples, training.batch_size) / steps(kept, batch);
+  const auto steps = [](std::int64_t n, std::int32_t size) { return (n + size - 1) / size; };
+  const std::int64_t budget = training.epochs * steps(samples, training.batch_size);
+  const double epochs = static_cast<double>(budget) / static_cast<double>(steps(kept, batch));
   return std::max(1, static_cast<std::int32_t>(std::lround(epochs)));
 }
 

@@ -104,10 +104,11 @@ std::vector<WrongLabelRecord> SweepSelection::wrong_labels(const std::vector<std
   const auto planted = static_cast<std::int64_t>(std::count(wrong.begin(), wrong.end(), 1));
   std::vector<WrongLabelRecord> records;
   if (planted == 0) return records;
-  for (const auto& [method, key] : methods_) {
-    const bool single =
-        std::count_if(methods_.begin(), methods_.end(),
-                      [&, name = method](const auto& other) { return other.first == name; }) == 1;
+  for (const auto& entry : methods_) {
+    const auto& method = entry.first;
+    const auto& key = entry.second;
+    const bool single = std::count_if(methods_.begin(), methods_.end(),
+                                      [&](const auto& other) { return other.first == method; }) == 1;
     const std::vector<std::int64_t> order = order_by_score(scores_.at(key).score);
     const auto share = [&](auto first) {
       const auto hits = std::count_if(
