@@ -305,7 +305,7 @@ class TrainingRun {
   }
 
   TrainingSetup& setup_;
-  const RunRequest& request_;
+  const RunRequest request_;
   const TrainingFlags& flags_;
   Device& device_;
   Stream& stream_;
