@@ -105,7 +105,8 @@ ResolvedOptions resolved_options(const CLI::App& app) {
 
 // One line, whatever the message was.
 void complain(const std::string& program, std::string sentence) {
-  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  std::replace_if(
+      sentence.begin(), sentence.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   fmt::print(stderr, "{}: {}\n", program, sentence);
 }
 

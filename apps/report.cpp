@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "apps/cli.h"
+#include "apps/dataset_flags.h"
 #include "apps/report/page.h"
 #include "engine/files.h"
 
@@ -33,13 +34,14 @@ void declare(CLI::App& app, ReportOptions& options) {
   app.add_option("--window_size", options.scores.window_sizes, "TDDS: J, likewise.")->delimiter(',');
   app.add_option("--decay", options.scores.decay,
                  "TDDS: the weight of the newest window in the moving average.");
-  app.add_option(
-      "--dataset", options.data.name,
-      "The data set of the run, for the images: cifar10, cifar100 or shapes. A run on shapes needs no flag: "
-      "they are drawn again.");
+  app.add_option("--dataset", options.data.name,
+                 "The data set of the run, for the images: cifar10, cifar100, folder, npy or shapes. A run "
+                 "on shapes needs no flag: "
+                 "they are drawn again.");
   app.add_option("--data_path", options.data.data_path, "Its folder or archive, as for tdds-train.");
   app.add_option("--max_train_samples", options.data.max_train_samples, "As for tdds-train.");
   app.add_option("--val_fraction", options.data.val_fraction, "As for tdds-train.");
+  declare_image_flags(app, options.data);
   app.add_option("--shapes_train", options.data.shapes_train,
                  "As for tdds-train; 0: as many as were recorded.");
   app.add_option("--wrong_label_fraction", options.data.wrong_label_fraction, "As for tdds-train.");

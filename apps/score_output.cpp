@@ -73,13 +73,14 @@ Json provenance_of(const DynamicsSource& source, std::int64_t samples) {
 
 Json provenance_of(const std::string& program, const std::string& path, const DynamicsHeader& header,
                    std::int32_t epochs) {
-  return {{"program", program + " " + version_text()},
-          {"dynamics", path},
-          {"samples", header.samples},
-          {"dataset", header.dataset},
-          {"fingerprint", header.fingerprint},
-          {"training_seed", header.seed},
-          {"recorded_epochs", epochs}};
+  Json about{{"program", program + " " + version_text()},
+             {"dynamics", path},
+             {"samples", header.samples},
+             {"dataset", header.dataset},
+             {"fingerprint", header.fingerprint}};
+  if (!header.manifest.empty()) about["manifest"] = header.manifest;
+  about.update(Json{{"training_seed", header.seed}, {"recorded_epochs", epochs}});
+  return about;
 }
 
 void check_formats(std::span<const std::string> formats) {

@@ -28,9 +28,11 @@ void check_scores_are_of(const Dataset& data, const std::string& mask_path, cons
     return about.is_object() && about.contains(key) && about[key].is_string() ? about[key].get<std::string>()
                                                                               : "";
   };
-  const std::string fingerprint = text("fingerprint");
+  const std::string fingerprint = text("fingerprint"), manifest = text("manifest");
+  // The same files and labels at another size of the images are the same samples.
+  const bool same_files = !manifest.empty() && !data.manifest.empty() && manifest == data.manifest.hash();
   check(
-      fingerprint.empty() || fingerprint == data.fingerprint,
+      fingerprint.empty() || fingerprint == data.fingerprint || same_files,
       "{} says that the scores are of other data ({}) than this run's {}; score the data that you train on, "
       "with the same --max_train_samples, --val_fraction and seed",
       path.string(), text("dataset"), data.name);

@@ -95,9 +95,9 @@ void declare_sweep_flags(CLI::App& app, SweepFlags& flags, TrainingFlags& traini
 }
 
 bool changes_no_result(const std::string& flag) {
-  static constexpr std::array<std::string_view, 10> kHarmless{
-      "save_path", "data_path",          "download",  "download_url", "workers",
-      "threads",   "checkpoint_minutes", "overwrite", "print_freq",   "keep_models"};
+  static constexpr std::array<std::string_view, 12> kHarmless{
+      "save_path", "data_path", "cache_dir",          "data_memory", "download",   "download_url",
+      "workers",   "threads",   "checkpoint_minutes", "overwrite",   "print_freq", "keep_models"};
   return std::find(kHarmless.begin(), kHarmless.end(), flag) != kHarmless.end();
 }
 

@@ -2,18 +2,24 @@
 
 #include <algorithm>
 
+#include "apps/dataset_flags.h"
 #include "kernels/check.h"
 
 namespace tdds {
 namespace {
 
 void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
-  app.add_option("--data_path", flags.data_path,
-                 "Folder of the data set, its archive (.tar.gz) or a folder above: binary and python "
-                 "versions are read.");
+  app.add_option(
+      "--data_path", flags.data_path,
+      "Folder of the data set. Of CIFAR also its archive (.tar.gz) or a folder above: binary and python "
+      "versions are read. Of folder what holds train/ and val/ or test/, of npy train_images.npy.");
   app.add_option(
       "--dataset", flags.dataset,
-      "cifar10, cifar100, or shapes: drawn by the program, with wrong labels and near-duplicates planted.");
+      "cifar10, cifar100; folder: train/<class>/*.{jpg,jpeg,png,bmp,ppm,tga} and val/ or test/ alike (or "
+      "--val_fraction), or ILSVRC2012 as it is handed out; npy: {train,test}_images.npy, uint8 [N,H,W,3] or "
+      "[N,H,W], "
+      "and {train,test}_labels.npy; or shapes: drawn by the program, with wrong labels and near-duplicates "
+      "planted.");
   app.add_flag("--download", flags.download,
                "Fetch the official archive into --data_path where no data is found.");
   app.add_option("--download_url", flags.download_url,
@@ -24,6 +30,7 @@ void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
       "--val_fraction", flags.val_fraction,
       "Share of the training images held out to choose the best epoch by; 0 chooses by test accuracy, as "
       "the official code does.");
+  declare_image_flags(app, flags.images);
   app.add_option("--shapes_train", flags.shapes_train, "shapes: number of training images.");
   app.add_option("--shapes_test", flags.shapes_test, "shapes: number of test images.");
   app.add_option("--wrong_label_fraction", flags.wrong_label_fraction,
@@ -126,7 +133,7 @@ std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags) {
 }
 
 DatasetOptions dataset_options(const TrainingFlags& flags) {
-  DatasetOptions options;
+  DatasetOptions options = flags.images;
   options.name = flags.dataset;
   options.data_path = flags.data_path;
   options.download = flags.download;
@@ -137,6 +144,7 @@ DatasetOptions dataset_options(const TrainingFlags& flags) {
   options.shapes_train = flags.shapes_train;
   options.shapes_test = flags.shapes_test;
   options.wrong_label_fraction = flags.wrong_label_fraction;
+  show_loading(options);
   return options;
 }
 

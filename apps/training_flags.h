@@ -32,6 +32,7 @@ struct TrainingFlags {
   bool dynamics_features = false;
   std::vector<std::string> dynamics_fields;  // empty: the default ones
   LiveScoreOptions score;
+  DatasetOptions images;  // only what declare_image_flags (apps/dataset_flags.h) sets
 };
 
 void declare_training_flags(CLI::App& app, TrainingFlags& flags);

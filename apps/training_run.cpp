@@ -29,6 +29,19 @@ double mib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
 }
 
+// The samples that were tampered with.
+std::string planted_csv(const Dataset& data) {
+  const PlantedTruth& truth = *data.truth;
+  std::string text = "id,label,true_label,corruption\n";
+  for (std::size_t i = 0; i < truth.true_labels.size(); ++i) {
+    const int corruption = truth.corruption.empty() ? 0 : truth.corruption[i];
+    if (truth.wrong_label[i] == 0 && corruption == 0) continue;
+    text += fmt::format("{},{},{},{}\n", i, data.train.labels[i], truth.true_labels[i],
+                        corruption == 0 ? "" : name_of(static_cast<Corruption>(corruption - 1)));
+  }
+  return text;
+}
+
 class TrainingRun {
  public:
   TrainingRun(TrainingSetup& setup, const RunRequest& request)
@@ -100,6 +113,7 @@ class TrainingRun {
     return {{"dataset", data_.name},
             {"fingerprint", data_.fingerprint},
             {"samples", std::to_string(trainer_->samples())},
+            {"normalisation", fmt::format("{} {}", fmt::join(data_.mean, ","), fmt::join(data_.std, ","))},
             {"arch", flags_.arch},
             {"width", fmt::format("{}", flags_.width)},
             {"epochs", std::to_string(o.epochs)},
@@ -133,6 +147,7 @@ class TrainingRun {
     if (trainer_) {
       open_dynamics();
       write_truth();
+      if (!data_.manifest.empty()) write_file_atomically(folder_ / "manifest.tsv", data_.manifest.text());
     }
     describe(resume);
   }
@@ -147,6 +162,7 @@ class TrainingRun {
             .classes = data_.classes,
             .dataset = data_.name,
             .fingerprint = data_.fingerprint,
+            .manifest = data_.manifest.empty() ? "" : data_.manifest.hash(),
             .seed = flags_.manual_seed,
             .labels = data_.train.labels,
             .fields = recorded_fields(flags_)};
@@ -173,6 +189,7 @@ class TrainingRun {
     for (std::size_t i = 0; i < data_.truth->wrong_label.size(); ++i)
       if (data_.truth->wrong_label[i]) wrong.push_back(static_cast<std::int64_t>(i));
     write_npy(folder_ / "wrong_label_ids.npy", wrong, {static_cast<std::int64_t>(wrong.size())});
+    write_file_atomically(folder_ / "planted.csv", planted_csv(data_));
   }
 
   void describe(bool resumed) {
@@ -229,6 +246,7 @@ class TrainingRun {
   }
 
   void close_epoch(std::int32_t epoch, const EpochRecord& record, double rate, Clock::time_point start) {
+    const double train_seconds = seconds_since(start);
     write_dynamics(epoch, record);
     EpochMetrics metrics{.epoch = epoch,
                          .train_loss = record.loss,
@@ -245,6 +263,13 @@ class TrainingRun {
       metrics.val_accuracy = held_out.accuracy;
     }
     metrics.seconds = seconds_since(start);
+    if (setup_.train_set().source() != nullptr) {
+      const double waited = trainer_->waited_for_data() - waited_before_;
+      waited_before_ = trainer_->waited_for_data();
+      log_->say(
+          fmt::format("epoch {}: the steps waited {:.2f} s for images from the disk, {:.2f} % of their time",
+                      epoch + 1, waited, 100 * waited / train_seconds));
+    }
     const bool best = history_.add(metrics);
     const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
     if (best) save_model(folder_ / "model_best.safetensors", stream_, net_.params(), about);
@@ -319,6 +344,7 @@ class TrainingRun {
   std::optional<LiveScores> scores_;
   RunHistory history_;
   Clock::time_point last_save_ = Clock::now();
+  double waited_before_ = 0;  // for data, in earlier epochs
 };
 
 void guard_folder(const TrainingFlags& flags) {

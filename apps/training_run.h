@@ -3,7 +3,9 @@
 //
 // <save_path>/ log.txt metrics.jsonl curve.png result.json
 //              model_best.safetensors model_last.safetensors checkpoint.safetensors
-//              dynamics.tdds and npy/ where asked; wrong_label_ids.npy of a drawn data set
+//              manifest.tsv of a data set of files (engine/manifest.h)
+//              dynamics.tdds and npy/ where asked; wrong_label_ids.npy and planted.csv where
+//              labels or images were tampered with
 
 #include <cstdint>
 #include <functional>

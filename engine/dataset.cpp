@@ -1,5 +1,7 @@
 #include "engine/dataset.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -17,6 +19,11 @@ namespace {
 
 ImageSet take_rows(const ImageSet& set, const std::vector<std::int32_t>& rows) {
   ImageSet taken{set.height, set.width, {}, {}};
+  if (set.source) {
+    taken.source = rows_of(set.source, rows);
+    for (const std::int32_t row : rows) taken.labels.push_back(set.labels[row]);
+    return taken;
+  }
   const auto bytes = static_cast<std::size_t>(set.image_bytes());
   taken.images.reserve(rows.size() * bytes);
   taken.labels.reserve(rows.size());
@@ -39,6 +46,10 @@ void take_entries(std::vector<T>& values, const std::vector<std::int32_t>& rows)
 void keep_training_rows(Dataset& dataset, const std::vector<std::int32_t>& rows) {
   dataset.train = take_rows(dataset.train, rows);
   take_entries(dataset.train_ids, rows);
+  if (!dataset.manifest.empty()) {
+    take_entries(dataset.manifest.files, rows);
+    take_entries(dataset.manifest.bytes, rows);
+  }
   if (!dataset.truth) return;
   take_entries(dataset.truth->true_labels, rows);
   take_entries(dataset.truth->wrong_label, rows);
@@ -103,13 +114,54 @@ Dataset load_by_name(const DatasetOptions& options) {
                                options.name));
 }
 
+void set_given_statistics(Dataset& dataset, const DatasetOptions& options) {
+  for (std::size_t c = 0; c < options.channel_mean.size(); ++c) dataset.mean[c] = options.channel_mean[c];
+  for (std::size_t c = 0; c < options.channel_std.size(); ++c) dataset.std[c] = options.channel_std[c];
+}
+
+void describe_planted(Dataset& dataset, const DatasetOptions& options) {
+  if (options.label_noise > 0)
+    dataset.notes.push_back(fmt::format("--label_noise gave {:g} % of the training images another label",
+                                        100 * options.label_noise));
+  const bool corrupts = !options.corrupt.empty() && options.corrupt_fraction > 0;
+  if (corrupts)
+    dataset.notes.push_back(fmt::format("{:g} % of the training images were corrupted: {}",
+                                        100 * options.corrupt_fraction, fmt::join(options.corrupt, ", ")));
+  if (dataset.manifest.empty()) return;
+  dataset.manifest.labels = dataset.train.labels;
+  if (corrupts)
+    dataset.manifest.altered = fmt::format("{} of {:g}, seed {}", fmt::join(options.corrupt, ","),
+                                           options.corrupt_fraction, options.seed);
+}
+
+void check_statistics(const DatasetOptions& options) {
+  const auto sound = [](const std::vector<float>& values, float least) {
+    return values.empty() || (values.size() == 3 && std::all_of(values.begin(), values.end(), [&](float v) {
+                                return v >= least && v <= 1;
+                              }));
+  };
+  check_usage(sound(options.channel_mean, 0),
+              "--channel_mean takes three numbers from 0 to 1: red,green,blue.");
+  check_usage(sound(options.channel_std, 1e-4f),
+              "--channel_std takes three numbers from 0.0001 to 1: red,green,blue.");
+}
+
 }  // namespace
+
+void ImageSet::read_image(std::int64_t row, std::uint8_t* out) const {
+  if (source)
+    source->read(row, out);
+  else
+    std::copy_n(images.data() + row * image_bytes(), image_bytes(), out);
+}
 
 std::string fingerprint_of(const ImageSet& set) {
   Hash hash(HashKind::kSha256);
   for (const std::int64_t extent : {std::int64_t{set.height}, std::int64_t{set.width}, set.count()})
     add_number(hash, extent);
   hash.add(set.images.data(), set.images.size());
+  for (std::int64_t row = 0; set.source && row < set.count(); ++row)
+    add_number(hash, set.source->checksum(row));
   for (const std::int32_t label : set.labels) add_number(hash, label);
   return hash.hex();
 }
@@ -119,6 +171,8 @@ Dataset load_dataset(const DatasetOptions& options) {
               "--val_fraction is {}: give 0 or more and below 1.", options.val_fraction);
   check_usage(options.max_train_samples >= 0, "--max_train_samples is {}: give 0 (all) or more.",
               options.max_train_samples);
+  check_statistics(options);
+  check_corruption(options);
   Dataset dataset = load_by_name(options);
   if (dataset.train_ids.empty()) {
     dataset.train_ids.resize(static_cast<std::size_t>(dataset.train.count()));
@@ -131,6 +185,10 @@ Dataset load_dataset(const DatasetOptions& options) {
     dataset.test = *dataset.validation;
     dataset.notes.push_back("There is no test set: accuracy is that of the held-out training images.");
   }
+  set_given_statistics(dataset, options);
+  add_label_noise(dataset, options);
+  corrupt_images(dataset, options);
+  describe_planted(dataset, options);
   dataset.fingerprint = fingerprint_of(dataset.train);
   return dataset;
 }

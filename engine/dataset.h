@@ -4,29 +4,40 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/corruption.h"
 #include "engine/download.h"
+#include "engine/image_source.h"
+#include "engine/manifest.h"
 
 namespace tdds {
 
 struct ImageSet {
   int height = 0, width = 0;
-  std::vector<std::uint8_t> images;  // [N,H,W,3]
-  std::vector<std::int32_t> labels;  // [N]
+  std::vector<std::uint8_t> images;                // [N,H,W,3]; empty where the images stay on the disk
+  std::vector<std::int32_t> labels;                // [N]
+  std::shared_ptr<const ImageSource> source = {};  // of the images that stay on the disk, else null
 
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t image_bytes() const { return std::int64_t{3} * height * width; }
+  // The pixels of `row`, [H,W,3], wherever they are.
+  void read_image(std::int64_t row, std::uint8_t* out) const;
 };
 
-// What was planted in the `shapes` training rows; every vector is [N] in the order of Dataset::train.
+// What was planted in the training rows, by `shapes`, --label_noise or --corrupt; every vector is [N] in the order of
+// Dataset::train.
 struct PlantedTruth {
   std::vector<std::int32_t> true_labels;
   std::vector<std::uint8_t> wrong_label;   // 1 where the given label is not the true one
   std::vector<std::int32_t> duplicate_of;  // sample id of the original of this near-duplicate, -1 where none
-  std::vector<float> difficulty;           // 0 (plain) .. 1 (small, noisy, occluded)
+  std::vector<float> difficulty;           // shapes: 0 (plain) .. 1 (small, noisy, occluded)
+  std::vector<std::uint8_t>
+      corruption;  // 0: none, else 1 + the Corruption (engine/corruption.h) of the image
 };
 
 struct Dataset {
@@ -37,9 +48,10 @@ struct Dataset {
   int classes = 0;
   std::vector<std::string> class_names;  // [classes]
   std::array<float, 3> mean{}, std{};    // per channel, in units of pixel / 255
-  std::optional<PlantedTruth> truth;     // shapes only
+  std::optional<PlantedTruth> truth;     // where something was planted
   std::string fingerprint;               // fingerprint_of(train)
   std::vector<std::string> train_files;  // folder: path below train/ of every sample id, bad and held out too
+  Manifest manifest;                     // folder: the file of every train row; else empty
   std::vector<std::string> notes;        // sentences to show the user, e.g. a file that is shorter than usual
 };
 
@@ -58,15 +70,25 @@ struct DatasetOptions {
   double wrong_label_fraction = 0.1;  // shapes: share of the training rows with a wrong label
   double duplicate_fraction = 0.05;  // shapes: share of the training rows that are near-duplicates of another
   int image_size = 32;               // folder: side of the decoded images
+  bool exif_rotate = false;          // folder: turn images upright as their EXIF data say
   std::string cache_dir;             // folder: where decoded images are kept; empty: nowhere
-  bool skip_bad = false;             // folder: leave damaged images out, with a note, instead of stopping
+  double memory_gib = 0;   // folder: images that need more stay in the cache; 0: half of the machine's
+  double label_noise = 0;  // share of the training rows that get another label, drawn evenly
+  std::vector<std::string>
+      corrupt;  // names of corruptions (engine/corruption.h), one drawn for each image concerned
+  double corrupt_fraction = 0.2;  // share of the training images concerned
+  bool skip_bad = false;          // folder: leave damaged images out, with a note, instead of stopping
+  std::vector<float> channel_mean, channel_std;  // 3 each, in units of pixel / 255; empty: the data set's own
+  std::function<void(const std::string&)>
+      announce;  // told in a sentence of long work before it begins; may be empty
 };
 
 // Reads or draws the set. Throws UsageError for an option out of range or an unknown name, Error for files
 // that are missing or damaged, naming the file and the mend.
 Dataset load_dataset(const DatasetOptions& options);
 
-// sha256 (hex) over height, width, count, the images, then the labels; every number as a little-endian int64.
+// sha256 (hex) over height, width, count, the images, then the labels; every number as a little-endian int64. Of
+// images that stay on the disk their checksums are taken in place of the pixels.
 std::string fingerprint_of(const ImageSet& set);
 
 }  // namespace tdds

@@ -1,26 +1,13 @@
 #pragma once
 // Data sets from a user's own files: a folder per class, or .npy arrays.
 
-#include <string>
-#include <vector>
-
 #include "engine/dataset.h"
 
 namespace tdds {
 
-// The images of one split; the sample id of an image is its place in this list.
-struct ImageListing {
-  std::vector<std::string> class_names;  // the class folders, sorted by bytes
-  std::vector<std::string> files;        // paths below the split's folder, sorted by bytes
-  std::vector<std::int32_t> labels;      // of each file, its folder's place
-};
-
-// Reads <folder>/<class>/**. Files without an image's name are passed over, hidden folders too. Throws Error
-// naming the path when there are no class folders, when one holds no image or cannot be read.
-ImageListing list_images(const std::string& folder);
-
 // <data_path>/train and <data_path>/val or test, decoded to options.image_size. Without the second, val_fraction
 // must be given and load_dataset tests on the held-out images. mean and std are computed from the training images.
+// ILSVRC2012's layouts are known: ILSVRC/Data/CLS-LOC in between, and a val/ of loose images (engine/image_listing.h).
 // With options.cache_dir, decoded images are kept there (engine/dataset_cache.h). Throws Error for damaged
 // images unless options.skip_bad, and for class folders that differ between the splits.
 Dataset load_folder(const DatasetOptions& options);

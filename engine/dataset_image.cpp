@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "engine/dataset_resize.h"
+#include "engine/exif.h"
 #include "kernels/check.h"
 
 namespace tdds {
@@ -43,7 +44,8 @@ const char* failure_reason() {
 
 }  // namespace
 
-std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string& file, int size) {
+std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string& file, int size,
+                                       bool exif_rotate) {
   check(!bytes.empty(), "{} is empty: restore or remove it.", file);
   check(bytes.size() <= std::size_t{1} << 30, "{} is longer than 1 GiB: it is no image.", file);
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
@@ -57,14 +59,20 @@ std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, length, &width, &height, &channels, 3), stbi_image_free);
   check(pixels != nullptr, "{} is damaged ({}): restore or remove it.", file, failure_reason());
-  if (width == size && height == size) return {pixels.get(), pixels.get() + std::size_t{3} * size * size};
+  std::vector<std::uint8_t> turned;
+  const std::uint8_t* image = pixels.get();
+  if (const int orientation = exif_rotate ? exif_orientation(bytes) : 1; orientation != 1) {
+    turned = turn_upright(image, width, height, orientation);
+    image = turned.data();
+  }
+  if (width == size && height == size) return {image, image + std::size_t{3} * size * size};
   const int shorter = std::min(width, height);
   const auto scaled = [&](int side) {
     return std::max(size, static_cast<int>((std::int64_t{side} * size + shorter / 2) / shorter));
   };
   check(std::int64_t{scaled(width)} * scaled(height) <= kMaxPixels,
         "{} has {} x {} pixels, too long and thin to scale to {}: remove it.", file, width, height, size);
-  return centre_crop(resize_image(pixels.get(), width, height, scaled(width), scaled(height)), scaled(width),
+  return centre_crop(resize_image(image, width, height, scaled(width), scaled(height)), scaled(width),
                      scaled(height), size);
 }
 

@@ -96,6 +96,7 @@ std::string header_bytes(const DynamicsHeader& header) {
                               {"dataset", header.dataset},
                               {"fingerprint", header.fingerprint},
                               {"seed", header.seed}};
+  if (!header.manifest.empty()) json["manifest"] = header.manifest;
   for (const DynamicsField field : header.fields) {
     json["fields"].push_back({{"name", name_of(field)},
                               {"type", item_bytes(field) == 1 ? "|u1" : "<f4"},
@@ -135,6 +136,7 @@ DynamicsHeader parse_header(const std::byte* map, const FilePrefix& prefix) {
   header.classes = json.at("classes");
   header.dataset = json.at("dataset");
   header.fingerprint = json.at("fingerprint");
+  header.manifest = json.value("manifest", "");
   header.seed = json.at("seed");
   header.fields.clear();
   for (const auto& field : json.at("fields")) header.fields.push_back(parse_field(field.at("name")));

@@ -6,7 +6,7 @@
 //   the
 //               first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of a
 //               record; the rest zero
-//   offset 64   JSON: samples, classes, dataset, fingerprint, seed, number of labels (N or 0),
+//   offset 64   JSON: samples, classes, dataset, fingerprint, manifest (of a data set of files), seed, number of labels (N or 0),
 //               fields [{name, type, offset in the payload}]; then the labels, int32 [N]
 //   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 zero, u32 CRC-32 of the payload,
 //               u64 bytes of the payload, u32 CRC-32 of these 64 bytes (this field as zero), the rest zero;
@@ -52,6 +52,7 @@ struct DynamicsHeader {
   std::int32_t classes = 0;
   std::string dataset;                                            // its name
   std::string fingerprint;                                        // of its images and labels
+  std::string manifest = {};                                      // hash of its files' manifest, or empty
   std::uint64_t seed = 0;                                         // of the run
   std::vector<std::int32_t> labels;                               // [N] as trained on, or empty
   std::vector<DynamicsField> fields = default_dynamics_fields();  // what is recorded

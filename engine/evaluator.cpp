@@ -17,7 +17,10 @@ Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, c
       steps_.push_back(
           {.pass = &pool.add({.batch = size, .compute = compute, .train = false, .math = math, .algo = algo}),
            .batch = size});
-  const std::vector<std::int32_t> order = counting_ids(set.count());
+  rows_ = counting_ids(set.count());
+  const std::vector<std::int32_t>& order = rows_;
+  if (set.source())
+    feeder_ = std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(), full);
   state_ = DeviceMemory(device, sizeof(StepState), "the evaluation's state");
   order_ = DeviceMemory(device, order.size() * sizeof(std::int32_t), "the evaluation's order");
   loss_ = DeviceMemory(device, order.size() * sizeof(float), "the evaluation's losses");
@@ -29,8 +32,10 @@ Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, c
 template <class AfterStep>
 void Evaluator::enqueue_all(const AfterStep& after_step) {
   stream_.zero(state_.data(), state_.bytes());
+  if (feeder_) feeder_->start(rows_, 0);
   for (std::int64_t done = 0; done < set_.count();) {
     RecordedStep& step = done + steps_[0].batch <= set_.count() ? steps_[0] : steps_.back();
+    if (feeder_) feeder_->feed();
     step.run(stream_, [&] { enqueue_step(step); });
     after_step(step, done);
     done += step.batch;
@@ -62,7 +67,7 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
   const TensorView x = step.pass->input();
   auto* state = state_.get<StepState>();
   const auto* order = order_.get<std::int32_t>();
-  ops.augment(stream_, {.images = set_.images(),
+  ops.augment(stream_, {.images = feeder_ ? feeder_->images() : set_.images(),
                         .order = order,
                         .state = state,
                         .table = set_.table(),
@@ -74,7 +79,8 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
                         .channels_out = static_cast<std::int32_t>(x.shape[3]),
                         .padding = 0,
                         .enabled = false,
-                        .seed = 0});
+                        .seed = 0,
+                        .gathered = feeder_ != nullptr});
   step.pass->forward(stream_);
   ops.softmax_kl(stream_, {.logits = step.pass->logits(),
                            .labels = set_.labels(),

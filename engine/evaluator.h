@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/batch_feeder.h"
 #include "engine/net.h"
 #include "engine/pass_pool.h"
 #include "engine/recorded_step.h"
@@ -40,6 +41,8 @@ class Evaluator {
   const ResidentSet& set_;
   std::vector<RecordedStep> steps_;
   DeviceMemory state_, order_, loss_, correct_;
+  std::vector<std::int32_t> rows_;       // 0 .. N - 1
+  std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
 };
 
 }  // namespace tdds

@@ -9,14 +9,14 @@ namespace tdds {
 
 ResidentSet::ResidentSet(Device& device, Stream& stream, const ImageSet& set,
                          const std::array<float, 3>& mean, const std::array<float, 3>& std)
-    : count_(set.count()), height_(set.height), width_(set.width) {
+    : count_(set.count()), height_(set.height), width_(set.width), source_(set.source) {
   check(count_ > 0, "the data set has no images");
-  images_ = DeviceMemory(device, set.images.size(), "the images");
+  if (!source_) images_ = DeviceMemory(device, set.images.size(), "the images");
   labels_ = DeviceMemory(device, set.labels.size() * sizeof(std::int32_t), "the labels");
   std::vector<float> table(3 * 256);
   fill_normalize_table(table.data(), mean.data(), std.data());
   table_ = DeviceMemory(device, table.size() * sizeof(float), "the normalisation table");
-  stream.upload(images_.data(), set.images.data(), set.images.size());
+  if (!source_) stream.upload(images_.data(), set.images.data(), set.images.size());
   stream.upload(labels_.data(), set.labels.data(), set.labels.size() * sizeof(std::int32_t));
   stream.upload(table_.data(), table.data(), table.size() * sizeof(float));
   stream.synchronize();

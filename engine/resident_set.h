@@ -1,8 +1,10 @@
 #pragma once
-// A data set in device memory: images as uint8, labels, and the table that normalises them.
+// A data set as the steps read it, in device memory: images as uint8, labels, and the table that normalises them. Images
+// that stay on the disk are not in it; a BatchFeeder (engine/batch_feeder.h) brings them a batch at a time.
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "engine/dataset.h"
 #include "kernels/device.h"
@@ -11,20 +13,25 @@ namespace tdds {
 
 class ResidentSet {
  public:
-  // Copies the set; the stream is synchronised. mean and std per channel, in units of pixel / 255.
+  // Copies the set; the stream is synchronised. Images on the disk are read from set.source as long as this lives. mean and std per channel, in units of pixel / 255.
   ResidentSet(Device& device, Stream& stream, const ImageSet& set, const std::array<float, 3>& mean,
               const std::array<float, 3>& std);
 
   std::int64_t count() const { return count_; }
   std::int32_t height() const { return height_; }
   std::int32_t width() const { return width_; }
-  const std::uint8_t* images() const { return images_.get<std::uint8_t>(); }  // [N,H,W,3]
+  const std::uint8_t* images() const {
+    return images_.get<std::uint8_t>();
+  }                                                            // [N,H,W,3]; null where on the disk
+  const ImageSource* source() const { return source_.get(); }  // null where in memory
+  std::int64_t image_bytes() const { return std::int64_t{3} * height_ * width_; }
   const std::int32_t* labels() const { return labels_.get<std::int32_t>(); }  // [N]
   const float* table() const { return table_.get<float>(); }                  // [3,256]
 
  private:
   std::int64_t count_;
   std::int32_t height_, width_;
+  std::shared_ptr<const ImageSource> source_;
   DeviceMemory images_, labels_, table_;
 };
 

@@ -1,5 +1,6 @@
 #include "engine/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/order.h"
@@ -9,7 +10,10 @@
 namespace tdds {
 namespace {
 
-constexpr std::int32_t kCropPadding = 4;
+// CIFAR's 4 for images of up to 64 pixels, and in that proportion for larger ones.
+std::int32_t crop_padding(const ResidentSet& set) {
+  return std::max(4, std::min(set.height(), set.width()) / 16);
+}
 
 void check_options(const TrainOptions& options, std::int64_t rows) {
   check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
@@ -52,6 +56,9 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
     steps_.push_back({.pass = &pass, .batch = batch});
   }
   allocate();
+  if (set.source())
+    feeder_ =
+        std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(), steps_[0].batch);
 }
 
 void Trainer::allocate() {
@@ -96,12 +103,14 @@ void Trainer::start_epoch() {
   order_host_ = options_.shuffle ? shuffled(ids_, options_.seed, epoch_) : ids_;
   stream_.upload(order_.data(), order_host_.data(), order_host_.size() * sizeof(std::int32_t));
   order_current_ = true;
+  if (feeder_) feeder_->start(order_host_, cursor_);
 }
 
 void Trainer::step() {
   check(!done() && cursor_ < samples(), "Trainer::step: the epoch is over");
   if (!order_current_) start_epoch();
   RecordedStep& step = cursor_ + steps_[0].batch <= samples() ? steps_[0] : steps_.back();
+  if (feeder_) feeder_->feed();
   step.run(
       stream_, [&] { enqueue_step(step); }, options_.record_steps);
   cursor_ += step.batch;
@@ -122,7 +131,7 @@ void Trainer::enqueue_step(const RecordedStep& step) {
   const TensorView x = step.pass->input();
   auto* state = state_.get<StepState>();
   const auto* order = order_.get<std::int32_t>();
-  ops.augment(stream_, {.images = set_.images(),
+  ops.augment(stream_, {.images = feeder_ ? feeder_->images() : set_.images(),
                         .order = order,
                         .state = state,
                         .table = set_.table(),
@@ -132,9 +141,10 @@ void Trainer::enqueue_step(const RecordedStep& step) {
                         .height = set_.height(),
                         .width = set_.width(),
                         .channels_out = static_cast<std::int32_t>(x.shape[3]),
-                        .padding = kCropPadding,
+                        .padding = crop_padding(set_),
                         .enabled = options_.augment,
-                        .seed = options_.seed});
+                        .seed = options_.seed,
+                        .gathered = feeder_ != nullptr});
   step.pass->forward(stream_);
   if (weights_.data())
     ops.batch_weight(stream_, {.weights = weights_.get<float>(),

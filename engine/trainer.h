@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/batch_feeder.h"
 #include "engine/dynamics_store.h"
 #include "engine/net.h"
 #include "engine/pass_pool.h"
@@ -88,6 +89,9 @@ class Trainer {
   // After the arrays were filled from a checkpoint: continues where they say.
   void restored();
 
+  // Seconds that the steps waited for images from the disk; 0 where they are in memory.
+  double waited_for_data() const { return feeder_ ? feeder_->waited() : 0; }
+
   std::string plans() const;
   std::size_t state_bytes() const { return memory_bytes_; }
 
@@ -109,6 +113,7 @@ class Trainer {
   std::int32_t epoch_ = 0;
   std::int64_t cursor_ = 0;
   bool order_current_ = false;
+  std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
   std::size_t memory_bytes_ = 0;
 
   DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, true_kl_, log_other_, entropy_, el2n_,

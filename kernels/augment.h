@@ -18,7 +18,7 @@
 namespace tdds {
 
 struct AugmentArgs {
-  const std::uint8_t* images;  // in  [N,H,W,3], resident
+  const std::uint8_t* images;  // in  [N,H,W,3], resident; [B,H,W,3] where gathered
   const std::int32_t* order;   // in  sample ids in visiting order; row b is sample order[state->cursor + b]
   const StepState* state;      // in  cursor, epoch
   const float* table;          // in  [3,256]
@@ -28,6 +28,7 @@ struct AugmentArgs {
   std::int32_t padding;  // 4; flip and crop are off where `enabled` is false
   bool enabled;
   std::uint64_t seed;
+  bool gathered = false;  // image b of `images` is row b of the batch; `order` still names its sample
 };
 
 // Writes table [3,256] on the host, in float32 and in the order of PyTorch's ToTensor and Normalize: divide

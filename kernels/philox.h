@@ -17,6 +17,7 @@ enum class Purpose : std::uint32_t {
   kSelect = 5,
   kLabelNoise = 6,
   kHoldOut = 7,
+  kCorrupt = 8,
   kTest = 99
 };
 

@@ -34,16 +34,13 @@ Sprite make_sprite(const ImageSet& set, std::span<const std::int32_t> rows) {
   const auto stride = image_row * static_cast<std::size_t>(sprite.columns);
   std::vector<std::uint8_t> pixels(stride * static_cast<std::size_t>(sprite.height * sprite.rows));
   for (int i = 0; i < count; ++i) {
-    const std::uint8_t* image = set.images.data() + rows[static_cast<std::size_t>(i)] * set.image_bytes();
-    std::vector<std::uint8_t> small;
-    if (shrink) {
-      small = resize_image(image, set.width, set.height, sprite.width, sprite.height);
-      image = small.data();
-    }
+    std::vector<std::uint8_t> image(static_cast<std::size_t>(set.image_bytes()));
+    set.read_image(rows[static_cast<std::size_t>(i)], image.data());
+    if (shrink) image = resize_image(image.data(), set.width, set.height, sprite.width, sprite.height);
     const auto top = static_cast<std::size_t>(i / sprite.columns * sprite.height);
     const std::size_t left = image_row * static_cast<std::size_t>(i % sprite.columns);
     for (std::size_t y = 0; y < static_cast<std::size_t>(sprite.height); ++y)
-      std::memcpy(pixels.data() + (top + y) * stride + left, image + y * image_row, image_row);
+      std::memcpy(pixels.data() + (top + y) * stride + left, image.data() + y * image_row, image_row);
   }
   check(stbi_write_png_to_func(append, &sprite.png, sprite.columns * sprite.width,
                                sprite.rows * sprite.height, 3, pixels.data(), static_cast<int>(stride)) != 0,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/dataset_flags.h"
 #include "kernels/check.h"
 
 namespace tdds::report {
@@ -39,6 +40,7 @@ void Subject::load_images(DatasetOptions options) {
   if (options.name.empty()) options.name = "shapes";
   if (options.name == "shapes" && options.shapes_train == 0)
     options.shapes_train = samples();  // exact unless some were held out
+  show_loading(options);
   Dataset data = load_dataset(options);
   const bool same =
       data.train.count() == samples() && (!store || data.fingerprint == store->header().fingerprint);

@@ -46,7 +46,7 @@ void run_augment(const AugmentArgs& args) {
     const std::int64_t id = args.order[args.state->cursor + b];
     const Placement place = draw(args, id);
     for (std::int32_t y = 0; y < args.height; ++y)
-      write_row(args, place, args.images + id * pixels * 3, y,
+      write_row(args, place, args.images + (args.gathered ? b : id) * pixels * 3, y,
                 x + (b * pixels + std::int64_t{y} * args.width) * args.channels_out);
   });
 }

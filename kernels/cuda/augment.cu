@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kThreads) augment_kernel(AugmentArgs args, std
   const std::int32_t y = pixel / args.width + place.down, x = pixel % args.width + place.right;
   const bool inside = y >= 0 && y < args.height && x >= 0 && x < args.width;
   const std::int32_t column = place.flip ? args.width - 1 - x : x;
-  const std::uint8_t* from = args.images + (id * pixels + y * args.width + column) * 3;
+  const std::uint8_t* from = args.images + ((args.gathered ? b : id) * pixels + y * args.width + column) * 3;
   Floats<3> color;
   for (int c = 0; c < 3; ++c) color.v[c] = args.table[c * 256 + (inside ? from[c] : 0)];
   write_pixel(static_cast<T*>(args.x) + (b * pixels + pixel) * args.channels_out, color, args.channels_out);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -27,6 +28,7 @@ struct Limits {
   long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
   int kill_after_ms = -1;  // SIGKILL after so long
   int interrupt_after_ms = -1;
+  std::function<bool()> kill_when = {};  // SIGKILL as soon as it holds; asked every millisecond
 };
 
 // A folder of its own that goes away with the test.
@@ -86,7 +88,15 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
     kill(child, limits.kill_after_ms >= 0 ? SIGKILL : SIGINT);
   }
   int status = 0;
-  waitpid(child, &status, 0);
+  bool ended = false;
+  while (limits.kill_when && !ended) {
+    usleep(1000);
+    ended = waitpid(child, &status, WNOHANG) == child;
+    if (ended || !limits.kill_when()) continue;
+    kill(child, SIGKILL);
+    break;
+  }
+  if (!ended) waitpid(child, &status, 0);
   return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           .out = read_text(out),
           .err = read_text(err)};

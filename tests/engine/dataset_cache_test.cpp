@@ -87,6 +87,32 @@ TEST(DatasetCache, DamagedRecordsAreDecodedAgain) {
   EXPECT_EQ(read_file(cache, 1 << 20), whole);
 }
 
+TEST(DatasetCache, StoresWithoutHoldingTheImages) {
+  const ScratchFolder scratch;
+  DecodeRequest request = make_request(scratch, 300);
+  const DecodedImages images = decode_files(request);
+  const std::filesystem::path cache = only_file(request.cache_dir);
+  const std::string whole = read_file(cache, 1 << 20);
+  for (const std::size_t left : {std::size_t{0}, static_cast<std::size_t>(140 * kRecord + 5)}) {
+    std::filesystem::remove(cache);
+    write_files(request.cache_dir, {{cache.filename().string() + ".partial", whole.substr(0, left)}});
+    const StoredImages stored = store_files(request);
+    EXPECT_EQ(read_file(cache, 1 << 20), whole);
+    std::vector<std::uint8_t> pixels(3 * kSize * kSize);
+    for (const int row : {0, 139, 299}) {
+      stored.source->read(row, pixels.data());
+      EXPECT_EQ(pixels, test_pixels(row, kSize, kSize));
+    }
+  }
+  std::string damaged = whole;
+  damaged[7 * kRecord + 9] = static_cast<char>(~damaged[7 * kRecord + 9]);
+  write_files(request.cache_dir, {{cache.filename().string(), damaged}});
+  std::vector<std::uint8_t> pixels(3 * kSize * kSize);
+  EXPECT_THROW(store_files(request).source->read(7, pixels.data()), Error);
+  std::filesystem::remove(cache.string() + ".index");
+  EXPECT_THROW(store_files(request), Error);
+}
+
 TEST(DatasetCache, AChangedFileMakesANewCache) {
   const ScratchFolder scratch;
   const DecodeRequest request = make_request(scratch, 3);

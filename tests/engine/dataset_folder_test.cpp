@@ -69,6 +69,41 @@ TEST(DatasetFolder, TheCacheGivesTheSameSet) {
   EXPECT_EQ(load_dataset(options).fingerprint, plain.fingerprint);
 }
 
+TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
+  const ScratchFolder scratch;
+  Files files = small_tree();
+  files["train/cat/bad.png"] = "";
+  for (int i = 0; i < 4; ++i) files["train/dog/" + std::to_string(i) + ".png"] = png(20 + i);
+  write_files(scratch.path(), files);
+  DatasetOptions options = options_for(scratch);
+  options.skip_bad = true;
+  options.val_fraction = 0.3;
+  options.corrupt = {"fog"};
+  options.corrupt_fraction = 0.5;
+  const Dataset memory = load_dataset(options);
+  options.memory_gib = 1e-9;
+  expect_error(options, "more than is held in memory (--data_memory): give --cache_dir");
+  options.cache_dir = (scratch.path() / "cache").string();
+  for (int round = 0; round < 2; ++round) {
+    const Dataset disk = load_dataset(options);
+    EXPECT_TRUE(disk.train.images.empty());
+    EXPECT_EQ(disk.train_ids, memory.train_ids);
+    EXPECT_EQ(disk.train.labels, memory.train.labels);
+    EXPECT_EQ(disk.mean, memory.mean);
+    EXPECT_EQ(disk.std, memory.std);
+    EXPECT_EQ(disk.manifest.hash(), memory.manifest.hash());
+    for (std::int64_t row = 0; row < memory.train.count(); ++row) {
+      std::vector<std::uint8_t> pixels(8 * 8 * 3);
+      disk.train.read_image(row, pixels.data());
+      EXPECT_EQ(pixels, image_of(memory.train, row)) << row;
+    }
+    EXPECT_EQ(disk.validation->count(), memory.validation->count());
+    EXPECT_NE(disk.notes[0].find(round == 0 ? "were decoded" : "were taken from"), std::string::npos)
+        << disk.notes[0];
+    EXPECT_EQ(load_dataset(options).fingerprint, disk.fingerprint);
+  }
+}
+
 TEST(DatasetFolder, WithoutATestSetTheHeldOutImagesServe) {
   const ScratchFolder scratch;
   Files files = small_tree();
@@ -97,8 +132,10 @@ TEST(DatasetFolder, BadImagesStopOrLeaveAGapInTheIds) {
   EXPECT_EQ(dataset.train_ids, (std::vector<std::int32_t>{0, 2, 3}));
   EXPECT_EQ(dataset.train.labels, (std::vector<std::int32_t>{0, 0, 1}));
   EXPECT_EQ(image_of(dataset.train, 1), test_pixels(3, 8, 8));
-  ASSERT_EQ(dataset.notes.size(), 1u);
-  EXPECT_NE(dataset.notes[0].find("1 of 4 images"), std::string::npos) << dataset.notes[0];
+  ASSERT_EQ(dataset.notes.size(), 3u);
+  EXPECT_NE(dataset.notes[1].find("1 of 4 images"), std::string::npos) << dataset.notes[1];
+  EXPECT_EQ(dataset.manifest.files,
+            (std::vector<std::string>{"cat/a.PNG", "cat/deep/c.png", "dog/x y é.png"}));
 }
 
 TEST(DatasetFolder, FoldersThatDoNotFitAreNamed) {

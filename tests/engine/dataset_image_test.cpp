@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "engine/files.h"
 #include "kernels/check.h"
 #include "tests/engine/image_files.h"
 
@@ -50,6 +51,31 @@ TEST(DatasetImage, AJpegIsClose) {
     for (int c = 0; c < 3; ++c) smooth[3 * i + c] = static_cast<std::uint8_t>(60 + 3 * (i % 32) + c);
   const auto decoded = decode_image(jpeg_bytes(smooth, 32, 32), "f", 32);
   for (std::size_t i = 0; i < smooth.size(); ++i) EXPECT_LE(std::abs(decoded[i] - smooth[i]), 8) << i;
+}
+
+// scripts/make_image_folder.py wrote one picture in each form; on its side and in CMYK too.
+TEST(DatasetImage, EveryFormGivesThePicture) {
+  const std::string folder = std::string(TDDS_GOLDEN_DIR) + "/images/";
+  const auto decode = [&](const std::string& name) {
+    return decode_image(read_file(folder + name, 1 << 20), name, 8, /*exif_rotate=*/true);
+  };
+  const auto farthest = [](const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+    int most = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+    return most;
+  };
+  const auto picture = decode("png.png");
+  for (const char* name : {"bmp.bmp", "ppm.ppm", "tga.tga", "rgba.png"})
+    EXPECT_EQ(decode(name), picture) << name;
+  // Lossy: JPEG's chroma has half the resolution, and CMYK is rounded once more.
+  for (const char* name : {"jpeg.jpg", "progressive.JPEG", "rotated.jpg", "cmyk.jpg", "palette.png"})
+    EXPECT_LE(farthest(decode(name), picture), 24) << name;
+  std::vector<std::uint8_t> grey;
+  for (std::size_t i = 0; i < picture.size(); i += 3)
+    grey.insert(grey.end(), 3,
+                static_cast<std::uint8_t>(
+                    std::lround(0.299 * picture[i] + 0.587 * picture[i + 1] + 0.114 * picture[i + 2])));
+  for (const char* name : {"grey.png", "grey16.png"}) EXPECT_LE(farthest(decode(name), grey), 1) << name;
 }
 
 void expect_error(const std::string& bytes, const std::string& reason) {

@@ -31,6 +31,29 @@ ImageSet bright_images(std::int64_t n) {
   return set;
 }
 
+// Stands for a cache: images that are read one by one.
+class FarImages : public ImageSource {
+ public:
+  explicit FarImages(ImageSet set) : set_(std::move(set)) {}
+  void read(std::int64_t row, std::uint8_t* out) const override {
+    check(row != damaged_row, "row {} is damaged", row);
+    set_.read_image(row, out);
+  }
+  std::uint32_t checksum(std::int64_t row) const override { return static_cast<std::uint32_t>(row); }
+  Sums sums(std::int64_t) const override { return {}; }
+
+  std::int64_t damaged_row = -1;
+
+ private:
+  ImageSet set_;
+};
+
+ImageSet on_the_disk(const ImageSet& set, std::int64_t damaged_row = -1) {
+  const auto far = std::make_shared<FarImages>(set);
+  far->damaged_row = damaged_row;
+  return {.height = set.height, .width = set.width, .images = {}, .labels = set.labels, .source = far};
+}
+
 // A run of its own, from the device up.
 struct SmallRun {
   std::unique_ptr<Device> device = make_device(DeviceKind::kCpu);
@@ -41,11 +64,12 @@ struct SmallRun {
   Trainer trainer;
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
-                    std::int64_t samples = 26)
+                    std::int64_t samples = 26, bool on_disk = false)
       : stream(device->make_stream(mode)),
         net(make_net(*device, *stream)),
         pool(*device, *net),
-        set(*device, *stream, bright_images(samples), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
+        set(*device, *stream, on_disk ? on_the_disk(bright_images(samples)) : bright_images(samples),
+            {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
         trainer(*device, *stream, *net, pool, set, options) {
     pool.place();
   }
@@ -94,6 +118,46 @@ TEST(TrainerTest, LearnsAnEasyTask) {
   while (!run.trainer.done()) last = run.epoch();
   EXPECT_LT(last.loss, 0.5 * first);
   EXPECT_GT(last.accuracy, 0.75);
+}
+
+TEST(TrainerTest, ImagesFromTheDiskTrainToTheSameBits) {
+  for (const StreamMode mode : {StreamMode::kImmediate, StreamMode::kDeferred}) {
+    SmallRun memory(options(), mode), disk(options(), mode, 26, /*on_disk=*/true);
+    PassPool memory_pool(*memory.device, *memory.net), disk_pool(*disk.device, *disk.net);
+    Evaluator in_memory(*memory.device, *memory.stream, *memory.net, memory_pool, memory.set, 8, DType::kF32);
+    Evaluator on_disk(*disk.device, *disk.stream, *disk.net, disk_pool, disk.set, 8, DType::kF32);
+    memory_pool.place();
+    disk_pool.place();
+    std::int64_t allocations = 0;
+    for (int e = 0; e < 3; ++e) {
+      const EpochRecord a = memory.epoch(), b = disk.epoch();
+      EXPECT_EQ(a.values.kl, b.values.kl);
+      EXPECT_EQ(a.order, b.order);
+      EXPECT_EQ(in_memory.run().loss, on_disk.run().loss);
+      if (e == 0) allocations = disk.device->allocations();
+    }
+    EXPECT_EQ(memory.weights(), disk.weights());
+    EXPECT_EQ(disk.device->allocations(), allocations);
+    EXPECT_GE(disk.trainer.waited_for_data(), 0);
+    EXPECT_EQ(memory.trainer.waited_for_data(), 0);
+  }
+}
+
+TEST(TrainerTest, DamageOnTheDiskStopsTheStep) {
+  const auto device = make_device(DeviceKind::kCpu);
+  const auto stream = device->make_stream();
+  const ImageSet set = on_the_disk(bright_images(26), 11);
+  BatchFeeder feeder(*device, *stream, *set.source, set.image_bytes(), 8);
+  std::vector<std::int32_t> order(26);
+  for (std::int32_t i = 0; i < 26; ++i) order[static_cast<std::size_t>(i)] = i;
+  feeder.start(order, 0);
+  feeder.feed();
+  EXPECT_THROW(feeder.feed(), Error);
+  feeder.start(order, 16);
+  feeder.feed();
+  std::vector<std::uint8_t> want(static_cast<std::size_t>(set.image_bytes()));
+  set.read_image(17, want.data());
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), feeder.images() + set.image_bytes()));
 }
 
 TEST(TrainerTest, RecordedStepsEqualEagerOnesBitForBit) {

@@ -27,6 +27,7 @@ struct Job {
   std::uint64_t seed = 42;
   std::int64_t cursor = 0;
   std::int32_t epoch = 0;
+  bool gathered = false;
 };
 
 Job make_job(std::int32_t samples, std::int32_t height, std::int32_t width) {
@@ -50,7 +51,7 @@ class AugmentTest : public OpTest {
     auto table = upload(cifar_table());
     auto x = empty_typed(static_cast<std::size_t>(job.batch) * job.height * job.width * job.channels_out);
     ops().augment(stream(), {images, order, state, table, x, dtype(), job.batch, job.height, job.width,
-                             job.channels_out, job.padding, job.enabled, job.seed});
+                             job.channels_out, job.padding, job.enabled, job.seed, job.gathered});
     return download(x);
   }
 
@@ -83,6 +84,26 @@ TEST(NormalizeTable, HasTheBitsOfPyTorch) {
   for (int c = 0; c < 3; ++c)
     for (int i = 0; i < 4; ++i)
       EXPECT_EQ(std::bit_cast<std::uint32_t>(table[c * 256 + at[i]]), want[c][i]) << c << ", " << at[i];
+}
+
+// The images of the batch alone, in its order, give what the whole set gives.
+TEST_P(AugmentTest, TakesGatheredImages) {
+  Job job = make_job(24, 12, 9);
+  job.batch = 10;
+  job.cursor = 7;
+  const std::vector<float> want = run(job);
+  Job gathered = job;
+  gathered.images.clear();
+  const std::size_t bytes = 12 * 9 * 3;
+  for (std::int32_t b = 0; b < job.batch; ++b) {
+    const auto from =
+        job.images.begin() +
+        static_cast<std::ptrdiff_t>(
+            static_cast<std::size_t>(job.order[static_cast<std::size_t>(job.cursor + b)]) * bytes);
+    gathered.images.insert(gathered.images.end(), from, from + static_cast<std::ptrdiff_t>(bytes));
+  }
+  gathered.gathered = true;
+  EXPECT_EQ(run(gathered), want);
 }
 
 TEST_P(AugmentTest, FollowsTheDrawsOfEachSample) {

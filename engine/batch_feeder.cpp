@@ -1,0 +1,97 @@
+#include "engine/batch_feeder.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/check.h"
+
+namespace tdds {
+
+BatchFeeder::BatchFeeder(Device& device, Stream& stream, const ImageSource& source, std::int64_t image_bytes,
+                         std::int32_t batch)
+    : stream_(stream),
+      source_(source),
+      image_bytes_(image_bytes),
+      batch_(batch),
+      staging_(device, static_cast<std::size_t>(batch * image_bytes), "a batch of images") {
+  for (auto& buffer : buffers_) buffer.resize(static_cast<std::size_t>(batch * image_bytes));
+  thread_ = std::thread([this] { work(); });
+}
+
+BatchFeeder::~BatchFeeder() {
+  {
+    const std::lock_guard lock(mutex_);
+    quit_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void BatchFeeder::start(std::span<const std::int32_t> order, std::int64_t cursor) {
+  wait_until_read();
+  stream_.synchronize();
+  order_ = order;
+  cursor_ = cursor;
+  request();
+}
+
+void BatchFeeder::request() {
+  const std::int64_t left = static_cast<std::int64_t>(order_.size()) - cursor_;
+  if (left == 0) return;
+  const std::lock_guard lock(mutex_);
+  request_.rows = order_.subspan(static_cast<std::size_t>(cursor_),
+                                 static_cast<std::size_t>(std::min<std::int64_t>(left, batch_)));
+  request_.buffer ^= 1;
+  failure_ = nullptr;
+  pending_ = true;
+  changed_.notify_all();
+}
+
+void BatchFeeder::wait_until_read() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !pending_; });
+}
+
+void BatchFeeder::feed() {
+  check(cursor_ < static_cast<std::int64_t>(order_.size()), "BatchFeeder::feed: the order is at its end");
+  const auto start = std::chrono::steady_clock::now();
+  wait_until_read();
+  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (failure_) std::rethrow_exception(failure_);
+  stream_.synchronize();
+  const Request ready = request_;
+  cursor_ += static_cast<std::int64_t>(ready.rows.size());
+  request();
+  stream_.upload(staging_.data(), buffers_[ready.buffer].data(),
+                 ready.rows.size() * static_cast<std::size_t>(image_bytes_));
+}
+
+void BatchFeeder::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return pending_ || quit_; });
+    if (quit_) return;
+    const Request current = request_;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      read(current);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    failure_ = failure;
+    pending_ = false;
+    changed_.notify_all();
+  }
+}
+
+void BatchFeeder::read(const Request& request) {
+  std::uint8_t* out = buffers_[request.buffer].data();
+  for (const std::int32_t row : request.rows) {
+    source_.read(row, out);
+    out += image_bytes_;
+  }
+}
+
+}  // namespace tdds

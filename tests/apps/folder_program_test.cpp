@@ -1,0 +1,339 @@
+// A user's own images through the real programs: folders and arrays, cached, scored, damaged and hostile.
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/crc32.h"
+#include "engine/manifest.h"
+#include "tests/apps/program.h"
+#include "tests/engine/image_files.h"
+
+namespace tdds::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+void put(const std::string& path, const std::string& bytes) {
+  fs::create_directories(fs::path(path).parent_path());
+  write_text(path, bytes);
+}
+
+std::string png(int seed, int side = 8) {
+  return png_bytes(test_pixels(seed, side, side), side, side);
+}
+
+std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+class FolderProgramTest : public testing::Test {
+ protected:
+  // Two classes of ten training and two validation images.
+  void write_images(int seed = 0) {
+    for (const std::string name : {"cat", "dog"})
+      for (int i = 0; i < 12; ++i)
+        put(data_ + (i < 10 ? "/train/" : "/val/") + name + "/" + std::to_string(i) + ".png",
+            png(seed + i + (name == "dog" ? 100 : 0)));
+  }
+  std::vector<std::string> flags() const {
+    return {"--dataset",       "folder",  "--data_path",  data_, "--image_size", "8",
+            "--width",         "0.03125", "--batch-size", "10",  "--epochs",     "3",
+            "--learning_rate", "0.01",    "--threads",    "2",   "--overwrite"};
+  }
+  Outcome train(const std::vector<std::string>& more = {}) {
+    return run_tool("tdds-train", with(with(flags(), {"--dynamics", "--save_path", run_}), more));
+  }
+  Outcome score(const std::vector<std::string>& more = {}) {
+    return run_tool("tdds-score", with({"--dynamics_path", run_, "--mask_path", masks_, "--trajectory_len",
+                                        "3", "--window_size", "3"},
+                                       more));
+  }
+  Outcome train_subset(const std::vector<std::string>& more = {}) {
+    return run_tool("tdds-train-subset",
+                    with(with(flags(), {"--save_path", folder_ / "subset", "--subset_rate", "0.5",
+                                        "--mask_path", masks_ + "/data_mask_win3_ep3.npy", "--score_path",
+                                        masks_ + "/score_win3_ep3.npy"}),
+                         more));
+  }
+  static void expect_refused(const Outcome& outcome, const std::string& says,
+                             const std::string& program = "tdds-train") {
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+    EXPECT_TRUE(is_one_sentence(outcome.err, program)) << outcome.err;
+    EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err << "expected: " << says;
+  }
+  // One bad training image: refused by name, and left out and counted with --skip_bad.
+  void expect_bad_image(const std::string& says) {
+    expect_refused(train(), says);
+    const Outcome skipped = train({"--skip_bad"});
+    EXPECT_EQ(skipped.exit_code, 0) << skipped.err;
+    EXPECT_NE(skipped.out.find("1 of 21 images"), std::string::npos) << skipped.out;
+    EXPECT_NE(skipped.out.find("20 training images"), std::string::npos) << skipped.out;
+  }
+
+  TempFolder folder_;
+  const std::string data_ = folder_ / "data", run_ = folder_ / "run", masks_ = folder_ / "masks";
+};
+
+TEST_F(FolderProgramTest, IsTrainedOnScoredAndPruned) {
+  write_images();
+  const Outcome trained = train({"--cache_dir", folder_ / "cache"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  for (const char* part : {"decoding 20 images of", "MB in", "20 training images, 4 test images, 2 classes",
+                           "were decoded in", "images/s"})
+    EXPECT_NE(trained.out.find(part), std::string::npos) << part << "\n" << trained.out;
+  EXPECT_NE(read_text(run_ + "/log.txt").find("were decoded in"), std::string::npos);
+
+  const Manifest manifest = read_manifest(run_ + "/manifest.tsv");
+  ASSERT_EQ(manifest.files.size(), 20u);
+  EXPECT_EQ(manifest.files[0], "cat/0.png");
+  EXPECT_EQ(manifest.folder, data_ + "/train");
+  EXPECT_EQ(manifest.bytes[0], png(0).size());
+  bool in_cache = false;
+  for (const auto& entry : fs::directory_iterator(folder_ / "cache"))
+    if (entry.path().string().ends_with(".manifest.tsv"))
+      in_cache |= read_manifest(entry.path().string()).hash() == manifest.hash();
+  EXPECT_TRUE(in_cache);
+
+  ASSERT_EQ(score().exit_code, 0);
+  EXPECT_EQ(Json::parse(read_text(masks_ + "/score_win3_ep3.json")).at("manifest"), manifest.hash());
+  const Outcome again = train_subset({"--cache_dir", folder_ / "cache"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_NE(again.out.find("20 images of " + data_ + "/train were taken from"), std::string::npos)
+      << again.out;
+}
+
+TEST_F(FolderProgramTest, AMaskMadeForOtherDataIsRefused) {
+  write_images();
+  ASSERT_EQ(train().exit_code, 0);
+  ASSERT_EQ(score().exit_code, 0);
+  EXPECT_EQ(train_subset({"--image_size", "16"}).exit_code, 0) << "the same files at another size";
+  fs::rename(data_ + "/train/dog/9.png", data_ + "/train/dog/other.png");
+  EXPECT_EQ(train_subset().exit_code, 0) << "the same pixels";
+  expect_refused(train_subset({"--image_size", "16"}), "the scores are of other data", "tdds-train-subset");
+  put(data_ + "/train/dog/5.png", png(77));
+  expect_refused(train_subset(), "the scores are of other data", "tdds-train-subset");
+}
+
+TEST_F(FolderProgramTest, EveryFormOfImageIsTrainedOn) {
+  for (const std::string name : {"cat", "dog"})
+    for (const auto& entry : fs::directory_iterator(std::string(TDDS_GOLDEN_DIR) + "/images"))
+      for (const char* split : {"/train/", "/val/"})
+        put(data_ + split + name + "/" + entry.path().filename().string(), read_text(entry.path().string()));
+  for (int i = 0; i < 4; ++i) put(data_ + "/train/cat/size" + std::to_string(i) + ".png", png(i, 5 + 9 * i));
+  for (const char* rotate : {"--exif_rotate=false", "--exif_rotate"}) {
+    const Outcome trained = train({rotate});
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    EXPECT_NE(trained.out.find("28 training images, 24 test images"), std::string::npos) << trained.out;
+    EXPECT_EQ(score().exit_code, 0);
+  }
+}
+
+TEST_F(FolderProgramTest, ImagesLargerThanTheMemoryGiveTheSameRun) {
+  write_images();
+  ASSERT_EQ(train().exit_code, 0);
+  const std::string weights = read_text(run_ + "/model_last.safetensors");
+  ASSERT_EQ(score().exit_code, 0);
+  const std::string scores = read_text(masks_ + "/score_win3_ep3.npy");
+  expect_refused(train({"--data_memory", "1e-9"}), "give --cache_dir");
+  for (int round = 0; round < 2; ++round) {
+    const Outcome streamed = train({"--data_memory", "1e-9", "--cache_dir", folder_ / "cache"});
+    ASSERT_EQ(streamed.exit_code, 0) << streamed.err;
+    EXPECT_NE(streamed.out.find("they stay on the disk"), std::string::npos) << streamed.out;
+    EXPECT_NE(streamed.out.find("the steps waited"), std::string::npos) << streamed.out;
+    EXPECT_TRUE(read_text(run_ + "/model_last.safetensors") == weights);
+    ASSERT_EQ(score().exit_code, 0);
+    EXPECT_TRUE(read_text(masks_ + "/score_win3_ep3.npy") == scores);
+  }
+  EXPECT_EQ(train_subset().exit_code, 0) << "a mask of the same files";
+}
+
+// The bytes of CIFAR-10's binary form: label, then three planes.
+std::string cifar_record(int label, const std::vector<std::uint8_t>& pixels) {
+  std::string bytes(1, static_cast<char>(label));
+  for (std::size_t c = 0; c < 3; ++c)
+    for (std::size_t i = 0; i < 1024; ++i) bytes += static_cast<char>(pixels[3 * i + c]);
+  return bytes;
+}
+
+TEST_F(FolderProgramTest, GivesTheScoresOfTheSameImagesInACifarFile) {
+  // Class folders whose names sort in another order than CIFAR's numbers; the file has the folder's order.
+  std::vector<std::string> batches(6);
+  const std::string cifar = folder_ / "cifar/cifar-10-batches-bin/";
+  for (int label = 0, row = 0; label < 10; ++label)
+    for (int i = 0; i < 5; ++i) {
+      const auto pixels = test_pixels(17 * label + i, 32, 32);
+      put(data_ + (i < 4 ? "/train/" : "/val/") + std::string(1, static_cast<char>('a' + label)) + "/" +
+              std::to_string(i) + ".png",
+          png_bytes(pixels, 32, 32));
+      batches[i < 4 ? static_cast<std::size_t>(row++ / 8) : 5] += cifar_record(label, pixels);
+    }
+  for (int i = 0; i < 5; ++i)
+    put(cifar + "data_batch_" + std::to_string(i + 1) + ".bin", batches[static_cast<std::size_t>(i)]);
+  put(cifar + "test_batch.bin", batches[5]);
+  const std::vector<std::string> alike{"--image_size",  "32",           "--channel_mean", "0.5,0.4,0.3",
+                                       "--channel_std", "0.2,0.25,0.3", "--threads",      "1"};
+  ASSERT_EQ(train(alike).exit_code, 0);
+  ASSERT_EQ(score().exit_code, 0);
+  const std::string scores = read_text(masks_ + "/score_win3_ep3.npy"),
+                    mask = read_text(masks_ + "/data_mask_win3_ep3.npy");
+  const Outcome of_cifar = train(with(alike, {"--dataset", "cifar10", "--data_path", folder_ / "cifar"}));
+  ASSERT_EQ(of_cifar.exit_code, 0) << of_cifar.err;
+  ASSERT_EQ(score().exit_code, 0);
+  EXPECT_TRUE(read_text(masks_ + "/score_win3_ep3.npy") == scores);
+  EXPECT_TRUE(read_text(masks_ + "/data_mask_win3_ep3.npy") == mask);
+}
+
+TEST_F(FolderProgramTest, KilledWhileCachingItGoesOnToTheSameCache) {
+  // Links to one image that takes a while to decode.
+  put(folder_ / "big.png", png(3, 300));
+  for (const std::string name : {"cat", "dog"})
+    for (int i = 0; i < 400; ++i) {
+      const fs::path path(data_ + (i < 390 ? "/train/" : "/val/") + name + "/" + std::to_string(i) + ".png");
+      fs::create_directories(path.parent_path());
+      fs::create_symlink(folder_ / "big.png", path);
+    }
+  const auto caches = [](const std::string& folder) {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const auto& entry : fs::directory_iterator(folder))
+      found.emplace_back(entry.path().filename().string(), read_text(entry.path().string()));
+    std::sort(found.begin(), found.end());
+    return found;
+  };
+  const std::vector<std::string> evaluate{"--evaluate", "--batch-size", "20"};
+  ASSERT_EQ(train(with(evaluate, {"--cache_dir", folder_ / "whole"})).exit_code, 0);
+
+  const std::string cache = folder_ / "killed";
+  const auto partial_bytes = [&] {
+    std::error_code ignored;
+    for (fs::directory_iterator it(cache, ignored), end; it != end; it.increment(ignored))
+      if (it->path().extension() == ".partial") return fs::file_size(it->path(), ignored);
+    return std::uintmax_t{0};
+  };
+  for (const std::uintmax_t at_least : {1, 40'000}) {
+    const Outcome killed =
+        run_tool("tdds-train", with(with(flags(), evaluate), {"--save_path", run_, "--cache_dir", cache}),
+                 {.kill_when = [&] { return partial_bytes() >= at_least; }});
+    ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
+  }
+  const Outcome continued = train(with(evaluate, {"--cache_dir", cache}));
+  ASSERT_EQ(continued.exit_code, 0) << continued.err;
+  EXPECT_NE(continued.out.find("are done)"), std::string::npos) << continued.out;
+  EXPECT_TRUE(caches(cache) == caches(folder_ / "whole"));
+}
+
+TEST_F(FolderProgramTest, BadImagesAreNamedOrCounted) {
+  write_images();
+  const std::string bad = data_ + "/train/dog/bad.jpg", jpeg = jpeg_bytes(test_pixels(1, 8, 8), 8, 8);
+  put(bad, "");
+  expect_bad_image("dog/bad.jpg is empty");
+  put(bad, jpeg.substr(0, jpeg.size() - 10));
+  expect_bad_image("dog/bad.jpg is a truncated JPEG");
+  std::string damaged = jpeg;
+  damaged[jpeg.find("\xff\xc0") + 4] = 12;  // bits a sample
+  put(bad, damaged);
+  expect_bad_image("dog/bad.jpg is no readable image");
+  fs::remove(bad);
+  fs::create_symlink("nowhere", bad);
+  expect_bad_image("dog/bad.jpg cannot be read");
+  fs::remove(bad);
+  put(data_ + "/train/dog/odd 'name' \"\xff\n$(x).png", "no image");
+  expect_bad_image("odd 'name' \"\xff $(x).png is no readable image");
+}
+
+TEST_F(FolderProgramTest, AnUnreadableFileIsNamed) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may read every file; the broken link stands for it";
+  write_images();
+  const std::string bad = data_ + "/train/dog/bad.png";
+  put(bad, png(1));
+  fs::permissions(bad, fs::perms::none);
+  expect_bad_image("dog/bad.png cannot be read");
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string bytes;
+  for (int i = 3; i >= 0; --i) bytes += static_cast<char>(value >> (8 * i));
+  return bytes;
+}
+
+// A whole and valid head of a PNG of 15,000 x 15,000 pixels, in 70 bytes.
+TEST_F(FolderProgramTest, ADecompressionBombIsNotUnpacked) {
+  write_images();
+  const auto chunk = [](const std::string& body) {
+    return big_endian(static_cast<std::uint32_t>(body.size()) - 4) + body +
+           big_endian(crc32(body.data(), body.size()));
+  };
+  using namespace std::string_literals;
+  put(data_ + "/train/dog/bomb.png",
+      "\x89PNG\r\n\x1a\n"s +
+          chunk("IHDR" + big_endian(15'000) + big_endian(15'000) + "\x08\x02\x00\x00\x00"s) +
+          chunk("IDATxx") + chunk("IEND"));
+  expect_bad_image("dog/bomb.png announces 15000 x 15000 pixels");
+}
+
+TEST_F(FolderProgramTest, FoldersThatDoNotFitAreNamed) {
+  expect_refused(train(), "data/train is no folder");
+  write_images();
+  fs::create_directories(data_ + "/train/empty");
+  expect_refused(train(), "train/empty holds no image");
+  fs::remove(data_ + "/train/empty");
+  put(data_ + "/val/emu/1.png", png(1));
+  expect_refused(train(), "val has the class folder 'emu' that train lacks");
+  fs::remove_all(data_ + "/val/emu");
+  fs::remove_all(data_ + "/val/dog");
+  expect_refused(train(), "val lacks the class folder 'dog' that train has");
+  fs::remove_all(data_ + "/val");
+  expect_refused(train(), "neither val/ nor test/");
+  EXPECT_EQ(train({"--val_fraction", "0.2"}).exit_code, 0);
+  EXPECT_EQ(train({"--val_fraction", "0.2", "--channel_mean", "0.5"}).exit_code, 2);
+  EXPECT_EQ(train({"--val_fraction", "0.2", "--image_size", "3"}).exit_code, 2);
+}
+
+std::string npy(const std::string& type, const std::string& shape, const std::string& data) {
+  std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  header.resize(117, ' ');
+  header += '\n';
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + data;
+}
+
+TEST_F(FolderProgramTest, ArraysAreTrainedOnAndShownInTheReport) {
+  const auto text = [](const std::vector<std::uint8_t>& bytes) {
+    return std::string(bytes.begin(), bytes.end());
+  };
+  std::string labels;
+  for (int i = 0; i < 24; ++i) labels += static_cast<char>(i % 3);
+  put(data_ + "/train_images.npy", npy("|u1", "24, 8, 8, 3", text(test_pixels(1, 8, 8 * 24))));
+  put(data_ + "/train_labels.npy", npy("|u1", "24,", labels));
+  put(data_ + "/test_images.npy", npy("|u1", "6, 8, 8, 3", text(test_pixels(2, 8, 8 * 6))));
+  put(data_ + "/test_labels.npy", npy("|u1", "6,", labels.substr(0, 6)));
+  const Outcome trained = train({"--dataset", "npy", "--batch-size", "8"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_NE(trained.out.find("24 training images, 6 test images, 3 classes"), std::string::npos)
+      << trained.out;
+  const Outcome report = run_tool("tdds-report", {"--dynamics_path", run_, "--dataset", "npy", "--data_path",
+                                                  data_, "--output", folder_ / "report.html"});
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_EQ(report.out.find("no images"), std::string::npos) << report.out;
+}
+
+TEST_F(FolderProgramTest, TheReportAndTheSweepReadFolders) {
+  write_images();
+  ASSERT_EQ(train().exit_code, 0);
+  const Outcome report =
+      run_tool("tdds-report", {"--dynamics_path", run_, "--dataset", "folder", "--data_path", data_,
+                               "--image_size", "8", "--output", folder_ / "report.html"});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_NE(read_text(folder_ / "report.html").find("dog/3.png"), std::string::npos);
+  const Outcome sweep = run_tool(
+      "tdds-sweep",
+      with({"--dataset", "folder", "--data_path", data_, "--image_size", "8", "--width", "0.03125",
+            "--batch-size", "10", "--subset_batch_size", "10", "--epochs", "3", "--learning_rate", "0.01"},
+           {"--methods", "tdds,random", "--rates", "0.5", "--seeds", "1", "--save_path", folder_ / "sweep"}));
+  EXPECT_EQ(sweep.exit_code, 0) << sweep.err;
+  EXPECT_EQ(read_manifest(folder_ / "sweep/seed1/tdds_0.5/manifest.tsv").files.size(), 20u);
+}
+
+}  // namespace
+}  // namespace tdds::test

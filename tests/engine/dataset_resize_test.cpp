@@ -1,0 +1,56 @@
+#include "engine/dataset_resize.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/engine/image_files.h"
+
+namespace tdds {
+namespace {
+
+// The filter as it is defined, in double precision: rows first, then columns.
+std::vector<double> reference(const std::vector<double>& in, int inputs, int stride, int count, int outputs) {
+  const double scale = static_cast<double>(inputs) / outputs, radius = std::max(1.0, scale);
+  std::vector<double> out(static_cast<std::size_t>(outputs * stride * count));
+  for (int block = 0; block < count; ++block)
+    for (int o = 0; o < outputs; ++o)
+      for (int s = 0; s < stride; ++s) {
+        double sum = 0, weights = 0;
+        for (int i = 0; i < inputs; ++i) {
+          const double weight = std::max(0.0, 1 - std::abs(i + 0.5 - (o + 0.5) * scale) / radius);
+          sum += weight * in[static_cast<std::size_t>((block * inputs + i) * stride + s)];
+          weights += weight;
+        }
+        out[static_cast<std::size_t>((block * outputs + o) * stride + s)] = sum / weights;
+      }
+  return out;
+}
+
+TEST(DatasetResize, IsTheTriangleFilter) {
+  struct Case {
+    int width, height, new_width, new_height;
+  };
+  for (const Case& c :
+       {Case{50, 37, 30, 22}, {9, 7, 20, 31}, {1, 1, 5, 4}, {64, 3, 2, 3}, {300, 200, 7, 9}, {5, 5, 5, 5}}) {
+    const std::vector<std::uint8_t> pixels = test_pixels(3, c.width, c.height);
+    const std::vector<double> exact(pixels.begin(), pixels.end());
+    const std::vector<double> rows = reference(exact, c.height, 3 * c.width, 1, c.new_height);
+    const std::vector<double> want = reference(rows, c.width, 3, c.new_height, c.new_width);
+    const auto got = resize_image(pixels.data(), c.width, c.height, c.new_width, c.new_height);
+    ASSERT_EQ(got.size(), want.size());
+    // Twice rounded to a whole value, and weights to 14 bits.
+    for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1.1) << c.width << " at " << i;
+  }
+}
+
+TEST(DatasetResize, APlainAreaKeepsItsValue) {
+  for (const int value : {0, 1, 127, 255}) {
+    const std::vector<std::uint8_t> plain(3 * 41 * 29, static_cast<std::uint8_t>(value));
+    for (const std::uint8_t got : resize_image(plain.data(), 41, 29, 17, 53)) ASSERT_EQ(got, value);
+  }
+}
+
+}  // namespace
+}  // namespace tdds
