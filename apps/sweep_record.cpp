@@ -37,7 +37,7 @@ Json to_json(const RunRecord& r) {
           {"selection", r.selection}};
 }
 
-Json to_json(const WrongLabelRecord& r) {
+Json to_json(const PlantedRecord& r) {
   return {{"method", r.method}, {"seed", r.seed},           {"end", r.end},
           {"count", r.count},   {"precision", r.precision}, {"recall", r.recall}};
 }
@@ -58,7 +58,7 @@ RunRecord run_record(const Json& j) {
           j.at("steps"),  j.at("best_accuracy"), j.at("last_accuracy"), j.at("folder"), j.at("selection")};
 }
 
-WrongLabelRecord wrong_label_record(const Json& j) {
+PlantedRecord planted_record(const Json& j) {
   return {j.at("method"), j.at("seed"), j.at("end"), j.at("count"), j.at("precision"), j.at("recall")};
 }
 
@@ -102,7 +102,8 @@ void write_sweep(const std::filesystem::path& path, const SweepRecord& r) {
                   {"settings", settings},
                   {"scoring_runs", to_json(r.scoring_runs)},
                   {"runs", to_json(r.runs)},
-                  {"wrong_labels", to_json(r.wrong_labels)}};
+                  {"wrong_labels", to_json(r.wrong_labels)},
+                  {"corrupted", to_json(r.corrupted)}};
   write_file_atomically(path, json.dump(1) + "\n");
 }
 
@@ -124,7 +125,9 @@ SweepRecord read_sweep(const std::filesystem::path& path) {
       r.settings.emplace_back(flag, value.get<std::string>());
     for (const Json& each : json.at("scoring_runs")) r.scoring_runs.push_back(scoring_record(each));
     for (const Json& each : json.at("runs")) r.runs.push_back(run_record(each));
-    for (const Json& each : json.at("wrong_labels")) r.wrong_labels.push_back(wrong_label_record(each));
+    for (const Json& each : json.at("wrong_labels")) r.wrong_labels.push_back(planted_record(each));
+    for (const Json& each : json.value("corrupted", Json::array()))
+      r.corrupted.push_back(planted_record(each));
   } catch (const Json::exception&) {
     throw Error(fmt::format("{} is no record of a sweep; start anew with --overwrite", path.string()));
   }

@@ -6,7 +6,8 @@
 //    "scoring_runs": [{"seed", "folder", "best_accuracy", "last_accuracy"}],
 //    "runs": [{"method", "rate", "seed", "kept", "epochs", "steps", "best_accuracy", "last_accuracy",
 //              "folder", "selection"}],
-//    "wrong_labels": [{"method", "seed", "end": "low" | "high", "count", "precision", "recall"}]}
+//    "wrong_labels": [{"method", "seed", "end": "low" | "high", "count", "precision", "recall"}],
+//    "corrupted": the same of corrupted images}
 //
 // Accuracies are of the test images, in percent; rates are pruned shares; paths are relative to sweep.json.
 
@@ -38,9 +39,9 @@ struct RunRecord {
   std::string folder, selection;  // selection: the file with the kept ids
 };
 
-// How many of the `count` samples at one end of a method's order have a planted wrong label (precision, a
-// share), and how many of all such samples these are (recall).
-struct WrongLabelRecord {
+// How many of the `count` samples at one end of a method's order have a planted wrong label or a corrupted image
+// (precision, a share), and how many of all such samples these are (recall).
+struct PlantedRecord {
   std::string method;
   std::uint64_t seed;
   std::string end;  // low: pruned first, high: kept
@@ -57,7 +58,7 @@ struct SweepRecord {
   ResolvedOptions settings;
   std::vector<ScoringRecord> scoring_runs = {};
   std::vector<RunRecord> runs = {};
-  std::vector<WrongLabelRecord> wrong_labels = {};
+  std::vector<PlantedRecord> wrong_labels = {}, corrupted = {};
 
   const ScoringRecord* scoring_run(std::uint64_t seed) const;  // null: not done yet
   const RunRecord* run(const std::string& method, double rate, std::uint64_t seed) const;

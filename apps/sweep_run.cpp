@@ -116,6 +116,7 @@ class Sweep {
       record_.scoring_runs = std::move(before.scoring_runs);
       record_.runs = std::move(before.runs);
       record_.wrong_labels = std::move(before.wrong_labels);
+      record_.corrupted = std::move(before.corrupted);
     }
     for (const std::uint64_t seed : flags_.seeds)
       if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), training_.epochs));
@@ -158,21 +159,27 @@ class Sweep {
     if (!std::all_of(runs.begin(), runs.end(), [&](const SweepRun* run) { return is_done(*run); })) {
       SweepSelection selection(folder_, seed, flags_, training_.epochs, setup_.device());
       for (const SweepRun* run : runs) selection.score(*run);
-      record_wrong_labels(seed, selection);
+      record_planted(seed, selection);
       for (const SweepRun* run : runs)
         if (!is_done(*run)) train_on_subset(*run, selection);
     }
     for (const SweepRun* run : runs) tidy(run->folder);
   }
 
-  void record_wrong_labels(std::uint64_t seed, const SweepSelection& selection) {
+  // What the ends of every order hold of the samples that were tampered with.
+  void record_planted(std::uint64_t seed, const SweepSelection& selection) {
     if (!setup_.data().truth) return;
-    auto& records = record_.wrong_labels;
-    records.erase(std::remove_if(records.begin(), records.end(),
-                                 [&](const WrongLabelRecord& record) { return record.seed == seed; }),
-                  records.end());
-    for (WrongLabelRecord& record : selection.wrong_labels(setup_.data().truth->wrong_label))
-      records.push_back(std::move(record));
+    const PlantedTruth& truth = *setup_.data().truth;
+    std::vector<std::uint8_t> corrupted;
+    for (const std::uint8_t kind : truth.corruption) corrupted.push_back(kind != 0 ? 1 : 0);
+    replace_records(record_.wrong_labels, seed, selection.at_ends(truth.wrong_label));
+    replace_records(record_.corrupted, seed, selection.at_ends(corrupted));
+  }
+
+  static void replace_records(std::vector<PlantedRecord>& records, std::uint64_t seed,
+                              std::vector<PlantedRecord> now) {
+    std::erase_if(records, [&](const PlantedRecord& record) { return record.seed == seed; });
+    for (PlantedRecord& record : now) records.push_back(std::move(record));
   }
 
   void train_on_subset(const SweepRun& run, SweepSelection& selection) {

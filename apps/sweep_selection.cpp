@@ -100,10 +100,10 @@ SubsetChoice SweepSelection::choose(const SweepRun& run) {
   return choice;
 }
 
-std::vector<WrongLabelRecord> SweepSelection::wrong_labels(const std::vector<std::uint8_t>& wrong) const {
-  const auto planted = static_cast<std::int64_t>(std::count(wrong.begin(), wrong.end(), 1));
-  std::vector<WrongLabelRecord> records;
-  if (planted == 0) return records;
+std::vector<PlantedRecord> SweepSelection::at_ends(const std::vector<std::uint8_t>& planted) const {
+  const auto count = static_cast<std::int64_t>(std::count(planted.begin(), planted.end(), 1));
+  std::vector<PlantedRecord> records;
+  if (count == 0) return records;
   for (const auto& entry : methods_) {
     const auto& method = entry.first;
     const auto& key = entry.second;
@@ -112,11 +112,11 @@ std::vector<WrongLabelRecord> SweepSelection::wrong_labels(const std::vector<std
     const std::vector<std::int64_t> order = order_by_score(scores_.at(key).score);
     const auto share = [&](auto first) {
       const auto hits = std::count_if(
-          first, first + planted, [&](std::int64_t id) { return wrong[static_cast<std::size_t>(id)] == 1; });
-      return static_cast<double>(hits) / static_cast<double>(planted);
+          first, first + count, [&](std::int64_t id) { return planted[static_cast<std::size_t>(id)] == 1; });
+      return static_cast<double>(hits) / static_cast<double>(count);
     };
     const auto add = [&](const char* end, double found) {
-      records.push_back({single ? method : key, seed_, end, planted, found, found});
+      records.push_back({single ? method : key, seed_, end, count, found, found});
     };
     add("low", share(order.begin()));
     add("high", share(order.rbegin()));

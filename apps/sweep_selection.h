@@ -29,8 +29,8 @@ class SweepSelection {
   // selection lies there, the checkpoint of its training is removed.
   SubsetChoice choose(const SweepRun& run);
 
-  // Of every score so far, once: what its ends hold of the wrong labels, wrong [N] by sample id, 1 where wrong.
-  std::vector<WrongLabelRecord> wrong_labels(const std::vector<std::uint8_t>& wrong) const;
+  // Of every score so far, once: what its ends hold of the planted samples, planted [N] by sample id, 1 where so.
+  std::vector<PlantedRecord> at_ends(const std::vector<std::uint8_t>& planted) const;
 
  private:
   ScoreOptions options_for(const SweepRun& run) const;

@@ -77,7 +77,10 @@ class Tables {
 
   std::string text() const {
     std::string text = heading() + "\n" + accuracies();
-    for (const std::string& more : {published(), wrong_labels()})
+    for (const std::string& more :
+         {published(),
+          planted(r_.wrong_labels, "Planted wrong labels", "is wrongly labelled", "wrongly labelled"),
+          planted(r_.corrupted, "Corrupted images", "is corrupted", "corrupted")})
       if (!more.empty()) text += "\n" + more;
     return text;
   }
@@ -180,32 +183,35 @@ class Tables {
            markdown(rows);
   }
 
-  Statistics found(const std::string& method, const char* end, double WrongLabelRecord::*share) const {
+  static Statistics found(const std::vector<PlantedRecord>& records, const std::string& method,
+                          const char* end, double PlantedRecord::*share) {
     std::vector<double> values;
-    for (const WrongLabelRecord& each : r_.wrong_labels)
+    for (const PlantedRecord& each : records)
       if (each.method == method && each.end == end) values.push_back(100 * each.*share);
     return statistics(values);
   }
 
-  std::string wrong_labels() const {
-    if (r_.wrong_labels.empty()) return "";
-    const std::int64_t count = r_.wrong_labels[0].count;
+  // Empty where nothing was planted.
+  std::string planted(const std::vector<PlantedRecord>& records, const char* title, const char* is,
+                      const char* those) const {
+    if (records.empty()) return "";
+    const std::int64_t count = records[0].count;
     std::vector<std::string> methods;
-    for (const WrongLabelRecord& each : r_.wrong_labels) add(methods, each.method);
+    for (const PlantedRecord& each : records) add(methods, each.method);
     Cells rows{{"method", "lowest scores: precision", "recall", "highest scores: precision", "recall"}};
     for (const std::string& method : methods) {
       rows.push_back({method});
       for (const char* end : {"low", "high"})
-        for (const auto share : {&WrongLabelRecord::precision, &WrongLabelRecord::recall})
-          rows.back().push_back(text_of(found(method, end, share)));
+        for (const auto share : {&PlantedRecord::precision, &PlantedRecord::recall})
+          rows.back().push_back(text_of(found(records, method, end, share)));
     }
     return fmt::format(
-               "Planted wrong labels: {} of {} samples, {:.1f} %. Among the {} samples with the lowest "
-               "(pruned first) or highest scores, the percentage that is wrongly labelled (precision), and "
-               "the percentage of the wrongly labelled that is there (recall, the same where as many are "
+               "{}: {} of {} samples, {:.1f} %. Among the {} samples with the lowest "
+               "(pruned first) or highest scores, the percentage that {} (precision), and "
+               "the percentage of the {} that is there (recall, the same where as many are "
                "looked at as were planted).\n\n",
-               count, r_.samples, 100.0 * static_cast<double>(count) / static_cast<double>(r_.samples),
-               count) +
+               title, count, r_.samples, 100.0 * static_cast<double>(count) / static_cast<double>(r_.samples),
+               count, is, those) +
            markdown(rows);
   }
 

@@ -76,6 +76,7 @@ std::string report_page(const Subject& subject, const ReportOptions& options) {
   const DataMap* known = map ? &*map : nullptr;
   const std::vector<Sheet> sheets = choose_sheets(subject, known, options.images);
   const std::vector<std::int32_t> rows = rows_shown(sheets);
+  const PlantedTruth truth = subject.truth() ? *subject.truth() : PlantedTruth{};
 
   Json data{{"facts", facts_json(subject)},
             {"rate", options.subset_rate},
@@ -86,7 +87,8 @@ std::string report_page(const Subject& subject, const ReportOptions& options) {
             {"setting_correlations", setting_correlations_json(subject)},
             {"map", known ? map_json(subject, *known) : Json()},
             {"classes", classes_json(subject)},
-            {"found", found_json(subject)},
+            {"found", found_json(subject, truth.wrong_label)},
+            {"found_corrupted", found_json(subject, truth.corruption)},
             {"tiles", tiles_json(subject, known, rows)},
             {"sheets", sheets_json(sheets, rows)},
             {"sweep", subject.sweep() ? sweep_json(*subject.sweep()) : Json()}};

@@ -92,6 +92,7 @@ function card(tile, sheet) {
   const item = make('li', {title: words.join('\n'), ...(wrong ? {class: 'wrong'} : {})}, data.sprite ? thumb(tile, label) : null,
     make('span', {class: 'name'}, label || `sample ${tiles.ids[tile]}`));
   if (wrong) item.append(make('span', {class: 'truth'}, `really ${tiles.true[tile]}`));
+  if (tiles.corruption && tiles.corruption[tile]) item.append(make('span', {class: 'truth'}, tiles.corruption[tile].replace('_', ' ')));
   if (trajectories) item.append(sparkline(tile));
   item.append(make('span', {class: 'value'}, value));
   if (sheet.group === 'most disputed') {
@@ -135,18 +136,23 @@ function balance() {
   });
 }
 
-function suspects() {
-  const place = find('suspects-found'), {found} = data;
+// What the ends of each order hold of the planted samples: of this run, and over the seeds of the sweep.
+function plantedTables(place, found, measured, what, caption) {
   if (found) {
     const rows = found.methods.map((method) => [method.name, percent(method.low, 1), percent(method.high, 1)]);
-    place.append(make('p', {}, `In this data set ${found.planted} wrong labels were planted, so the methods can be judged: how many of as many samples from either end of each order have one. Precision and recall are then the same number; by chance it is ${percent(found.planted / found.samples, 1)}.`),
-      table(['method', 'among the lowest scores (pruned)', 'among the highest (kept)'], rows, 'Share of samples with a wrong label'));
+    place.append(make('p', {}, `In this data set ${found.planted} ${what} were planted, so the methods can be judged: how many of as many samples from either end of each order are among them. Precision and recall are then the same number; by chance it is ${percent(found.planted / found.samples, 1)}.`),
+      table(['method', 'among the lowest scores (pruned)', 'among the highest (kept)'], rows, `Share of samples with ${caption}`));
   }
-  const measured = data.sweep && data.sweep.wrong_labels;
   if (measured) {
     const value = (one) => `${percent(one.mean, 1)} ± ${(100 * one.deviation).toFixed(1)}`;
-    place.append(table(['method', 'end', 'precision', 'recall', 'seeds'], measured.map((one) => [one.method, one.end, value(one.precision), value(one.recall), one.precision.count]), 'Wrong labels found, over the seeds of the sweep'));
+    place.append(table(['method', 'end', 'precision', 'recall', 'seeds'], measured.map((one) => [one.method, one.end, value(one.precision), value(one.recall), one.precision.count]), `${what[0].toUpperCase()}${what.slice(1)} found, over the seeds of the sweep`));
   }
+}
+
+function suspects() {
+  const place = find('suspects-found'), sweep = data.sweep || {};
+  plantedTables(place, data.found, sweep.wrong_labels, 'wrong labels', 'a wrong label');
+  plantedTables(place, data.found_corrupted, sweep.corrupted, 'corrupted images', 'a corrupted image');
   sheetGroups('suspects', find('suspects-sheets'));
   for (const sheet of data.sheets.filter((one) => one.section === 'suspects')) {
     find('suspects-sheets').append(make('details', {}, make('summary', {}, `Ids by ${sheet.title}, the most suspicious first`), make('p', {}, sheet.tiles.map((tile) => data.tiles.ids[tile]).join(' '))));

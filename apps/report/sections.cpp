@@ -158,14 +158,14 @@ Json classes_json(const Subject& subject) {
   return {{"names", names}, {"counts", count_by_class(all, subject.labels(), subject.classes())}};
 }
 
-Json found_json(const Subject& subject) {
-  const PlantedTruth* truth = subject.truth();
-  if (!truth) return {};
-  const auto planted = std::count(truth->wrong_label.begin(), truth->wrong_label.end(), std::uint8_t{1});
-  if (planted == 0) return {};
-  Json json{{"planted", planted}, {"samples", subject.samples()}, {"methods", Json::array()}};
+Json found_json(const Subject& subject, const std::vector<std::uint8_t>& planted) {
+  const auto count = std::count_if(planted.begin(), planted.end(), [](std::uint8_t is) { return is != 0; });
+  if (count == 0) return {};
+  std::vector<std::uint8_t> marks;
+  for (const std::uint8_t is : planted) marks.push_back(is != 0 ? 1 : 0);
+  Json json{{"planted", count}, {"samples", subject.samples()}, {"methods", Json::array()}};
   for (const ReportScore& score : subject.set().scores) {
-    const FoundShares found = found_at_ends(score.order, truth->wrong_label);
+    const FoundShares found = found_at_ends(score.order, marks);
     json["methods"].push_back({{"name", score.name}, {"low", found.low}, {"high", found.high}});
   }
   return json;
@@ -183,11 +183,15 @@ Json sweep_json(const Sweep& sweep) {
                         {"last", repetitions_json(point.last)}});
     json["methods"].push_back({{"name", method}, {"points", std::move(points)}});
   }
-  for (const WrongLabels& found : sweep.wrong_labels)
-    json["wrong_labels"].push_back({{"method", found.method},
-                                    {"end", found.end},
-                                    {"precision", repetitions_json(found.precision)},
-                                    {"recall", repetitions_json(found.recall)}});
+  const auto add = [&](const char* key, const std::vector<PlantedFound>& planted) {
+    for (const PlantedFound& found : planted)
+      json[key].push_back({{"method", found.method},
+                           {"end", found.end},
+                           {"precision", repetitions_json(found.precision)},
+                           {"recall", repetitions_json(found.recall)}});
+  };
+  add("wrong_labels", sweep.wrong_labels);
+  add("corrupted", sweep.corrupted);
   return json;
 }
 

@@ -25,8 +25,8 @@ nlohmann::ordered_json map_json(const Subject& subject, const DataMap& map);
 // The classes with their sizes; null without labels.
 nlohmann::ordered_json classes_json(const Subject& subject);
 
-// How many planted wrong labels are at the ends of each order; null where none were planted.
-nlohmann::ordered_json found_json(const Subject& subject);
+// How many samples that are marked in planted [N] (not 0) are at the ends of each order; null where none is.
+nlohmann::ordered_json found_json(const Subject& subject, const std::vector<std::uint8_t>& planted);
 
 nlohmann::ordered_json sweep_json(const Sweep& sweep);
 

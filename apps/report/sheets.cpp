@@ -124,6 +124,8 @@ Json tiles_json(const Subject& subject, const DataMap* map, const std::vector<st
     if (truth) {
       json["wrong"].push_back(static_cast<int>(truth->wrong_label[at]));
       json["true"].push_back(subject.class_name(truth->true_labels[at]));
+      const int corruption = truth->corruption.empty() ? 0 : truth->corruption[at];
+      json["corruption"].push_back(corruption == 0 ? "" : name_of(static_cast<Corruption>(corruption - 1)));
     }
     if (data && !data->train_files.empty())
       json["files"].push_back(data->train_files.at(static_cast<std::size_t>(data->train_ids.at(at))));

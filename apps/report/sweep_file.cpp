@@ -53,19 +53,20 @@ void read_runs(const Json& json, Sweep& sweep) {
       sweep.results[method].push_back({rate, repetitions(at.first), repetitions(at.second)});
 }
 
-void read_wrong_labels(const Json& json, Sweep& sweep) {
-  if (!json.contains("wrong_labels")) return;
+std::vector<PlantedFound> read_planted(const Json& json, const char* key) {
+  std::vector<PlantedFound> all;
+  if (!json.contains(key)) return all;
   std::vector<std::pair<std::string, std::string>> order;
   std::map<std::pair<std::string, std::string>, Values> values;
-  for (const Json& found : json.at("wrong_labels")) {
-    const std::pair<std::string, std::string> key{found.at("method"), found.at("end")};
-    if (!values.contains(key)) order.push_back(key);
-    values[key].first.push_back(found.at("precision"));
-    values[key].second.push_back(found.at("recall"));
+  for (const Json& found : json.at(key)) {
+    const std::pair<std::string, std::string> of{found.at("method"), found.at("end")};
+    if (!values.contains(of)) order.push_back(of);
+    values[of].first.push_back(found.at("precision"));
+    values[of].second.push_back(found.at("recall"));
   }
-  for (const auto& key : order)
-    sweep.wrong_labels.push_back(
-        {key.first, key.second, repetitions(values[key].first), repetitions(values[key].second)});
+  for (const auto& of : order)
+    all.push_back({of.first, of.second, repetitions(values[of].first), repetitions(values[of].second)});
+  return all;
 }
 
 }  // namespace
@@ -88,7 +89,8 @@ Sweep read_sweep(const std::string& path) {
     sweep.epochs = json.at("epochs");
     read_scoring_runs(json, sweep);
     read_runs(json, sweep);
-    read_wrong_labels(json, sweep);
+    sweep.wrong_labels = read_planted(json, "wrong_labels");
+    sweep.corrupted = read_planted(json, "corrupted");
   } catch (const Json::exception& reason) {
     // "[json.exception.out_of_range.403] key 'runs' not found": the part behind the bracket is for people.
     const std::string what = reason.what();

@@ -14,7 +14,8 @@ struct SweepPoint {
   Repetitions best, last;  // test accuracy in percent, over the seeds
 };
 
-struct WrongLabels {  // how many planted wrong labels are at one end of a method's order, over the seeds
+struct
+    PlantedFound {  // how many planted wrong labels, or corrupted images, are at one end of a method's order, over the seeds
   std::string method, end;
   Repetitions precision, recall;  // 0 .. 1
 };
@@ -27,7 +28,7 @@ struct Sweep {
   std::string first_scoring_run;                           // its folder; empty where there is none
   std::vector<std::string> methods;                        // in the order of the file
   std::map<std::string, std::vector<SweepPoint>> results;  // by method, rates ascending
-  std::vector<WrongLabels> wrong_labels;
+  std::vector<PlantedFound> wrong_labels, corrupted;
 };
 
 // Throws Error, naming the file and what is wrong in it, unless it is such a file.

@@ -150,6 +150,58 @@ TEST_F(FolderProgramTest, ImagesLargerThanTheMemoryGiveTheSameRun) {
   EXPECT_EQ(train_subset().exit_code, 0) << "a mask of the same files";
 }
 
+TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndJudged) {
+  write_images();
+  const std::vector<std::string> planted{
+      "--label_noise",      "0.2", "--corrupt", "gaussian_noise,occlusion,resolution,fog,motion_blur",
+      "--corrupt_fraction", "0.5"};
+  ASSERT_EQ(train(planted).exit_code, 0);
+  const std::string record = read_text(run_ + "/planted.csv");
+  int wrong = 0, corrupted = 0;
+  std::istringstream lines(record);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "id,label,true_label,corruption");
+  while (std::getline(lines, line)) {
+    const std::size_t label = line.find(',') + 1, truth = line.find(',', label) + 1,
+                      kind = line.find(',', truth) + 1;
+    wrong += line[label] != line[truth] ? 1 : 0;
+    corrupted += kind < line.size() ? 1 : 0;
+  }
+  EXPECT_EQ(wrong, 4);
+  EXPECT_EQ(corrupted, 10);
+  ASSERT_EQ(train(with(planted, {"--threads", "1"})).exit_code, 0);
+  EXPECT_EQ(read_text(run_ + "/planted.csv"), record) << "independent of the threads";
+  ASSERT_EQ(score().exit_code, 0);
+  expect_refused(train_subset(), "the scores are of other data", "tdds-train-subset");
+  EXPECT_EQ(train_subset(planted).exit_code, 0);
+
+  EXPECT_EQ(train({"--label_noise", "1.2"}).exit_code, 2);
+  EXPECT_EQ(train({"--corrupt", "fog,rain"}).exit_code, 2);
+  EXPECT_EQ(train({"--corrupt", "fog", "--corrupt_fraction", "-1"}).exit_code, 2);
+
+  const std::vector<std::string> data{"--dataset", "folder", "--data_path", data_, "--image_size", "8"};
+  const Outcome report = run_tool(
+      "tdds-report", with(with({"--dynamics_path", run_, "--output", folder_ / "r.html"}, data), planted));
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  const std::string page = read_text(folder_ / "r.html");
+  EXPECT_NE(page.find("\"found_corrupted\":{\"planted\":10"), std::string::npos);
+  EXPECT_NE(page.find("\"found\":{\"planted\":4"), std::string::npos);
+
+  const Outcome sweep = run_tool(
+      "tdds-sweep",
+      with(with(with(data, planted), {"--width", "0.03125", "--batch-size", "10", "--epochs", "3",
+                                      "--learning_rate", "0.01", "--subset_batch_size", "10"}),
+           {"--methods", "tdds,random", "--rates", "0.5", "--seeds", "1", "--save_path", folder_ / "sweep"}));
+  ASSERT_EQ(sweep.exit_code, 0) << sweep.err;
+  const Json json = Json::parse(read_text(folder_ / "sweep/sweep.json"));
+  ASSERT_EQ(json.at("corrupted").size(), 4u);
+  EXPECT_EQ(json.at("corrupted")[0].at("count"), 10);
+  EXPECT_EQ(json.at("wrong_labels")[0].at("count"), 4);
+  for (const char* part : {"Corrupted images: 10 of 20", "Planted wrong labels: 4 of 20"})
+    EXPECT_NE(sweep.out.find(part), std::string::npos) << sweep.out;
+}
+
 // The bytes of CIFAR-10's binary form: label, then three planes.
 std::string cifar_record(int label, const std::vector<std::uint8_t>& pixels) {
   std::string bytes(1, static_cast<char>(label));
