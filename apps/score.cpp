@@ -4,8 +4,11 @@
 #include <fmt/core.h>
 #include <omp.h>
 
+#include <optional>
+
 #include "apps/cli.h"
 #include "apps/score_run.h"
+#include "apps/subset_export.h"
 #include "engine/files.h"
 #include "tdds/moderate.h"
 #include "tdds/tdds_score.h"
@@ -45,6 +48,15 @@ void declare(CLI::App& app, ScoreOptions& options) {
   app.add_option("--ccs_strata", options.ccs.strata, "ccs: the number of strata.");
   app.add_option("--beta_c", options.beta_c, "beta: the exponent c (4 for CIFAR-100, 5.5 for CIFAR-10).");
   app.add_option("--format", options.formats, "Forms of the kept ids: npy, txt, csv, json.")->delimiter(',');
+  app.add_option(
+         "--export", options.exports,
+         "Also write the kept files of a data set of folders for other frameworks, a list of: list (a path a "
+         "line), csv (id, path, label, class, score) and links (folders of symbolic links, "
+         "train/<class>/<file>).")
+      ->delimiter(',');
+  app.add_option("--export_dir", options.export_dir, "The folder for what --export writes; made if absent.");
+  app.add_option("--data_path", options.data_path,
+                 "For --export: where the data set is now, if it was moved since the training.");
   app.add_option("--manualSeed", options.method.seed, "Seed of random, ccs and beta.");
   app.add_option("--device", options.device, "cpu, simt or cuda: where the windows of TDDS are computed.");
   app.add_option("--threads", options.threads, "CPU threads; 0 takes one for each core.");
@@ -78,6 +90,7 @@ int score(ScoreOptions& options) {
   check_usage(options.threads >= 0, "--threads is {}; give 0 or more", options.threads);
   if (options.threads > 0) omp_set_num_threads(options.threads);
   check_formats(options.formats);
+  check_exports(options, select_too);
   const auto device = make_device(parse_device_kind(options.device));
   const DynamicsSource source(options.dynamics_path);
   fmt::print("{}: {}\n", source.path(), source.description());
@@ -91,6 +104,9 @@ int score(ScoreOptions& options) {
   std::vector<Selection> selections;
   for (const ScoredMethod& method : scored)
     if (select_too) selections.push_back(select(method, options, source));
+  std::optional<SubsetExporter> exporter;
+  if (!options.exports.empty()) exporter.emplace(options, source);
+  for (std::size_t i = 0; exporter && i < scored.size(); ++i) exporter->check_free(scored[i], selections[i]);
   make_folder(options.mask_path);
   const DynamicsHeader none;
   const DynamicsHeader& header = source.store() ? source.store()->header() : none;
@@ -99,6 +115,7 @@ int score(ScoreOptions& options) {
     if (select_too)
       write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
                       header.classes);
+    if (exporter) exporter->write(scored[i], selections[i]);
   }
   explain(samples, select_too ? pruning_rate(options, samples) : 0.9);
   return 0;
@@ -117,7 +134,9 @@ int main(int argc, char** argv) {
       "  tdds-score --dynamics_path ./checkpoint/all-dataset/npy/ --mask_path ./checkpoint/generated_mask/ "
       "--trajectory_len 30 --window_size 10\n"
       "  tdds-score --dynamics_path run --mask_path masks --trajectory_len 10,20,30 --window_size 5,10\n"
-      "  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual --subset_rate 0.7\n"};
+      "  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual --subset_rate 0.7\n"
+      "  tdds-score --dynamics_path run --mask_path masks --subset_rate 0.7 --export csv,links --export_dir "
+      "kept\n"};
   return tdds::run_program(
       argc, argv, info, [&](CLI::App& app) { tdds::declare(app, options); },
       [&](const tdds::ResolvedOptions&) { return tdds::score(options); });

@@ -27,6 +27,8 @@ struct ScoreOptions {
   CcsOptions ccs;
   double beta_c = 4;
   std::vector<std::string> formats{"npy", "json"};
+  std::vector<std::string> exports;  // list, csv, links
+  std::string export_dir, data_path;
   std::string device = "cpu";
   int threads = 0;
   bool list = false;

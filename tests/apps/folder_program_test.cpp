@@ -150,6 +150,60 @@ TEST_F(FolderProgramTest, ImagesLargerThanTheMemoryGiveTheSameRun) {
   EXPECT_EQ(train_subset().exit_code, 0) << "a mask of the same files";
 }
 
+TEST_F(FolderProgramTest, TheKeptFilesAreExported) {
+  write_images();
+  put(data_ + "/train/dog/a, \"b\".png", png(55));
+  put(data_ + "/train/dog/c.png", png(56));
+  ASSERT_EQ(train().exit_code, 0);
+  const std::string kept = folder_ / "kept", stem = kept + "/tdds_win3_ep3_top_rate0.5";
+  const Outcome exported =
+      score({"--subset_rate", "0.5", "--export", "list,csv,links", "--export_dir", kept});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const std::string list = read_text(stem + ".txt"), csv = read_text(stem + ".csv");
+  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 11);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 12);
+  EXPECT_EQ(csv.rfind("id,path,label,class,score\n", 0), 0u) << csv;
+  ASSERT_EQ(score({"--keep", "22", "--export", "csv", "--export_dir", kept}).exit_code, 0);
+  EXPECT_NE(read_text(kept + "/tdds_win3_ep3_top_keep22.csv")
+                .find(",\"" + data_ + "/train/dog/a, \"\"b\"\".png\",1,dog,"),
+            std::string::npos);
+  int links = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(stem)) {
+    if (!entry.is_symlink()) continue;
+    ++links;
+    EXPECT_NE(list.find(fs::read_symlink(entry.path()).string() + "\n"), std::string::npos) << entry.path();
+    EXPECT_TRUE(fs::exists(entry.path()));
+  }
+  EXPECT_EQ(links, 11);
+  // The links are a data set themselves.
+  const Outcome on_links = train({"--data_path", stem, "--val_fraction", "0.3", "--batch-size", "4"});
+  EXPECT_EQ(on_links.exit_code, 0) << on_links.err;
+}
+
+TEST_F(FolderProgramTest, WhatCannotBeExportedIsSaid) {
+  write_images();
+  ASSERT_EQ(train().exit_code, 0);
+  const std::vector<std::string> links{"--subset_rate", "0.5",          "--export",
+                                       "links",         "--export_dir", folder_ / "kept"};
+  EXPECT_EQ(score({"--export", "links", "--export_dir", folder_ / "kept"}).exit_code, 2);
+  EXPECT_EQ(score({"--subset_rate", "0.5", "--export", "links"}).exit_code, 2);
+  EXPECT_EQ(score({"--subset_rate", "0.5", "--export", "zip", "--export_dir", "x"}).exit_code, 2);
+  ASSERT_EQ(score(links).exit_code, 0);
+  expect_refused(score(links), "exists already", "tdds-score");
+  fs::remove_all(folder_ / "kept");
+  fs::rename(data_, folder_ / "moved");
+  expect_refused(score(links), "give --data_path", "tdds-score");
+  EXPECT_EQ(score(with(links, {"--data_path", folder_ / "moved"})).exit_code, 0);
+  const std::string manifest = read_text(run_ + "/manifest.tsv");
+  write_text(run_ + "/manifest.tsv", manifest.substr(0, manifest.rfind('\n', manifest.size() - 2) + 1));
+  expect_refused(score(links), "is not of the data that", "tdds-score");
+  fs::remove(run_ + "/manifest.tsv");
+  expect_refused(score(links), "manifest.tsv cannot be read", "tdds-score");
+  const Outcome shapes = train({"--dataset", "shapes", "--shapes_train", "40", "--shapes_test", "20"});
+  ASSERT_EQ(shapes.exit_code, 0) << shapes.err;
+  expect_refused(score(links), "is not of a data set of image files", "tdds-score");
+}
+
 TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndJudged) {
   write_images();
   const std::vector<std::string> planted{

@@ -1,0 +1,42 @@
+#pragma once
+// The kept samples as files, for any other framework: what tdds-score --export writes.
+//
+//   <export_dir>/<stem>_<selection>_<amount>.txt   list: a path a line
+//   <export_dir>/<stem>_<selection>_<amount>.csv   csv: id,path,label,class,score
+//   <export_dir>/<stem>_<selection>_<amount>/train/<class>/...   links: symbolic links to the files
+
+#include <filesystem>
+#include <string>
+
+#include "apps/score_run.h"
+#include "engine/manifest.h"
+
+namespace tdds {
+
+// Throws UsageError for --export without --export_dir or without a selection, and for a form that there is not.
+void check_exports(const ScoreOptions& options, bool selects);
+
+class SubsetExporter {
+ public:
+  // Throws Error where the run that `source` is of left no manifest, or one of other data, or where the files are not
+  // where they should be.
+  SubsetExporter(const ScoreOptions& options, const DynamicsSource& source);
+
+  // Throws Error where the folder of links is there already.
+  void check_free(const ScoredMethod& scored, const Selection& selection) const;
+  // Writes all forms and prints their paths.
+  void write(const ScoredMethod& scored, const Selection& selection) const;
+
+ private:
+  std::filesystem::path place(const ScoredMethod& scored, const Selection& selection) const;
+  std::filesystem::path path_of(std::int64_t id) const;
+  std::string list(const Selection& selection) const;
+  std::string csv(const ScoredMethod& scored, const Selection& selection) const;
+  void link(const std::filesystem::path& folder, const Selection& selection) const;
+
+  const ScoreOptions& options_;
+  std::filesystem::path manifest_path_, folder_;
+  Manifest manifest_;
+};
+
+}  // namespace tdds
