@@ -74,10 +74,13 @@ void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option("--device", flags.device,
                  "cpu, cuda, simt (the CUDA kernels on the CPU: slow), or auto: cuda where "
                  "this build and machine have it, else cpu.");
-  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16.");
-  app.add_option("--conv_algo", flags.conv_algo,
-                 "How a CPU convolves: direct, winograd (3x3 filters with stride 1; a quarter of the "
-                 "multiplications), or auto: the faster one for each layer, a function of its shape alone.");
+  app.add_option("--precision", flags.precision,
+                 "fp32; on a GPU also tf32, fp16 and bf16; on a CPU with avx512_bf16 also bf16.");
+  app.add_option(
+      "--conv_algo", flags.conv_algo,
+      "How a CPU convolves: direct, winograd (3x3 filters with stride 1; a quarter of the "
+      "multiplications), or auto: the faster one for each layer, a function of its shape alone. bf16 is "
+      "direct always.");
   app.add_option("--threads", flags.threads, "CPU threads; 0 uses one per core.");
   app.add_option("--ngpu", flags.ngpu, "1, or 0 for the CPU. Several GPUs are not used.");
   app.add_option("--workers", flags.workers,

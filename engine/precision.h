@@ -16,7 +16,7 @@ struct Precision {
   float loss_scale = 1;  // fp16: 1024, so that small gradients do not vanish
 };
 
-// "fp32"; on a GPU also "tf32", "fp16" and "bf16". Throws UsageError for another word, and for one that the device
+// "fp32"; on a GPU also "tf32", "fp16" and "bf16"; on a CPU with avx512_bf16 also "bf16". Throws UsageError for another word, and for one that the device
 // does not have.
 Precision parse_precision(std::string_view word, DeviceKind device);
 

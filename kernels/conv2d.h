@@ -26,9 +26,9 @@ enum class Conv2dMath : std::uint8_t { kExact, kTf32 };
 
 // How a CPU convolves. No effect on a GPU.
 enum class ConvAlgo : std::uint8_t {
-  kAuto,     // the faster of the two, by a rule over the shape and the instruction set
+  kAuto,     // the faster of the two, by a rule over the shape and the type
   kDirect,   // from the definition
-  kWinograd  // F(4x4, 3x3) for 3x3 filters with stride 1 and padding 1, direct for the others
+  kWinograd  // F(4x4, 3x3) for fp32 3x3 filters with stride 1 and padding 1, direct for the others
 };
 // "auto", "direct", "winograd". Throws UsageError for any other word.
 ConvAlgo parse_conv_algo(std::string_view word);

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "kernels/check.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/ops.h"
 
 namespace tdds {
@@ -41,6 +42,10 @@ DeviceKind best_device() {
 
 int host_cores() {
   return omp_get_num_procs();
+}
+
+bool host_has_bf16() {
+  return cpu::multiplies_bf16();
 }
 
 void set_host_threads(int threads) {

@@ -72,6 +72,8 @@ DeviceKind best_device();
 // How many threads the host's kernels use, 0 for one per core; what this machine has.
 void set_host_threads(int threads);
 int host_cores();
+// Whether the host's CPU can train in bf16: it has avx512_bf16 and TDDS_CPU_ISA does not forbid it.
+bool host_has_bf16();
 
 struct DeviceFree {
   Device* device = nullptr;

@@ -55,8 +55,9 @@ inline half_t from_float<half_t>(float value) {
 template <>
 inline bf16_t from_float<bf16_t>(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return {0x7FFFu};
-  return {static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+  const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
+  // A choice of values, not of ways: loops over it become vector instructions.
+  return {static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FFFu : rounded)};
 }
 
 }  // namespace tdds

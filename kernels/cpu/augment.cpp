@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/host_stream.h"
 #include "kernels/philox.h"
 
@@ -25,8 +26,9 @@ Placement draw(const AugmentArgs& args, std::int64_t id) {
           static_cast<std::int32_t>(scaled(bits.w[2], places)) - args.padding};
 }
 
+template <class T>
 void write_row(const AugmentArgs& args, const Placement& place, const std::uint8_t* image, std::int32_t y,
-               float* out) {
+               T* out) {
   const std::int32_t from_y = y + place.down;
   const bool row_inside = from_y >= 0 && from_y < args.height;
   for (std::int32_t x = 0; x < args.width; ++x, out += args.channels_out) {
@@ -34,14 +36,14 @@ void write_row(const AugmentArgs& args, const Placement& place, const std::uint8
     const bool inside = row_inside && from_x >= 0 && from_x < args.width;
     const std::int64_t column = place.flip ? args.width - 1 - from_x : from_x;
     const std::uint8_t* pixel = inside ? image + (from_y * std::int64_t{args.width} + column) * 3 : nullptr;
-    for (int c = 0; c < 3; ++c) out[c] = args.table[c * 256 + (pixel ? pixel[c] : 0)];
-    std::fill(out + 3, out + args.channels_out, 0.0f);
+    for (int c = 0; c < 3; ++c) out[c] = from_float<T>(args.table[c * 256 + (pixel ? pixel[c] : 0)]);
+    std::fill(out + 3, out + args.channels_out, T{});
   }
 }
 
-void run_augment(const AugmentArgs& args) {
+template <class T>
+void augment_batch(const AugmentArgs& args, T* x) {
   const std::int64_t pixels = std::int64_t{args.height} * args.width;
-  auto* x = static_cast<float*>(args.x);
   parallel_for(args.batch, [&](std::int64_t b) {
     const std::int64_t id = args.order[args.state->cursor + b];
     const Placement place = draw(args, id);
@@ -51,10 +53,14 @@ void run_augment(const AugmentArgs& args) {
   });
 }
 
+void run_augment(const AugmentArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { augment_batch(args, static_cast<T*>(args.x)); });
+}
+
 }  // namespace
 
 void augment(Stream& stream, const AugmentArgs& args) {
-  check(args.dtype == DType::kF32, "augment: the CPU has no {} activations; use f32", name_of(args.dtype));
+  check_storage("augment", "activations", args.dtype);
   check(args.batch > 0 && args.height > 0 && args.width > 0,
         "augment: {} images of {} x {}; every extent is at least 1", args.batch, args.height, args.width);
   check(args.channels_out >= 3, "augment: {} output channels cannot hold the 3 of an image",

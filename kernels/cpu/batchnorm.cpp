@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/vectorize.h"
 #include "kernels/host_stream.h"
 
@@ -37,28 +38,32 @@ struct Workspace {
 
 // Mean and sum of squared deviations from it of a block of rows, by channel. The sums are taken about the
 // first row, then about the mean so found: no cancellation however far the mean lies from 0.
+template <class T>
 struct BlockMoments {
-  [[gnu::always_inline]] static inline void run(const float* x, std::int64_t rows, std::int64_t channels,
+  [[gnu::always_inline]] static inline void run(const T* x, std::int64_t rows, std::int64_t channels,
                                                 double* mean, double* squares) {
-    float sum[kTile], square[kTile], center[kTile];
+    float sum[kTile], square[kTile], center[kTile], origin[kTile];
     for (std::int64_t c0 = 0; c0 < channels; c0 += kTile) {
       const std::int64_t width = std::min(kTile, channels - c0);
-      const float* tile = x + c0;
-      std::fill_n(sum, width, 0.0f);
+      const T* tile = x + c0;
+      for (std::int64_t c = 0; c < width; ++c) {
+        origin[c] = to_float(tile[c]);
+        sum[c] = 0;
+      }
       for (std::int64_t r = 1; r < rows; ++r) {
-        const float* row = tile + r * channels;
+        const T* row = tile + r * channels;
 #pragma omp simd
-        for (std::int64_t c = 0; c < width; ++c) sum[c] += row[c] - tile[c];
+        for (std::int64_t c = 0; c < width; ++c) sum[c] += to_float(row[c]) - origin[c];
       }
       for (std::int64_t c = 0; c < width; ++c) {
-        center[c] = tile[c] + sum[c] / static_cast<float>(rows);
+        center[c] = origin[c] + sum[c] / static_cast<float>(rows);
         sum[c] = square[c] = 0;
       }
       for (std::int64_t r = 0; r < rows; ++r) {
-        const float* row = tile + r * channels;
+        const T* row = tile + r * channels;
 #pragma omp simd
         for (std::int64_t c = 0; c < width; ++c) {
-          const float d = row[c] - center[c];
+          const float d = to_float(row[c]) - center[c];
           sum[c] += d;
           square[c] += d * d;
         }
@@ -94,44 +99,49 @@ struct Moments {
 };
 
 // y = act((x - mean) * scale + bias + residual) over rows of `channels` values.
+template <class T>
 struct Affine {
-  const float *x, *residual;
-  float* y;
+  const T *x, *residual;
+  T* y;
   const float *mean, *scale, *bias;
   std::int64_t channels;
   bool relu;
 };
 
-template <bool kResidual, bool kRelu>
+template <class T, bool kResidual, bool kRelu>
 struct ApplyAffine {
-  [[gnu::always_inline]] static inline void run(Affine a, std::int64_t begin, std::int64_t end) {
+  [[gnu::always_inline]] static inline void run(Affine<T> a, std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      const float* x = a.x + r * a.channels;
-      const float* residual = kResidual ? a.residual + r * a.channels : nullptr;
-      float* y = a.y + r * a.channels;
+      const T* x = a.x + r * a.channels;
+      const T* residual = kResidual ? a.residual + r * a.channels : nullptr;
+      T* y = a.y + r * a.channels;
 #pragma omp simd
       for (std::int64_t c = 0; c < a.channels; ++c) {
-        float value = (x[c] - a.mean[c]) * a.scale[c] + a.bias[c];
-        if constexpr (kResidual) value += residual[c];
+        float value = (to_float(x[c]) - a.mean[c]) * a.scale[c] + a.bias[c];
+        if constexpr (kResidual) value += to_float(residual[c]);
         if constexpr (kRelu) value = value < 0 ? 0 : value;  // a NaN stays
-        y[c] = value;
+        y[c] = from_float<T>(value);
       }
     }
   }
 };
 
-void apply_affine(const Affine& a, std::int64_t rows) {
+template <class T>
+void apply_affine(const Affine<T>& a, std::int64_t rows) {
   const std::int64_t block = batchnorm_block_rows(static_cast<std::int32_t>(a.channels));
   const std::int64_t blocks = (rows + block - 1) / block;
-  const auto kernel =
-      a.residual ? a.relu ? run_vectorized<ApplyAffine<true, true>, Affine, std::int64_t, std::int64_t>
-                          : run_vectorized<ApplyAffine<true, false>, Affine, std::int64_t, std::int64_t>
-      : a.relu ? run_vectorized<ApplyAffine<false, true>, Affine, std::int64_t, std::int64_t>
-                 : run_vectorized<ApplyAffine<false, false>, Affine, std::int64_t, std::int64_t>;
+  const auto kernel = [&a](std::int64_t begin, std::int64_t end) {
+    if (a.residual)
+      a.relu ? run_vectorized<ApplyAffine<T, true, true>>(a, begin, end)
+             : run_vectorized<ApplyAffine<T, true, false>>(a, begin, end);
+    else
+      a.relu ? run_vectorized<ApplyAffine<T, false, true>>(a, begin, end)
+             : run_vectorized<ApplyAffine<T, false, false>>(a, begin, end);
+  };
   // Last rows first: the pass before left them in the cache.
   parallel_for(blocks, [&](std::int64_t i) {
     const std::int64_t begin = (blocks - 1 - i) * block;
-    kernel(a, begin, std::min(rows, begin + block));
+    kernel(begin, std::min(rows, begin + block));
   });
 }
 
@@ -152,33 +162,35 @@ void finish_forward(const BatchNormForwardArgs& args, const Workspace& work, std
   }
 }
 
-void run_forward(const BatchNormForwardArgs& args) {
+template <class T>
+void forward(const BatchNormForwardArgs& args) {
   const Workspace work(args.workspace, args.rows, args.channels);
-  const auto* x = static_cast<const float*>(args.x);
+  const auto* x = static_cast<const T*>(args.x);
   parallel_for(work.blocks, [&](std::int64_t block) {
     const std::int64_t begin = block * work.block_rows, rows = std::min(args.rows - begin, work.block_rows);
-    run_vectorized<BlockMoments>(x + begin * work.channels, rows, work.channels, work.first(block),
-                                 work.second(block));
+    run_vectorized<BlockMoments<T>>(x + begin * work.channels, rows, work.channels, work.first(block),
+                                    work.second(block));
   });
   parallel_blocks(work.channels, kMergeChannels,
                   [&](std::int64_t c0, std::int64_t c1) { finish_forward(args, work, c0, c1); });
   *args.batches_tracked += 1;
-  apply_affine({x, static_cast<const float*>(args.residual), static_cast<float*>(args.y), args.mean,
-                work.coefficient(0), args.bias, work.channels, args.relu},
-               args.rows);
+  apply_affine<T>({x, static_cast<const T*>(args.residual), static_cast<T*>(args.y), args.mean,
+                   work.coefficient(0), args.bias, work.channels, args.relu},
+                  args.rows);
 }
 
 // dx = scale * (g - offset - (x - mean) * slope) with g = dy where the ReLU let y pass.
+template <class T>
 struct Gradient {
-  const float *x, *y, *dy, *mean;
-  float *dx, *dresidual;
-  const float *scale, *offset, *slope;
+  const T *x, *y, *dy;
+  T *dx, *dresidual;
+  const float *mean, *scale, *offset, *slope;
   std::int64_t channels;
 };
 
-template <bool kRelu>
+template <class T, bool kRelu>
 struct BlockGradientSums {
-  [[gnu::always_inline]] static inline void run(Gradient a, std::int64_t begin, std::int64_t end,
+  [[gnu::always_inline]] static inline void run(Gradient<T> a, std::int64_t begin, std::int64_t end,
                                                 double* sum_g, double* sum_g_deviation) {
     float sum[kTile], product[kTile];
     for (std::int64_t c0 = 0; c0 < a.channels; c0 += kTile) {
@@ -187,15 +199,15 @@ struct BlockGradientSums {
       std::fill_n(sum, width, 0.0f);
       std::fill_n(product, width, 0.0f);
       for (std::int64_t r = begin; r < end; ++r) {
-        const float* x = a.x + r * a.channels + c0;
-        const float* y = kRelu ? a.y + r * a.channels + c0 : nullptr;
-        const float* dy = a.dy + r * a.channels + c0;
+        const T* x = a.x + r * a.channels + c0;
+        const T* y = kRelu ? a.y + r * a.channels + c0 : nullptr;
+        const T* dy = a.dy + r * a.channels + c0;
 #pragma omp simd
         for (std::int64_t c = 0; c < width; ++c) {
-          float g = dy[c];
-          if constexpr (kRelu) g = y[c] > 0 ? g : 0;
+          float g = to_float(dy[c]);
+          if constexpr (kRelu) g = to_float(y[c]) > 0 ? g : 0;
           sum[c] += g;
-          product[c] += g * (x[c] - mean[c]);
+          product[c] += g * (to_float(x[c]) - mean[c]);
         }
       }
       std::copy_n(sum, width, sum_g + c0);
@@ -204,19 +216,19 @@ struct BlockGradientSums {
   }
 };
 
-template <bool kRelu, bool kResidual>
+template <class T, bool kRelu, bool kResidual>
 struct ApplyGradient {
-  [[gnu::always_inline]] static inline void run(Gradient a, std::int64_t begin, std::int64_t end) {
+  [[gnu::always_inline]] static inline void run(Gradient<T> a, std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       const std::int64_t row = r * a.channels;
-      const float *x = a.x + row, *y = kRelu ? a.y + row : nullptr, *dy = a.dy + row;
-      float *dx = a.dx + row, *dresidual = kResidual ? a.dresidual + row : nullptr;
+      const T *x = a.x + row, *y = kRelu ? a.y + row : nullptr, *dy = a.dy + row;
+      T *dx = a.dx + row, *dresidual = kResidual ? a.dresidual + row : nullptr;
 #pragma omp simd
       for (std::int64_t c = 0; c < a.channels; ++c) {
-        float g = dy[c];
-        if constexpr (kRelu) g = y[c] > 0 ? g : 0;
-        dx[c] = a.scale[c] * (g - a.offset[c] - (x[c] - a.mean[c]) * a.slope[c]);
-        if constexpr (kResidual) dresidual[c] = g;
+        float g = to_float(dy[c]);
+        if constexpr (kRelu) g = to_float(y[c]) > 0 ? g : 0;
+        dx[c] = from_float<T>(a.scale[c] * (g - a.offset[c] - (to_float(x[c]) - a.mean[c]) * a.slope[c]));
+        if constexpr (kResidual) dresidual[c] = from_float<T>(g);
       }
     }
   }
@@ -241,24 +253,25 @@ void finish_backward(const BatchNormBackwardArgs& args, const Workspace& work, s
   }
 }
 
-void run_backward(const BatchNormBackwardArgs& args) {
+template <class T>
+void backward(const BatchNormBackwardArgs& args) {
   const Workspace work(args.workspace, args.rows, args.channels);
-  const Gradient a{static_cast<const float*>(args.x),
-                   static_cast<const float*>(args.y),
-                   static_cast<const float*>(args.dy),
-                   args.mean,
-                   static_cast<float*>(args.dx),
-                   static_cast<float*>(args.dresidual),
-                   work.coefficient(0),
-                   work.coefficient(1),
-                   work.coefficient(2),
-                   work.channels};
+  const Gradient<T> a{static_cast<const T*>(args.x),
+                      static_cast<const T*>(args.y),
+                      static_cast<const T*>(args.dy),
+                      static_cast<T*>(args.dx),
+                      static_cast<T*>(args.dresidual),
+                      args.mean,
+                      work.coefficient(0),
+                      work.coefficient(1),
+                      work.coefficient(2),
+                      work.channels};
   parallel_for(work.blocks, [&](std::int64_t block) {
     const std::int64_t begin = block * work.block_rows, end = std::min(args.rows, begin + work.block_rows);
     if (args.relu)
-      run_vectorized<BlockGradientSums<true>>(a, begin, end, work.first(block), work.second(block));
+      run_vectorized<BlockGradientSums<T, true>>(a, begin, end, work.first(block), work.second(block));
     else
-      run_vectorized<BlockGradientSums<false>>(a, begin, end, work.first(block), work.second(block));
+      run_vectorized<BlockGradientSums<T, false>>(a, begin, end, work.first(block), work.second(block));
   });
   parallel_blocks(work.channels, kMergeChannels,
                   [&](std::int64_t c0, std::int64_t c1) { finish_backward(args, work, c0, c1); });
@@ -267,27 +280,38 @@ void run_backward(const BatchNormBackwardArgs& args) {
     const std::int64_t begin = (work.blocks - 1 - i) * work.block_rows;
     const std::int64_t end = std::min(args.rows, begin + work.block_rows);
     if (args.relu)
-      a.dresidual ? run_vectorized<ApplyGradient<true, true>>(a, begin, end)
-                  : run_vectorized<ApplyGradient<true, false>>(a, begin, end);
+      a.dresidual ? run_vectorized<ApplyGradient<T, true, true>>(a, begin, end)
+                  : run_vectorized<ApplyGradient<T, true, false>>(a, begin, end);
     else
-      a.dresidual ? run_vectorized<ApplyGradient<false, true>>(a, begin, end)
-                  : run_vectorized<ApplyGradient<false, false>>(a, begin, end);
+      a.dresidual ? run_vectorized<ApplyGradient<T, false, true>>(a, begin, end)
+                  : run_vectorized<ApplyGradient<T, false, false>>(a, begin, end);
   });
 }
 
-void run_inference(const BatchNormInferenceArgs& args) {
+template <class T>
+void inference(const BatchNormInferenceArgs& args) {
   std::vector<float> scale(static_cast<std::size_t>(args.channels));
   for (std::size_t c = 0; c < scale.size(); ++c)
     scale[c] =
         static_cast<float>(args.weight[c] / std::sqrt(static_cast<double>(args.running_var[c]) + args.eps));
-  apply_affine(
-      {static_cast<const float*>(args.x), static_cast<const float*>(args.residual),
-       static_cast<float*>(args.y), args.running_mean, scale.data(), args.bias, args.channels, args.relu},
+  apply_affine<T>(
+      {static_cast<const T*>(args.x), static_cast<const T*>(args.residual), static_cast<T*>(args.y),
+       args.running_mean, scale.data(), args.bias, args.channels, args.relu},
       args.rows);
 }
 
+void run_forward(const BatchNormForwardArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { forward<T>(args); });
+}
+void run_backward(const BatchNormBackwardArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { backward<T>(args); });
+}
+void run_inference(const BatchNormInferenceArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { inference<T>(args); });
+}
+
 void check_shape(const char* op, DType dtype, std::int64_t rows, std::int64_t least, std::int32_t channels) {
-  check(dtype == DType::kF32, "{}: the CPU has no {} activations; use f32", op, name_of(dtype));
+  check_storage(op, "activations", dtype);
   check(rows >= least, "{}: {} values per channel, but it takes at least {}; use a larger batch", op, rows,
         least);
   check(channels > 0, "{}: {} channels; give at least 1", op, channels);

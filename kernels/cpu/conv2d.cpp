@@ -6,7 +6,9 @@
 #include "kernels/cpu/conv2d_pass.h"
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/direct_filter.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/winograd.h"
 #include "kernels/host_stream.h"
 
@@ -37,13 +39,14 @@ void check_spec(const Conv2dSpec& s) {
   check(s.height + 2 * s.padding >= s.filter_h && s.width + 2 * s.padding >= s.filter_w,
         "conv2d: a {}x{} filter does not fit into {}x{} with padding {}", s.filter_h, s.filter_w, s.height,
         s.width, s.padding);
-  check(s.dtype == DType::kF32, "conv2d: the device cpu convolves in f32, not in {}", tdds::name_of(s.dtype));
+  check_storage("conv2d", "convolution", s.dtype);
+  check(s.dtype == DType::kF32 || multiplies_bf16(), "conv2d: this CPU cannot multiply bf16; use f32");
 }
 
 // Winograd wins wherever it applies but where its 4x4 tiles are mostly empty or its transforms, whose cost
 // grows with the channels, outweigh the products, whose cost grows with their square.
 bool prefers_winograd(const Conv2dSpec& s) {
-  if (!winograd::supports(s) || s.algo == ConvAlgo::kDirect) return false;
+  if (!winograd::supports(s) || s.dtype != DType::kF32 || s.algo == ConvAlgo::kDirect) return false;
   if (s.algo == ConvAlgo::kWinograd) return true;
   return s.height >= 3 && s.width >= 3 && std::min(s.channels, s.out_channels) >= 16;
 }
@@ -51,7 +54,7 @@ bool prefers_winograd(const Conv2dSpec& s) {
 std::unique_ptr<Conv2dPass> make_pass(const Conv2dSpec& spec, Direction direction) {
   if (prefers_winograd(spec)) return winograd::make_pass(spec, direction, isa());
   if (direction == Direction::kBackwardFilter) return make_direct_filter_pass(spec);
-  return onednn::make_direct_pass(spec, direction);
+  return onednn::make_direct_pass(spec, direction, spec.dtype);
 }
 
 class CpuConv2d final : public Conv2d {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/storage.h"
 
 namespace tdds::cpu {
 namespace {
@@ -25,50 +26,70 @@ class OneThread {
   int threads_;
 };
 
-// 1x1 filters between channels that are not multiples of 8: there oneDNN's sums (2.6, AVX2) change from run to run.
-// dw[k,c] = sum over the pixels that the stride visits of dy[pixel,k] * x[pixel,c].
-class PointwiseFilterPass final : public Conv2dPass {
+// The definition as it stands, for the shapes that oneDNN gets wrong: dw[k,r,s,c] = sum over the outputs of
+// dy[output,k] * x[pixel under the filter's (r,s),c], in fp32. T is the activations' type.
+template <class T>
+class DefinitionFilterPass final : public Conv2dPass {
  public:
-  explicit PointwiseFilterPass(const Conv2dSpec& spec) : spec_(spec) {}
+  explicit DefinitionFilterPass(const Conv2dSpec& spec) : spec_(spec) {}
 
-  static bool serves(const Conv2dSpec& s) {
-    return s.filter_h == 1 && s.filter_w == 1 && (s.channels % 8 != 0 || s.out_channels % 8 != 0);
-  }
   std::size_t workspace_bytes() const override { return 0; }
-  std::string name() const override { return "pointwise"; }
+  std::string name() const override { return "definition"; }
 
   void run(const void* a, const void* b, void* out, bool, void*) const override {
-    const auto* dy = static_cast<const float*>(b);
+    const auto* x = static_cast<const T*>(a);
+    const auto* dy = static_cast<const T*>(b);
     auto* const dw = static_cast<float*>(out);
-    std::fill(dw, dw + std::size_t{1} * spec_.out_channels * spec_.channels, 0.0F);
-    for (std::int32_t image = 0; image < spec_.batch; ++image)
+    const std::size_t taps = std::size_t{1} * spec_.filter_h * spec_.filter_w;
+    std::fill(dw, dw + taps * spec_.out_channels * spec_.channels, 0.0F);
+    for (std::int32_t image = 0; image < spec_.batch; ++image) {
       for (std::int32_t p = 0; p < spec_.out_height(); ++p)
-        for (std::int32_t q = 0; q < spec_.out_width(); ++q, dy += spec_.out_channels) {
-          const std::size_t row = std::size_t{1} * image * spec_.height + p * spec_.stride;
-          add_pixel(static_cast<const float*>(a) + (row * spec_.width + q * spec_.stride) * spec_.channels,
-                    dy, dw);
-        }
+        for (std::int32_t q = 0; q < spec_.out_width(); ++q, dy += spec_.out_channels)
+          add_output(x, p * spec_.stride - spec_.padding, q * spec_.stride - spec_.padding, dy, dw);
+      x += std::size_t{1} * spec_.height * spec_.width * spec_.channels;
+    }
   }
 
  private:
-  void add_pixel(const float* x, const float* dy, float* dw) const {
-    for (std::int32_t k = 0; k < spec_.out_channels; ++k, dw += spec_.channels)
-      for (std::int32_t c = 0; c < spec_.channels; ++c) dw[c] += dy[k] * x[c];
+  // The filter's corner lies at (top, left) of the image.
+  void add_output(const T* x, std::int32_t top, std::int32_t left, const T* dy, float* dw) const {
+    for (std::int32_t r = std::max(0, -top); r < std::min(spec_.filter_h, spec_.height - top); ++r)
+      for (std::int32_t s = std::max(0, -left); s < std::min(spec_.filter_w, spec_.width - left); ++s) {
+        const std::size_t pixel = std::size_t{1} * (top + r) * spec_.width + left + s;
+        add_tap(x + pixel * spec_.channels, dy, dw + (r * spec_.filter_w + s) * spec_.channels);
+      }
+  }
+  void add_tap(const T* x, const T* dy, float* dw) const {
+    const std::size_t filter = std::size_t{1} * spec_.filter_h * spec_.filter_w * spec_.channels;
+    for (std::int32_t k = 0; k < spec_.out_channels; ++k, dw += filter) {
+      const float g = to_float(dy[k]);
+      for (std::int32_t c = 0; c < spec_.channels; ++c) dw[c] += g * to_float(x[c]);
+    }
   }
 
   Conv2dSpec spec_;
 };
 
+// 1x1 filters between channels that are not multiples of 8: the sums change from run to run (2.6, AVX2). In bf16
+// a map narrower than the stride: parts of the gradient are never written (2.6, AMX).
+bool onednn_fails(const Conv2dSpec& s) {
+  const bool odd = s.channels % 8 != 0 || s.out_channels % 8 != 0;
+  return (s.filter_h == 1 && s.filter_w == 1 && odd) || (s.dtype == DType::kBf16 && s.width < s.stride);
+}
+
+// The fp32 gradient of some images.
 std::unique_ptr<Conv2dPass> make_part(const Conv2dSpec& spec) {
-  if (PointwiseFilterPass::serves(spec)) return std::make_unique<PointwiseFilterPass>(spec);
-  return onednn::make_direct_pass(spec, Direction::kBackwardFilter);
+  if (!onednn_fails(spec)) return onednn::make_direct_pass(spec, Direction::kBackwardFilter, DType::kF32);
+  if (spec.dtype == DType::kBf16) return std::make_unique<DefinitionFilterPass<bf16_t>>(spec);
+  return std::make_unique<DefinitionFilterPass<float>>(spec);
 }
 
 class SplitFilterPass final : public Conv2dPass {
  public:
   SplitFilterPass(const Conv2dSpec& spec, std::int32_t parts)
-      : x_image_(std::size_t{1} * spec.height * spec.width * spec.channels),
-        y_image_(std::size_t{1} * spec.out_height() * spec.out_width() * spec.out_channels),
+      : dtype_(spec.dtype),
+        x_image_(size_of(dtype_) * spec.height * spec.width * spec.channels),
+        y_image_(size_of(dtype_) * spec.out_height() * spec.out_width() * spec.out_channels),
         dw_elements_(std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels) {
     const OneThread guard;
     for (std::int32_t part = 0; part < parts; ++part) {
@@ -88,17 +109,10 @@ class SplitFilterPass final : public Conv2dPass {
     std::byte* const scratch = copies + parts_.size() * copy_bytes();
 #pragma omp parallel for schedule(dynamic)
     for (std::size_t i = 0; i < parts_.size(); ++i)
-      parts_[i].pass->run(static_cast<const float*>(a) + parts_[i].first_image * x_image_,
-                          static_cast<const float*>(b) + parts_[i].first_image * y_image_,
+      parts_[i].pass->run(static_cast<const std::byte*>(a) + parts_[i].first_image * x_image_,
+                          static_cast<const std::byte*>(b) + parts_[i].first_image * y_image_,
                           copies + i * copy_bytes(), false, scratch + i * part_bytes_);
-    auto* const dw = static_cast<float*>(out);
-#pragma omp parallel for schedule(static)
-    for (std::size_t i = 0; i < dw_elements_; ++i) {
-      float sum = 0;
-      for (std::size_t part = 0; part < parts_.size(); ++part)
-        sum += reinterpret_cast<const float*>(copies + part * copy_bytes())[i];
-      dw[i] = sum;
-    }
+    with_storage(dtype_, [&]<class T>(T) { add_copies(copies, static_cast<T*>(out)); });
   }
 
  private:
@@ -107,11 +121,24 @@ class SplitFilterPass final : public Conv2dPass {
     std::unique_ptr<Conv2dPass> pass;
   };
 
+  template <class T>
+  void add_copies(const std::byte* copies, T* dw) const {
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < dw_elements_; ++i) {
+      float sum = 0;
+      for (std::size_t part = 0; part < parts_.size(); ++part)
+        sum += reinterpret_cast<const float*>(copies + part * copy_bytes())[i];
+      dw[i] = from_float<T>(sum);
+    }
+  }
+
   std::size_t copy_bytes() const {
     return round_up(dw_elements_ * sizeof(float), 256);
   }
 
-  std::size_t x_image_, y_image_, dw_elements_;
+  DType dtype_;
+  std::size_t x_image_, y_image_;  // bytes
+  std::size_t dw_elements_;
   std::vector<Part> parts_;
   std::size_t part_bytes_ = 0;
 };
@@ -123,8 +150,9 @@ std::unique_ptr<Conv2dPass> make_direct_filter_pass(const Conv2dSpec& spec) {
       sizeof(float) * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
   const auto affordable =
       static_cast<std::int32_t>(std::min<std::size_t>(kCopiesBytes / dw_bytes, kMostParts));
-  if (affordable < kLeastParts) return onednn::make_direct_pass(spec, Direction::kBackwardFilter);
-  return std::make_unique<SplitFilterPass>(spec, std::min(affordable, spec.batch));
+  if (affordable < kLeastParts && !onednn_fails(spec))
+    return onednn::make_direct_pass(spec, Direction::kBackwardFilter, spec.dtype);
+  return std::make_unique<SplitFilterPass>(spec, std::clamp(affordable, 1, spec.batch));
 }
 
 }  // namespace tdds::cpu

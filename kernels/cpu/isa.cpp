@@ -38,6 +38,14 @@ Isa isa() {
   return chosen;
 }
 
+bool multiplies_bf16() {
+#if defined(__x86_64__)
+  return isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 const char* isa_name() {
   switch (isa()) {
     case Isa::kGeneric:

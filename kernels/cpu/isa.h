@@ -10,4 +10,7 @@ enum class Isa { kGeneric, kAvx2, kAvx512 };
 Isa isa();
 const char* isa_name();
 
+// Whether there are instructions for products of bf16 (avx512_bf16, which every CPU with AMX has too).
+bool multiplies_bf16();
+
 }  // namespace tdds::cpu

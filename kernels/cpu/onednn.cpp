@@ -5,6 +5,8 @@
 #include <unordered_map>
 
 #include "kernels/check.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/half_convert.h"
 
 namespace tdds::cpu::onednn {
 namespace {
@@ -12,9 +14,27 @@ namespace {
 using Desc = dnnl::memory::desc;
 using Tag = dnnl::memory::format_tag;
 
+// oneDNN keeps to the instructions that TDDS_CPU_ISA leaves, like the rest of the program. Its own choice is
+// the best of a CPU, which with AVX-512 may be more than isa() tells apart.
+bool limit_instructions() {
+  if (isa() == Isa::kAvx2) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
+  if (isa() == Isa::kGeneric) dnnl::set_max_cpu_isa(dnnl::cpu_isa::sse41);
+  return true;
+}
+
+// Before the first use of oneDNN, which then holds to what it found.
+void prepare() {
+  [[maybe_unused]] static const bool limited = limit_instructions();
+}
+
 const dnnl::engine& engine() {
+  prepare();
   static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
   return cpu;
+}
+
+dnnl::memory::data_type type_of(DType dtype) {
+  return dtype == DType::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
 // Scratch comes from the caller, so that running a primitive allocates no scratch of its own.
@@ -25,11 +45,11 @@ dnnl::primitive_attr attributes() {
 }
 
 struct Geometry {
-  explicit Geometry(const Conv2dSpec& s)
-      : x({s.batch, s.channels, s.height, s.width}, dnnl::memory::data_type::f32, Tag::nhwc),
-        w_any({s.out_channels, s.channels, s.filter_h, s.filter_w}, dnnl::memory::data_type::f32, Tag::any),
-        w_krsc({s.out_channels, s.channels, s.filter_h, s.filter_w}, dnnl::memory::data_type::f32, Tag::ohwi),
-        y({s.batch, s.out_channels, s.out_height(), s.out_width()}, dnnl::memory::data_type::f32, Tag::nhwc),
+  Geometry(const Conv2dSpec& s, DType filter)
+      : x({s.batch, s.channels, s.height, s.width}, type_of(s.dtype), Tag::nhwc),
+        w_any({s.out_channels, s.channels, s.filter_h, s.filter_w}, type_of(filter), Tag::any),
+        w_krsc({s.out_channels, s.channels, s.filter_h, s.filter_w}, type_of(filter), Tag::ohwi),
+        y({s.batch, s.out_channels, s.out_height(), s.out_width()}, type_of(s.dtype), Tag::nhwc),
         strides{s.stride, s.stride},
         padding_begin{s.padding, s.padding},
         // What the last output reads past the end; negative where stride leaves rows of x unread.
@@ -50,10 +70,10 @@ dnnl::convolution_forward::primitive_desc describe_forward(const Geometry& g, dn
 }
 
 template <class Primitive>
-typename Primitive::primitive_desc describe_backward(const Geometry& g) {
+typename Primitive::primitive_desc describe_backward(const Geometry& g, const Geometry& forward) {
   return {engine(),        kAlgorithm,    g.x,
           g.w_any,         g.y,           g.strides,
-          g.padding_begin, g.padding_end, describe_forward(g, dnnl::prop_kind::forward_training),
+          g.padding_begin, g.padding_end, describe_forward(forward, dnnl::prop_kind::forward_training),
           attributes()};
 }
 
@@ -66,11 +86,11 @@ dnnl::convolution_forward::primitive_desc describe_forward(const Geometry& g, dn
 }
 
 template <class Primitive>
-typename Primitive::primitive_desc describe_backward(const Geometry& g) {
+typename Primitive::primitive_desc describe_backward(const Geometry& g, const Geometry& forward) {
   return {{kAlgorithm, g.x, g.w_any, g.y, g.strides, g.padding_begin, g.padding_end},
           attributes(),
           engine(),
-          describe_forward(g, dnnl::prop_kind::forward_training)};
+          describe_forward(forward, dnnl::prop_kind::forward_training)};
 }
 
 #endif
@@ -117,8 +137,8 @@ std::string name_of_implementation(const PrimitiveDesc& desc) {
   return std::string("onednn ") + desc.impl_info_str();
 }
 
-Convolution make_convolution(const Conv2dSpec& spec, Direction direction) {
-  const Geometry g(spec);
+Convolution make_convolution(const Conv2dSpec& spec, Direction direction, DType filter_type) {
+  const Geometry g(spec, filter_type), forward(spec, spec.dtype);
   switch (direction) {
     case Direction::kForward: {
       const auto desc = describe_forward(
@@ -133,7 +153,7 @@ Convolution make_convolution(const Conv2dSpec& spec, Direction direction) {
               name_of_implementation(desc)};
     }
     case Direction::kBackwardData: {
-      const auto desc = describe_backward<dnnl::convolution_backward_data>(g);
+      const auto desc = describe_backward<dnnl::convolution_backward_data>(g, forward);
       return {
           Executable(
               dnnl::convolution_backward_data(desc),
@@ -146,7 +166,7 @@ Convolution make_convolution(const Conv2dSpec& spec, Direction direction) {
           name_of_implementation(desc)};
     }
     case Direction::kBackwardFilter: {
-      const auto desc = describe_backward<dnnl::convolution_backward_weights>(g);
+      const auto desc = describe_backward<dnnl::convolution_backward_weights>(g, forward);
       return {Executable(dnnl::convolution_backward_weights(desc),
                          {{DNNL_ARG_SRC, g.x},
                           {DNNL_ARG_DIFF_DST, g.y},
@@ -168,11 +188,22 @@ Executable make_reorder(const Desc& from, const Desc& to) {
   return {dnnl::reorder(desc), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, desc.scratchpad_desc()};
 }
 
+// to[i] += from[i]
+template <class T>
+void add(const void* from, void* to, std::size_t n) {
+  const auto* added = static_cast<const T*>(from);
+  auto* const sum = static_cast<T*>(to);
+#pragma omp parallel for simd
+  for (std::size_t i = 0; i < n; ++i) sum[i] = from_float<T>(to_float(sum[i]) + to_float(added[i]));
+}
+
 class DirectPass final : public Conv2dPass {
  public:
-  DirectPass(const Conv2dSpec& spec, Direction direction)
-      : direction_(direction), convolution_(make_convolution(spec, direction)) {
-    const Desc krsc = Geometry(spec).w_krsc;
+  DirectPass(const Conv2dSpec& spec, Direction direction, DType filter_type)
+      : direction_(direction),
+        dtype_(spec.dtype),
+        convolution_(make_convolution(spec, direction, filter_type)) {
+    const Desc krsc = Geometry(spec, filter_type).w_krsc;
     reorder_ = direction == Direction::kBackwardFilter ? make_reorder(convolution_.filter, krsc)
                                                        : make_reorder(krsc, convolution_.filter);
     filter_bytes_ = reorder_ ? round_up(convolution_.filter.get_size(), 256) : 0;
@@ -184,14 +215,14 @@ class DirectPass final : public Conv2dPass {
   }
 
   std::size_t workspace_bytes() const override {
-    return filter_bytes_ + scratch_bytes_ + sum_elements_ * sizeof(float);
+    return filter_bytes_ + scratch_bytes_ + sum_elements_ * size_of(dtype_);
   }
   std::string name() const override { return convolution_.name; }
 
   void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const override {
     auto* const filter = static_cast<std::byte*>(workspace);
     auto* const scratch = filter + filter_bytes_;
-    auto* const sum = reinterpret_cast<float*>(scratch + scratch_bytes_);
+    std::byte* const sum = scratch + scratch_bytes_;
     const bool filter_is_output = direction_ == Direction::kBackwardFilter;
 
     const void* second = b;
@@ -205,16 +236,12 @@ class DirectPass final : public Conv2dPass {
         {{convolution_.a, a}, {convolution_.b, second}, {convolution_.out, result}}, scratch);
     if (reorder_ && filter_is_output)
       reorder_.execute({{DNNL_ARG_FROM, filter}, {DNNL_ARG_TO, out}}, scratch);
-    if (accumulate) add(sum, static_cast<float*>(out));
+    if (accumulate) (dtype_ == DType::kBf16 ? add<bf16_t> : add<float>)(sum, out, sum_elements_);
   }
 
  private:
-  void add(const float* from, float* to) const {
-#pragma omp parallel for simd
-    for (std::size_t i = 0; i < sum_elements_; ++i) to[i] += from[i];
-  }
-
   Direction direction_;
+  DType dtype_;
   // Executing sets the pointers of the memory objects: state that no caller sees.
   mutable Convolution convolution_;
   mutable Executable reorder_;
@@ -223,18 +250,19 @@ class DirectPass final : public Conv2dPass {
 
 }  // namespace
 
-std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction) {
+std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction, DType filter_type) {
   try {
-    return std::make_unique<DirectPass>(spec, direction);
+    return std::make_unique<DirectPass>(spec, direction, filter_type);
   } catch (const dnnl::error& error) {
-    throw Error(fmt::format("oneDNN has no convolution {}x{}x{}x{} -> {} channels, filter {}x{}: {}",
-                            spec.batch, spec.height, spec.width, spec.channels, spec.out_channels,
-                            spec.filter_h, spec.filter_w, error.what()));
+    throw Error(fmt::format("oneDNN has no {} convolution {}x{}x{}x{} -> {} channels, filter {}x{}: {}",
+                            name_of(spec.dtype), spec.batch, spec.height, spec.width, spec.channels,
+                            spec.out_channels, spec.filter_h, spec.filter_w, error.what()));
   }
 }
 
 bool multiply(std::int64_t m, std::int64_t n, std::int64_t k, Matrix a, Matrix b, float beta, float* c,
               std::int64_t c_row_stride) {
+  prepare();
   return dnnl::sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1.0F, a.data, a.row_stride,
                      b.data, b.row_stride, beta, c, c_row_stride) == dnnl::status::success;
 }

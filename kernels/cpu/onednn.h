@@ -5,13 +5,14 @@
 
 namespace tdds::cpu::onednn {
 
-// Direct convolution, fp32. Activations stay NHWC; the filter is KRSC outside and is reordered, within the
-// workspace, into what the primitive wants. Throws Error when oneDNN has no implementation.
+// Direct convolution of fp32 or bf16 activations, with the filter (or its gradient, which may be fp32 beside
+// bf16 activations) of `filter_type`. Activations stay NHWC; the filter is KRSC outside and is reordered, within
+// the workspace, into what the primitive wants. Throws Error when oneDNN has no implementation.
 //
 // The number of threads may change the last bits of the strided data gradient: seen in version 3.7 where the
 // threads do not divide the batch (3x3, 16 -> 32 channels, 18 images, 4 threads), in 2.6 for 7x7 filters on 3
 // channels. direct_filter.h mends the filter gradient; in the rest no difference was seen with 1 to 4 threads.
-std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction);
+std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction, DType filter_type);
 
 // A row-major matrix; the elements of one stored row are adjacent.
 struct Matrix {

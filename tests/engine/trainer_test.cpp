@@ -66,7 +66,7 @@ struct SmallRun {
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
                     std::int64_t samples = 26, bool on_disk = false)
       : stream(device->make_stream(mode)),
-        net(make_net(*device, *stream)),
+        net(make_net(*device, *stream, options.compute)),
         pool(*device, *net),
         set(*device, *stream, on_disk ? on_the_disk(bright_images(samples)) : bright_images(samples),
             {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
@@ -74,15 +74,26 @@ struct SmallRun {
     pool.place();
   }
 
-  static std::unique_ptr<Net> make_net(Device& device, Stream& stream) {
+  static std::unique_ptr<Net> make_net(Device& device, Stream& stream, DType compute) {
     ResNetSpec spec;
     spec.classes = kClasses;
     spec.width = 0.125;
     spec.image_size = 8;
     auto made = make_resnet(spec);
-    made->params().place(device, stream, DType::kF32);
+    made->params().place(device, stream, compute);
     made->params().initialize(stream, 3);
     return made;
+  }
+
+  // The first and the last epoch of the whole run.
+  struct Learnt {
+    EpochRecord first, last;
+  };
+  Learnt learn() {
+    Learnt learnt;
+    learnt.first = epoch();
+    while (!trainer.done()) learnt.last = epoch();
+    return learnt;
   }
 
   EpochRecord epoch() {
@@ -112,12 +123,26 @@ TrainOptions options(int epochs = 3) {
 TEST(TrainerTest, LearnsAnEasyTask) {
   TrainOptions o = options(15);
   o.augment = false;  // crops of 8x8 images would hide their brightness
-  SmallRun run(o);
-  const double first = run.epoch().loss;
-  EpochRecord last;
-  while (!run.trainer.done()) last = run.epoch();
-  EXPECT_LT(last.loss, 0.5 * first);
-  EXPECT_GT(last.accuracy, 0.75);
+  const SmallRun::Learnt learnt = SmallRun(o).learn();
+  EXPECT_LT(learnt.last.loss, 0.5 * learnt.first.loss);
+  EXPECT_GT(learnt.last.accuracy, 0.75);
+}
+
+TEST(TrainerTest, LearnsInBf16AndTwoRunsAreEqualBitForBit) {
+  if (!host_has_bf16()) GTEST_SKIP() << "this CPU has no avx512_bf16";
+  TrainOptions o = options(15);
+  o.augment = false;
+  const SmallRun::Learnt fp32 = SmallRun(o).learn();
+  o.compute = DType::kBf16;
+  SmallRun run(o), again(o);
+  const SmallRun::Learnt bf16 = run.learn();
+  EXPECT_LT(bf16.last.loss, 0.5 * bf16.first.loss);
+  EXPECT_GT(bf16.last.accuracy, 0.75);
+  // The first epoch's losses differ by rounding alone, 2^-8 a layer.
+  EXPECT_NEAR(bf16.first.loss, fp32.first.loss, 0.05 * fp32.first.loss);
+  EXPECT_NE(bf16.first.loss, fp32.first.loss);
+  EXPECT_EQ(again.learn().last.values.loss, bf16.last.values.loss);
+  EXPECT_EQ(again.weights(), run.weights());
 }
 
 TEST(TrainerTest, ImagesFromTheDiskTrainToTheSameBits) {

@@ -11,6 +11,7 @@
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
+#include "kernels/half_convert.h"
 #include "kernels/ops.h"
 
 namespace tdds::test {
@@ -26,8 +27,9 @@ inline std::size_t y_elements(const Conv2dSpec& s) {
 }
 
 inline std::string text(const Conv2dSpec& s) {
-  return fmt::format("x [{},{},{},{}], w [{},{},{},{}], stride {}, padding {}", s.batch, s.height, s.width,
-                     s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels, s.stride, s.padding);
+  return fmt::format("{}, x [{},{},{},{}], w [{},{},{},{}], stride {}, padding {}", name_of(s.dtype), s.batch,
+                     s.height, s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels,
+                     s.stride, s.padding);
 }
 
 inline std::vector<float> random_values(std::size_t n, unsigned seed) {
@@ -64,6 +66,33 @@ struct Conv2dData {
 inline Conv2dData random_data(const Conv2dSpec& s, unsigned seed) {
   return {random_values(x_elements(s), seed), random_values(w_elements(s), seed + 1),
           random_values(y_elements(s), seed + 2)};
+}
+
+// As fp32 or bf16 memory of a device holds `values`, and back.
+inline std::vector<std::byte> stored(DType dtype, const std::vector<float>& values) {
+  std::vector<std::byte> bytes(values.size() * size_of(dtype));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bf16_t narrow = from_float<bf16_t>(values[i]);
+    std::memcpy(&bytes[i * size_of(dtype)],
+                dtype == DType::kF32 ? static_cast<const void*>(&values[i]) : &narrow, size_of(dtype));
+  }
+  return bytes;
+}
+inline std::vector<float> widened(DType dtype, const std::vector<std::byte>& bytes) {
+  std::vector<float> values(bytes.size() / size_of(dtype));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    bf16_t narrow{};
+    std::memcpy(dtype == DType::kF32 ? static_cast<void*>(&values[i]) : &narrow, &bytes[i * size_of(dtype)],
+                size_of(dtype));
+    if (dtype != DType::kF32) values[i] = to_float(narrow);
+  }
+  return values;
+}
+
+// The data as a device computes with it.
+inline Conv2dData rounded(DType dtype, const Conv2dData& data) {
+  const auto round = [&](const std::vector<float>& values) { return widened(dtype, stored(dtype, values)); };
+  return {round(data.x), round(data.w), round(data.dy)};
 }
 
 struct Reference {
@@ -108,15 +137,27 @@ inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Con
   const auto plan = device.ops().make_conv2d(device, spec);
   const auto stream = device.make_stream(options.mode);
   const auto memory = [&](std::size_t n) {
-    return DeviceMemory(device, n * sizeof(float), "a tensor of a test");
+    return DeviceMemory(device, n * size_of(spec.dtype), "a tensor of a test");
+  };
+  const auto upload = [&](const DeviceMemory& to, const float* values) {
+    const std::vector<std::byte> bytes =
+        stored(spec.dtype, {values, values + to.bytes() / size_of(spec.dtype)});
+    stream->upload(to.data(), bytes.data(), bytes.size());
+    stream->synchronize();
+  };
+  const auto download = [&](const DeviceMemory& from) {
+    std::vector<std::byte> bytes(from.bytes());
+    stream->download(bytes.data(), from.data(), bytes.size());
+    stream->synchronize();
+    return widened(spec.dtype, bytes);
   };
   const DeviceMemory x = memory(data.x.size()), w = memory(data.w.size()), dy = memory(data.dy.size());
   const DeviceMemory y = memory(data.dy.size()), dx = memory(data.x.size()), dw = memory(data.w.size());
   const DeviceMemory workspace(device, plan->workspace_bytes(), "the workspace of a test");
-  stream->upload(x.data(), data.x.data(), x.bytes());
-  stream->upload(w.data(), data.w.data(), w.bytes());
-  stream->upload(dy.data(), data.dy.data(), dy.bytes());
-  if (options.add_to) stream->upload(dx.data(), options.add_to, dx.bytes());
+  upload(x, data.x.data());
+  upload(w, data.w.data());
+  upload(dy, data.dy.data());
+  if (options.add_to) upload(dx, options.add_to);
 
   const auto body = [&] {
     plan->forward(*stream, x.data(), w.data(), y.data(), workspace.data());
@@ -132,13 +173,7 @@ inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Con
     body();
   }
 
-  Conv2dResult result{std::vector<float>(data.dy.size()), std::vector<float>(data.x.size()),
-                      std::vector<float>(data.w.size()), plan->description()};
-  stream->download(result.y.data(), y.data(), y.bytes());
-  stream->download(result.dx.data(), dx.data(), dx.bytes());
-  stream->download(result.dw.data(), dw.data(), dw.bytes());
-  stream->synchronize();
-  return result;
+  return {download(y), download(dx), download(dw), plan->description()};
 }
 
 // Shapes without a pattern: odd sizes, few channels, maps down to 1x1, now and then a stem.

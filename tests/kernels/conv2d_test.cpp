@@ -15,23 +15,38 @@ using test::Conv2dResult;
 // Sums of at most 40 x 9 products of fp32 values, each rounded once or twice: about sqrt(n) ulp of 6e-8.
 constexpr double kDirectError = 1e-6;
 
+// bf16 adds the rounding of each result, at most half a unit of its last place. The sums are fp32.
+double error_of(DType dtype) {
+  return dtype == DType::kF32 ? kDirectError : 0x1p-8;
+}
+
 class Conv2dTest : public testing::Test {
  protected:
-  void expect_near_reference(Conv2dSpec spec, unsigned seed) {
-    spec.algo = ConvAlgo::kDirect;
-    const Conv2dData data = test::random_data(spec, seed);
-    const test::Reference wanted = test::reference(spec, data);
-    const Conv2dResult got = test::run_conv2d(*device_, spec, data);
-    const std::string where = test::text(spec) + ": " + got.description;
-    EXPECT_LT(test::norm_error(got.y, wanted.y), kDirectError) << where;
-    EXPECT_LT(test::norm_error(got.dx, wanted.dx), kDirectError) << where;
-    EXPECT_LT(test::norm_error(got.dw, wanted.dw), kDirectError) << where;
-  }
-
   const std::unique_ptr<Device> device_ = make_device(DeviceKind::kCpu);
 };
 
-TEST_F(Conv2dTest, AgreesWithTheDefinitionOnRandomShapes) {
+class TypedConv2dTest : public Conv2dTest, public testing::WithParamInterface<DType> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == DType::kBf16 && !host_has_bf16()) GTEST_SKIP() << "this CPU has no avx512_bf16";
+  }
+  void expect_near_reference(Conv2dSpec spec, unsigned seed) {
+    spec.algo = ConvAlgo::kDirect;
+    spec.dtype = GetParam();
+    const Conv2dData data = test::rounded(spec.dtype, test::random_data(spec, seed));
+    const test::Reference wanted = test::reference(spec, data);
+    const Conv2dResult got = test::run_conv2d(*device_, spec, data);
+    const std::string where = test::text(spec) + ": " + got.description;
+    EXPECT_LT(test::norm_error(got.y, wanted.y), error_of(spec.dtype)) << where;
+    EXPECT_LT(test::norm_error(got.dx, wanted.dx), error_of(spec.dtype)) << where;
+    EXPECT_LT(test::norm_error(got.dw, wanted.dw), error_of(spec.dtype)) << where;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Types, TypedConv2dTest, testing::Values(DType::kF32, DType::kBf16),
+                         [](const auto& test) { return std::string(name_of(test.param)); });
+
+TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnRandomShapes) {
   std::mt19937 generator(1);
   unsigned seed = 0;
   for (const std::int32_t filter : {1, 3, 5, 7})
@@ -40,7 +55,7 @@ TEST_F(Conv2dTest, AgreesWithTheDefinitionOnRandomShapes) {
         expect_near_reference(test::random_spec(generator, filter, stride), ++seed);
 }
 
-TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
+TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
   expect_near_reference({2, 9, 9, 3, 64, 3, 3, 1, 1}, 1);    // the stem for 32x32 images
   expect_near_reference({1, 18, 18, 3, 64, 7, 7, 2, 3}, 2);  // the stem of ImageNet
   expect_near_reference({2, 8, 8, 16, 32, 3, 3, 2, 1}, 3);   // a stage's first convolution
@@ -49,7 +64,7 @@ TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
   expect_near_reference({3, 4, 4, 64, 64, 3, 3, 1, 1}, 6);
 }
 
-TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
+TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
   for (const std::int32_t size : {1, 2})
     for (const std::int32_t channels : {1, 8, 16, 19}) {
       expect_near_reference({1, size, size, channels, channels + 1, 3, 3, 1, 1}, 7);
@@ -59,8 +74,9 @@ TEST_F(Conv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
 }
 
 // A correlation, not a flipped convolution: with one tap at the filter's top left, y[p,q] = x[p-1,q-1] * tap.
-TEST_F(Conv2dTest, DoesNotFlipTheFilter) {
-  const Conv2dSpec spec{1, 2, 3, 1, 1, 3, 3, 1, 1};
+TEST_P(TypedConv2dTest, DoesNotFlipTheFilter) {
+  Conv2dSpec spec{1, 2, 3, 1, 1, 3, 3, 1, 1};
+  spec.dtype = GetParam();
   Conv2dData data{{1, 2, 3, 4, 5, 6}, std::vector<float>(9), {1, 0, 0, 0, 10, 0}};
   data.w[0] = 100;  // r = 0, s = 0
   data.w[5] = 1;    // r = 1, s = 2
@@ -94,21 +110,23 @@ TEST_F(Conv2dTest, GradientsAgreeWithDifferences) {
     EXPECT_NEAR(got.dw[i], difference(&Conv2dData::w, i), 1e-4);
 }
 
-TEST_F(Conv2dTest, AddsToTheDataGradientWhenAsked) {
-  for (const Conv2dSpec& spec :
-       {Conv2dSpec{2, 5, 5, 16, 8, 3, 3, 1, 1}, Conv2dSpec{2, 5, 5, 7, 9, 1, 1, 2, 0}}) {
-    const Conv2dData data = test::random_data(spec, 11);
-    const std::vector<float> before = test::random_values(data.x.size(), 12);
+TEST_P(TypedConv2dTest, AddsToTheDataGradientWhenAsked) {
+  for (Conv2dSpec spec : {Conv2dSpec{2, 5, 5, 16, 8, 3, 3, 1, 1}, Conv2dSpec{2, 5, 5, 7, 9, 1, 1, 2, 0}}) {
+    spec.dtype = GetParam();
+    const Conv2dData data = test::rounded(spec.dtype, test::random_data(spec, 11));
+    const std::vector<float> before =
+        test::rounded(spec.dtype, {test::random_values(data.x.size(), 12), {}, {}}).x;
     std::vector<double> wanted = test::reference(spec, data).dx;
     for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] += before[i];
     const Conv2dResult got = test::run_conv2d(*device_, spec, data, {.add_to = before.data()});
-    EXPECT_LT(test::norm_error(got.dx, wanted), kDirectError) << test::text(spec);
+    // Rounded before the addition and after it.
+    EXPECT_LT(test::norm_error(got.dx, wanted), 2 * error_of(spec.dtype)) << test::text(spec);
   }
 }
 
-TEST_F(Conv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
-  for (const Conv2dSpec& spec :
-       {Conv2dSpec{2, 6, 6, 16, 24, 3, 3, 1, 1}, Conv2dSpec{2, 6, 6, 5, 24, 3, 3, 2, 1}}) {
+TEST_P(TypedConv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
+  for (Conv2dSpec spec : {Conv2dSpec{2, 6, 6, 16, 24, 3, 3, 1, 1}, Conv2dSpec{2, 6, 6, 5, 24, 3, 3, 2, 1}}) {
+    spec.dtype = GetParam();
     const Conv2dData data = test::random_data(spec, 21);
     const Conv2dResult wanted = test::run_conv2d(*device_, spec, data);
     for (const StreamMode mode : {StreamMode::kImmediate, StreamMode::kDeferred})
@@ -121,7 +139,7 @@ TEST_F(Conv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
   }
 }
 
-TEST_F(Conv2dTest, TheNumberOfThreadsDoesNotMatter) {
+TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
   // The stem, a strided convolution, projections and a bottleneck; batches that parts do not divide.
   // oneDNN's strided data gradient is the exception that onednn.h names.
@@ -132,6 +150,7 @@ TEST_F(Conv2dTest, TheNumberOfThreadsDoesNotMatter) {
         Conv2dSpec{50, 32, 32, 2, 4, 1, 1, 2, 0}, Conv2dSpec{50, 16, 16, 4, 8, 1, 1, 2, 0},
         Conv2dSpec{30, 8, 8, 12, 20, 1, 1, 2, 0}}) {
     spec.algo = ConvAlgo::kDirect;
+    spec.dtype = GetParam();
     const Conv2dData data = test::random_data(spec, 41);
     omp_set_num_threads(1);
     const Conv2dResult one = test::run_conv2d(*device_, spec, data);

@@ -42,12 +42,12 @@ inline std::vector<OpCase> every_device() {
   return {{DeviceKind::kCpu}, {DeviceKind::kSimt}, {DeviceKind::kCuda}};
 }
 
-// The devices with the element types they have: the CPU ops are the fp32 reference.
+// The devices with the element types they have.
 inline std::vector<OpCase> every_device_and_type() {
-  return {{DeviceKind::kCpu, DType::kF32},  {DeviceKind::kSimt, DType::kF32},
-          {DeviceKind::kSimt, DType::kF16}, {DeviceKind::kSimt, DType::kBf16},
-          {DeviceKind::kCuda, DType::kF32}, {DeviceKind::kCuda, DType::kF16},
-          {DeviceKind::kCuda, DType::kBf16}};
+  return {{DeviceKind::kCpu, DType::kF32},   {DeviceKind::kCpu, DType::kBf16},
+          {DeviceKind::kSimt, DType::kF32},  {DeviceKind::kSimt, DType::kF16},
+          {DeviceKind::kSimt, DType::kBf16}, {DeviceKind::kCuda, DType::kF32},
+          {DeviceKind::kCuda, DType::kF16},  {DeviceKind::kCuda, DType::kBf16}};
 }
 
 inline std::string name_of_case(const testing::TestParamInfo<OpCase>& info) {
