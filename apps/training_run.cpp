@@ -231,7 +231,8 @@ class TrainingRun {
     }
     const double images = static_cast<double>(trainer_->samples() - first);
     const EpochRecord record = trainer_->end_epoch();
-    close_epoch(epoch, record, images / seconds_since(start), start);
+    images_per_second_ = images / seconds_since(start);
+    close_epoch(epoch, record, images_per_second_, start);
   }
 
   void report(Progress& progress) {
@@ -325,8 +326,19 @@ class TrainingRun {
           features_beside(folder_ / "dynamics.tdds"), dynamics_header(),
           {setup_.train_features().features(), data_.train.count(), net_.features(), trainer_->epoch()});
     write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
+    report_traffic();
     log_->say(history_.summary());
     if (scores_) log_->say(scores_->summary());
+  }
+
+  void report_traffic() {
+    if (images_per_second_ == 0) return;
+    const Traffic traffic = trainer_->traffic();
+    const double gigabytes = 1e-9 * traffic.total(), steps = images_per_second_ / trainer_->options().batch;
+    log_->say(fmt::format(
+        "a step moves {:.4g} GB by plan, {:.4g} of it the floor (convolutions, input, optimizer) and "
+        "the rest batch norm; the last epoch moved {:.3g} GB/s",
+        gigabytes, 1e-9 * traffic.floor, gigabytes * steps));
   }
 
   TrainingSetup& setup_;
@@ -343,6 +355,7 @@ class TrainingRun {
   std::optional<DynamicsWriter> dynamics_;
   std::optional<LiveScores> scores_;
   RunHistory history_;
+  double images_per_second_ = 0;  // of the last epoch; 0: none was trained
   Clock::time_point last_save_ = Clock::now();
   double waited_before_ = 0;  // for data, in earlier epochs
 };

@@ -50,6 +50,14 @@ void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
   plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
 }
 
+Traffic ConvLayer::traffic(bool data_gradient, bool accumulate) const {
+  const Conv2dSpec& s = plan_->spec();
+  const double x = static_cast<double>(x_bytes()), y = static_cast<double>(y_bytes());
+  const double w = 1.0 * s.out_channels * s.filter_h * s.filter_w * s.channels * size_of(s.dtype);
+  const double forward = x + w + y, filter = x + y + w;
+  return {.floor = forward + filter + (data_gradient ? y + w + x : 0), .passes = accumulate ? x : 0};
+}
+
 std::string ConvLayer::description() const {
   const Conv2dSpec& spec = plan_->spec();
   return fmt::format("{}x{}x{} -> {} {}x{}/{}: {}", spec.height, spec.width, spec.channels, spec.out_channels,
@@ -134,6 +142,14 @@ void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dr
                                                     .workspace = context_.workspace});
 }
 
+Traffic BatchNormLayer::traffic(bool residual) const {
+  const double map = static_cast<double>(rows_) * decl_.channels * size_of(context_.compute);
+  const double forward = 3 + (residual ? 1 : 0);  // x twice, y
+  const double backward =
+      2 * (2 + (relu_ ? 1 : 0)) + 1 + (residual ? 1 : 0);  // x, dy, y twice; dx, dresidual
+  return {.passes = map * (forward + backward)};
+}
+
 HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t features,
                            std::int32_t classes) {
   return {.weight = params.add_linear_weight(name + ".weight", classes, features),
@@ -156,6 +172,10 @@ void HeadLayer::bind(Arena& saved) {
   if (!context_.train) return;
   dfeatures_ = saved.take_array<float>(features);
   dlogits_ = saved.take_array<float>(logits);
+}
+
+Traffic HeadLayer::traffic() const {
+  return {.floor = 2.0 * context_.batch * positions_ * decl_.features * size_of(context_.compute)};
 }
 
 void HeadLayer::forward(Stream& stream, const void* x) {

@@ -8,6 +8,7 @@
 
 #include "engine/arena.h"
 #include "engine/params.h"
+#include "engine/traffic.h"
 #include "kernels/ops.h"
 
 namespace tdds {
@@ -50,6 +51,8 @@ class ConvLayer {
   std::size_t y_bytes() const;
   std::int32_t out_height() const { return plan_->spec().out_height(); }
   std::int32_t out_width() const { return plan_->spec().out_width(); }
+  // Of a training step: forward, the filter's gradient and, for all but the first layer, the data's.
+  Traffic traffic(bool data_gradient, bool accumulate) const;
   std::string description() const;
 
  private:
@@ -78,6 +81,8 @@ class BatchNormLayer {
   void forward(Stream& stream, const void* residual);
   // dx may be dy when dresidual is null or another buffer; dresidual (may be null) may be dy.
   void backward(Stream& stream, const void* dy, void* dx, void* dresidual);
+  // Of a training step, with a residual that gets a gradient or without.
+  Traffic traffic(bool residual) const;
 
   void* y() const { return y_; }
 
@@ -109,6 +114,7 @@ class HeadLayer {
   void forward(Stream& stream, const void* x);
   void backward(Stream& stream, void* dx);
 
+  Traffic traffic() const;  // of its map; the rest is thousands of times smaller
   float* features() const { return features_; }
   float* logits() const { return logits_; }
   float* dlogits() const { return dlogits_; }

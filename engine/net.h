@@ -7,6 +7,7 @@
 
 #include "engine/arena.h"
 #include "engine/params.h"
+#include "engine/traffic.h"
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "kernels/tensor_view.h"
@@ -39,6 +40,8 @@ class Pass {
 
   virtual void forward(Stream& stream) = 0;
   virtual void backward(Stream& stream) = 0;  // overwrites every gradient
+
+  virtual Traffic traffic() const = 0;  // of forward and backward
 
   // One line a convolution: its shape and the implementation that serves it.
   virtual std::string plans() const = 0;

@@ -287,6 +287,18 @@ void Trainer::restored() {
   start_epoch();
 }
 
+Traffic Trainer::traffic() const {
+  Traffic sum = steps_[0].pass->traffic();
+  const TensorView x = steps_[0].pass->input();
+  sum.floor += static_cast<double>(x.bytes()) + 3.0 * steps_[0].batch * set_.height() * set_.width();
+  for (const Params::Range& range : {net_.params().filters(), net_.params().vectors()}) {
+    const std::size_t typed = size_of(range.compute_type);
+    const std::size_t element = 4 * sizeof(float) + typed + (range.compute ? typed : 0);  // w and v both ways
+    sum.floor += static_cast<double>(range.n) * static_cast<double>(element);
+  }
+  return sum;
+}
+
 std::string Trainer::plans() const {
   return steps_[0].pass->plans();
 }

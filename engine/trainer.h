@@ -93,6 +93,7 @@ class Trainer {
   double waited_for_data() const { return feeder_ ? feeder_->waited() : 0; }
 
   std::string plans() const;
+  Traffic traffic() const;  // of a step of the full batch
   std::size_t state_bytes() const { return memory_bytes_; }
 
  private:

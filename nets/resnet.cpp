@@ -133,6 +133,17 @@ class Block {
     for (const auto& unit : main_) most = std::max(most, unit->conv.y_bytes());
     return most;
   }
+  Traffic traffic() const {
+    Traffic sum;
+    for (std::size_t i = 0; i < main_.size(); ++i) {
+      sum += main_[i]->conv.traffic(true, i == 0);
+      sum += main_[i]->norm.traffic(i + 1 == main_.size());
+    }
+    if (!shortcut_) return sum;
+    sum += shortcut_->conv.traffic(true, false);
+    sum += shortcut_->norm.traffic(false);
+    return sum;
+  }
   void describe(std::string& text) const {
     for (const auto& unit : main_) text += unit->conv.description() + "\n";
     if (shortcut_) text += shortcut_->conv.description() + "\n";
@@ -198,6 +209,14 @@ class ResNetPass final : public Pass {
     for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) (*block)->backward(stream, g);
     stem_.norm.backward(stream, g.a, g.a, nullptr);
     stem_.conv.backward_filter(stream, input_, g.a);
+  }
+
+  Traffic traffic() const override {
+    Traffic sum = stem_.conv.traffic(false, false);
+    sum += stem_.norm.traffic(false);
+    for (const auto& block : blocks_) sum += block->traffic();
+    sum += head_->traffic();
+    return sum;
   }
 
   std::string plans() const override {

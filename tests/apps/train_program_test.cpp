@@ -59,6 +59,7 @@ TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
   ASSERT_EQ(losses.size(), 3u);
   EXPECT_LT(losses[2], losses[0]);
   EXPECT_NE(read_text(folder / "log.txt").find("learning_rate"), std::string::npos);
+  EXPECT_NE(outcome.out.find(" GB by plan, "), std::string::npos) << outcome.out;
   const DynamicsReader store(folder / "dynamics.tdds");
   EXPECT_EQ(store.epochs(), 3);
   EXPECT_EQ(store.samples(), 240);

@@ -61,6 +61,23 @@ TEST(ResNetTest, UnknownArchAndBrokenWidthAreUsageErrors) {
   EXPECT_THROW(resnet18(-1), UsageError);
 }
 
+// Counted by hand. Bytes of a map that batch norm moves: x twice and y forward, x, y and dy twice and dx backward
+// (10 in all); 2 more with a residual and its gradient, 2 less without ReLU. And a block's first convolution adds to
+// the gradient of the block's input, which reads it once more.
+TEST(ResNetTest, TrafficIsThatOfTheLayers) {
+  const auto device = make_device(DeviceKind::kCpu);
+  const auto net = resnet18(0.125);
+  const Traffic two = net->make_pass(*device, {.batch = 2})->traffic(),
+                six = net->make_pass(*device, {.batch = 6})->traffic();
+  const double stem = 8 * 32 * 32, first = stem, second = first / 2, third = second / 2, fourth = third / 2;
+  const double norms = 10 * stem + 44 * first + 52 * (second + third + fourth);
+  const double added = stem + 2 * first + 2 * second + 2 * third + fourth;
+  EXPECT_EQ(six.passes, 6 * sizeof(float) * (norms + added));
+  EXPECT_EQ(two.passes * 3, six.passes);
+  EXPECT_LT(six.floor, 3 * two.floor);  // the filters do not grow with the batch
+  EXPECT_EQ(six.total(), six.floor + six.passes);
+}
+
 // Passes of other batch sizes share the arenas, and neither binding nor running allocates beyond the plan.
 TEST(ResNetTest, PassesShareTheirMemoryAndRunningAllocatesNothing) {
   const auto device = make_device(DeviceKind::kCpu);
