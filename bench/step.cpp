@@ -10,6 +10,8 @@
 #include "engine/evaluator.h"
 #include "engine/precision.h"
 #include "engine/trainer.h"
+#include "kernels/check.h"
+#include "kernels/host_stream.h"
 #include "kernels/philox.h"
 #include "nets/resnet.h"
 
@@ -22,7 +24,7 @@ struct Flags {
   std::int32_t batch_size = 100, steps = 10, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
-  bool evaluate = false, no_dynamics = false, plans = false;
+  bool evaluate = false, no_dynamics = false, plans = false, profile = false;
 };
 
 ImageSet random_images(std::int64_t n, std::int32_t classes) {
@@ -40,7 +42,27 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// The ops of a step on a host device, the longest first: seconds a step, and the share of all.
+nlohmann::ordered_json profile_of(const Stream& stream, int steps) {
+  const std::map<std::string, CommandTime>& times = static_cast<const HostStream&>(stream).command_times();
+  std::vector<std::pair<std::string, CommandTime>> sorted(times.begin(), times.end());
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto& a, const auto& b) { return a.second.cpu_seconds > b.second.cpu_seconds; });
+  double total = 0;
+  for (const auto& [name, time] : sorted) total += time.cpu_seconds;
+  nlohmann::ordered_json profile;
+  for (const auto& [name, time] : sorted)
+    profile[name] = {{"calls", static_cast<double>(time.calls) / steps},
+                     {"seconds", time.seconds / steps},
+                     {"cpu_seconds", time.cpu_seconds / steps},
+                     {"cpu_share", time.cpu_seconds / total}};
+  return profile;
+}
+
 nlohmann::ordered_json run(const Flags& flags) {
+  check_usage(!flags.profile || flags.device != "cuda",
+              "--profile times the ops of a host device; on a GPU use "
+              "Nsight Systems");
   set_host_threads(flags.threads);
   const auto device = make_device(parse_device_kind(flags.device));
   const auto stream = device->make_stream();
@@ -80,6 +102,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   pool.place();
   std::vector<double> seconds;
   for (int i = 0; i < flags.warmup + flags.steps; ++i) {
+    if (i == flags.warmup && flags.profile) static_cast<HostStream&>(*stream).time_commands();
     const auto start = std::chrono::steady_clock::now();
     if (trainer) {
       trainer->step();
@@ -92,20 +115,29 @@ nlohmann::ordered_json run(const Flags& flags) {
   }
   if (flags.plans && trainer) std::cerr << trainer->plans();
   const double middle = median(seconds);
-  return {{"device", device->description()},
-          {"precision", flags.precision},
-          {"conv_algo", flags.conv_algo},
-          {"arch", flags.arch},
-          {"width", flags.width},
-          {"batch", flags.batch_size},
-          {"mode", flags.evaluate ? "evaluation" : "training"},
-          {"dynamics", !flags.evaluate && !flags.no_dynamics},
-          {"steps", flags.steps},
-          {"seconds_median", middle},
-          {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
-          {"images_per_second", flags.batch_size / middle},
-          {"gflops_per_second",
-           (flags.evaluate ? 2 : 6) * 1e-9 * net->forward_macs() * flags.batch_size / middle}};
+  nlohmann::ordered_json result = {
+      {"device", device->description()},
+      {"precision", flags.precision},
+      {"conv_algo", flags.conv_algo},
+      {"arch", flags.arch},
+      {"width", flags.width},
+      {"batch", flags.batch_size},
+      {"mode", flags.evaluate ? "evaluation" : "training"},
+      {"dynamics", !flags.evaluate && !flags.no_dynamics},
+      {"steps", flags.steps},
+      {"seconds_median", middle},
+      {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
+      {"images_per_second", flags.batch_size / middle},
+      {"gflops_per_second",
+       (flags.evaluate ? 2 : 6) * 1e-9 * net->forward_macs() * flags.batch_size / middle}};
+  if (trainer) {
+    const Traffic traffic = trainer->traffic();
+    result["planned_bytes"] = traffic.total();
+    result["floor_bytes"] = traffic.floor;
+    result["gigabytes_per_second"] = 1e-9 * traffic.total() / middle;
+  }
+  if (flags.profile) result["profile"] = profile_of(*stream, flags.steps);
+  return result;
 }
 
 }  // namespace
@@ -115,7 +147,7 @@ int main(int argc, char** argv) {
   CLI::App app("Times training steps or evaluations on random images; prints one JSON object.");
   app.add_option("--arch", flags.arch, "Network")->capture_default_str();
   app.add_option("--device", flags.device, "cpu, simt or cuda")->capture_default_str();
-  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16")
+  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16; on a CPU bf16")
       ->capture_default_str();
   app.add_option("--conv_algo", flags.conv_algo, "On a CPU: auto, direct or winograd")->capture_default_str();
   app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
@@ -125,10 +157,11 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "CPU threads; 0: one per core")->capture_default_str();
   app.add_flag("--evaluate", flags.evaluate, "Forward only");
   app.add_flag("--no-dynamics", flags.no_dynamics, "Train without recording dynamics");
+  app.add_flag("--profile", flags.profile, "On a host device: what each op takes in a step");
   app.add_flag("--plans", flags.plans, "Print the convolution plans to stderr");
   CLI11_PARSE(app, argc, argv);
   try {
-    std::cout << run(flags).dump() << "\n";
+    std::cout << run(flags).dump(flags.profile ? 1 : -1) << "\n";
   } catch (const std::exception& error) {
     std::cerr << "bench_step: " << error.what() << "\n";
     return 1;

@@ -3,7 +3,9 @@
 #include <omp.h>
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 
 #include "kernels/cpu/isa.h"
 
@@ -79,7 +81,19 @@ void HostStream::enqueue(const HostCommand& command) {
   else if (mode_ == StreamMode::kDeferred)
     queue_.push_back(command);
   else
-    command.run(command.args);
+    run(command);
+}
+
+void HostStream::run(const HostCommand& command) {
+  if (!timing_) return command.run(command.args);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  const std::clock_t cpu_start = std::clock();
+  command.run(command.args);
+  CommandTime& time = times_[command.name];
+  ++time.calls;
+  time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  time.cpu_seconds += static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
 }
 
 void HostStream::upload(void* device_memory, const void* host, std::size_t bytes) {
@@ -118,7 +132,7 @@ void HostStream::synchronize() {
   // A command may throw; what follows it is then dropped, as after a device error.
   std::vector<HostCommand> queue = std::move(queue_);
   queue_.clear();
-  for (const HostCommand& command : queue) command.run(command.args);
+  for (const HostCommand& command : queue) run(command);
 }
 
 }  // namespace tdds

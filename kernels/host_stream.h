@@ -2,7 +2,10 @@
 // The queue behind the devices `cpu` and `simt`: commands are a function and a copy of its arguments.
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -19,12 +22,22 @@ struct HostCommand {
   alignas(16) std::byte args[kArgsBytes];
 };
 
+// What the commands of one name took.
+struct CommandTime {
+  std::int64_t calls = 0;
+  double seconds = 0, cpu_seconds = 0;  // by the clock; of all threads together
+};
+
 class HostStream final : public Stream {
  public:
   HostStream(Device& device, StreamMode mode) : Stream(device), mode_(mode) {}
   ~HostStream() override = default;
 
   void enqueue(const HostCommand& command);
+
+  // From now on every command is timed.
+  void time_commands() { timing_ = true; }
+  const std::map<std::string, CommandTime>& command_times() const { return times_; }
 
   void upload(void* device_memory, const void* host, std::size_t bytes) override;
   void download(void* host, const void* device_memory, std::size_t bytes) override;
@@ -35,7 +48,11 @@ class HostStream final : public Stream {
   void synchronize() override;
 
  private:
+  void run(const HostCommand& command);
+
   StreamMode mode_;
+  bool timing_ = false;
+  std::map<std::string, CommandTime> times_;
   bool recording_ = false;
   std::vector<HostCommand> recorded_;
   std::vector<HostCommand> queue_;
