@@ -7,12 +7,15 @@ Nesterov momentum and weight decay, learning rate. Ours also records the trainin
 --evaluate the step is the forward pass alone. Needs torch; bench/with_torch.sh makes an environment that has it.
 
     bench/with_torch.sh bench/compare_step.py [--width 0.25] [--evaluate] [--threads 2] [--rounds 5] [--skip compiled]
+                                              [--precision bf16]
 
 `eager` is PyTorch as the official script runs it; `channels_last` changes the memory format; `compiled` adds
-torch.compile and the fused optimizer.
+torch.compile and the fused optimizer. In bf16 PyTorch runs these under autocast, and `pure` holds the parameters in
+bf16 too, momentum and master weights included, with channels_last: less exact than either side's mixed precision.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import resource
@@ -29,17 +32,28 @@ sys.path.insert(0, str(ROOT / "tests/golden"))
 from official_net import make_net  # noqa: E402
 
 BATCH, CLASSES = 100, 100
-VARIANTS = ("eager", "channels_last", "compiled")
+VARIANTS = ("eager", "channels_last", "compiled", "pure")
 
 
-def training_step(net, variant, x, label):
+def variants(args):
+    return [v for v in VARIANTS if v not in args.skip and (v != "pure" or args.precision == "bf16")]
+
+
+def precision(variant, args):
+    """The context that a forward pass runs in."""
+    mixed = args.precision == "bf16" and variant != "pure"
+    return torch.autocast("cpu", torch.bfloat16) if mixed else contextlib.nullcontext()
+
+
+def training_step(net, variant, args, x, label):
     sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True,
                           **({"fused": True} if variant == "compiled" else {}))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=100000.0)
     forward = torch.compile(net) if variant == "compiled" else net
 
     def step():
-        loss = torch.nn.functional.cross_entropy(forward(x), label)
+        with precision(variant, args):
+            loss = torch.nn.functional.cross_entropy(forward(x).float(), label)
         sgd.zero_grad()
         loss.backward()
         sgd.step()
@@ -48,13 +62,14 @@ def training_step(net, variant, x, label):
     return step
 
 
-def evaluation_step(net, variant, x):
+def evaluation_step(net, variant, args, x):
     net.eval()
     forward = torch.compile(net) if variant == "compiled" else net
 
     @torch.inference_mode()
     def step():
-        forward(x)
+        with precision(variant, args):
+            forward(x)
 
     return step
 
@@ -66,7 +81,9 @@ def make_step(variant, args):
     x, label = torch.randn(BATCH, 3, 32, 32), torch.randint(CLASSES, (BATCH,))
     if variant != "eager":
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-    return evaluation_step(net, variant, x) if args.evaluate else training_step(net, variant, x, label)
+    if variant == "pure":
+        net, x = net.to(torch.bfloat16), x.to(torch.bfloat16)
+    return evaluation_step(net, variant, args, x) if args.evaluate else training_step(net, variant, args, x, label)
 
 
 def work(args):
@@ -110,13 +127,14 @@ class Worker:
 
 def ours(args):
     command = [ROOT / "build/release/bench/bench_step", "--arch", "resnet18", "--batch-size", BATCH, "--width",
-               args.width, "--steps", args.steps, "--threads", args.threads] + ["--evaluate"] * args.evaluate
+               args.width, "--steps", args.steps, "--threads", args.threads, "--precision", args.precision]
+    command += ["--evaluate"] * args.evaluate
     output, _, peak = measure.run_program(command)
     return json.loads(output) | {"peak_bytes": peak}
 
 
 def compare(args):
-    workers = {variant: Worker(variant) for variant in VARIANTS if variant not in args.skip}
+    workers = {variant: Worker(variant) for variant in variants(args)}
     contenders = {"tdds": lambda: ours(args)} | {f"PyTorch {v}": w.measure for v, w in workers.items()}
     measured = {name: [] for name in contenders}
     for round_number in range(args.rounds):
@@ -136,6 +154,7 @@ def main():
     parser.add_argument("--steps", type=int, default=10, help="timed in a round")
     parser.add_argument("--width", type=float, default=1.0, help="channel multiplier of the network")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of both sides")
     parser.add_argument("--evaluate", action="store_true", help="forward passes instead of training steps")
     parser.add_argument("--skip", nargs="*", default=[], choices=VARIANTS)
     parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
@@ -147,11 +166,12 @@ def main():
     rows = [(name, f"{r['images_per_second']:.1f}", f"{ours_speed / r['images_per_second']:.2f}",
              f"{r['peak_bytes'] / 1e6:.0f}") for name, r in results.items()]
     mode = "evaluation" if args.evaluate else "training"
-    print(f"\nResNet-18, {mode}, width {args.width}, 32x32, batch {BATCH}, {args.threads} threads, float32, "
+    print(f"\nResNet-18, {mode}, width {args.width}, 32x32, batch {BATCH}, {args.threads} threads, {args.precision}, "
           f"{measure.cpu_model()}\n")
     print(measure.table(("engine", "images/s (median)", "tdds is faster by", "peak MB"), rows))
-    name = f"step_{mode}_width{args.width}_{args.threads}threads_debian{measure.debian()}"
-    measure.keep(name, {"mode": mode, "width": args.width, "batch": BATCH, "threads": args.threads, "steps": args.steps,
+    name = f"step_{mode}_{args.precision}_width{args.width}_{args.threads}threads_debian{measure.debian()}"
+    measure.keep(name, {"mode": mode, "precision": args.precision, "width": args.width, "batch": BATCH,
+                        "threads": args.threads, "steps": args.steps,
                         "results": results, "environment": measure.environment(torch=torch.__version__)})
 
 
