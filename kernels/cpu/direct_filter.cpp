@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/packed_filter.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
+#include "kernels/cpu/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
@@ -77,12 +80,37 @@ bool onednn_fails(const Conv2dSpec& s) {
   return (s.filter_h == 1 && s.filter_w == 1 && odd) || (s.dtype == DType::kBf16 && s.width < s.stride);
 }
 
+std::unique_ptr<Conv2dPass> make_whole(const Conv2dSpec& spec, DType filter_type) {
+  if (auto pass = make_packed_filter_pass(spec, filter_type)) return pass;
+  return onednn::make_direct_pass(spec, Direction::kBackwardFilter, filter_type);
+}
+
 // The fp32 gradient of some images.
 std::unique_ptr<Conv2dPass> make_part(const Conv2dSpec& spec) {
-  if (!onednn_fails(spec)) return onednn::make_direct_pass(spec, Direction::kBackwardFilter, DType::kF32);
+  if (!onednn_fails(spec)) return make_whole(spec, DType::kF32);
   if (spec.dtype == DType::kBf16) return std::make_unique<DefinitionFilterPass<bf16_t>>(spec);
   return std::make_unique<DefinitionFilterPass<float>>(spec);
 }
+
+// Elements of the gradient that one thread sums: they stay in the first-level cache.
+constexpr std::int64_t kSumBlock = 2048;
+
+// to[i] = the sum of from[i] in each copy, in their order
+template <class T>
+struct SumOfCopies {
+  [[gnu::always_inline]] static inline void run(const float* from, std::size_t stride, std::size_t copies,
+                                                T* to, std::int64_t n) {
+    float sum[kSumBlock];
+    std::copy_n(from, n, sum);
+    for (std::size_t copy = 1; copy < copies; ++copy) {
+      from += stride;
+#pragma omp simd
+      for (std::int64_t i = 0; i < n; ++i) sum[i] += from[i];
+    }
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) to[i] = from_float<T>(sum[i]);
+  }
+};
 
 class SplitFilterPass final : public Conv2dPass {
  public:
@@ -123,13 +151,12 @@ class SplitFilterPass final : public Conv2dPass {
 
   template <class T>
   void add_copies(const std::byte* copies, T* dw) const {
-#pragma omp parallel for schedule(static)
-    for (std::size_t i = 0; i < dw_elements_; ++i) {
-      float sum = 0;
-      for (std::size_t part = 0; part < parts_.size(); ++part)
-        sum += reinterpret_cast<const float*>(copies + part * copy_bytes())[i];
-      dw[i] = from_float<T>(sum);
-    }
+    const auto* first = reinterpret_cast<const float*>(copies);
+    const std::size_t stride = copy_bytes() / sizeof(float);
+    parallel_blocks(
+        static_cast<std::int64_t>(dw_elements_), kSumBlock, [&](std::int64_t begin, std::int64_t end) {
+          run_vectorized<SumOfCopies<T>>(first + begin, stride, parts_.size(), dw + begin, end - begin);
+        });
   }
 
   std::size_t copy_bytes() const {
@@ -150,8 +177,7 @@ std::unique_ptr<Conv2dPass> make_direct_filter_pass(const Conv2dSpec& spec) {
       sizeof(float) * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
   const auto affordable =
       static_cast<std::int32_t>(std::min<std::size_t>(kCopiesBytes / dw_bytes, kMostParts));
-  if (affordable < kLeastParts && !onednn_fails(spec))
-    return onednn::make_direct_pass(spec, Direction::kBackwardFilter, spec.dtype);
+  if (affordable < kLeastParts && !onednn_fails(spec)) return make_whole(spec, spec.dtype);
   return std::make_unique<SplitFilterPass>(spec, std::clamp(affordable, 1, spec.batch));
 }
 

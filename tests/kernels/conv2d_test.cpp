@@ -64,6 +64,17 @@ TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
   expect_near_reference({3, 4, 4, 64, 64, 3, 3, 1, 1}, 6);
 }
 
+// bf16 convolves narrow maps side by side: as many images as fit, one too many, and filters of every reach.
+TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnManyNarrowMaps) {
+  for (const std::int32_t batch : {12, 13, 33})
+    for (const std::int32_t stride : {1, 2, 3}) {
+      expect_near_reference({batch, 4, 4, 8, 8, 3, 3, stride, 1}, 10);
+      expect_near_reference({batch, 5, 3, 7, 9, 5, 5, stride, 2}, 11);
+      expect_near_reference({batch, 3, 6, 8, 8, 3, 3, stride, 0}, 12);
+      expect_near_reference({batch, 4, 7, 16, 8, 1, 1, stride, 0}, 13);
+    }
+}
+
 TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
   for (const std::int32_t size : {1, 2})
     for (const std::int32_t channels : {1, 8, 16, 19}) {
@@ -148,7 +159,7 @@ TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
         Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0}, Conv2dSpec{5, 8, 8, 64, 128, 1, 1, 2, 0},
         Conv2dSpec{33, 4, 4, 40, 24, 1, 1, 1, 0}, Conv2dSpec{3, 32, 32, 8, 64, 7, 7, 2, 3},
         Conv2dSpec{50, 32, 32, 2, 4, 1, 1, 2, 0}, Conv2dSpec{50, 16, 16, 4, 8, 1, 1, 2, 0},
-        Conv2dSpec{30, 8, 8, 12, 20, 1, 1, 2, 0}}) {
+        Conv2dSpec{30, 8, 8, 12, 20, 1, 1, 2, 0}, Conv2dSpec{24, 4, 4, 256, 320, 3, 3, 1, 1}}) {
     spec.algo = ConvAlgo::kDirect;
     spec.dtype = GetParam();
     const Conv2dData data = test::random_data(spec, 41);
