@@ -9,6 +9,7 @@
 
 #include "engine/dataset_resize.h"
 #include "engine/exif.h"
+#include "engine/jpeg_tables.h"
 #include "kernels/check.h"
 
 namespace tdds {
@@ -50,6 +51,7 @@ std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string
   check(bytes.size() <= std::size_t{1} << 30, "{} is longer than 1 GiB: it is no image.", file);
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int length = static_cast<int>(bytes.size());
+  check(!has_overlong_huffman_table(bytes), "{} is damaged (bad Huffman table): restore or remove it.", file);
   int width = 0, height = 0, channels = 0;
   check(stbi_info_from_memory(data, length, &width, &height, &channels) == 1 && width > 0 && height > 0,
         "{} is no readable image ({}): restore or remove it.", file, failure_reason());

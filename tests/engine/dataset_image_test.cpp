@@ -96,6 +96,9 @@ TEST(DatasetImage, BadFilesAreNamed) {
   expect_error(png.substr(0, png.size() / 2), "is damaged");
   expect_error(jpeg.substr(0, jpeg.size() / 2), "truncated JPEG");
   expect_error(jpeg.substr(0, jpeg.size() - 1), "truncated JPEG");
+  std::string overlong = jpeg;
+  overlong.replace(overlong.find("\xff\xc4") + 5, 16, 16, '\x7f');  // counts that sum to 2,032 codes
+  expect_error(overlong, "bad Huffman table");
   expect_error("P6\n50000 50000\n255\nxxx", "announces 50000 x 50000 pixels");
 }
 
