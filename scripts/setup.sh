@@ -2,7 +2,7 @@
 # Installs what building and testing need, from Debian's own packages (Debian 12 and 13). Does nothing, and asks
 # for no password, where all of it is there already. CUDA is no part of it: it is used where it is found.
 #
-#   scripts/setup.sh [--lint | --pypi]     --lint: clang-format and clang-tidy too; --pypi: Python's venv too, for
+#   scripts/setup.sh [--lint | --pypi]     --lint: clang and its tools too; --pypi: Python's venv too, for
 #                                          scripts/cuda_from_pypi.sh
 set -euo pipefail
 
@@ -15,7 +15,7 @@ packages=(
   libstb-dev fonts-dejavu-core                    # the curves
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-if [ "${1:-}" = --lint ]; then packages+=(clang-format clang-tidy libomp-dev); fi
+if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi
 if [ "${1:-}" = --pypi ]; then packages+=(python3-venv); fi
 
 missing=()

@@ -1,0 +1,42 @@
+#pragma once
+// What the targets share: the fuzzer's bytes as a string or as a file, and that an Error is the right answer to most.
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "kernels/check.h"
+
+namespace tdds::fuzz {
+
+// A file in memory that holds the bytes, under a path.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view bytes) : fd_(memfd_create("fuzz", 0)) {
+    if (fd_ < 0 || write(fd_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+  }
+  ~MemoryFile() { close(fd_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+
+ private:
+  int fd_;
+};
+
+// Any other exception than Error ends the program, which is what the fuzzer looks for.
+template <class Read>
+int try_to(const std::uint8_t* data, std::size_t size, const Read& read) {
+  try {
+    read(std::string_view(reinterpret_cast<const char*>(data), size));
+  } catch (const Error&) {
+  }
+  return 0;
+}
+
+}  // namespace tdds::fuzz

@@ -1,0 +1,17 @@
+#include <vector>
+
+#include "engine/npy.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using tdds::DType;
+  for (const DType type : {DType::kU8, DType::kF32, DType::kI64})
+    for (const int rank : {1, 3, 4})
+      tdds::fuzz::try_to(data, size, [&](std::string_view bytes) {
+        const tdds::fuzz::MemoryFile file(bytes);
+        const tdds::NpyReader reader(file.path(), type, rank);
+        std::vector<char> values(static_cast<std::size_t>(reader.elements()) * tdds::size_of(type));
+        reader.read(0, reader.elements(), values.data());
+      });
+  return 0;
+}
