@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "kernels/accumulate.h"
 #include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
@@ -11,6 +12,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/feature_norm.h"
 #include "kernels/linear.h"
+#include "kernels/max_pool.h"
 #include "kernels/pool.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax_kl.h"
@@ -31,10 +33,13 @@ struct Ops {
   void (*relu_backward)(Stream&, const ReluBackwardArgs&);
   void (*global_avg_pool)(Stream&, const GlobalAvgPoolArgs&);
   void (*global_avg_pool_backward)(Stream&, const GlobalAvgPoolBackwardArgs&);
+  void (*max_pool)(Stream&, const MaxPoolArgs&);
+  void (*max_pool_backward)(Stream&, const MaxPoolBackwardArgs&);
   std::unique_ptr<Linear> (*make_linear)(Device&, const LinearSpec&);
   void (*feature_norm)(Stream&, const FeatureNormArgs&);
   void (*softmax_kl)(Stream&, const SoftmaxKlArgs&);
   void (*batch_weight)(Stream&, const BatchWeightArgs&);
+  void (*accumulate)(Stream&, const AccumulateArgs&);
   void (*check_finite)(Stream&, const CheckFiniteArgs&);
   void (*sgd)(Stream&, const SgdArgs&);
   void (*advance)(Stream&, const AdvanceArgs&);

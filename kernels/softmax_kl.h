@@ -6,7 +6,8 @@
 //
 //   q         = s' / (1 + s') = 1 - p of the largest class
 //   loss      = -log p_y, from log1p(s') and z_y - m
-//   dlogits   = (p - onehot(y)) * scale,  scale = loss_scale * batch_weight / B;
+//   dlogits   = (p - target) * scale,  scale = loss_scale * batch_weight / B,
+//               target = (1 - smoothing) onehot(y) + smoothing / K, PyTorch's label smoothing;
 //               p_y - 1 as minus the sum of the others
 //   logp_c    = log(p_c + 1e-8), for the largest class as log1p(1e-8 - q)
 //   kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) |   (TDDS, arXiv 2311.13613: d_t)
@@ -17,6 +18,7 @@
 //   entropy   = -sum_c p_c log p_c
 //   el2n      = || p - onehot(y) ||_2
 //   correct   = argmax z == y, the lowest index winning ties as in PyTorch
+//   in_top5   = fewer than 5 classes have a larger logit than y, or an equal one and a lower index
 //
 // then prev_logp[id,:] = logp. Where state->epoch is 0 there is no previous visit: kl and true_kl are 0.
 // All fp32. A pointer in `out` and `prev_logp` may be null: that quantity is then neither computed nor
@@ -38,6 +40,7 @@ struct DynamicsView {
   float* entropy = nullptr;         // [N]
   float* el2n = nullptr;            // [N]
   std::uint8_t* correct = nullptr;  // [N]
+  std::uint8_t* in_top5 = nullptr;  // [N]
 };
 
 struct SoftmaxKlArgs {
@@ -51,6 +54,7 @@ struct SoftmaxKlArgs {
   DynamicsView out;
   const float* batch_weight;  // in  [1] or null for 1
   float loss_scale;           // 1 but for fp16
+  float smoothing = 0;        // 0 .. 1; of the gradient alone: the loss above stays -log p_y
   std::int32_t batch, classes;
 };
 

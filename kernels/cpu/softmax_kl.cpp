@@ -43,9 +43,19 @@ Row make_row(const float* z, std::int32_t classes, std::int32_t label) {
   return row;
 }
 
-void write_dlogits(const Row& row, double scale, float* dlogits) {
+void write_dlogits(const Row& row, double smoothing, double scale, float* dlogits) {
+  const double share = smoothing / row.classes;  // of the target that each class gets, y's beside the rest
   for (std::int32_t c = 0; c < row.classes; ++c)
-    dlogits[c] = static_cast<float>((c == row.label ? -row.label_miss : row.p(c)) * scale);
+    dlogits[c] =
+        static_cast<float>(((c == row.label ? smoothing - row.label_miss : row.p(c)) - share) * scale);
+}
+
+bool in_top5(const Row& row) {
+  const float own = row.z[row.label];
+  std::int32_t before = 0;
+  for (std::int32_t c = 0; c < row.classes; ++c)
+    before += row.z[c] > own || (row.z[c] == own && c < row.label) ? 1 : 0;
+  return before < 5;
 }
 
 struct Divergence {
@@ -98,7 +108,7 @@ void run_row(const SoftmaxKlArgs& args, double scale, std::int64_t b) {
   const std::int64_t classes = args.classes, visit = args.state->cursor + b;
   const std::int64_t id = args.order[visit];
   const Row row = make_row(args.logits + b * classes, args.classes, args.labels[id]);
-  if (args.dlogits) write_dlogits(row, scale, args.dlogits + b * classes);
+  if (args.dlogits) write_dlogits(row, args.smoothing, scale, args.dlogits + b * classes);
   if (args.visit_logits) std::memcpy(args.visit_logits + visit * classes, row.z, classes * sizeof(float));
   if (args.prev_logp) {
     Divergence change = exchange_logp(row, args.prev_logp + id * classes);
@@ -111,6 +121,7 @@ void run_row(const SoftmaxKlArgs& args, double scale, std::int64_t b) {
   if (args.out.entropy) args.out.entropy[id] = static_cast<float>(entropy(row));
   if (args.out.el2n) args.out.el2n[id] = static_cast<float>(el2n(row));
   if (args.out.correct) args.out.correct[id] = row.top == row.label;
+  if (args.out.in_top5) args.out.in_top5[id] = in_top5(row);
 }
 
 void check_batch(const SoftmaxKlArgs& args) {
@@ -147,6 +158,8 @@ void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
   check(args.logits && args.labels && args.order && args.state,
         "softmax_kl: logits, labels, order and state are required");
+  check(args.smoothing >= 0 && args.smoothing < 1, "softmax_kl: a label smoothing of {}; give 0 to below 1",
+        args.smoothing);
   check((!args.out.kl && !args.out.true_kl) || args.prev_logp,
         "softmax_kl: kl and true_kl need prev_logp, the previous visit");
   enqueue(stream, "softmax_kl", args, run_softmax_kl);

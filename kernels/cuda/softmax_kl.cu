@@ -60,6 +60,7 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
   const float weight = args.batch_weight ? *args.batch_weight : 1.0f;
   const float scale = args.loss_scale * weight / static_cast<float>(args.batch);
   const float total = 1.0f + row.sum, per_total = 1.0f / total;
+  const float share = args.smoothing / static_cast<float>(args.classes);
   const float label_miss = row.others / total, top_miss = row.sum / total;
   const float per_others = row.others > kTiny ? 1.0f / row.others : 0.0f;
   const bool first_visit = args.state->epoch == 0;
@@ -71,7 +72,8 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     const bool largest = c == row.best.index;
     const float e = largest ? 1.0f : expf(-below);
     const float p = e * per_total;
-    if (args.dlogits) args.dlogits[b * args.classes + c] = (c == label ? -label_miss : p) * scale;
+    if (args.dlogits)
+      args.dlogits[b * args.classes + c] = ((c == label ? args.smoothing - label_miss : p) - share) * scale;
     if (logp_row) {
       const float logp = log_probability(p, top_miss, largest);
       if (!first_visit) {
@@ -83,8 +85,8 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     }
     if (visit) visit[c] = z[c];
     if (p > 0) entropy += p * (below + row.log_total);
-    const float share = c != label ? e * per_others : 0.0f;
-    squares += share * share;
+    const float part = c != label ? e * per_others : 0.0f;
+    squares += part * part;
   }
   // || p - onehot ||: the label's entry is minus the sum of the others', which is taken out as a factor, so
   // that no square underflows.
@@ -101,6 +103,15 @@ __device__ float largest_other(const float* z, const RowStats& row, std::int32_t
   return group_max<G>(largest) - row.best.value - row.log_total;
 }
 
+// How many classes stand before the label in the order of the logits.
+template <Group G>
+__device__ std::int32_t rank_of_label(const float* z, std::int32_t label, std::int32_t classes) {
+  std::int32_t before = 0;
+  for (std::int32_t c = rank_in<G>(); c < classes; c += size_of_group<G>())
+    before += z[c] > z[label] || (z[c] == z[label] && c < label) ? 1 : 0;
+  return group_sum<G>(before);
+}
+
 template <Group G>
 __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args) {
   const std::int64_t b = G == Group::kWarp ? global_thread() / kWarpSize : block_id().x;
@@ -114,6 +125,10 @@ __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args
   if (out.log_other) {
     const float log_other = largest_other<G>(z, row, label, args.classes);
     if (rank_in<G>() == 0) out.log_other[id] = log_other;
+  }
+  if (out.in_top5) {
+    const std::int32_t rank = rank_of_label<G>(z, label, args.classes);
+    if (rank_in<G>() == 0) out.in_top5[id] = rank < 5;
   }
   if (rank_in<G>() != 0) return;
   if (out.kl) out.kl[id] = sums.kl;
@@ -136,6 +151,7 @@ __global__ void __launch_bounds__(kBatchWeightThreads) batch_weight_kernel(Batch
 
 void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   if (args.batch <= 0 || args.classes <= 1) reject("softmax_kl", "needs at least 1 sample and 2 classes");
+  if (!(args.smoothing >= 0 && args.smoothing < 1)) reject("softmax_kl", "label smoothing is 0 to below 1");
   if ((args.out.kl || args.out.true_kl) && !args.prev_logp)
     reject("softmax_kl", "kl and true_kl need prev_logp, the previous visit");
   if (args.classes <= kWarpClasses)

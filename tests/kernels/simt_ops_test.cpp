@@ -150,21 +150,25 @@ void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
   };
   auto* correct = rig.in(std::vector<std::uint8_t>(n, 0));
   rig.watch("correct", correct, n, DType::kU8);
+  auto* top5 = rig.in(std::vector<std::uint8_t>(n, 0));
+  rig.watch("in_top5", top5, n, DType::kU8);
   auto* visits = rig.in(std::vector<float>(n * k, 0));
   rig.watch("visit_logits", visits, n * k);
-  rig.ops().softmax_kl(rig.stream(), {.logits = rig.in(random_values(rows * k, 1, 0, 3)),
-                                      .labels = rig.in(labels),
-                                      .order = order_memory,
-                                      .state = state,
-                                      .dlogits = rig.out("dlogits", rows * k),
-                                      .prev_logp = prev,
-                                      .visit_logits = visits,
-                                      .out = {by_id("kl"), by_id("true_kl"), by_id("loss"),
-                                              by_id("log_other"), by_id("entropy"), by_id("el2n"), correct},
-                                      .batch_weight = weight,
-                                      .loss_scale = 1024,
-                                      .batch = batch,
-                                      .classes = classes});
+  rig.ops().softmax_kl(rig.stream(),
+                       {.logits = rig.in(random_values(rows * k, 1, 0, 3)),
+                        .labels = rig.in(labels),
+                        .order = order_memory,
+                        .state = state,
+                        .dlogits = rig.out("dlogits", rows * k),
+                        .prev_logp = prev,
+                        .visit_logits = visits,
+                        .out = {by_id("kl"), by_id("true_kl"), by_id("loss"), by_id("log_other"),
+                                by_id("entropy"), by_id("el2n"), correct, top5},
+                        .batch_weight = weight,
+                        .loss_scale = 1024,
+                        .smoothing = 0.1f,
+                        .batch = batch,
+                        .classes = classes});
 }
 
 void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channels) {
@@ -217,6 +221,13 @@ void run_sgd(Rig& rig, DType dtype) {
                                state, kN, dtype, dtype, 0.9f, 5e-4f, 0.5f, true});
 }
 
+void run_accumulate(Rig& rig, DType dtype) {
+  constexpr std::size_t kN = 3001;
+  auto* sum = rig.out("sum", kN);
+  for (const bool first : {true, false})
+    rig.ops().accumulate(rig.stream(), {rig.typed(dtype, random_values(kN, first)), sum, kN, dtype, first});
+}
+
 void run_elementwise(Rig& rig, DType dtype) {
   constexpr std::size_t kN = 3001;
   auto *a = rig.typed(dtype, random_values(kN, 1)), *b = rig.typed(dtype, random_values(kN, 2));
@@ -234,6 +245,17 @@ void run_pool(Rig& rig, DType dtype, std::int32_t channels) {
                             {rig.typed(dtype, random_values(n, 1)), y, kBatch, kPositions, channels, dtype});
   rig.ops().global_avg_pool_backward(rig.stream(),
                                      {y, rig.out<void>("dx", n, dtype), kBatch, kPositions, channels, dtype});
+}
+
+void run_max_pool(Rig& rig, DType dtype, std::int32_t channels) {
+  const MaxPoolShape shape{2, 9, 12, channels, 3, 2, 1, dtype};
+  const std::size_t n = std::size_t{2} * 9 * 12 * static_cast<std::size_t>(channels),
+                    outputs = shape.outputs();
+  auto* argmax = rig.out<std::uint8_t>("argmax", outputs, DType::kU8);
+  rig.ops().max_pool(rig.stream(), {rig.typed(dtype, random_values(n, 1)), rig.out<void>("y", outputs, dtype),
+                                    argmax, shape});
+  rig.ops().max_pool_backward(rig.stream(), {rig.typed(dtype, random_values(outputs, 2)), argmax,
+                                             rig.out<void>("dx", n, dtype), shape});
 }
 
 void run_step(Rig& rig) {
@@ -283,10 +305,14 @@ std::vector<OpRun> every_run() {
   for (const std::int32_t channels : {5, 64})
     runs.push_back({fmt::format("pool_{}", channels), true,
                     [=](Rig& rig, DType dtype) { run_pool(rig, dtype, channels); }});
+  for (const std::int32_t channels : {5, 16})
+    runs.push_back({fmt::format("max_pool_{}", channels), true,
+                    [=](Rig& rig, DType dtype) { run_max_pool(rig, dtype, channels); }});
   for (const std::int32_t width : {5, 64, 515})
     runs.push_back({fmt::format("feature_norm_{}", width), false,
                     [=](Rig& rig, DType) { run_feature_norm(rig, width); }});
   runs.push_back({"sgd", true, run_sgd});
+  runs.push_back({"accumulate", true, run_accumulate});
   runs.push_back({"elementwise", true, run_elementwise});
   runs.push_back({"advance", false, [](Rig& rig, DType) { run_step(rig); }});
   runs.push_back({"window_score", false, [](Rig& rig, DType) { run_window_score(rig); }});

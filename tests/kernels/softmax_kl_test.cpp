@@ -76,20 +76,20 @@ Batch make_batch(int batch, int classes, std::uint64_t seed, double std = 2) {
 
 struct Outputs {
   std::vector<float> kl, true_kl, loss, log_other, entropy, el2n, dlogits, logp, visits;
-  std::vector<std::uint8_t> correct;
+  std::vector<std::uint8_t> correct, top5;
 };
 
 class SoftmaxKlTest : public OpTest {
  protected:
   // One visit of the batch in each epoch; returns the results of the last.
   Outputs visit(const Batch& b, const std::vector<std::vector<float>>& epochs, float loss_scale = 1,
-                const std::vector<float>& weights = {}) {
+                const std::vector<float>& weights = {}, float smoothing = 0) {
     const auto n = static_cast<std::size_t>(b.batch), k = static_cast<std::size_t>(b.classes);
     auto labels = upload(b.labels), order = upload(b.order);
     auto kl = empty<float>(n), true_kl = empty<float>(n), loss = empty<float>(n), other = empty<float>(n),
          entropy = empty<float>(n), el2n = empty<float>(n), dlogits = empty<float>(n * k),
          prev = empty<float>(n * k), visits = empty<float>(n * k), weight = empty<float>(1);
-    auto correct = empty<std::uint8_t>(n);
+    auto correct = empty<std::uint8_t>(n), top5 = empty<std::uint8_t>(n);
     std::vector<Buffer<float>> kept;
     for (std::size_t e = 0; e < epochs.size(); ++e) {
       auto state = upload<StepState>({state_at(0, 0, static_cast<std::int32_t>(e))});
@@ -105,15 +105,17 @@ class SoftmaxKlTest : public OpTest {
                                   .dlogits = dlogits,
                                   .prev_logp = prev,
                                   .visit_logits = visits,
-                                  .out = {kl, true_kl, loss, other, entropy, el2n, correct},
+                                  .out = {kl, true_kl, loss, other, entropy, el2n, correct, top5},
                                   .batch_weight = weights.empty() ? nullptr : weight.data(),
                                   .loss_scale = loss_scale,
+                                  .smoothing = smoothing,
                                   .batch = b.batch,
                                   .classes = b.classes});
       stream().synchronize();
     }
-    return {download(kl),   download(true_kl), download(loss), download(other),  download(entropy),
-            download(el2n), download(dlogits), download(prev), download(visits), download(correct)};
+    return {download(kl),      download(true_kl), download(loss),    download(other),
+            download(entropy), download(el2n),    download(dlogits), download(prev),
+            download(visits),  download(correct), download(top5)};
   }
 };
 
@@ -228,6 +230,44 @@ TEST_P(SoftmaxKlTest, TiesGoToTheLowestIndex) {
   EXPECT_EQ(visit(b, {b.logits}).correct, (std::vector<std::uint8_t>{1, 1}));
   b.labels = {2, 1};
   EXPECT_EQ(visit(b, {b.logits}).correct, (std::vector<std::uint8_t>{0, 0}));
+}
+
+TEST_P(SoftmaxKlTest, TopFiveCountsTheClassesBeforeTheLabel) {
+  Batch b = make_batch(40, 12, 52);
+  for (float& z : b.logits) z = std::round(z);  // many ties
+  const auto got = visit(b, {b.logits}).top5;
+  for (int row = 0; row < b.batch; ++row) {
+    const int id = b.order[row];
+    const float* z = &b.logits[static_cast<std::size_t>(row) * 12];
+    std::vector<int> classes(12);
+    std::iota(classes.begin(), classes.end(), 0);
+    std::stable_sort(classes.begin(), classes.end(), [&](int x, int y) { return z[x] > z[y]; });
+    const bool want = std::find(classes.begin(), classes.begin() + 5, b.labels[id]) != classes.begin() + 5;
+    EXPECT_EQ(got[id], want) << id;
+  }
+}
+
+// PyTorch's: the loss is (1 - a) of the label's -log p and a / K of every class's.
+TEST_P(SoftmaxKlTest, SmoothedGradientMatchesDifferences) {
+  constexpr float kSmoothing = 0.1f;
+  for (const int classes : {3, 100, 1200}) {
+    Batch b = make_batch(2, classes, 53);
+    const Outputs plain = visit(b, {b.logits}), smooth = visit(b, {b.logits}, 1, {}, kSmoothing);
+    EXPECT_EQ(smooth.loss, plain.loss);
+    const auto loss = [&](const std::vector<double>& z) {
+      double sum = 0;
+      for (int row = 0; row < 2; ++row) {
+        const double* at = &z[static_cast<std::size_t>(row) * classes];
+        double total = 0, mean = 0;
+        for (int c = 0; c < classes; ++c) total += std::exp(at[c]);
+        for (int c = 0; c < classes; ++c) mean += (std::log(total) - at[c]) / classes;
+        const double own = std::log(total) - at[b.labels[b.order[row]]];
+        sum += (1 - double{kSmoothing}) * own + kSmoothing * mean;
+      }
+      return sum / 2;
+    };
+    expect_near(smooth.dlogits, numeric_gradient(loss, as_double(b.logits)), 1e-6);
+  }
 }
 
 TEST_P(SoftmaxKlTest, CursorSelectsTheBatchAndNullOutputsAreSkipped) {

@@ -1,0 +1,18 @@
+#pragma once
+// Gradient accumulation over the micro-batches of a step: sum = gradient (first) or sum + gradient, in fp32.
+
+#include <cstdint>
+
+#include "kernels/tensor_view.h"
+
+namespace tdds {
+
+struct AccumulateArgs {
+  const void* gradient;  // in [n] of dtype
+  float* sum;            // io [n]; only written where `first`
+  std::int64_t n;
+  DType dtype;
+  bool first;
+};
+
+}  // namespace tdds

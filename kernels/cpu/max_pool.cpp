@@ -1,0 +1,111 @@
+#include "kernels/max_pool.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/host_stream.h"
+
+namespace tdds::cpu {
+namespace {
+
+// Channels that are compared side by side.
+constexpr std::int32_t kTile = 64;
+
+// `i` is better than what was there: a larger number, or the first NaN.
+bool replaces(float value, float best) {
+  return value > best || (std::isnan(value) && !std::isnan(best));
+}
+
+void pool_position(const MaxPoolArgs& args, const float* image, std::int32_t i, std::int32_t j,
+                   std::int64_t out) {
+  const MaxPoolShape& p = args.shape;
+  const std::int32_t top = i * p.stride - p.padding, left = j * p.stride - p.padding;
+  float best[kTile];
+  std::uint8_t taken[kTile];
+  for (std::int32_t c0 = 0; c0 < p.channels; c0 += kTile) {
+    const std::int32_t width = std::min(kTile, p.channels - c0);
+    bool first = true;
+    for (std::int32_t r = std::max(0, -top); r < std::min(p.window, p.height - top); ++r)
+      for (std::int32_t s = std::max(0, -left); s < std::min(p.window, p.width - left); ++s, first = false) {
+        const float* x = image + (std::int64_t{top + r} * p.width + left + s) * p.channels + c0;
+        const auto place = static_cast<std::uint8_t>(r * p.window + s);
+        for (std::int32_t c = 0; c < width; ++c) {
+          const bool better = first || replaces(x[c], best[c]);
+          best[c] = better ? x[c] : best[c];
+          taken[c] = better ? place : taken[c];
+        }
+      }
+    std::copy_n(best, width, static_cast<float*>(args.y) + out + c0);
+    if (args.argmax) std::copy_n(taken, width, args.argmax + out + c0);
+  }
+}
+
+void run_forward(const MaxPoolArgs& args) {
+  const MaxPoolShape& p = args.shape;
+  const std::int32_t rows = p.out_height(), columns = p.out_width();
+  parallel_for(std::int64_t{p.batch} * rows, [&](std::int64_t row) {
+    const float* image =
+        static_cast<const float*>(args.x) + row / rows * p.height * p.width * std::int64_t{p.channels};
+    for (std::int32_t j = 0; j < columns; ++j)
+      pool_position(args, image, static_cast<std::int32_t>(row % rows), j, (row * columns + j) * p.channels);
+  });
+}
+
+// The rows of y whose windows hold row `at` of x: first .. last - 1.
+struct Range {
+  std::int32_t first, last;
+};
+Range windows_over(std::int32_t at, const MaxPoolShape& p, std::int32_t outputs) {
+  const std::int32_t from = at + p.padding - p.window + 1;
+  return {from > 0 ? (from + p.stride - 1) / p.stride : 0,
+          std::min(outputs, (at + p.padding) / p.stride + 1)};
+}
+
+void gather_position(const MaxPoolBackwardArgs& args, std::int64_t image, std::int32_t h, std::int32_t w,
+                     float* dx) {
+  const MaxPoolShape& p = args.shape;
+  const std::int32_t columns = p.out_width();
+  std::fill_n(dx, p.channels, 0.0f);
+  const Range rows = windows_over(h, p, p.out_height()), cols = windows_over(w, p, columns);
+  for (std::int32_t i = rows.first; i < rows.last; ++i)
+    for (std::int32_t j = cols.first; j < cols.last; ++j) {
+      const std::int32_t r = h + p.padding - i * p.stride, s = w + p.padding - j * p.stride;
+      const std::int64_t at = ((image * p.out_height() + i) * columns + j) * p.channels;
+      const auto* dy = static_cast<const float*>(args.dy) + at;
+      const std::uint8_t* taken = args.argmax + at;
+      for (std::int32_t c = 0; c < p.channels; ++c) dx[c] += taken[c] == r * p.window + s ? dy[c] : 0.0f;
+    }
+}
+
+void run_backward(const MaxPoolBackwardArgs& args) {
+  const MaxPoolShape& p = args.shape;
+  parallel_for(std::int64_t{p.batch} * p.height, [&](std::int64_t row) {
+    float* dx = static_cast<float*>(args.dx) + row * p.width * p.channels;
+    for (std::int32_t w = 0; w < p.width; ++w)
+      gather_position(args, row / p.height, static_cast<std::int32_t>(row % p.height), w,
+                      dx + std::int64_t{w} * p.channels);
+  });
+}
+
+void check_shape(const char* op, const MaxPoolShape& p, bool complete) {
+  check(p.dtype == DType::kF32, "{}: the CPU has no {} activations; use f32", op, name_of(p.dtype));
+  check(p.makes_sense(), "{}: {}x{} windows, stride {}, padding {} over [{}, {}, {}, {}] make no sense", op,
+        p.window, p.window, p.stride, p.padding, p.batch, p.height, p.width, p.channels);
+  check(complete, "{}: no pointer may be null", op);
+}
+
+}  // namespace
+
+void max_pool(Stream& stream, const MaxPoolArgs& args) {
+  check_shape("max_pool", args.shape, args.x && args.y);
+  enqueue(stream, "max_pool", args, run_forward);
+}
+
+void max_pool_backward(Stream& stream, const MaxPoolBackwardArgs& args) {
+  check_shape("max_pool_backward", args.shape, args.dy && args.dx && args.argmax);
+  enqueue(stream, "max_pool_backward", args, run_backward);
+}
+
+}  // namespace tdds::cpu
