@@ -150,6 +150,31 @@ Traffic BatchNormLayer::traffic(bool residual) const {
   return {.passes = map * (forward + backward)};
 }
 
+MaxPoolLayer::MaxPoolLayer(PassContext& context, std::int32_t height, std::int32_t width,
+                           std::int32_t channels)
+    : context_(context),
+      shape_{.batch = context.batch,
+             .height = height,
+             .width = width,
+             .channels = channels,
+             .window = 3,
+             .stride = 2,
+             .padding = 1,
+             .dtype = context.compute} {}
+
+void MaxPoolLayer::bind(Arena& saved) {
+  y_ = saved.take(shape_.outputs() * size_of(shape_.dtype));
+  if (context_.train) argmax_ = saved.take_array<std::uint8_t>(shape_.outputs());
+}
+
+void MaxPoolLayer::forward(Stream& stream, const void* x) {
+  context_.device.ops().max_pool(stream, {.x = x, .y = y_, .argmax = argmax_, .shape = shape_});
+}
+
+void MaxPoolLayer::backward(Stream& stream, const void* dy, void* dx) {
+  context_.device.ops().max_pool_backward(stream, {.dy = dy, .argmax = argmax_, .dx = dx, .shape = shape_});
+}
+
 HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t features,
                            std::int32_t classes) {
   return {.weight = params.add_linear_weight(name + ".weight", classes, features),

@@ -97,6 +97,26 @@ class BatchNormLayer {
   float* inv_std_ = nullptr;
 };
 
+// The max-pool of ImageNet's stem: 3x3 windows, stride 2, padding 1.
+class MaxPoolLayer {
+ public:
+  MaxPoolLayer(PassContext& context, std::int32_t height, std::int32_t width, std::int32_t channels);
+
+  void bind(Arena& saved);
+  void forward(Stream& stream, const void* x);
+  void backward(Stream& stream, const void* dy, void* dx);  // dx is not dy
+
+  void* y() const { return y_; }
+  std::int32_t out_height() const { return shape_.out_height(); }
+  std::int32_t out_width() const { return shape_.out_width(); }
+
+ private:
+  PassContext& context_;
+  MaxPoolShape shape_;
+  void* y_ = nullptr;
+  std::uint8_t* argmax_ = nullptr;  // null in inference
+};
+
 // Global average pool and the linear layer: fp32 in every precision.
 struct HeadDecl {
   int weight, bias;

@@ -163,6 +163,11 @@ class ResNetPass final : public Pass {
         channels_(decl.spec.input_channels),
         stem_(context_, *decl.stem, size_, size_, true) {
     std::int32_t h = stem_.conv.out_height(), w = stem_.conv.out_width();
+    if (decl.spec.stem == Stem::kImageNet) {
+      pool_.emplace(context_, h, w, stem_.conv.y_channels());
+      h = pool_->out_height();
+      w = pool_->out_width();
+    }
     for (const BlockDecl& block : decl.blocks) {
       blocks_.push_back(std::make_unique<Block>(context_, block, h, w));
       h = blocks_.back()->out_height();
@@ -176,6 +181,7 @@ class ResNetPass final : public Pass {
     scratch.begin();
     input_ = saved.take(stem_.conv.x_bytes());
     stem_.bind(saved);
+    if (pool_) pool_->bind(saved);
     for (auto& block : blocks_) block->bind(saved);
     head_->bind(saved);
     context_.workspace = scratch.take(context_.workspace_bytes);
@@ -195,6 +201,10 @@ class ResNetPass final : public Pass {
   void forward(Stream& stream) override {
     stem_.forward(stream, input_);
     const void* h = stem_.y();
+    if (pool_) {
+      pool_->forward(stream, h);
+      h = pool_->y();
+    }
     for (auto& block : blocks_) {
       block->forward(stream, h);
       h = block->y();
@@ -207,6 +217,10 @@ class ResNetPass final : public Pass {
     GradientBuffers g = gradients_;
     head_->backward(stream, g.a);
     for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) (*block)->backward(stream, g);
+    if (pool_) {
+      pool_->backward(stream, g.a, g.b);
+      std::swap(g.a, g.b);
+    }
     stem_.norm.backward(stream, g.a, g.a, nullptr);
     stem_.conv.backward_filter(stream, input_, g.a);
   }
@@ -229,6 +243,7 @@ class ResNetPass final : public Pass {
   PassContext context_;
   std::int32_t size_, channels_;
   Unit stem_;
+  std::optional<MaxPoolLayer> pool_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::optional<HeadLayer> head_;
   void* input_ = nullptr;
@@ -243,7 +258,10 @@ class ResNet final : public Net {
     check_usage(spec.input_channels >= 3, "the input has at least 3 channels, not {}", spec.input_channels);
     std::int32_t channels = scaled_channels(spec.width, 64);
     std::int32_t size = spec.image_size;
-    decl_.stem = declare_unit("conv1", "bn1", 3, channels, 3, 1, size, spec.input_channels);
+    const bool imagenet = spec.stem == Stem::kImageNet;
+    decl_.stem = declare_unit("conv1", "bn1", 3, channels, imagenet ? 7 : 3, imagenet ? 2 : 1, size,
+                              spec.input_channels);
+    if (imagenet) size = (size + 1) / 2;  // the max-pool
     for (int stage = 0; stage < 4; ++stage)
       for (int i = 0; i < arch_.blocks[stage]; ++i) {
         const std::string name = fmt::format("layer{}.{}", stage + 1, i);

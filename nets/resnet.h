@@ -1,6 +1,7 @@
 #pragma once
-// ResNet-18, 34, 50 and 101 (He et al. 2016) with the CIFAR stem of the official TDDS model: conv 3x3/1,
-// batch norm, ReLU, no max-pool; four stages of 64, 128, 256, 512 channels times `width`, strides 1, 2, 2, 2;
+// ResNet-18, 34, 50 and 101 (He et al. 2016) with the CIFAR stem of the official TDDS model, conv 3x3/1, batch
+// norm, ReLU, no max-pool; or with ImageNet's, conv 7x7/2, batch norm, ReLU, max-pool 3x3/2: then they are
+// torchvision's networks, with its names. Four stages of 64, 128, 256, 512 channels times `width`, strides 1, 2, 2, 2;
 // a 1x1 projection with batch norm where the shape changes; global average pool; linear with bias. The
 // Bottleneck's stride is on its 3x3. Parameters are named as in PyTorch: conv1.weight, bn1.running_mean,
 // layer2.0.downsample.0.weight, fc.bias, ...
@@ -15,12 +16,15 @@
 
 namespace tdds {
 
+enum class Stem : std::uint8_t { kCifar, kImageNet };
+
 struct ResNetSpec {
   std::string arch = "resnet18";  // resnet18, resnet34, resnet50, resnet101
   std::int32_t classes = 100;
   double width = 1.0;               // channels = width * 64, 128, ...; each must come out whole and positive
   std::int32_t image_size = 32;     // H = W of the input
   std::int32_t input_channels = 3;  // of the input as stored: more than 3 are zeros (8 on a GPU)
+  Stem stem = Stem::kCifar;
 };
 
 std::vector<std::string> resnet_names();

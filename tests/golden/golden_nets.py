@@ -23,10 +23,11 @@ class Case:
     size: int  # of an image: height and width
     steps: int
     whole: tuple  # kinds of tensors ("grad", "step1") that are stored whole at any size
+    imagenet: bool = False  # the stem
     first_batch: int = 0
 
     def net(self):
-        return counter_weights(make_net(self.arch, self.classes, self.width))
+        return counter_weights(make_net(self.arch, self.classes, self.width, self.imagenet))
 
     def batch(self, step):
         shape = (self.images, 3, self.size, self.size)

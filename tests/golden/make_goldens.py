@@ -13,6 +13,8 @@ Fixtures
     resnet18_narrow               width 0.125, 10 classes, 4 images of 32x32, 10 steps, every tensor whole
     resnet50_narrow               width 0.125, 10 classes, 4 images of 16x16, 10 steps, the gradients whole
     resnet18_full                 width 1, 100 classes, 2 images of 32x32, 4 steps, summaries
+    resnet18_imagenet             ImageNet's stem, width 1, 100 classes, 2 images of 64x64, 1 step, summaries
+    resnet50_imagenet             the same, of 4 images
     scores                        kK.{logits, index, confidence, series, score, official_score}; golden_scores.py
     methods                       {features, logits, label, tdds_setting, true_kl} and score.<method>; golden_methods.py
 
@@ -81,6 +83,8 @@ FOLDER = pathlib.Path(__file__).parent
 RESNET18_NARROW = Case("resnet18", 0.125, 10, images=4, size=32, steps=10, whole=("grad", "step1"))
 RESNET50_NARROW = Case("resnet50", 0.125, 10, images=4, size=16, steps=10, whole=("grad",))
 RESNET18_FULL = Case("resnet18", 1.0, 100, images=2, size=32, steps=4, whole=())
+RESNET18_IMAGENET = Case("resnet18", 1.0, 100, images=2, size=64, steps=1, whole=(), imagenet=True)
+RESNET50_IMAGENET = Case("resnet50", 1.0, 100, images=4, size=64, steps=1, whole=(), imagenet=True)
 CANDIDATES = 64
 
 GOLDENS = {
@@ -89,6 +93,8 @@ GOLDENS = {
     "resnet18_narrow": lambda: net_golden(away_from_kinks(RESNET18_NARROW, CANDIDATES)),
     "resnet50_narrow": lambda: net_golden(away_from_kinks(RESNET50_NARROW, CANDIDATES)),
     "resnet18_full": lambda: net_golden(away_from_kinks(RESNET18_FULL, CANDIDATES)),
+    "resnet18_imagenet": lambda: net_golden(away_from_kinks(RESNET18_IMAGENET, CANDIDATES)),
+    "resnet50_imagenet": lambda: net_golden(away_from_kinks(RESNET50_IMAGENET, CANDIDATES)),
     "scores": scores_golden,
     "methods": methods_golden,
 }

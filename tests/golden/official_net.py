@@ -94,14 +94,15 @@ def projection(inplanes, outplanes, stride):
 
 
 class ResNet(nn.Module):
-    """CIFAR stem: 3x3 stride 1, no max-pool."""
+    """CIFAR stem: 3x3 stride 1, no max-pool. ImageNet's, as in torchvision: 7x7 stride 2, max-pool 3x3 stride 2."""
 
-    def __init__(self, block, layers, num_classes, width):
+    def __init__(self, block, layers, num_classes, width, imagenet):
         super().__init__()
         planes = [int(base * width) for base in (64, 128, 256, 512)]
-        self.conv1 = nn.Conv2d(3, planes[0], 3, 1, 1, bias=False)
+        self.conv1 = nn.Conv2d(3, planes[0], *((7, 2, 3) if imagenet else (3, 1, 1)), bias=False)
         self.bn1 = nn.BatchNorm2d(planes[0])
         self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if imagenet else nn.Identity()
         inplanes = planes[0]
         for stage in range(4):
             blocks = []
@@ -112,7 +113,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(inplanes, num_classes)
 
     def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean(dim=(2, 3)))
 
@@ -125,9 +126,9 @@ ARCHITECTURES = {
 }
 
 
-def make_net(arch, num_classes, width=1.0):
+def make_net(arch, num_classes, width=1.0, imagenet=False):
     block, layers = ARCHITECTURES[arch]
-    return ResNet(block, layers, num_classes, width)
+    return ResNet(block, layers, num_classes, width, imagenet)
 
 
 def counter_weights(net):

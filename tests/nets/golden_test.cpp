@@ -244,6 +244,17 @@ TEST_P(GoldenNetTest, FullResNet18) {
   compare("resnet18_full", {.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 32});
 }
 
+// torchvision's networks: ImageNet's stem.
+TEST_P(GoldenNetTest, ImageNetResNet18) {
+  compare("resnet18_imagenet",
+          {.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet});
+}
+
+TEST_P(GoldenNetTest, ImageNetResNet50) {
+  compare("resnet50_imagenet",
+          {.arch = "resnet50", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet});
+}
+
 // The stored state_dict, under PyTorch's names, is what the formula gives.
 TEST(GoldenWeights, AreTheStateDictOfTheOfficialModel) {
   const Golden golden("resnet18_narrow_weights");
