@@ -20,6 +20,7 @@ EpochMetrics parse(const Json& line) {
   m.train_accuracy = line.at("train_accuracy");
   m.test_loss = line.at("test_loss");
   m.test_accuracy = line.at("test_accuracy");
+  m.test_top5 = line.at("test_top5");
   if (line.contains("val_loss")) {
     m.val_loss = line.at("val_loss").get<double>();
     m.val_accuracy = line.at("val_accuracy").get<double>();
@@ -72,11 +73,9 @@ bool RunHistory::add(const EpochMetrics& metrics) {
 }
 
 Json RunHistory::json_line(const EpochMetrics& m) const {
-  Json line{{"epoch", m.epoch},
-            {"train_loss", m.train_loss},
-            {"train_accuracy", m.train_accuracy},
-            {"test_loss", m.test_loss},
-            {"test_accuracy", m.test_accuracy}};
+  Json line{
+      {"epoch", m.epoch},         {"train_loss", m.train_loss},       {"train_accuracy", m.train_accuracy},
+      {"test_loss", m.test_loss}, {"test_accuracy", m.test_accuracy}, {"test_top5", m.test_top5}};
   if (m.val_loss) {
     line["val_loss"] = *m.val_loss;
     line["val_accuracy"] = *m.val_accuracy;
@@ -90,8 +89,10 @@ Json RunHistory::json_line(const EpochMetrics& m) const {
 
 std::string RunHistory::text_line(const EpochMetrics& m, std::int32_t epochs) const {
   std::string text = fmt::format(
-      "epoch {:>3}/{}  train loss {:.4f} accuracy {:5.2f} %  test loss {:.4f} accuracy {:5.2f} %",
-      m.epoch + 1, epochs, m.train_loss, 100 * m.train_accuracy, m.test_loss, 100 * m.test_accuracy);
+      "epoch {:>3}/{}  train loss {:.4f} accuracy {:5.2f} %  test loss {:.4f} accuracy {:5.2f} %, top-5 "
+      "{:5.2f} %",
+      m.epoch + 1, epochs, m.train_loss, 100 * m.train_accuracy, m.test_loss, 100 * m.test_accuracy,
+      100 * m.test_top5);
   if (m.val_accuracy) text += fmt::format("  held-out accuracy {:5.2f} %", 100 * *m.val_accuracy);
   text += fmt::format("  (best {:.2f} in epoch {})  {:.0f} images/s", 100 * best().chosen_by(),
                       best().epoch + 1, m.images_per_second);

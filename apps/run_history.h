@@ -16,7 +16,7 @@ namespace tdds {
 struct EpochMetrics {
   std::int32_t epoch = 0;
   double train_loss = 0, train_accuracy = 0;  // of the training passes, as the weights changed
-  double test_loss = 0, test_accuracy = 0;
+  double test_loss = 0, test_accuracy = 0, test_top5 = 0;
   std::optional<double> val_loss = {}, val_accuracy = {};  // of the held-out training images
   double images_per_second = 0;                            // while training
   double seconds = 0;                                      // the epoch with its evaluation

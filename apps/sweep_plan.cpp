@@ -175,7 +175,7 @@ std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& t
                   "a rate of {} keeps {} of {} samples, fewer than the {} classes; lower it (--rates)", rate,
                   kept, samples, data.classes);
       const std::int32_t batch = value_for(flags.subset_batches, i);
-      batch_sizes(kept, batch);
+      batch_sizes(kept, batch, training.accumulate);
       for (const SweepMethod& method : methods)
         runs.push_back({.method = method,
                         .rate = rate,

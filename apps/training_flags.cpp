@@ -40,7 +40,11 @@ void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
 }
 
 void declare_net_flags(CLI::App& app, TrainingFlags& flags) {
-  app.add_option("--arch", flags.arch, "resnet18, resnet34, resnet50 or resnet101, with the CIFAR stem.");
+  app.add_option("--arch", flags.arch, "resnet18, resnet34, resnet50 or resnet101.");
+  app.add_option(
+      "--stem", flags.stem,
+      "How the network begins: cifar (3x3, the official code's), imagenet (7x7 with stride 2 and a "
+      "max-pool: torchvision's networks), or auto: imagenet for images of more than 64 pixels.");
   app.add_option("--width", flags.width,
                  "Multiplies every channel count; 0.25 trains about 14 times faster on a CPU.");
   app.add_option("--init_weights", flags.init_weights,
@@ -52,6 +56,21 @@ void declare_optimizer_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option("--batch_size", flags.batch_size,
                  "Images a step; the last batch of an epoch may be smaller.");
   app.add_option("--learning_rate", flags.learning_rate, "Learning rate of the first step.");
+  app.add_option(
+      "--schedule", flags.schedule,
+      "How the learning rate falls: cosine, step by step to 0 as in the official code, or step: by "
+      "--lr_gamma every --lr_step_epochs.");
+  app.add_option("--lr_step_epochs", flags.lr_step_epochs, "step: epochs between two falls.");
+  app.add_option("--lr_gamma", flags.lr_gamma, "step: the factor of each fall.");
+  app.add_option("--warmup_epochs", flags.warmup_epochs,
+                 "Epochs over which the learning rate first rises from near 0.");
+  app.add_option(
+      "--label_smoothing", flags.label_smoothing,
+      "Share of the target spread evenly over all classes. Reported losses stay those of the label.");
+  app.add_option(
+      "--accumulate", flags.accumulate,
+      "Split each batch into this many equal parts whose gradients are summed, for batches that do "
+      "not fit into memory. Batch norm sees the parts.");
   app.add_option("--momentum", flags.momentum, "Momentum of SGD (Nesterov).");
   app.add_option("--decay", flags.decay, "Weight decay, of all parameters.");
   app.add_option("--manualSeed", flags.manual_seed, "Seed of weights, order and augmentation.");

@@ -61,7 +61,8 @@ class TrainingRun {
 
   void evaluate_only() {
     const Evaluation test = setup_.test().run();
-    log_->say(fmt::format("test loss {:.4f}, accuracy {:.2f} %", test.loss, 100 * test.accuracy));
+    log_->say(fmt::format("test loss {:.4f}, accuracy {:.2f} %, top-5 {:.2f} %", test.loss,
+                          100 * test.accuracy, 100 * test.top5));
   }
 
   RunResult train() {
@@ -87,6 +88,12 @@ class TrainingRun {
                          .learning_rate = flags_.learning_rate,
                          .momentum = flags_.momentum,
                          .weight_decay = flags_.decay,
+                         .schedule = {.decay = parse_decay(flags_.schedule),
+                                      .warmup_epochs = flags_.warmup_epochs,
+                                      .step_epochs = flags_.lr_step_epochs,
+                                      .gamma = flags_.lr_gamma},
+                         .label_smoothing = static_cast<float>(flags_.label_smoothing),
+                         .accumulate = flags_.accumulate,
                          .seed = flags_.manual_seed,
                          .augment = !flags_.no_augment,
                          .shuffle = !flags_.no_shuffle,
@@ -116,12 +123,17 @@ class TrainingRun {
             {"normalisation", fmt::format("{} {}", fmt::join(data_.mean, ","), fmt::join(data_.std, ","))},
             {"arch", flags_.arch},
             {"width", fmt::format("{}", flags_.width)},
+            {"stem", setup_.stem() == Stem::kCifar ? "cifar" : "imagenet"},
             {"epochs", std::to_string(o.epochs)},
             {"batch_size", std::to_string(o.batch)},
             {"learning_rate", fmt::format("{}", o.learning_rate)},
             {"momentum", fmt::format("{}", o.momentum)},
             {"decay", fmt::format("{}", o.weight_decay)},
             {"t_max", fmt::format("{}", o.t_max)},
+            {"schedule", fmt::format("{}, warm-up {}, step {} x {}", flags_.schedule, flags_.warmup_epochs,
+                                     flags_.lr_step_epochs, flags_.lr_gamma)},
+            {"label_smoothing", fmt::format("{}", flags_.label_smoothing)},
+            {"accumulate", std::to_string(o.accumulate)},
             {"seed", std::to_string(o.seed)},
             {"augment", o.augment ? "yes" : "no"},
             {"shuffle", o.shuffle ? "yes" : "no"},
@@ -258,6 +270,7 @@ class TrainingRun {
     const Evaluation test = setup_.test().run();
     metrics.test_loss = test.loss;
     metrics.test_accuracy = test.accuracy;
+    metrics.test_top5 = test.top5;
     if (Evaluator* validation = setup_.validation()) {
       const Evaluation held_out = validation->run();
       metrics.val_loss = held_out.loss;

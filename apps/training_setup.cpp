@@ -16,12 +16,23 @@ std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
   return make_device(parse_device_kind(flags.device));
 }
 
-std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, const Dataset& data) {
+constexpr int kLargestCifarLike = 64;
+
+Stem choose_stem(const std::string& name, const Dataset& data) {
+  if (name == "auto") return data.train.height > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar;
+  check_usage(name == "cifar" || name == "imagenet",
+              "there is no stem '{}'; choose cifar, imagenet or auto (--stem)", name);
+  return name == "cifar" ? Stem::kCifar : Stem::kImageNet;
+}
+
+std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, const Dataset& data,
+                              Stem stem) {
   return make_resnet({.arch = flags.arch,
                       .classes = data.classes,
                       .width = flags.width,
                       .image_size = data.train.height,
-                      .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8});
+                      .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8,
+                      .stem = stem});
 }
 
 }  // namespace
@@ -30,14 +41,19 @@ TrainingSetup::TrainingSetup(const TrainingFlags& flags)
     : device_(choose_device(flags)),
       precision_(parse_precision(flags.precision, device_->kind())),
       conv_algo_(parse_conv_algo(flags.conv_algo)),
+      accumulate_(flags.accumulate),
       stream_(device_->make_stream()),
       data_(load_dataset(dataset_options(flags))),
-      net_(make_net(flags, *device_, data_)),
+      stem_(choose_stem(flags.stem, data_)),
+      net_(make_net(flags, *device_, data_, stem_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
-  test_ = evaluator(place(test_set_, data_.test), flags.batch_size);
-  if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), flags.batch_size);
-  if (flags.dynamics_features && !flags.evaluate) train_features_ = evaluator(train_set(), flags.batch_size);
+  test_ = evaluator(place(test_set_, data_.test), flags.batch_size / std::max(1, flags.accumulate));
+  if (data_.validation)
+    validation_ = evaluator(place(validation_set_, *data_.validation),
+                            flags.batch_size / std::max(1, flags.accumulate));
+  if (flags.dynamics_features && !flags.evaluate)
+    train_features_ = evaluator(train_set(), flags.batch_size / std::max(1, flags.accumulate));
 }
 
 const ResidentSet& TrainingSetup::place(std::optional<ResidentSet>& set, const ImageSet& images) {
@@ -51,7 +67,7 @@ std::unique_ptr<Evaluator> TrainingSetup::evaluator(const ResidentSet& set, std:
 }
 
 void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
-  for (const std::int32_t size : batch_sizes(samples, batch))
+  for (const std::int32_t size : batch_sizes(samples, batch, accumulate_))
     pool_.add({.batch = size,
                .compute = precision_.compute,
                .train = true,

@@ -14,6 +14,7 @@
 #include "engine/resident_set.h"
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
+#include "nets/resnet.h"
 
 namespace tdds {
 
@@ -35,6 +36,7 @@ class TrainingSetup {
   const Dataset& data() const { return data_; }
   const Precision& precision() const { return precision_; }
   ConvAlgo conv_algo() const { return conv_algo_; }
+  Stem stem() const { return stem_; }
   Net& net() { return *net_; }
   PassPool& pool() { return pool_; }
   const ResidentSet& train_set();
@@ -49,8 +51,10 @@ class TrainingSetup {
   std::unique_ptr<Device> device_;
   Precision precision_;
   ConvAlgo conv_algo_;
+  std::int32_t accumulate_;
   std::unique_ptr<Stream> stream_;
   Dataset data_;
+  Stem stem_;
   std::unique_ptr<Net> net_;
   PassPool pool_;
   std::optional<ResidentSet> train_set_, test_set_, validation_set_;

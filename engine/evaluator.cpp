@@ -25,6 +25,7 @@ Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, c
   order_ = DeviceMemory(device, order.size() * sizeof(std::int32_t), "the evaluation's order");
   loss_ = DeviceMemory(device, order.size() * sizeof(float), "the evaluation's losses");
   correct_ = DeviceMemory(device, order.size(), "the evaluation's hits");
+  in_top5_ = DeviceMemory(device, order.size(), "the evaluation's hits among five");
   stream.upload(order_.data(), order.data(), order.size() * sizeof(std::int32_t));
   stream.synchronize();
 }
@@ -57,9 +58,13 @@ Evaluation Evaluator::run() {
   enqueue_all([](const RecordedStep&, std::int64_t) {});
   StepState state;
   stream_.download(&state, state_.data(), sizeof(state));
+  std::vector<std::uint8_t> in_top5(in_top5_.bytes());
+  stream_.download(in_top5.data(), in_top5_.data(), in_top5_.bytes());
   stream_.synchronize();
   const auto n = static_cast<double>(set_.count());
-  return {.loss = state.loss_sum / n, .accuracy = static_cast<double>(state.correct) / n};
+  return {.loss = state.loss_sum / n,
+          .accuracy = static_cast<double>(state.correct) / n,
+          .top5 = static_cast<double>(std::count(in_top5.begin(), in_top5.end(), 1)) / n};
 }
 
 void Evaluator::enqueue_step(const RecordedStep& step) {
@@ -89,7 +94,9 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
                            .dlogits = nullptr,
                            .prev_logp = nullptr,
                            .visit_logits = nullptr,
-                           .out = {.loss = loss_.get<float>(), .correct = correct_.get<std::uint8_t>()},
+                           .out = {.loss = loss_.get<float>(),
+                                   .correct = correct_.get<std::uint8_t>(),
+                                   .in_top5 = in_top5_.get<std::uint8_t>()},
                            .batch_weight = nullptr,
                            .loss_scale = 1,
                            .batch = step.batch,

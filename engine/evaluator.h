@@ -15,7 +15,7 @@
 namespace tdds {
 
 struct Evaluation {
-  double loss, accuracy;  // means over all samples
+  double loss, accuracy, top5;  // means over all samples; top5: the label is among the five largest logits
 };
 
 class Evaluator {
@@ -40,7 +40,7 @@ class Evaluator {
   Net& net_;
   const ResidentSet& set_;
   std::vector<RecordedStep> steps_;
-  DeviceMemory state_, order_, loss_, correct_;
+  DeviceMemory state_, order_, loss_, correct_, in_top5_;
   std::vector<std::int32_t> rows_;       // 0 .. N - 1
   std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
 };

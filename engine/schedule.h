@@ -1,16 +1,35 @@
 #pragma once
-// The learning rate of every step, as a table (docs/architecture.md 7.1: cosine annealing per step, as the official scripts
-// use it):
+// The learning rate of every step, as a table. The official scripts anneal it by a cosine per step
+// (docs/architecture.md 7.1); recipes for ImageNet warm up first, and some fall in steps.
 //
-//   lr_t = lr / 2 * (1 + cos(pi * t / t_max)),   t = 0 .. steps - 1
+//   cosine:  lr_t = lr / 2 * (1 + cos(pi * (t - w) / (t_max - w)))
+//   step:    lr_t = lr * gamma^floor(e / step_epochs),  e the epoch of step t
+//   warm-up: lr_t = lr * (t + 1) / w  for t < w, in place of the above
 //
-// t_max need not be whole, nor the number of steps: past t_max the rate rises again, as PyTorch's does.
+// t = 0 .. steps - 1; w, the steps of the warm-up, is 0 without one. t_max need not be whole, nor the number of
+// steps: past t_max the rate rises again, as PyTorch's does.
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace tdds {
 
+enum class Decay : std::uint8_t { kCosine, kStep };
+// Throws UsageError for a name that is neither "cosine" nor "step".
+Decay parse_decay(std::string_view name);
+
+struct Schedule {
+  Decay decay = Decay::kCosine;
+  double warmup_epochs = 0;
+  double step_epochs = 30, gamma = 0.1;  // of kStep
+};
+
+// Throws UsageError for a schedule that makes no sense, such as a warm-up that never ends.
+std::vector<float> learning_rates(const Schedule& schedule, double lr, double t_max,
+                                  std::int64_t steps_per_epoch, std::int32_t epochs);
+
+// The cosine alone.
 std::vector<float> cosine_schedule(double lr, double t_max, std::int64_t steps);
 
 // T_max of the official train.py: epochs * (samples / batch), a quotient of real numbers.

@@ -19,6 +19,9 @@ void check_options(const TrainOptions& options, std::int64_t rows) {
   check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
   check_usage(options.learning_rate >= 0 && std::isfinite(options.learning_rate),
               "the learning rate is {}; it must be finite and at least 0", options.learning_rate);
+  check_usage(options.label_smoothing >= 0 && options.label_smoothing < 1,
+              "a label smoothing of {} makes no sense; give 0 to below 1 (--label_smoothing)",
+              options.label_smoothing);
   check_usage(options.weights.empty() || static_cast<std::int64_t>(options.weights.size()) == rows,
               "there are {} sample weights for {} samples", options.weights.size(), rows);
   for (std::int32_t id : options.subset)
@@ -28,7 +31,11 @@ void check_options(const TrainOptions& options, std::int64_t rows) {
 
 }  // namespace
 
-std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch) {
+std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate) {
+  check_usage(accumulate >= 1 && batch % accumulate == 0,
+              "a batch of {} does not fall into {} equal parts (--batch-size, --accumulate)", batch,
+              accumulate);
+  batch /= accumulate;
   check_usage(batch >= 2, "a batch has at least 2 samples, for batch norm's sake, not {} (--batch-size)",
               batch);
   const auto full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, samples));
@@ -47,18 +54,41 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
   check_options(options_, set.count());
   ids_ = options_.subset.empty() ? counting_ids(set.count()) : options_.subset;
   if (options_.t_max <= 0) options_.t_max = full_t_max(options_.epochs, samples(), options_.batch);
-  for (const std::int32_t batch : batch_sizes(samples(), options_.batch)) {
-    Pass& pass = pool.add({.batch = batch,
-                           .compute = options_.compute,
-                           .train = true,
-                           .math = options_.math,
-                           .algo = options_.algo});
-    steps_.push_back({.pass = &pass, .batch = batch});
-  }
+  plan_steps(pool);
   allocate();
   if (set.source())
     feeder_ =
-        std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(), steps_[0].batch);
+        std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(),
+                                              steps_[0].recorded.batch);
+}
+
+// Walks through an epoch and keeps every step that is new.
+void Trainer::plan_steps(PassPool& pool) {
+  const std::int32_t micro = batch_sizes(samples(), options_.batch, options_.accumulate).front();
+  for (std::int64_t cursor = 0; cursor < samples();) {
+    const auto group = static_cast<std::int32_t>(std::min<std::int64_t>(options_.batch, samples() - cursor));
+    for (std::int32_t done = 0; done < group;) {
+      const std::int32_t size = std::min(micro, group - done);
+      const bool first = done == 0, last = done + size == group;
+      if (!find_step(size, group, first, last)) {
+        Pass& pass = pool.add({.batch = size,
+                               .compute = options_.compute,
+                               .train = true,
+                               .math = options_.math,
+                               .algo = options_.algo});
+        steps_.push_back({{.pass = &pass, .batch = size}, group, first, last});
+      }
+      done += size;
+    }
+    cursor += group;
+  }
+}
+
+Trainer::MicroStep* Trainer::find_step(std::int32_t size, std::int32_t group, bool first, bool last) {
+  for (MicroStep& step : steps_)
+    if (step.recorded.batch == size && step.group == group && step.first == first && step.last == last)
+      return &step;
+  return nullptr;
 }
 
 void Trainer::allocate() {
@@ -84,7 +114,12 @@ void Trainer::allocate() {
   }
   if (options_.feature_norm) memory(feature_norm_, n * sizeof(float), "feature norms");
   if (options_.visit_logits) memory(visit_logits_, samples() * classes * sizeof(float), "the epoch's logits");
-  const std::vector<float> table = cosine_schedule(options_.learning_rate, options_.t_max, steps);
+  if (options_.accumulate > 1) {
+    memory(filter_sum_, net_.params().filters().n * sizeof(float), "the sums of the filters' gradients");
+    memory(vector_sum_, net_.params().vectors().n * sizeof(float), "the sums of the other gradients");
+  }
+  const std::vector<float> table = learning_rates(options_.schedule, options_.learning_rate, options_.t_max,
+                                                  steps_per_epoch(), options_.epochs);
   stream_.upload(lr_table_.data(), table.data(), table.size() * sizeof(float));
   if (!options_.weights.empty()) {
     memory(weights_, n * sizeof(float), "sample weights");
@@ -95,7 +130,7 @@ void Trainer::allocate() {
 }
 
 std::int64_t Trainer::steps_per_epoch() const {
-  return (samples() + steps_[0].batch - 1) / steps_[0].batch;
+  return (samples() + options_.batch - 1) / options_.batch;
 }
 
 void Trainer::start_epoch() {
@@ -109,11 +144,16 @@ void Trainer::start_epoch() {
 void Trainer::step() {
   check(!done() && cursor_ < samples(), "Trainer::step: the epoch is over");
   if (!order_current_) start_epoch();
-  RecordedStep& step = cursor_ + steps_[0].batch <= samples() ? steps_[0] : steps_.back();
-  if (feeder_) feeder_->feed();
-  step.run(
-      stream_, [&] { enqueue_step(step); }, options_.record_steps);
-  cursor_ += step.batch;
+  const auto group = static_cast<std::int32_t>(std::min<std::int64_t>(options_.batch, samples() - cursor_));
+  for (std::int32_t done = 0; done < group;) {
+    const std::int32_t size = std::min(steps_[0].recorded.batch, group - done);
+    MicroStep& step = *find_step(size, group, done == 0, done + size == group);
+    if (feeder_) feeder_->feed();
+    step.recorded.run(
+        stream_, [&] { enqueue_step(step); }, options_.record_steps);
+    done += size;
+  }
+  cursor_ += group;
 }
 
 DynamicsView Trainer::dynamics_view() const {
@@ -126,7 +166,8 @@ DynamicsView Trainer::dynamics_view() const {
           .correct = correct_.get<std::uint8_t>()};
 }
 
-void Trainer::enqueue_step(const RecordedStep& step) {
+void Trainer::enqueue_step(const MicroStep& micro) {
+  const RecordedStep& step = micro.recorded;
   const Ops& ops = device_.ops();
   const TensorView x = step.pass->input();
   auto* state = state_.get<StepState>();
@@ -146,12 +187,12 @@ void Trainer::enqueue_step(const RecordedStep& step) {
                         .seed = options_.seed,
                         .gathered = feeder_ != nullptr});
   step.pass->forward(stream_);
-  if (weights_.data())
+  if (weights_.data() && micro.first)
     ops.batch_weight(stream_, {.weights = weights_.get<float>(),
                                .order = order,
                                .state = state,
                                .batch_weight = batch_weight_.get<float>(),
-                               .batch = step.batch});
+                               .batch = micro.group});
   ops.softmax_kl(stream_, {.logits = step.pass->logits(),
                            .labels = set_.labels(),
                            .order = order,
@@ -161,7 +202,9 @@ void Trainer::enqueue_step(const RecordedStep& step) {
                            .visit_logits = visit_logits_.get<float>(),
                            .out = dynamics_view(),
                            .batch_weight = batch_weight_.get<float>(),
-                           .loss_scale = options_.loss_scale,
+                           .loss_scale = options_.loss_scale *
+                                         (static_cast<float>(step.batch) / static_cast<float>(micro.group)),
+                           .smoothing = options_.label_smoothing,
                            .batch = step.batch,
                            .classes = net_.classes()});
   if (feature_norm_.data())
@@ -172,34 +215,50 @@ void Trainer::enqueue_step(const RecordedStep& step) {
                                .batch = step.batch,
                                .width = net_.features()});
   step.pass->backward(stream_);
-  enqueue_optimizer();
+  if (options_.accumulate > 1) enqueue_accumulation(micro.first);
+  if (micro.last) enqueue_optimizer();
   ops.advance(stream_, {.state = state,
                         .order = order,
                         .loss = loss_.get<float>(),
                         .correct = correct_.get<std::uint8_t>(),
                         .batch = step.batch,
-                        .count_step = true});
+                        .count_step = micro.last});
+}
+
+void Trainer::enqueue_accumulation(bool first) {
+  const auto add = [&](const Params::Range& range, const DeviceMemory& sum) {
+    device_.ops().accumulate(stream_, {.gradient = range.gradient,
+                                       .sum = sum.get<float>(),
+                                       .n = range.n,
+                                       .dtype = range.compute_type,
+                                       .first = first});
+  };
+  add(net_.params().filters(), filter_sum_);
+  add(net_.params().vectors(), vector_sum_);
 }
 
 void Trainer::enqueue_optimizer() {
   const Ops& ops = device_.ops();
   auto* state = state_.get<StepState>();
   const Params::Range ranges[] = {net_.params().filters(), net_.params().vectors()};
-  const auto gradient_type = [](const Params::Range& range) { return range.compute_type; };
+  const DeviceMemory* sums[] = {&filter_sum_, &vector_sum_};
+  const bool summed = options_.accumulate > 1;
+  const auto gradient = [&](int i) { return summed ? sums[i]->data() : ranges[i].gradient; };
+  const auto gradient_type = [&](int i) { return summed ? DType::kF32 : ranges[i].compute_type; };
   if (options_.loss_scale != 1)
-    for (const Params::Range& range : ranges)
+    for (int i = 0; i < 2; ++i)
       ops.check_finite(
-          stream_, {.gradient = range.gradient, .state = state, .n = range.n, .dtype = gradient_type(range)});
-  for (const Params::Range& range : ranges)
-    ops.sgd(stream_, {.w = range.w,
-                      .v = range.v,
-                      .gradient = range.gradient,
-                      .compute = range.compute,
+          stream_, {.gradient = gradient(i), .state = state, .n = ranges[i].n, .dtype = gradient_type(i)});
+  for (int i = 0; i < 2; ++i)
+    ops.sgd(stream_, {.w = ranges[i].w,
+                      .v = ranges[i].v,
+                      .gradient = gradient(i),
+                      .compute = ranges[i].compute,
                       .lr_table = lr_table_.get<float>(),
                       .state = state,
-                      .n = range.n,
-                      .gradient_dtype = gradient_type(range),
-                      .compute_dtype = range.compute_type,
+                      .n = ranges[i].n,
+                      .gradient_dtype = gradient_type(i),
+                      .compute_dtype = ranges[i].compute_type,
                       .momentum = static_cast<float>(options_.momentum),
                       .weight_decay = static_cast<float>(options_.weight_decay),
                       .inverse_scale = 1 / options_.loss_scale,
@@ -279,7 +338,7 @@ void Trainer::restored() {
   const StepState state = read_state();
   check(
       state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 && state.cursor <= samples() &&
-          (state.cursor % steps_[0].batch == 0 || state.cursor == samples()),
+          (state.cursor % options_.batch == 0 || state.cursor == samples()),
       "the checkpoint stands at epoch {}, sample {}, which this run of {} epochs of {} samples never passes",
       state.epoch, state.cursor, options_.epochs, samples());
   epoch_ = state.epoch;
@@ -300,7 +359,7 @@ Traffic Trainer::traffic() const {
 }
 
 std::string Trainer::plans() const {
-  return steps_[0].pass->plans();
+  return steps_[0].recorded.pass->plans();
 }
 
 }  // namespace tdds

@@ -16,6 +16,7 @@
 #include "engine/pass_pool.h"
 #include "engine/recorded_step.h"
 #include "engine/resident_set.h"
+#include "engine/schedule.h"
 #include "kernels/softmax_kl.h"
 #include "kernels/step_state.h"
 
@@ -26,7 +27,10 @@ struct TrainOptions {
   std::int32_t epochs = 200;
   double learning_rate = 0.1, momentum = 0.9, weight_decay = 5e-4;
   bool nesterov = true;
-  double t_max = 0;  // of the cosine schedule, in steps; 0: full_t_max
+  double t_max = 0;             // of the cosine schedule, in steps; 0: full_t_max
+  Schedule schedule = {};       // its warm-up counts in epochs
+  float label_smoothing = 0;    // of the gradient; the recorded loss stays -log p_y
+  std::int32_t accumulate = 1;  // micro-batches whose gradients make a step: `batch` is a multiple
   std::uint64_t seed = 42;
   bool augment = true, shuffle = true;
   bool dynamics = false;      // keep the previous visit's log-probabilities and record every field
@@ -58,9 +62,10 @@ struct EpochRecord {
   std::int64_t skipped_steps = 0;   // since training began, for non-finite gradients
 };
 
-// The full batch and, where it does not divide the samples, the last one. Throws UsageError for a batch of less
-// than 2, Error where the last one would be a single sample: batch norm takes neither.
-std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch);
+// The sizes of the passes of an epoch: the full batch (with accumulation, micro-batch) and, where it does not
+// divide the samples, the last one. Throws UsageError for a batch of less than 2 or one that `accumulate` does not
+// divide, Error where the last one would be a single sample: batch norm takes neither.
+std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate = 1);
 
 class Trainer {
  public:
@@ -99,7 +104,16 @@ class Trainer {
  private:
   void allocate();
   void start_epoch();
-  void enqueue_step(const RecordedStep& step);
+  // A batch, or with accumulation a part of one: what is recorded.
+  struct MicroStep {
+    RecordedStep recorded;
+    std::int32_t group;  // images of the whole batch
+    bool first, last;    // of the batch
+  };
+  void plan_steps(PassPool& pool);
+  MicroStep* find_step(std::int32_t size, std::int32_t group, bool first, bool last);
+  void enqueue_step(const MicroStep& micro);
+  void enqueue_accumulation(bool first);
   void enqueue_optimizer();
   DynamicsView dynamics_view() const;
   void check_finite(const StepState& state) const;
@@ -110,7 +124,7 @@ class Trainer {
   const ResidentSet& set_;
   TrainOptions options_;
   std::vector<std::int32_t> ids_, order_host_;
-  std::vector<RecordedStep> steps_;  // the full batch, and the short one where there is one
+  std::vector<MicroStep> steps_;  // each that an epoch holds once, the first of the full batch in front
   std::int32_t epoch_ = 0;
   std::int64_t cursor_ = 0;
   bool order_current_ = false;
@@ -118,7 +132,7 @@ class Trainer {
   std::size_t memory_bytes_ = 0;
 
   DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, true_kl_, log_other_, entropy_, el2n_,
-      feature_norm_, prev_logp_, visit_logits_, weights_, batch_weight_;
+      feature_norm_, prev_logp_, visit_logits_, weights_, batch_weight_, filter_sum_, vector_sum_;
 };
 
 }  // namespace tdds

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/check.h"
+
 namespace tdds {
 namespace {
 
@@ -26,6 +28,38 @@ TEST(ScheduleTest, TouchesZeroBeforeTheEndAndRisesAgain) {
 TEST(ScheduleTest, SubsetCeilingIsTakenInDoubleAsPythonTakesIt) {
   EXPECT_DOUBLE_EQ(subset_t_max(1, 50000, 0.7, 100), 151);
   EXPECT_DOUBLE_EQ(subset_t_max(200, 50000, 0.9, 128), 200 * 40.0);
+}
+
+TEST(ScheduleTest, WithoutWarmUpTheCosineIsTheOfficialOne) {
+  EXPECT_EQ(learning_rates({}, 0.1, full_t_max(3, 1000, 64), 16, 3),
+            cosine_schedule(0.1, full_t_max(3, 1000, 64), 48));
+}
+
+TEST(ScheduleTest, WarmsUpInEqualStepsAndThenAnneals) {
+  const std::vector<float> table = learning_rates({.warmup_epochs = 2}, 0.4, 100, 10, 10);
+  for (int t = 0; t < 20; ++t) EXPECT_FLOAT_EQ(table[t], 0.02f * static_cast<float>(t + 1)) << t;
+  EXPECT_FLOAT_EQ(table[20], 0.4f);
+  EXPECT_FLOAT_EQ(table[60], 0.2f);
+}
+
+// 90 epochs of ImageNet: a tenth every 30.
+TEST(ScheduleTest, FallsInSteps) {
+  const Schedule schedule{.decay = Decay::kStep, .warmup_epochs = 5};
+  const std::vector<float> table = learning_rates(schedule, 0.1, 0, 4, 90);
+  EXPECT_FLOAT_EQ(table[0], 0.1f / 20);
+  EXPECT_FLOAT_EQ(table[20], 0.1f);
+  EXPECT_FLOAT_EQ(table[119], 0.1f);
+  EXPECT_FLOAT_EQ(table[120], 0.01f);
+  EXPECT_FLOAT_EQ(table[240], 0.001f);
+  EXPECT_FLOAT_EQ(table[359], 0.001f);
+}
+
+TEST(ScheduleTest, RefusesWhatMakesNoSense) {
+  EXPECT_THROW(learning_rates({.warmup_epochs = 3}, 0.1, 30, 10, 3), UsageError);
+  EXPECT_THROW(learning_rates({.warmup_epochs = -1}, 0.1, 30, 10, 3), UsageError);
+  EXPECT_THROW(learning_rates({.decay = Decay::kStep, .step_epochs = 0}, 0.1, 30, 10, 3), UsageError);
+  EXPECT_THROW(learning_rates({.decay = Decay::kStep, .gamma = 1.5}, 0.1, 30, 10, 3), UsageError);
+  EXPECT_THROW(parse_decay("linear"), UsageError);
 }
 
 }  // namespace
