@@ -35,6 +35,15 @@ void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option("--shapes_test", flags.shapes_test, "shapes: number of test images.");
   app.add_option("--wrong_label_fraction", flags.wrong_label_fraction,
                  "shapes: share of the training images that get a wrong label.");
+  app.add_option(
+      "--crop", flags.crop,
+      "Augmentation beside the flip: padded (a random crop from the image with zeros around it, the "
+      "official code's), resized (a random box of 8 to 100 % of the area, as for ImageNet), or auto: "
+      "resized with ImageNet's stem.");
+  app.add_option(
+      "--crop_size", flags.crop_size,
+      "Side of what the network sees, the middle in evaluation. 0: the image's with the CIFAR stem, 7/8 of "
+      "it with ImageNet's (224 of 256).");
   app.add_flag("--no_augment", flags.no_augment, "Neither flip nor crop.");
   app.add_flag("--no_shuffle", flags.no_shuffle, "Visit the samples in file order in every epoch.");
 }

@@ -23,13 +23,13 @@ struct TrainingFlags {
   std::uint64_t manual_seed = 42;
 
   // ours
-  std::string device = "auto", precision = "fp32", conv_algo = "auto", stem = "auto", init_weights,
-              download_url;
+  std::string device = "auto", precision = "fp32", conv_algo = "auto", stem = "auto", crop = "auto",
+              init_weights, download_url;
   int threads = 0;
   double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1;
   std::string schedule = "cosine";
   double warmup_epochs = 0, lr_step_epochs = 30, lr_gamma = 0.1, label_smoothing = 0;
-  std::int32_t accumulate = 1;
+  std::int32_t accumulate = 1, crop_size = 0;
   std::int64_t max_train_samples = 0, shapes_train = 5000, shapes_test = 1000, stop_after_epoch = 0;
   bool download = false, resume = false, overwrite = false, no_augment = false, no_shuffle = false;
   bool dynamics = false, dynamics_npy = false;

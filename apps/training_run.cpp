@@ -95,7 +95,7 @@ class TrainingRun {
                          .label_smoothing = static_cast<float>(flags_.label_smoothing),
                          .accumulate = flags_.accumulate,
                          .seed = flags_.manual_seed,
-                         .augment = !flags_.no_augment,
+                         .crop = setup_.crop(),
                          .shuffle = !flags_.no_shuffle,
                          .dynamics = records_dynamics(flags_),
                          .feature_norm = records_dynamics(flags_) && records(DynamicsField::kFeatureNorm),
@@ -135,7 +135,11 @@ class TrainingRun {
             {"label_smoothing", fmt::format("{}", flags_.label_smoothing)},
             {"accumulate", std::to_string(o.accumulate)},
             {"seed", std::to_string(o.seed)},
-            {"augment", o.augment ? "yes" : "no"},
+            {"crop", fmt::format("{} to {}",
+                                 o.crop == Crop::kCentre   ? "none"
+                                 : o.crop == Crop::kPadded ? "padded"
+                                                           : "resized",
+                                 setup_.net_size())},
             {"shuffle", o.shuffle ? "yes" : "no"},
             {"dynamics", o.dynamics ? fmt::format("{}", fmt::join(fields, ",")) : "no"},
             {"weighted", o.weights.empty() ? "no" : "yes"},

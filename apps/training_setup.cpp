@@ -25,12 +25,29 @@ Stem choose_stem(const std::string& name, const Dataset& data) {
   return name == "cifar" ? Stem::kCifar : Stem::kImageNet;
 }
 
+Crop choose_crop(const TrainingFlags& flags, Stem stem) {
+  check_usage(flags.crop == "auto" || flags.crop == "padded" || flags.crop == "resized",
+              "there is no crop '{}'; choose padded, resized or auto (--crop)", flags.crop);
+  if (flags.no_augment) return Crop::kCentre;
+  if (flags.crop == "auto") return stem == Stem::kImageNet ? Crop::kResized : Crop::kPadded;
+  return flags.crop == "padded" ? Crop::kPadded : Crop::kResized;
+}
+
+std::int32_t choose_crop_size(const TrainingFlags& flags, Stem stem, const ImageSet& images) {
+  const std::int32_t side = std::min(images.height, images.width);
+  if (flags.crop_size == 0) return stem == Stem::kImageNet ? (7 * side + 4) / 8 : side;
+  check_usage(flags.crop_size > 0 && flags.crop_size <= side,
+              "a crop of {} does not fit into images of {}; give 1 to {} (--crop_size)", flags.crop_size,
+              side, side);
+  return flags.crop_size;
+}
+
 std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, const Dataset& data,
-                              Stem stem) {
+                              Stem stem, std::int32_t size) {
   return make_resnet({.arch = flags.arch,
                       .classes = data.classes,
                       .width = flags.width,
-                      .image_size = data.train.height,
+                      .image_size = size,
                       .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8,
                       .stem = stem});
 }
@@ -45,7 +62,9 @@ TrainingSetup::TrainingSetup(const TrainingFlags& flags)
       stream_(device_->make_stream()),
       data_(load_dataset(dataset_options(flags))),
       stem_(choose_stem(flags.stem, data_)),
-      net_(make_net(flags, *device_, data_, stem_)),
+      crop_(choose_crop(flags, stem_)),
+      net_size_(choose_crop_size(flags, stem_, data_.train)),
+      net_(make_net(flags, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
   test_ = evaluator(place(test_set_, data_.test), flags.batch_size / std::max(1, flags.accumulate));

@@ -12,6 +12,7 @@
 #include "engine/pass_pool.h"
 #include "engine/precision.h"
 #include "engine/resident_set.h"
+#include "kernels/augment.h"
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "nets/resnet.h"
@@ -37,6 +38,8 @@ class TrainingSetup {
   const Precision& precision() const { return precision_; }
   ConvAlgo conv_algo() const { return conv_algo_; }
   Stem stem() const { return stem_; }
+  std::int32_t net_size() const { return net_size_; }  // side of the network's input
+  Crop crop() const { return crop_; }                  // of training
   Net& net() { return *net_; }
   PassPool& pool() { return pool_; }
   const ResidentSet& train_set();
@@ -55,6 +58,8 @@ class TrainingSetup {
   std::unique_ptr<Stream> stream_;
   Dataset data_;
   Stem stem_;
+  Crop crop_;
+  std::int32_t net_size_;
   std::unique_ptr<Net> net_;
   PassPool pool_;
   std::optional<ResidentSet> train_set_, test_set_, validation_set_;

@@ -154,14 +154,17 @@ void BM_Augment(benchmark::State& state) {
                          bench.order(kBatch),
                          bench.filled<StepState>(1, {}),
                          bench.floats(3 * 256),
+                         nullptr,
                          bench.floats(pixels * 3),
                          DType::kF32,
                          kBatch,
                          kSide,
                          kSide,
+                         kSide,
+                         kSide,
                          3,
+                         Crop::kPadded,
                          4,
-                         true,
                          42};
   measure(state, pixels * 3 * 5, [&] { bench.ops().augment(bench.stream(), args); });
 }

@@ -76,14 +76,17 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
                         .order = order,
                         .state = state,
                         .table = set_.table(),
+                        .aspects = set_.aspects(),
                         .x = x.data,
                         .dtype = x.dtype,
                         .batch = step.batch,
                         .height = set_.height(),
                         .width = set_.width(),
+                        .out_height = static_cast<std::int32_t>(x.shape[1]),
+                        .out_width = static_cast<std::int32_t>(x.shape[2]),
                         .channels_out = static_cast<std::int32_t>(x.shape[3]),
+                        .crop = Crop::kCentre,
                         .padding = 0,
-                        .enabled = false,
                         .seed = 0,
                         .gathered = feeder_ != nullptr});
   step.pass->forward(stream_);

@@ -175,6 +175,13 @@ void MaxPoolLayer::backward(Stream& stream, const void* dy, void* dx) {
   context_.device.ops().max_pool_backward(stream, {.dy = dy, .argmax = argmax_, .dx = dx, .shape = shape_});
 }
 
+Traffic MaxPoolLayer::traffic() const {
+  const auto outputs = static_cast<double>(shape_.outputs());
+  const double inputs = static_cast<double>(shape_.batch) * shape_.height * shape_.width * shape_.channels;
+  // Forward reads x and writes y, backward reads dy and writes dx; argmax is a byte each way.
+  return {.passes = 2 * (inputs + outputs) * static_cast<double>(size_of(shape_.dtype)) + 2 * outputs};
+}
+
 HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t features,
                            std::int32_t classes) {
   return {.weight = params.add_linear_weight(name + ".weight", classes, features),

@@ -105,6 +105,7 @@ class MaxPoolLayer {
   void bind(Arena& saved);
   void forward(Stream& stream, const void* x);
   void backward(Stream& stream, const void* dy, void* dx);  // dx is not dy
+  Traffic traffic() const;                                  // of a training step
 
   void* y() const { return y_; }
   std::int32_t out_height() const { return shape_.out_height(); }

@@ -4,6 +4,7 @@
 
 #include "kernels/augment.h"
 #include "kernels/check.h"
+#include "kernels/crop_box.h"
 
 namespace tdds {
 
@@ -19,6 +20,9 @@ ResidentSet::ResidentSet(Device& device, Stream& stream, const ImageSet& set,
   if (!source_) stream.upload(images_.data(), set.images.data(), set.images.size());
   stream.upload(labels_.data(), set.labels.data(), set.labels.size() * sizeof(std::int32_t));
   stream.upload(table_.data(), table.data(), table.size() * sizeof(float));
+  const auto aspects = crop_aspects();
+  aspects_ = DeviceMemory(device, aspects.size() * sizeof(std::uint32_t), "the shapes of crops");
+  stream.upload(aspects_.data(), aspects.data(), aspects.size() * sizeof(std::uint32_t));
   stream.synchronize();
 }
 

@@ -25,14 +25,15 @@ class ResidentSet {
   }                                                            // [N,H,W,3]; null where on the disk
   const ImageSource* source() const { return source_.get(); }  // null where in memory
   std::int64_t image_bytes() const { return std::int64_t{3} * height_ * width_; }
-  const std::int32_t* labels() const { return labels_.get<std::int32_t>(); }  // [N]
-  const float* table() const { return table_.get<float>(); }                  // [3,256]
+  const std::int32_t* labels() const { return labels_.get<std::int32_t>(); }      // [N]
+  const float* table() const { return table_.get<float>(); }                      // [3,256]
+  const std::uint32_t* aspects() const { return aspects_.get<std::uint32_t>(); }  // crop_aspects()
 
  private:
   std::int64_t count_;
   std::int32_t height_, width_;
   std::shared_ptr<const ImageSource> source_;
-  DeviceMemory images_, labels_, table_;
+  DeviceMemory images_, labels_, table_, aspects_;
 };
 
 }  // namespace tdds

@@ -57,9 +57,8 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
   plan_steps(pool);
   allocate();
   if (set.source())
-    feeder_ =
-        std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(),
-                                              steps_[0].recorded.batch);
+    feeder_ = std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(),
+                                            steps_[0].recorded.batch);
 }
 
 // Walks through an epoch and keeps every step that is new.
@@ -176,14 +175,17 @@ void Trainer::enqueue_step(const MicroStep& micro) {
                         .order = order,
                         .state = state,
                         .table = set_.table(),
+                        .aspects = set_.aspects(),
                         .x = x.data,
                         .dtype = x.dtype,
                         .batch = step.batch,
                         .height = set_.height(),
                         .width = set_.width(),
+                        .out_height = static_cast<std::int32_t>(x.shape[1]),
+                        .out_width = static_cast<std::int32_t>(x.shape[2]),
                         .channels_out = static_cast<std::int32_t>(x.shape[3]),
+                        .crop = options_.crop,
                         .padding = crop_padding(set_),
-                        .enabled = options_.augment,
                         .seed = options_.seed,
                         .gathered = feeder_ != nullptr});
   step.pass->forward(stream_);
@@ -347,9 +349,14 @@ void Trainer::restored() {
 }
 
 Traffic Trainer::traffic() const {
-  Traffic sum = steps_[0].pass->traffic();
-  const TensorView x = steps_[0].pass->input();
-  sum.floor += static_cast<double>(x.bytes()) + 3.0 * steps_[0].batch * set_.height() * set_.width();
+  const RecordedStep& micro = steps_[0].recorded;
+  const TensorView x = micro.pass->input();
+  const Traffic pass = micro.pass->traffic();
+  Traffic sum;
+  for (std::int32_t i = 0; i < options_.accumulate; ++i) {
+    sum += pass;
+    sum.floor += static_cast<double>(x.bytes()) + 3.0 * micro.batch * set_.height() * set_.width();
+  }
   for (const Params::Range& range : {net_.params().filters(), net_.params().vectors()}) {
     const std::size_t typed = size_of(range.compute_type);
     const std::size_t element = 4 * sizeof(float) + typed + (range.compute ? typed : 0);  // w and v both ways

@@ -17,6 +17,7 @@
 #include "engine/recorded_step.h"
 #include "engine/resident_set.h"
 #include "engine/schedule.h"
+#include "kernels/augment.h"
 #include "kernels/softmax_kl.h"
 #include "kernels/step_state.h"
 
@@ -32,7 +33,8 @@ struct TrainOptions {
   float label_smoothing = 0;    // of the gradient; the recorded loss stays -log p_y
   std::int32_t accumulate = 1;  // micro-batches whose gradients make a step: `batch` is a multiple
   std::uint64_t seed = 42;
-  bool augment = true, shuffle = true;
+  Crop crop = Crop::kPadded;  // kCentre: no augmentation
+  bool shuffle = true;
   bool dynamics = false;      // keep the previous visit's log-probabilities and record every field
   bool feature_norm = false;  // with dynamics: also the length of each sample's features
   bool visit_logits = false;  // keep the epoch's logits, for the official .npy files

@@ -1,14 +1,18 @@
 #pragma once
-// Gather by sample id, random horizontal flip, random crop with zero padding, normalise, cast.
-// Official train.py: RandomHorizontalFlip, RandomCrop(32, padding=4), ToTensor, Normalize.
+// Gather by sample id, random horizontal flip, crop to [OH,OW], normalise, cast. Three crops:
 //
-//   v          = u8 image[id], flipped left-right where flip(id)
-//   x[b,y,x,c] = table[c][ v[y + dy - padding, x + dx - padding, c] ], and table[c][0] outside the image
+//   kCentre   the middle, not flipped: evaluation, and training without augmentation
+//   kPadded   a random one of the image with `padding` zeros around it: the official train.py's RandomCrop(32, 4)
+//   kResized  a random box, resized: torchvision's RandomResizedCrop (kernels/crop_box.h)
 //
-// table[c][u] = (u / 255 - mean[c]) / std[c] in PyTorch's order of operations, so that images are bit-equal
-// on all devices. flip, dy and dx come from Philox (kernels/philox.h) keyed by (seed, kAugment, epoch, id):
-// word 0 bit 31 flips, word 1 and word 2 scaled to 0 .. 2 * padding are dy and dx. Channels C .. channels_out
-// - 1 become 0.
+//   kCentre   x[b,y,x,c] = table[c][ u8[id, y + (H-OH)/2, x + (W-OW)/2, c] ]
+//   kPadded   x[b,y,x,c] = table[c][ v[y + dy - padding, x + dx - padding, c] ], and table[c][0] outside the image
+//   kResized  x[b,y,x,c] = table[c][ bilinear value of the flipped box at (y, x), rounded to u8 ]
+//
+// with v = u8 image[id], flipped left-right where flip(id). table[c][u] = (u / 255 - mean[c]) / std[c] in PyTorch's
+// order of operations, so that images are bit-equal on all devices. flip, dy and dx come from Philox
+// (kernels/philox.h) keyed by (seed, kAugment, epoch, id): word 0 bit 31 flips, word 1 and word 2 scaled to
+// 0 .. H + 2 padding - OH and the same of the width are dy and dx. Channels C .. channels_out - 1 become 0.
 
 #include <cstdint>
 
@@ -17,18 +21,32 @@
 
 namespace tdds {
 
+enum class Crop : std::uint8_t { kCentre, kPadded, kResized };
+
 struct AugmentArgs {
-  const std::uint8_t* images;  // in  [N,H,W,3], resident; [B,H,W,3] where gathered
-  const std::int32_t* order;   // in  sample ids in visiting order; row b is sample order[state->cursor + b]
-  const StepState* state;      // in  cursor, epoch
-  const float* table;          // in  [3,256]
-  void* x;                     // out [B,H,W,channels_out] of dtype
-  DType dtype;                 // kF32, kF16 or kBf16
-  std::int32_t batch, height, width, channels_out;
-  std::int32_t padding;  // 4; flip and crop are off where `enabled` is false
-  bool enabled;
+  const std::uint8_t* images;    // in  [N,H,W,3], resident; [B,H,W,3] where gathered
+  const std::int32_t* order;     // in  sample ids in visiting order; row b is sample order[state->cursor + b]
+  const StepState* state;        // in  cursor, epoch
+  const float* table;            // in  [3,256]
+  const std::uint32_t* aspects;  // in  [1024] crop_aspects(); null but for kResized
+  void* x;                       // out [B,OH,OW,channels_out] of dtype
+  DType dtype;                   // kF32, kF16 or kBf16
+  std::int32_t batch, height, width, out_height, out_width, channels_out;
+  Crop crop;
+  std::int32_t padding;  // of kPadded
   std::uint64_t seed;
   bool gathered = false;  // image b of `images` is row b of the batch; `order` still names its sample
+
+  // kCentre and kPadded cannot enlarge, kResized takes what crop_box.h takes.
+  constexpr bool makes_sense() const {
+    const bool positive =
+        batch > 0 && height > 0 && width > 0 && out_height > 0 && out_width > 0 && padding >= 0;
+    if (!positive || channels_out < 3) return false;
+    if (crop == Crop::kResized)
+      return height <= 4096 && width <= 4096 && out_height <= 4096 && out_width <= 4096;
+    const std::int32_t around = crop == Crop::kPadded ? 2 * padding : 0;
+    return out_height <= height + around && out_width <= width + around;
+  }
 };
 
 // Writes table [3,256] on the host, in float32 and in the order of PyTorch's ToTensor and Normalize: divide

@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   kLabelNoise = 6,
   kHoldOut = 7,
   kCorrupt = 8,
+  kCropBox = 9,
   kTest = 99
 };
 

@@ -228,6 +228,7 @@ class ResNetPass final : public Pass {
   Traffic traffic() const override {
     Traffic sum = stem_.conv.traffic(false, false);
     sum += stem_.norm.traffic(false);
+    if (pool_) sum += pool_->traffic();
     for (const auto& block : blocks_) sum += block->traffic();
     sum += head_->traffic();
     return sum;

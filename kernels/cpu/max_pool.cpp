@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/host_stream.h"
 
 namespace tdds::cpu {
@@ -18,7 +19,8 @@ bool replaces(float value, float best) {
   return value > best || (std::isnan(value) && !std::isnan(best));
 }
 
-void pool_position(const MaxPoolArgs& args, const float* image, std::int32_t i, std::int32_t j,
+template <class T>
+void pool_position(const MaxPoolArgs& args, const T* image, std::int32_t i, std::int32_t j,
                    std::int64_t out) {
   const MaxPoolShape& p = args.shape;
   const std::int32_t top = i * p.stride - p.padding, left = j * p.stride - p.padding;
@@ -29,15 +31,17 @@ void pool_position(const MaxPoolArgs& args, const float* image, std::int32_t i, 
     bool first = true;
     for (std::int32_t r = std::max(0, -top); r < std::min(p.window, p.height - top); ++r)
       for (std::int32_t s = std::max(0, -left); s < std::min(p.window, p.width - left); ++s, first = false) {
-        const float* x = image + (std::int64_t{top + r} * p.width + left + s) * p.channels + c0;
+        const T* x = image + (std::int64_t{top + r} * p.width + left + s) * p.channels + c0;
         const auto place = static_cast<std::uint8_t>(r * p.window + s);
         for (std::int32_t c = 0; c < width; ++c) {
-          const bool better = first || replaces(x[c], best[c]);
-          best[c] = better ? x[c] : best[c];
+          const float value = to_float(x[c]);
+          const bool better = first || replaces(value, best[c]);
+          best[c] = better ? value : best[c];
           taken[c] = better ? place : taken[c];
         }
       }
-    std::copy_n(best, width, static_cast<float*>(args.y) + out + c0);
+    T* y = static_cast<T*>(args.y) + out + c0;
+    for (std::int32_t c = 0; c < width; ++c) y[c] = from_float<T>(best[c]);
     if (args.argmax) std::copy_n(taken, width, args.argmax + out + c0);
   }
 }
@@ -45,11 +49,14 @@ void pool_position(const MaxPoolArgs& args, const float* image, std::int32_t i, 
 void run_forward(const MaxPoolArgs& args) {
   const MaxPoolShape& p = args.shape;
   const std::int32_t rows = p.out_height(), columns = p.out_width();
-  parallel_for(std::int64_t{p.batch} * rows, [&](std::int64_t row) {
-    const float* image =
-        static_cast<const float*>(args.x) + row / rows * p.height * p.width * std::int64_t{p.channels};
-    for (std::int32_t j = 0; j < columns; ++j)
-      pool_position(args, image, static_cast<std::int32_t>(row % rows), j, (row * columns + j) * p.channels);
+  with_storage(p.dtype, [&]<class T>(T) {
+    parallel_for(std::int64_t{p.batch} * rows, [&](std::int64_t row) {
+      const T* image =
+          static_cast<const T*>(args.x) + row / rows * p.height * p.width * std::int64_t{p.channels};
+      for (std::int32_t j = 0; j < columns; ++j)
+        pool_position(args, image, static_cast<std::int32_t>(row % rows), j,
+                      (row * columns + j) * p.channels);
+    });
   });
 }
 
@@ -63,34 +70,40 @@ Range windows_over(std::int32_t at, const MaxPoolShape& p, std::int32_t outputs)
           std::min(outputs, (at + p.padding) / p.stride + 1)};
 }
 
-void gather_position(const MaxPoolBackwardArgs& args, std::int64_t image, std::int32_t h, std::int32_t w,
-                     float* dx) {
+// The gradient of channels c0 .. c0 + width - 1 at (h, w) of an image.
+template <class T>
+void gather(const MaxPoolBackwardArgs& args, std::int64_t image, std::int32_t h, std::int32_t w,
+            std::int32_t c0, std::int32_t width, T* dx) {
   const MaxPoolShape& p = args.shape;
   const std::int32_t columns = p.out_width();
-  std::fill_n(dx, p.channels, 0.0f);
   const Range rows = windows_over(h, p, p.out_height()), cols = windows_over(w, p, columns);
+  float sum[kTile] = {};
   for (std::int32_t i = rows.first; i < rows.last; ++i)
     for (std::int32_t j = cols.first; j < cols.last; ++j) {
-      const std::int32_t r = h + p.padding - i * p.stride, s = w + p.padding - j * p.stride;
-      const std::int64_t at = ((image * p.out_height() + i) * columns + j) * p.channels;
-      const auto* dy = static_cast<const float*>(args.dy) + at;
-      const std::uint8_t* taken = args.argmax + at;
-      for (std::int32_t c = 0; c < p.channels; ++c) dx[c] += taken[c] == r * p.window + s ? dy[c] : 0.0f;
+      const std::int32_t place = (h + p.padding - i * p.stride) * p.window + w + p.padding - j * p.stride;
+      const std::int64_t at = ((image * p.out_height() + i) * columns + j) * p.channels + c0;
+      const T* dy = static_cast<const T*>(args.dy) + at;
+      for (std::int32_t c = 0; c < width; ++c)
+        sum[c] += args.argmax[at + c] == place ? to_float(dy[c]) : 0.0f;
     }
+  for (std::int32_t c = 0; c < width; ++c) dx[c] = from_float<T>(sum[c]);
 }
 
 void run_backward(const MaxPoolBackwardArgs& args) {
   const MaxPoolShape& p = args.shape;
-  parallel_for(std::int64_t{p.batch} * p.height, [&](std::int64_t row) {
-    float* dx = static_cast<float*>(args.dx) + row * p.width * p.channels;
-    for (std::int32_t w = 0; w < p.width; ++w)
-      gather_position(args, row / p.height, static_cast<std::int32_t>(row % p.height), w,
-                      dx + std::int64_t{w} * p.channels);
+  with_storage(p.dtype, [&]<class T>(T) {
+    parallel_for(std::int64_t{p.batch} * p.height, [&](std::int64_t row) {
+      T* dx = static_cast<T*>(args.dx) + row * p.width * p.channels;
+      for (std::int32_t w = 0; w < p.width; ++w, dx += p.channels)
+        for (std::int32_t c0 = 0; c0 < p.channels; c0 += kTile)
+          gather(args, row / p.height, static_cast<std::int32_t>(row % p.height), w, c0,
+                 std::min(kTile, p.channels - c0), dx + c0);
+    });
   });
 }
 
 void check_shape(const char* op, const MaxPoolShape& p, bool complete) {
-  check(p.dtype == DType::kF32, "{}: the CPU has no {} activations; use f32", op, name_of(p.dtype));
+  check_storage(op, "activations", p.dtype);
   check(p.makes_sense(), "{}: {}x{} windows, stride {}, padding {} over [{}, {}, {}, {}] make no sense", op,
         p.window, p.window, p.stride, p.padding, p.batch, p.height, p.width, p.channels);
   check(complete, "{}: no pointer may be null", op);

@@ -122,7 +122,7 @@ TrainOptions options(int epochs = 3) {
 
 TEST(TrainerTest, LearnsAnEasyTask) {
   TrainOptions o = options(15);
-  o.augment = false;  // crops of 8x8 images would hide their brightness
+  o.crop = Crop::kCentre;  // crops of 8x8 images would hide their brightness
   const SmallRun::Learnt learnt = SmallRun(o).learn();
   EXPECT_LT(learnt.last.loss, 0.5 * learnt.first.loss);
   EXPECT_GT(learnt.last.accuracy, 0.75);
@@ -137,7 +137,7 @@ double first_batch_loss(const EpochRecord& record, std::int32_t batch) {
 TEST(TrainerTest, LearnsInBf16AndTwoRunsAreEqualBitForBit) {
   if (!host_has_bf16()) GTEST_SKIP() << "this CPU has no avx512_bf16";
   TrainOptions o = options(15);
-  o.augment = false;
+  o.crop = Crop::kCentre;
   const SmallRun::Learnt fp32 = SmallRun(o).learn();
   o.compute = DType::kBf16;
   SmallRun run(o), again(o);
@@ -324,7 +324,8 @@ std::vector<float> floats_of(SmallRun& run) {
 // Two micro-batches move the weights by the mean of what each alone moves them by; 5 = 3 + 2 by the weighted one.
 TEST(TrainerTest, AccumulatesTheGradientsOfItsMicroBatches) {
   TrainOptions o = options(1);
-  o.augment = o.shuffle = o.nesterov = false;
+  o.crop = Crop::kCentre;
+  o.shuffle = o.nesterov = false;
   o.momentum = o.weight_decay = 0;
   for (const std::vector<std::int32_t>& rows : {std::vector{0, 1, 2, 3, 4, 5}, std::vector{0, 1, 2, 3, 4}}) {
     const auto n = static_cast<std::int32_t>(rows.size());
@@ -478,7 +479,8 @@ TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
   constexpr std::int32_t kSamples = 26;
   TrainOptions o = options(1);
   o.batch = kSamples;
-  o.augment = o.shuffle = false;
+  o.crop = Crop::kCentre;
+  o.shuffle = false;
   o.feature_norm = true;
   SmallRun run(o);
   PassPool pool(*run.device, *run.net);
@@ -494,14 +496,17 @@ TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
                                           .order = order.get<std::int32_t>(),
                                           .state = state.get<StepState>(),
                                           .table = run.set.table(),
+                                          .aspects = nullptr,
                                           .x = pass.input().data,
                                           .dtype = DType::kF32,
                                           .batch = kSamples,
                                           .height = 8,
                                           .width = 8,
+                                          .out_height = 8,
+                                          .out_width = 8,
                                           .channels_out = 3,
-                                          .padding = 4,
-                                          .enabled = false,
+                                          .crop = Crop::kCentre,
+                                          .padding = 0,
                                           .seed = 0});
   pass.forward(*run.stream);
   const auto width = static_cast<std::size_t>(run.net->features());

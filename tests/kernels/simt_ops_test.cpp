@@ -8,6 +8,7 @@
 #include <functional>
 #include <numeric>
 
+#include "kernels/crop_box.h"
 #include "kernels/half_convert.h"
 #include "kernels/simt/schedule.h"
 #include "tests/kernels/op_test.h"
@@ -196,17 +197,19 @@ void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channe
                                  rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
 }
 
-void run_augment(Rig& rig, DType dtype, std::int32_t channels_out) {
-  constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13;
+void run_augment(Rig& rig, DType dtype, std::int32_t channels_out, Crop crop) {
+  constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13, kOut = 11;
   std::vector<std::uint8_t> images(std::size_t{kSamples} * kHeight * kWidth * 3);
   for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<std::uint8_t>(i * 37 % 251);
   const float mean[3] = {0.5f, 0.4f, 0.3f}, std[3] = {0.2f, 0.25f, 0.3f};
   std::vector<float> table(3 * 256);
   fill_normalize_table(table.data(), mean, std);
+  const auto aspects = crop_aspects();
   rig.ops().augment(rig.stream(),
                     {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
-                     rig.out<void>("x", std::size_t{kBatch} * kHeight * kWidth * channels_out, dtype), dtype,
-                     kBatch, kHeight, kWidth, channels_out, 4, true, 77});
+                     rig.in(std::vector<std::uint32_t>(aspects.begin(), aspects.end())),
+                     rig.out<void>("x", std::size_t{kBatch} * kOut * kOut * channels_out, dtype), dtype,
+                     kBatch, kHeight, kWidth, kOut, kOut, channels_out, crop, 4, 77});
 }
 
 void run_sgd(Rig& rig, DType dtype) {
@@ -300,8 +303,9 @@ std::vector<OpRun> every_run() {
     runs.push_back({fmt::format("batchnorm_{}x{}", rows, channels), true,
                     [=, m = rows, c = channels](Rig& rig, DType dtype) { run_batchnorm(rig, dtype, m, c); }});
   for (const std::int32_t channels : {3, 4, 8, 16})
-    runs.push_back({fmt::format("augment_{}", channels), true,
-                    [=](Rig& rig, DType dtype) { run_augment(rig, dtype, channels); }});
+    for (const Crop crop : {Crop::kCentre, Crop::kPadded, Crop::kResized})
+      runs.push_back({fmt::format("augment_{}_{}", channels, static_cast<int>(crop)), true,
+                      [=](Rig& rig, DType dtype) { run_augment(rig, dtype, channels, crop); }});
   for (const std::int32_t channels : {5, 64})
     runs.push_back({fmt::format("pool_{}", channels), true,
                     [=](Rig& rig, DType dtype) { run_pool(rig, dtype, channels); }});
