@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Whether the host side of the CUDA backend, kernels/cuda/*.cpp, is correct C++ against the headers of CUDA 12: they are
+# taken from NVIDIA's Python wheels, and nothing is linked or run. Kernels (.cu) are not checked: the wheels of CUDA 12
+# bring no compiler for them.
+#
+#   scripts/check_cuda12.sh [FOLDER]     FOLDER: where the wheels go, .deps/cuda12 if not given (2 GB)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-.deps/cuda12}
+if [ ! -e "$folder/ready" ]; then
+  bash scripts/setup.sh --pypi
+  python3 -m venv "$folder"
+  "$folder/bin/pip" install -q --disable-pip-version-check --no-deps \
+    nvidia-cuda-runtime-cu12 nvidia-cuda-nvcc-cu12 nvidia-cublas-cu12 nvidia-cudnn-cu12 nvidia-nvtx-cu12
+  touch "$folder/ready"
+fi
+includes=()
+for include in "$folder"/lib/python3*/site-packages/nvidia/*/include; do includes+=(-isystem "$include"); done
+runtime=$(sed -n 's/^#define CUDART_VERSION *\([0-9]*\).*/\1/p' "$folder"/lib/python3*/site-packages/nvidia/cuda_runtime/include/cuda_runtime_api.h)
+
+failed=()
+sources=(kernels/cuda/*.cpp)
+for source in "${sources[@]}"; do
+  "${CXX:-g++}" -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I . "${includes[@]}" "$source" || failed+=("$source")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "check_cuda12.sh: not correct against CUDA $((runtime / 1000)).$((runtime % 1000 / 10)): ${failed[*]}" >&2
+  exit 1
+fi
+echo "${#sources[@]} host sources are correct against CUDA $((runtime / 1000)).$((runtime % 1000 / 10)); kernels were not checked"
