@@ -21,7 +21,7 @@ using namespace tdds;
 
 struct Flags {
   std::string arch = "resnet18", device = "cpu", precision = "fp32", conv_algo = "auto";
-  std::int32_t batch_size = 100, steps = 10, warmup = 2, classes = 100;
+  std::int32_t batch_size = 100, steps = 10, block = 1, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
   bool evaluate = false, no_dynamics = false, plans = false, profile = false;
@@ -75,7 +75,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   const auto net = make_resnet(spec);
   net->params().place(*device, *stream, precision.compute);
   net->params().initialize(*stream, 42);
-  const std::int64_t images = std::int64_t{flags.batch_size} * (flags.steps + flags.warmup);
+  const std::int64_t images = std::int64_t{flags.batch_size} * flags.block * (flags.steps + flags.warmup);
   const ResidentSet set(*device, *stream, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
                         {0.25f, 0.25f, 0.25f});
   const ResidentSet one_batch(*device, *stream, random_images(flags.batch_size, flags.classes),
@@ -105,13 +105,13 @@ nlohmann::ordered_json run(const Flags& flags) {
     if (i == flags.warmup && flags.profile) static_cast<HostStream&>(*stream).time_commands();
     const auto start = std::chrono::steady_clock::now();
     if (trainer) {
-      trainer->step();
+      for (int j = 0; j < flags.block; ++j) trainer->step();
       stream->synchronize();
     } else {
       evaluator->run();
     }
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (i >= flags.warmup) seconds.push_back(took);
+    if (i >= flags.warmup) seconds.push_back(trainer ? took / flags.block : took);
   }
   if (flags.plans && trainer) std::cerr << trainer->plans();
   const double middle = median(seconds);
@@ -125,6 +125,7 @@ nlohmann::ordered_json run(const Flags& flags) {
       {"mode", flags.evaluate ? "evaluation" : "training"},
       {"dynamics", !flags.evaluate && !flags.no_dynamics},
       {"steps", flags.steps},
+      {"block", flags.block},
       {"seconds_median", middle},
       {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
       {"images_per_second", flags.batch_size / middle},
@@ -152,7 +153,9 @@ int main(int argc, char** argv) {
   app.add_option("--conv_algo", flags.conv_algo, "On a CPU: auto, direct or winograd")->capture_default_str();
   app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
   app.add_option("--width", flags.width, "Channel multiplier")->capture_default_str();
-  app.add_option("--steps", flags.steps, "Steps timed")->capture_default_str();
+  app.add_option("--steps", flags.steps, "Steps timed; with --block, blocks")->capture_default_str();
+  app.add_option("--block", flags.block, "Training steps between two waits for the device")
+      ->capture_default_str();
   app.add_option("--warmup", flags.warmup, "Steps before them")->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads; 0: one per core")->capture_default_str();
   app.add_flag("--evaluate", flags.evaluate, "Forward only");

@@ -10,6 +10,7 @@
 #   tests      all tests, CUDA cases required (TDDS_REQUIRE_GPU=1)
 #   sanitizer  compute-sanitizer over the kernel tests; skipped where it is missing or refused
 #   bench      kernels and steps, as JSON under OUT/bench
+#   compare    the step beside PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
 #   train      a short training in every precision, dynamics recorded, under OUT/train
 #
 # No network is needed. Dependencies may lie beside: TDDS_DEPS names a folder with include/ and lib/ of the libraries
@@ -20,12 +21,12 @@ cd "$(dirname "$0")/.." || exit 1
 out=runs/gpu_check
 again=0
 stages=()
-all_stages=(build golden tests sanitizer bench train)
+all_stages=(build golden tests sanitizer bench train compare)
 while [ $# -gt 0 ]; do
   case $1 in
     --out) out=${2:?--out wants a folder}; shift ;;
     --again) again=1 ;;
-    build | golden | tests | sanitizer | bench | train) stages+=("$1") ;;
+    build | golden | tests | sanitizer | bench | train | compare) stages+=("$1") ;;
     *) echo "gpu_check.sh: there is no '$1'; stages: ${all_stages[*]}; flags: --out, --again" >&2; exit 2 ;;
   esac
   shift
@@ -98,6 +99,18 @@ stage_train() {
       --print_freq 0 --overwrite --save_path "$out/train/$precision" || failed=1
   done
   return "$failed"
+}
+
+# TDDS_TORCH_PYTHON names the Python that has torch. One precision a call fits the limit where compiling is slow:
+# TDDS_COMPARE="--precisions fp16".
+stage_compare() {
+  local python=${TDDS_TORCH_PYTHON:-python3}
+  "$python" -c 'import torch' 2>/dev/null || {
+    skip "$python has no torch"
+    return
+  }
+  # shellcheck disable=SC2086  # words
+  "$python" bench/compare_gpu.py --tdds "$build/bench/bench_step" --out "$out/compare_gpu.json" --rounds 5 ${TDDS_COMPARE:-}
 }
 
 skip() {
