@@ -2,6 +2,10 @@
 # Installs what is missing and builds. With CI or TDDS_WERROR=1 in the environment, warnings are errors.
 #
 #   scripts/build.sh [PRESET] [TARGET...]     PRESET: release (the default), debug or asan
+#
+# Where there is an NVIDIA driver that serves CUDA 13 and no toolkit, the toolkit is taken from NVIDIA's Python wheels
+# (scripts/cuda_from_pypi.sh, 2 GB) and the build is for this machine's GPU. TDDS_CUDA_ARCHITECTURES in the environment,
+# such as 90-real or "80-real;90-real", does the same for those GPUs without a driver; with `none` CUDA is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-release}
@@ -12,7 +16,26 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 werror=OFF
 [ -z "${CI:-}${TDDS_WERROR:-}" ] || werror=ON
-if ! cmake --preset "$preset" -DTDDS_WERROR=$werror >"$log" 2>&1; then
+
+cuda=()
+# The driver's series, such as 580; empty where there is none.
+driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n '1s/^\([0-9]*\)\..*/\1/p' || true)
+[ -n "$driver" ] || driver=$(sed -n 's/^NVRM version:.*Kernel Module.* \([0-9]*\)\.[0-9].*/\1/p' /proc/driver/nvidia/version 2>/dev/null || true)
+architectures=${TDDS_CUDA_ARCHITECTURES:-${driver:+native}}
+if [ "$preset" != asan ] && [ -n "$architectures" ] && [ "$architectures" != none ]; then
+  if [ -z "${TDDS_CUDA_ARCHITECTURES:-}" ] && [ "$driver" -lt 580 ]; then
+    echo "CUDA backend: off, the NVIDIA driver $driver is older than 580, which CUDA 13 needs"
+    cuda=(-DTDDS_CUDA=OFF)
+  elif PATH=$PATH:${CUDA_PATH:-/usr/local/cuda}/bin command -v nvcc >/dev/null || bash scripts/cuda_from_pypi.sh; then
+    cuda=("-DCMAKE_CUDA_ARCHITECTURES=$architectures")
+  elif [ -n "${TDDS_CUDA_ARCHITECTURES:-}" ]; then
+    echo "build.sh: the CUDA toolkit could not be had; see above" >&2
+    exit 1
+  else
+    echo "CUDA backend: off, the toolkit could not be had; see above"
+  fi
+fi
+if ! cmake --preset "$preset" -DTDDS_WERROR=$werror ${cuda[@]+"${cuda[@]}"} >"$log" 2>&1; then
   cat "$log" >&2
   exit 1
 fi
