@@ -58,7 +58,8 @@ void declare(CLI::App& app, ScoreOptions& options) {
   app.add_option("--data_path", options.data_path,
                  "For --export: where the data set is now, if it was moved since the training.");
   app.add_option("--manualSeed", options.method.seed, "Seed of random, ccs and beta.");
-  app.add_option("--device", options.device, "cpu, simt or cuda: where the windows of TDDS are computed.");
+  app.add_option("--device", options.device,
+                 "cpu, simt or cuda: where the windows of TDDS are computed and the scores sorted.");
   app.add_option("--threads", options.threads, "CPU threads; 0 takes one for each core.");
 }
 
@@ -111,7 +112,7 @@ int score(ScoreOptions& options) {
   const DynamicsHeader none;
   const DynamicsHeader& header = source.store() ? source.store()->header() : none;
   for (std::size_t i = 0; i < scored.size(); ++i) {
-    fmt::print("{}", write_scores(scored[i], provenance));
+    fmt::print("{}", write_scores(scored[i], provenance, device.get()));
     if (select_too)
       write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
                       header.classes);

@@ -89,8 +89,8 @@ void check_formats(std::span<const std::string> formats) {
                 "there is no format '{}'; choose from npy, txt, csv and json", format);
 }
 
-std::string write_scores(const ScoredMethod& scored, const Json& provenance) {
-  const Ranking ranking = rank_by_score(scored.score);
+std::string write_scores(const ScoredMethod& scored, const Json& provenance, Device* sorter) {
+  const Ranking ranking = sorter ? rank_by_score(*sorter, scored.score) : rank_by_score(scored.score);
   write_ranking(scored.files, ranking);
   write_file_atomically(about_of(scored.files), merged(scored.how, provenance).dump(1) + "\n");
   return fmt::format("{}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", scored.name,

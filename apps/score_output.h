@@ -31,8 +31,10 @@ nlohmann::ordered_json provenance_of(const std::string& program, const std::stri
 // What they are: `<folder>/score_<stem>.json`.
 std::string about_of(const RankingFiles& files);
 
-// Writes the mask, the scores and what they are; returns a paragraph about them.
-std::string write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance);
+// Writes the mask, the scores and what they are; returns a paragraph about them. `sorter` orders them, null: the
+// host.
+std::string write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance,
+                         Device* sorter = nullptr);
 
 struct Selection {
   std::string name;               // top, bottom, balanced, ccs, beta

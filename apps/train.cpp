@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
       "--dynamics "
       "--save_path ./checkpoint/all-dataset\n"
       "  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics --save_path ./runs/shapes\n"
+      "  tdds-train --arch resnet50 --batch-size 256 --precision fp16 --dry_run --target sm_90\n"
       "  tdds-train --dataset shapes --width 0.25 --epochs 60 --score tdds,el2n,dual --stop_when_stable 0.99 "
       "--save_path ./runs/scored\n"};
   return tdds::run_program(
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
       [&](CLI::App& app) {
         tdds::declare_training_flags(app, flags);
         tdds::declare_dynamics_flags(app, flags);
+        tdds::declare_planning_flags(app, flags);
       },
       [&](const tdds::ResolvedOptions& resolved) {
         tdds::check_live_score_flags(flags.score);

@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
       [&](CLI::App& app) {
         declare_subset_flags(app, subset);
         declare_training_flags(app, training);
+        declare_planning_flags(app, training);
       },
       [&](const ResolvedOptions& resolved) {
         return run_training(program, training, resolved,

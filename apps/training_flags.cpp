@@ -1,9 +1,12 @@
 #include "apps/training_flags.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "apps/dataset_flags.h"
 #include "kernels/check.h"
+#include "kernels/device.h"
 
 namespace tdds {
 namespace {
@@ -109,6 +112,15 @@ void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
       "How a CPU convolves: direct, winograd (3x3 filters with stride 1; a quarter of the "
       "multiplications), or auto: the faster one for each layer, a function of its shape alone. bf16 is "
       "direct always.");
+  app.add_flag(
+      "--cudnn_autotune", flags.cudnn_autotune,
+      "On a GPU: time cuDNN's plans for each convolution and take the fastest, instead of cuDNN's own first "
+      "proposal. A resumed run goes on with the plans that it began with.");
+  app.add_option("--plan_cache", flags.plan_cache,
+                 "File that keeps timed plans between runs; not given: tdds/cudnn_plans.txt in the user's "
+                 "cache folder.");
+  app.add_flag("--debug_sync", flags.debug_sync,
+               "Wait after every command, so that an error names the op and the layer that made it; slow.");
   app.add_option("--threads", flags.threads, "CPU threads; 0 uses one per core.");
   app.add_option("--ngpu", flags.ngpu, "1, or 0 for the CPU. Several GPUs are not used.");
   app.add_option("--workers", flags.workers,
@@ -122,6 +134,20 @@ void declare_training_flags(CLI::App& app, TrainingFlags& flags) {
   declare_net_flags(app, flags);
   declare_optimizer_flags(app, flags);
   declare_run_flags(app, flags);
+}
+
+void declare_planning_flags(CLI::App& app, TrainingFlags& flags) {
+  app.add_flag(
+      "--dry_run", flags.dry_run,
+      "Only print what the training would take: the convolution plans, the memory, and the time below which "
+      "a step cannot come.");
+  const std::vector<std::string> targets = described_gpus();
+  app.add_option("--target", flags.target,
+                 targets.empty()
+                     ? "With --dry_run: a GPU to plan for without having it; this build has no CUDA."
+                     : fmt::format("With --dry_run: plan for this GPU, which need not be here: {}, or "
+                                   "native for the one that is.",
+                                   fmt::join(targets, ", ")));
 }
 
 void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags) {

@@ -34,6 +34,8 @@ struct TrainingFlags {
   bool download = false, resume = false, overwrite = false, no_augment = false, no_shuffle = false;
   bool dynamics = false, dynamics_npy = false;
   bool dynamics_features = false;
+  bool dry_run = false, cudnn_autotune = false, debug_sync = false;
+  std::string target, plan_cache;
   std::vector<std::string> dynamics_fields;  // empty: the default ones
   LiveScoreOptions score;
   DatasetOptions images;  // only what declare_image_flags (apps/dataset_flags.h) sets
@@ -41,6 +43,7 @@ struct TrainingFlags {
 
 void declare_training_flags(CLI::App& app, TrainingFlags& flags);
 void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags);
+void declare_planning_flags(CLI::App& app, TrainingFlags& flags);
 bool records_dynamics(const TrainingFlags& flags);
 // What goes into the dynamics store, in the store's order. Throws UsageError for a name that is no field.
 std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags);

@@ -9,6 +9,7 @@
 #include "apps/progress.h"
 #include "apps/run_history.h"
 #include "apps/run_log.h"
+#include "apps/training_plan.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "engine/npy.h"
@@ -83,34 +84,8 @@ class TrainingRun {
   std::filesystem::path checkpoint_path() const { return checkpoint_in(folder_); }
 
   void make_trainer() {
-    TrainOptions options{.batch = flags_.batch_size,
-                         .epochs = flags_.epochs,
-                         .learning_rate = flags_.learning_rate,
-                         .momentum = flags_.momentum,
-                         .weight_decay = flags_.decay,
-                         .schedule = {.decay = parse_decay(flags_.schedule),
-                                      .warmup_epochs = flags_.warmup_epochs,
-                                      .step_epochs = flags_.lr_step_epochs,
-                                      .gamma = flags_.lr_gamma},
-                         .label_smoothing = static_cast<float>(flags_.label_smoothing),
-                         .accumulate = flags_.accumulate,
-                         .seed = flags_.manual_seed,
-                         .crop = setup_.crop(),
-                         .shuffle = !flags_.no_shuffle,
-                         .dynamics = records_dynamics(flags_),
-                         .feature_norm = records_dynamics(flags_) && records(DynamicsField::kFeatureNorm),
-                         .visit_logits = flags_.dynamics_npy,
-                         .compute = setup_.precision().compute,
-                         .math = setup_.precision().math,
-                         .algo = setup_.conv_algo(),
-                         .loss_scale = setup_.precision().loss_scale};
-    if (request_.subset) {
-      options.subset = request_.subset->ids;
-      options.weights = request_.subset->weights;
-      options.t_max = request_.subset->t_max;
-    }
     trainer_ = std::make_unique<Trainer>(device_, stream_, net_, setup_.pool(), setup_.train_set(),
-                                         std::move(options));
+                                         train_options(flags_, setup_, request_.subset));
   }
 
   RunIdentity identity() const {
@@ -168,11 +143,6 @@ class TrainingRun {
     describe(resume);
   }
 
-  bool records(DynamicsField field) const {
-    const auto fields = recorded_fields(flags_);
-    return std::find(fields.begin(), fields.end(), field) != fields.end();
-  }
-
   DynamicsHeader dynamics_header() const {
     return {.samples = data_.train.count(),
             .classes = data_.classes,
@@ -212,6 +182,7 @@ class TrainingRun {
     log_->say(fmt::format("{}: {} training images, {} test images, {} classes", data_.name,
                           data_.train.count(), data_.test.count(), data_.classes));
     for (const std::string& note : data_.notes) log_->say(note);
+    for (const std::string& note : device_.notes()) log_->say("warning: " + note);
     if (request_.subset)
       for (const std::string& note : request_.subset->notes) log_->say(note);
     log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}", flags_.arch,
@@ -317,7 +288,9 @@ class TrainingRun {
 
   void save() {
     trainer_->read_state();
-    save_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_, history_.to_metadata(identity()));
+    Metadata metadata = history_.to_metadata(identity());
+    if (std::string plans = device_.kept_plans(); !plans.empty()) metadata[kKeptPlans] = std::move(plans);
+    save_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_, metadata);
     last_save_ = Clock::now();
   }
 
@@ -394,21 +367,32 @@ RunResult train(TrainingSetup& setup, const RunRequest& request) {
 
 int run_training(const ProgramInfo& program, const TrainingFlags& flags, const ResolvedOptions& resolved,
                  const ChooseSubset& choose) {
+  check_usage(flags.dry_run || flags.target.empty(), "--target {} is only planned for: add --dry_run",
+              flags.target);
+  if (flags.dry_run) return print_training_plan(flags, choose);
   const InterruptRequest interrupt;
   guard_folder(flags);
-  TrainingSetup setup(flags);
   std::optional<SubsetChoice> subset;
-  if (choose) subset = choose(setup.data());
-  TrainingRun run(setup, {.program = program,
-                          .resolved = resolved,
-                          .flags = flags,
-                          .interrupt = interrupt,
-                          .subset = subset ? &*subset : nullptr});
-  if (flags.evaluate)
-    run.evaluate_only();
-  else
-    run.train();
-  return 0;
+  try {
+    TrainingSetup setup(flags);
+    if (choose) subset = choose(setup.data());
+    TrainingRun run(setup, {.program = program,
+                            .resolved = resolved,
+                            .flags = flags,
+                            .interrupt = interrupt,
+                            .subset = subset ? &*subset : nullptr});
+    if (flags.evaluate)
+      run.evaluate_only();
+    else
+      run.train();
+    return 0;
+  } catch (const OutOfMemory& error) {
+    // The setup is gone, and with it what it had allocated.
+    const std::unique_ptr<Device> device = choose_device(flags);
+    const Dataset data = load_dataset(dataset_options(flags));
+    if (choose && !subset) subset = choose(data);
+    throw Error(out_of_memory_sentence(flags, *device, data, subset ? &*subset : nullptr, error));
+  }
 }
 
 }  // namespace tdds

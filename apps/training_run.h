@@ -10,21 +10,12 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "apps/cli.h"
 #include "apps/interrupt.h"
-#include "apps/training_setup.h"
+#include "apps/train_options.h"
 
 namespace tdds {
-
-// Which rows to train on, and how.
-struct SubsetChoice {
-  std::vector<std::int32_t> ids;   // rows of the training set
-  std::vector<float> weights;      // [N], or empty: the loss is not weighted
-  double t_max = 0;                // steps of the cosine schedule
-  std::vector<std::string> notes;  // sentences for the log
-};
 
 struct RunRequest {
   const ProgramInfo& program;

@@ -1,19 +1,31 @@
 #include "apps/training_setup.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
 #include "engine/checkpoint.h"
+#include "engine/safetensors.h"
 #include "engine/trainer.h"
 #include "nets/resnet.h"
 
 namespace tdds {
 namespace {
 
-std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
-  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
-              flags.ngpu);
-  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
-  set_host_threads(flags.threads);
-  if (flags.device == "auto") return make_device(flags.ngpu ? best_device() : DeviceKind::kCpu);
-  return make_device(parse_device_kind(flags.device));
+// ~/.cache/tdds/cudnn_plans.txt, by the XDG base directory specification; "" where there is no home.
+std::string default_plan_cache() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  std::filesystem::path folder;
+  if (cache && *cache == '/')
+    folder = cache;
+  else if (home && *home == '/')
+    folder = std::filesystem::path(home) / ".cache";
+  else
+    return "";
+  return (folder / "tdds" / "cudnn_plans.txt").string();
 }
 
 constexpr int kLargestCifarLike = 64;
@@ -54,13 +66,58 @@ std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, 
 
 }  // namespace
 
+DeviceOptions device_options(const TrainingFlags& flags) {
+  DeviceOptions options{.debug_sync = flags.debug_sync, .cudnn_autotune = flags.cudnn_autotune};
+  if (flags.cudnn_autotune) {
+    options.plan_cache = flags.plan_cache.empty() ? default_plan_cache() : flags.plan_cache;
+    std::error_code ignored;  // what cannot be written is told where it is written
+    std::filesystem::create_directories(std::filesystem::path(options.plan_cache).parent_path(), ignored);
+  }
+  const std::filesystem::path checkpoint = std::filesystem::path(flags.save_path) / "checkpoint.safetensors";
+  if (flags.resume && std::filesystem::exists(checkpoint)) {
+    const Metadata metadata = SafetensorsFile(checkpoint).metadata();
+    if (const auto kept = metadata.find(kKeptPlans); kept != metadata.end())
+      options.kept_plans = kept->second;
+  }
+  return options;
+}
+
+std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
+  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
+              flags.ngpu);
+  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
+  set_host_threads(flags.threads);
+  const DeviceKind kind = flags.device != "auto" ? parse_device_kind(flags.device)
+                          : flags.ngpu           ? best_device()
+                                                 : DeviceKind::kCpu;
+  check_usage(kind == DeviceKind::kCuda || !flags.cudnn_autotune,
+              "--cudnn_autotune chooses cuDNN's plans, and this run is on the device {}; leave it out",
+              name_of(kind));
+  return make_device(kind, device_options(flags));
+}
+
+std::unique_ptr<Device> planned_device(const TrainingFlags& flags) {
+  if (flags.target.empty()) return choose_device(flags);
+  if (flags.target == "native") return make_device(DeviceKind::kCuda, device_options(flags));
+  const std::vector<std::string> known = described_gpus();
+  check_usage(known.empty() || std::find(known.begin(), known.end(), flags.target) != known.end(),
+              "there is no description of a GPU '{}' (--target); choose native, {}", flags.target,
+              fmt::join(known, ", "));
+  return make_described_gpu(flags.target);
+}
+
 TrainingSetup::TrainingSetup(const TrainingFlags& flags)
-    : device_(choose_device(flags)),
+    : TrainingSetup(flags, choose_device(flags), load_dataset(dataset_options(flags))) {}
+
+TrainingSetup::TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device> device, Dataset data)
+    : device_(std::move(device)),
       precision_(parse_precision(flags.precision, device_->kind())),
       conv_algo_(parse_conv_algo(flags.conv_algo)),
       accumulate_(flags.accumulate),
-      stream_(device_->make_stream()),
-      data_(load_dataset(dataset_options(flags))),
+      // simt stands for a GPU, so it runs what is queued as late as a GPU might.
+      stream_(device_->make_stream(device_->kind() == DeviceKind::kSimt ? StreamMode::kDeferred
+                                                                        : StreamMode::kImmediate)),
+      data_(std::move(data)),
       stem_(choose_stem(flags.stem, data_)),
       crop_(choose_crop(flags, stem_)),
       net_size_(choose_crop_size(flags, stem_, data_.train)),

@@ -19,11 +19,23 @@
 
 namespace tdds {
 
+// With --cudnn_autotune the file of timed plans, whose folder is made; with --resume the plans of the checkpoint.
+DeviceOptions device_options(const TrainingFlags& flags);
+// The device that the flags name. One for a run that is resumed goes on with its convolution plans.
+std::unique_ptr<Device> choose_device(const TrainingFlags& flags);
+// The same for --dry_run: --target may name a GPU that is not here.
+std::unique_ptr<Device> planned_device(const TrainingFlags& flags);
+
+// Under which a checkpoint keeps Device::kept_plans() in its metadata.
+inline constexpr const char* kKeptPlans = "kept_plans";
+
 class TrainingSetup {
  public:
   // Chooses the device, loads the data set, makes the network; all by the flags. The weights are drawn by
   // start().
   explicit TrainingSetup(const TrainingFlags& flags);
+  // The same on a device and a data set of the caller's.
+  TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device> device, Dataset data);
 
   // Plans a training on `samples` rows, before the first start(). A run that nobody planned can only be the
   // first.

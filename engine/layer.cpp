@@ -1,6 +1,14 @@
 #include "engine/layer.h"
 
 namespace tdds {
+namespace {
+
+std::string layer_name(const PassContext& context, int parameter) {
+  const std::string& name = context.params.list()[static_cast<std::size_t>(parameter)].name;
+  return name.substr(0, name.rfind('.'));
+}
+
+}  // namespace
 
 ConvDecl ConvDecl::declare(Params& params, const std::string& name, std::int32_t channels,
                            std::int32_t out_channels, std::int32_t size, std::int32_t stride,
@@ -15,7 +23,7 @@ ConvDecl ConvDecl::declare(Params& params, const std::string& name, std::int32_t
 }
 
 ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t height, std::int32_t width)
-    : context_(context), filter_(decl.filter) {
+    : context_(context), filter_(decl.filter), name_(layer_name(context, decl.filter)) {
   plan_ = context.device.ops().make_conv2d(context.device, {.batch = context.batch,
                                                             .height = height,
                                                             .width = width,
@@ -41,12 +49,15 @@ std::size_t ConvLayer::y_bytes() const {
 }
 
 void ConvLayer::forward(Stream& stream, const void* x) {
+  const StreamRange range(stream, name_);
   plan_->forward(stream, x, context_.params.filter(filter_), y_, context_.workspace);
 }
 void ConvLayer::backward_data(Stream& stream, const void* dy, void* dx, bool accumulate) {
+  const StreamRange range(stream, name_);
   plan_->backward_data(stream, dy, context_.params.filter(filter_), dx, accumulate, context_.workspace);
 }
 void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
+  const StreamRange range(stream, name_);
   plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
 }
 
@@ -60,8 +71,8 @@ Traffic ConvLayer::traffic(bool data_gradient, bool accumulate) const {
 
 std::string ConvLayer::description() const {
   const Conv2dSpec& spec = plan_->spec();
-  return fmt::format("{}x{}x{} -> {} {}x{}/{}: {}", spec.height, spec.width, spec.channels, spec.out_channels,
-                     spec.filter_h, spec.filter_w, spec.stride, plan_->description());
+  return fmt::format("{} {}x{}x{} -> {} {}x{}/{}: {}", name_, spec.height, spec.width, spec.channels,
+                     spec.out_channels, spec.filter_h, spec.filter_w, spec.stride, plan_->description());
 }
 
 BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, std::int32_t channels) {
@@ -74,7 +85,7 @@ BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, st
 }
 
 BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu)
-    : context_(context), decl_(decl), rows_(rows), relu_(relu) {
+    : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), rows_(rows), relu_(relu) {
   context.workspace_bytes = std::max(context.workspace_bytes, batchnorm_workspace_bytes(rows, decl.channels));
 }
 
@@ -88,6 +99,7 @@ void BatchNormLayer::bind(Arena& saved, void* x) {
 }
 
 void BatchNormLayer::forward(Stream& stream, const void* residual) {
+  const StreamRange range(stream, name_);
   const Params& params = context_.params;
   if (!context_.train) {
     context_.device.ops().batchnorm_inference(stream, {.x = x_,
@@ -124,6 +136,7 @@ void BatchNormLayer::forward(Stream& stream, const void* residual) {
 }
 
 void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual) {
+  const StreamRange range(stream, name_);
   const Params& params = context_.params;
   context_.device.ops().batchnorm_backward(stream, {.x = x_,
                                                     .y = y_,
@@ -168,10 +181,12 @@ void MaxPoolLayer::bind(Arena& saved) {
 }
 
 void MaxPoolLayer::forward(Stream& stream, const void* x) {
+  const StreamRange range(stream, "maxpool");
   context_.device.ops().max_pool(stream, {.x = x, .y = y_, .argmax = argmax_, .shape = shape_});
 }
 
 void MaxPoolLayer::backward(Stream& stream, const void* dy, void* dx) {
+  const StreamRange range(stream, "maxpool");
   context_.device.ops().max_pool_backward(stream, {.dy = dy, .argmax = argmax_, .dx = dx, .shape = shape_});
 }
 
@@ -191,7 +206,7 @@ HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t
 }
 
 HeadLayer::HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions)
-    : context_(context), decl_(decl), positions_(positions) {
+    : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), positions_(positions) {
   plan_ = context.device.ops().make_linear(
       context.device, {.batch = context.batch, .in_features = decl.features, .out_features = decl.classes});
 }
@@ -211,6 +226,7 @@ Traffic HeadLayer::traffic() const {
 }
 
 void HeadLayer::forward(Stream& stream, const void* x) {
+  const StreamRange range(stream, name_);
   context_.device.ops().global_avg_pool(stream, {.x = x,
                                                  .y = features_,
                                                  .batch = context_.batch,
@@ -222,6 +238,7 @@ void HeadLayer::forward(Stream& stream, const void* x) {
 }
 
 void HeadLayer::backward(Stream& stream, void* dx) {
+  const StreamRange range(stream, name_);
   plan_->backward(stream, features_, context_.params.vector(decl_.weight), dlogits_, dfeatures_,
                   context_.params.vector_gradient(decl_.weight), context_.params.vector_gradient(decl_.bias));
   context_.device.ops().global_avg_pool_backward(stream, {.dy = dfeatures_,

@@ -54,10 +54,13 @@ class ConvLayer {
   // Of a training step: forward, the filter's gradient and, for all but the first layer, the data's.
   Traffic traffic(bool data_gradient, bool accumulate) const;
   std::string description() const;
+  // "layer1.0.conv1": of its filter, without ".weight".
+  const std::string& name() const { return name_; }
 
  private:
   PassContext& context_;
   int filter_;
+  std::string name_;
   std::unique_ptr<Conv2d> plan_;
   void* y_ = nullptr;
 };
@@ -89,6 +92,7 @@ class BatchNormLayer {
  private:
   PassContext& context_;
   BatchNormDecl decl_;
+  std::string name_;
   std::int64_t rows_;
   bool relu_;
   void* x_ = nullptr;
@@ -143,6 +147,7 @@ class HeadLayer {
  private:
   PassContext& context_;
   HeadDecl decl_;
+  std::string name_;
   std::int32_t positions_;
   std::unique_ptr<Linear> plan_;
   float *features_ = nullptr, *dfeatures_ = nullptr, *logits_ = nullptr, *dlogits_ = nullptr;

@@ -43,7 +43,7 @@ class Pass {
 
   virtual Traffic traffic() const = 0;  // of forward and backward
 
-  // One line a convolution: its shape and the implementation that serves it.
+  // One line a convolution: its name, its shape and the implementation that serves each direction.
   virtual std::string plans() const = 0;
 };
 

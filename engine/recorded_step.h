@@ -18,7 +18,7 @@ struct RecordedStep {
   std::unique_ptr<Recording> recording = nullptr;
 
   void run(Stream& stream, const std::function<void()>& body, bool record = true) {
-    if (!warm || !record) {
+    if (!warm || !record || stream.device().debug_sync()) {
       body();
       warm = true;
       return;

@@ -275,6 +275,17 @@ void Trainer::check_finite(const StepState& state) const {
       epoch_, state.step);
 }
 
+void Trainer::check_some_step_counted(const StepState& state) const {
+  const std::int64_t steps = state.step - steps_before_, skipped = state.skipped - skipped_before_;
+  check(skipped < steps || steps == 0,
+        "all {} steps of epoch {} were skipped, since their gradients, scaled by {} for the sake of fp16, "
+        "are not "
+        "finite: train with a lower --learning_rate, or with --precision bf16 or fp32; what was saved before "
+        "stays "
+        "as it is",
+        steps, epoch_, options_.loss_scale);
+}
+
 StepState Trainer::read_state() {
   StepState state;
   stream_.download(&state, state_.data(), sizeof(state));
@@ -286,6 +297,7 @@ StepState Trainer::read_state() {
 EpochRecord Trainer::end_epoch() {
   check(cursor_ == samples(), "Trainer::end_epoch: {} of {} samples were visited", cursor_, samples());
   const StepState state = read_state();
+  check_some_step_counted(state);
   EpochRecord record;
   record.loss = state.loss_sum / static_cast<double>(samples());
   record.accuracy = static_cast<double>(state.correct) / static_cast<double>(samples());
@@ -303,6 +315,8 @@ EpochRecord Trainer::end_epoch() {
   take(record.values.el2n, el2n_);
   take(record.values.feature_norm, feature_norm_);
   take(record.visit_logits, visit_logits_);
+  steps_before_ = state.step;
+  skipped_before_ = state.skipped;
   StepState next = state;
   next.cursor = 0;
   next.epoch = epoch_ + 1;
@@ -345,6 +359,8 @@ void Trainer::restored() {
       state.epoch, state.cursor, options_.epochs, samples());
   epoch_ = state.epoch;
   cursor_ = state.cursor;
+  steps_before_ = state.step;
+  skipped_before_ = state.skipped;
   start_epoch();
 }
 

@@ -88,7 +88,8 @@ class Trainer {
   // Waits, and reads the running sums. Throws Error where the loss is not finite: train at a lower rate.
   StepState read_state();
 
-  // Waits, takes the epoch's values and starts the next epoch.
+  // Waits, takes the epoch's values and starts the next epoch. Throws Error where every one of its steps was
+  // skipped for gradients that are not finite: nothing was learnt.
   EpochRecord end_epoch();
 
   // For checkpoints, beside the parameters: valid between steps after read_state().
@@ -119,6 +120,7 @@ class Trainer {
   void enqueue_optimizer();
   DynamicsView dynamics_view() const;
   void check_finite(const StepState& state) const;
+  void check_some_step_counted(const StepState& state) const;
 
   Device& device_;
   Stream& stream_;
@@ -129,6 +131,7 @@ class Trainer {
   std::vector<MicroStep> steps_;  // each that an epoch holds once, the first of the full batch in front
   std::int32_t epoch_ = 0;
   std::int64_t cursor_ = 0;
+  std::int64_t steps_before_ = 0, skipped_before_ = 0;  // this epoch, or since it was resumed
   bool order_current_ = false;
   std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
   std::size_t memory_bytes_ = 0;

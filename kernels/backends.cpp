@@ -27,6 +27,8 @@ Backend cpu_backend() {
       .sgd = cpu::sgd,
       .advance = cpu::advance,
       .window_score = cpu::window_score,
+      .sort_workspace_bytes = cpu::sort_workspace_bytes,
+      .sort_by_score = cpu::sort_by_score,
   };
   return {&kOps, nullptr, make_host_device};
 }

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace tdds {
@@ -18,6 +20,17 @@ class Error : public std::runtime_error {
 class UsageError : public Error {
  public:
   using Error::Error;
+};
+
+// There is not as much memory as asked for. `available` is all that this process could have, what it has
+// already included; 0 where the device cannot tell.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(const std::string& sentence, std::size_t available) : Error(sentence), available_(available) {}
+  std::size_t available() const { return available_; }
+
+ private:
+  std::size_t available_;
 };
 
 // Throws Error with the formatted sentence unless `ok`. A sentence names what, where and the mend.

@@ -66,9 +66,10 @@ class Conv2d {
                              void* workspace) = 0;
   virtual void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) = 0;
 
-  // Which implementation serves each direction, for logs and checkpoints: "forward=..., data=...,
-  // filter=...".
+  // Which implementation serves each direction, for logs and checkpoints: "forward=...; data=...; filter=...".
   virtual std::string description() const = 0;
+  // The multiplications it does, as a share of the definition's: less than 1 for Winograd's algorithm.
+  virtual double multiplied_share() const { return 1; }
 
  private:
   Conv2dSpec spec_;

@@ -35,6 +35,17 @@ std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& option
   return backend.make(kind, *backend.ops, options);
 }
 
+std::vector<std::string> described_gpus() {
+  const Backend cuda = cuda_backend();
+  return cuda.describable ? cuda.describable() : std::vector<std::string>();
+}
+
+std::unique_ptr<Device> make_described_gpu(std::string_view target) {
+  const Backend cuda = cuda_backend();
+  check(cuda.describe != nullptr, "no plans for a GPU can be made: {}", cuda.why_absent);
+  return cuda.describe(target);
+}
+
 DeviceKind best_device() {
   const Backend cuda = cuda_backend();
   return cuda.ops && cuda.machine_has_it() ? DeviceKind::kCuda : DeviceKind::kCpu;

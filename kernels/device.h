@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernels/stream.h"
 
@@ -29,23 +30,42 @@ struct DeviceOptions {
   int ordinal = 0;              // which GPU, in the driver's order
   bool debug_sync = false;      // wait after every command, so that an error names the command that made it
   bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
-  std::string plan_cache = {};  // file that keeps chosen convolution plans between runs; empty: none
+  std::string plan_cache = {};  // file that keeps timed convolution plans between runs; empty: none
+  std::string kept_plans = {};  // Device::kept_plans() of the run that is resumed: used before all else
+};
+
+// What a device can do at best, per second; zeros where nothing is known. Products are dense, multiply and add
+// counted apart.
+struct DevicePeak {
+  double bytes = 0;                     // of its memory
+  double fp32 = 0, tf32 = 0, half = 0;  // of products of operands of that type, summed in fp32
+  std::size_t memory_bytes = 0;         // that it has
+  std::string source = {};              // whose figures these are
 };
 
 class Device {
  public:
-  Device(DeviceKind kind, const Ops& ops) : kind_(kind), ops_(ops) {}
+  Device(DeviceKind kind, const Ops& ops, bool debug_sync = false)
+      : kind_(kind), ops_(ops), debug_sync_(debug_sync) {}
   virtual ~Device() = default;
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
   DeviceKind kind() const { return kind_; }
   const Ops& ops() const { return ops_; }
+  // Every command is waited for, and steps are not recorded: a recording runs as one.
+  bool debug_sync() const { return debug_sync_; }
   // Name, threads and instruction set or compute capability: one line for the log.
   virtual std::string description() const = 0;
+  virtual DevicePeak peak() const { return {}; }
+  // The convolution plans made so far, for DeviceOptions::kept_plans of a run that must go on with the same;
+  // empty where a plan follows from the shape.
+  virtual std::string kept_plans() const { return {}; }
+  // Sentences that a user should read, gathered while plans were made.
+  virtual std::vector<std::string> notes() const { return {}; }
 
   // Memory aligned to at least 256 bytes, every byte 0xFF (as float: NaN), so that nothing can rely on zeros.
-  // `what` names it in the error when there is not enough.
+  // Throws OutOfMemory (kernels/check.h), naming `what`, when there is not enough.
   virtual void* allocate(std::size_t bytes, std::string_view what) = 0;
   virtual void free(void* memory) noexcept = 0;
   // How often allocate() was called since the device was made: a training step must not move it.
@@ -56,18 +76,25 @@ class Device {
  private:
   DeviceKind kind_;
   const Ops& ops_;
+  bool debug_sync_;
 };
 
 // "cpu", "simt", "cuda". Throws UsageError for any other word.
 DeviceKind parse_device_kind(std::string_view word);
 const char* name_of(DeviceKind kind);
 
-// Throws Error with the reason in words when this build or this machine has no such device. The options are
-// the GPU's; the host devices have none.
+// Throws Error with the reason in words when this build or this machine has no such device. Of the options the
+// host devices heed debug_sync alone.
 std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options = {});
 
 // cuda where this build has it and the machine a GPU, else cpu.
 DeviceKind best_device();
+
+// GPUs that this build can plan for without having them: "sm_80", ... Empty in a build without CUDA.
+std::vector<std::string> described_gpus();
+// One of them: its convolution plans are real, but nothing can be allocated on it or run. Throws UsageError for
+// another word, naming those that there are, and Error in a build without CUDA.
+std::unique_ptr<Device> make_described_gpu(std::string_view target);
 
 // How many threads the host's kernels use, 0 for one per core; what this machine has.
 void set_host_threads(int threads);

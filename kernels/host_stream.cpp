@@ -40,7 +40,8 @@ void run_zero(const ZeroArgs& args) {
 
 class HostDevice final : public Device {
  public:
-  using Device::Device;
+  HostDevice(DeviceKind kind, const Ops& ops, const DeviceOptions& options)
+      : Device(kind, ops, options.debug_sync) {}
 
   std::string description() const override {
     return fmt::format("{}, {} threads, {}", name_of(kind()), omp_get_max_threads(), cpu::isa_name());
@@ -49,9 +50,11 @@ class HostDevice final : public Device {
   void* allocate(std::size_t bytes, std::string_view what) override {
     const std::size_t alignment = bytes < kHugePage ? kPage : kHugePage;
     void* memory = nullptr;
-    check(posix_memalign(&memory, alignment, std::max<std::size_t>(bytes, 1)) == 0,
-          "not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net", what,
-          static_cast<double>(bytes) / (1 << 20));
+    if (posix_memalign(&memory, alignment, std::max<std::size_t>(bytes, 1)) != 0)
+      throw OutOfMemory(
+          fmt::format("not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net", what,
+                      static_cast<double>(bytes) / (1 << 20)),
+          0);
     // Convolutions stride through megabytes: with small pages they wait for address translation. Only a wish.
     if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
     std::memset(memory, 0xFF, bytes);
@@ -71,8 +74,8 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops, const DeviceOptions&) {
-  return std::make_unique<HostDevice>(kind, ops);
+std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops, const DeviceOptions& options) {
+  return std::make_unique<HostDevice>(kind, ops, options);
 }
 
 void HostStream::enqueue(const HostCommand& command) {
@@ -85,15 +88,27 @@ void HostStream::enqueue(const HostCommand& command) {
 }
 
 void HostStream::run(const HostCommand& command) {
-  if (!timing_) return command.run(command.args);
+  if (!timing_) return run_named(command);
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   const std::clock_t cpu_start = std::clock();
-  command.run(command.args);
+  run_named(command);
   CommandTime& time = times_[command.name];
   ++time.calls;
   time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
   time.cpu_seconds += static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+}
+
+void HostStream::run_named(const HostCommand& command) const {
+  if (!device().debug_sync()) {
+    command.run(command.args);
+    return;
+  }
+  try {
+    command.run(command.args);
+  } catch (const Error& error) {
+    throw Error(fmt::format("the command '{}'{} failed: {}", command.name, of_range(), error.what()));
+  }
 }
 
 void HostStream::upload(void* device_memory, const void* host, std::size_t bytes) {

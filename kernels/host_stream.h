@@ -30,9 +30,12 @@ struct CommandTime {
 
 class HostStream final : public Stream {
  public:
-  HostStream(Device& device, StreamMode mode) : Stream(device), mode_(mode) {}
+  // With the device's debug_sync every command runs at once, whatever the mode.
+  HostStream(Device& device, StreamMode mode)
+      : Stream(device), mode_(device.debug_sync() ? StreamMode::kImmediate : mode) {}
   ~HostStream() override = default;
 
+  // Runs it now, or when the stream is synchronised, or keeps it for a recording.
   void enqueue(const HostCommand& command);
 
   // From now on every command is timed.
@@ -49,6 +52,7 @@ class HostStream final : public Stream {
 
  private:
   void run(const HostCommand& command);
+  void run_named(const HostCommand& command) const;  // with the command's name in errors, under debug_sync
 
   StreamMode mode_;
   bool timing_ = false;

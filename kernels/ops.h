@@ -3,6 +3,9 @@
 // header. Every function enqueues on the stream and returns; the arguments are copied.
 
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "kernels/accumulate.h"
 #include "kernels/augment.h"
@@ -16,6 +19,7 @@
 #include "kernels/pool.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax_kl.h"
+#include "kernels/sort.h"
 #include "kernels/step_state.h"
 #include "kernels/stream.h"
 #include "kernels/window_score.h"
@@ -44,6 +48,8 @@ struct Ops {
   void (*sgd)(Stream&, const SgdArgs&);
   void (*advance)(Stream&, const AdvanceArgs&);
   void (*window_score)(Stream&, const WindowScoreArgs&);
+  std::size_t (*sort_workspace_bytes)(std::int64_t n);
+  void (*sort_by_score)(Stream&, const SortArgs&);
 };
 
 // The table of a backend, or null with the reason in words, and what makes its device.
@@ -52,6 +58,9 @@ struct Backend {
   const char* why_absent;
   std::unique_ptr<Device> (*make)(DeviceKind, const Ops&, const DeviceOptions&);
   bool (*machine_has_it)() = nullptr;  // null: every machine does
+  // Devices of this backend that are known by description; null: none.
+  std::vector<std::string> (*describable)() = nullptr;
+  std::unique_ptr<Device> (*describe)(std::string_view target) = nullptr;
 };
 Backend cpu_backend();
 Backend simt_backend();

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace tdds {
 
@@ -42,8 +44,40 @@ class Stream {
   // Returns when everything enqueued has run; throws what the commands threw.
   virtual void synchronize() = 0;
 
+  // What is enqueued until the matching end_range() belongs to `name`, a literal or a string that outlives it:
+  // shown by profilers, and named in errors that are found at once.
+  void begin_range(const char* name) {
+    ranges_.push_back(name);
+    range_begins(name);
+  }
+  void end_range() {
+    ranges_.pop_back();
+    range_ends();
+  }
+  // " of layer1.0.conv1" within its range, else "".
+  std::string of_range() const { return ranges_.empty() ? "" : std::string(" of ") + ranges_.back(); }
+
+ protected:
+  virtual void range_begins(const char*) {}
+  virtual void range_ends() {}
+
  private:
   Device& device_;
+  std::vector<const char*> ranges_;
+};
+
+// A range of a stream from here to the end of the block.
+class StreamRange {
+ public:
+  StreamRange(Stream& stream, const std::string& name) : stream_(stream) {
+    stream_.begin_range(name.c_str());
+  }
+  ~StreamRange() { stream_.end_range(); }
+  StreamRange(const StreamRange&) = delete;
+  StreamRange& operator=(const StreamRange&) = delete;
+
+ private:
+  Stream& stream_;
 };
 
 }  // namespace tdds

@@ -11,8 +11,13 @@
 
 namespace tdds {
 
+class Device;
+
 // Sample ids by ascending score; equal scores by ascending id. Throws Error on a NaN.
 std::vector<std::int64_t> order_by_score(std::span<const float> score);
+
+// The same, sorted by the device.
+std::vector<std::int64_t> order_by_score(Device& device, std::span<const float> score);
 
 // int(rate * N) in double arithmetic, as Python computes it. Throws UsageError unless 0 <= rate < 1.
 std::int64_t pruned_count(double rate, std::int64_t samples);
@@ -39,6 +44,7 @@ struct Ranking {
   std::vector<float> scores;  // of ids[i]
 };
 Ranking rank_by_score(std::span<const float> score);
+Ranking rank_by_score(Device& device, std::span<const float> score);
 
 // `<folder>/data_mask_<stem>.npy` int64 [N] and `<folder>/score_<stem>.npy` float32 [N]; of TDDS, as in the
 // official code, the stem is win<J>_ep<T>.

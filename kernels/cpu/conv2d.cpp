@@ -88,9 +88,12 @@ class CpuConv2d final : public Conv2d {
                       run_pass);
   }
 
+  // F(4x4, 3x3): 36 products for 16 results of 9 terms.
+  double multiplied_share() const override { return prefers_winograd(spec()) ? 36.0 / (16 * 9) : 1; }
+
   std::string description() const override {
     std::string text = "forward=" + forward_->name();
-    if (spec().backward) text += ", data=" + data_->name() + ", filter=" + filter_->name();
+    if (spec().backward) text += "; data=" + data_->name() + "; filter=" + filter_->name();
     return text;
   }
 

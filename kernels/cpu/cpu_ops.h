@@ -26,5 +26,7 @@ void check_finite(Stream& stream, const CheckFiniteArgs& args);
 void sgd(Stream& stream, const SgdArgs& args);
 void advance(Stream& stream, const AdvanceArgs& args);
 void window_score(Stream& stream, const WindowScoreArgs& args);
+std::size_t sort_workspace_bytes(std::int64_t n);
+void sort_by_score(Stream& stream, const SortArgs& args);
 
 }  // namespace tdds::cpu

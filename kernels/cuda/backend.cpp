@@ -1,7 +1,9 @@
 #include "kernels/cuda/conv2d.h"
+#include "kernels/cuda/described_gpu.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/sort.h"
 #include "kernels/ops.h"
 
 namespace tdds {
@@ -29,8 +31,10 @@ Backend cuda_backend() {
       .sgd = cuda::sgd,
       .advance = cuda::advance,
       .window_score = cuda::window_score,
+      .sort_workspace_bytes = cuda::sort_workspace_bytes,
+      .sort_by_score = cuda::sort_by_score,
   };
-  return {&kOps, nullptr, make_cuda_device, machine_has_gpu};
+  return {&kOps, nullptr, make_cuda_device, machine_has_gpu, described_gpu_names, make_described_gpu_of};
 }
 
 }  // namespace tdds

@@ -65,6 +65,17 @@ void check_cuda_status(cublasStatus_t status, const char* expression, const char
                    expression, file, line);
 }
 
+void check_cudnn_version(std::size_t found, std::size_t built) {
+  const auto text = [](std::size_t version) {
+    return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  };
+  check(found >= built,
+        "cuDNN {} was found at run time, older than {} of this build: update it, or let LD_LIBRARY_PATH name "
+        "the "
+        "folder of the newer one",
+        text(found), text(built));
+}
+
 std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_version) {
   if (status == cudaErrorNoDevice)
     return "no GPU here: the NVIDIA driver sees no device (is CUDA_VISIBLE_DEVICES empty?); use --device cpu";

@@ -1,6 +1,11 @@
 #include "kernels/cuda/conv_plans.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -12,6 +17,28 @@ namespace {
 
 constexpr std::size_t kTimedPlans = 16;  // heuristics order them; the fastest is rarely far down
 constexpr const char* kFirstLine = "tdds convolution plans 1";
+
+// Written beside its place, flushed and renamed, so that a reader finds the old file or the new one, whole. ""
+// or the reason why it is not there.
+std::string write_whole(const std::string& path, const std::string& text) {
+  const std::string beside = fmt::format("{}.{}.tmp", path, ::getpid());
+  const auto failed = [&] {
+    std::string reason = std::strerror(errno);
+    ::unlink(beside.c_str());
+    return reason;
+  };
+  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) return failed();
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+  if (!written) {
+    std::string reason = failed();
+    ::close(file);
+    return reason;
+  }
+  if (::close(file) != 0 || ::rename(beside.c_str(), path.c_str()) != 0) return failed();
+  return "";
+}
 
 }  // namespace
 
@@ -25,7 +52,11 @@ std::string conv_text(const Conv2dSpec& spec, ConvDirection direction) {
 
 ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, std::string file, PlanTimer timer)
     : target_(std::move(target)), gpu_(std::move(gpu)), file_(std::move(file)), timer_(std::move(timer)) {
-  if (!file_.empty() && std::filesystem::exists(file_)) read_file();
+  if (timer_ && !file_.empty() && std::filesystem::exists(file_)) read_file();
+}
+
+void ConvPlanStore::keep(const std::string& choices) {
+  if (!choices.empty()) kept_ = parse(choices, "the plans of the run that is resumed");
 }
 
 std::string ConvPlanStore::key(const Conv2dSpec& spec, ConvDirection direction) const {
@@ -35,19 +66,27 @@ std::string ConvPlanStore::key(const Conv2dSpec& spec, ConvDirection direction) 
 std::shared_ptr<const ConvPlan> ConvPlanStore::get(const Conv2dSpec& spec, ConvDirection direction) {
   const std::string key = this->key(spec, direction);
   std::shared_ptr<const ConvPlan>& plan = plans_[key];
-  if (plan) return plan;
-  if (const auto kept = kept_.find(key); kept != kept_.end()) {
-    plan = std::make_shared<ConvPlan>(rebuild_plan(spec, direction, target_, kept->second.choice));
-  } else if (timer_) {
-    plan = std::make_shared<ConvPlan>(choose_by_time(spec, direction, key));
-  } else {
-    std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, 1);
-    check(!proposed.empty(),
-          "cuDNN {} has no deterministic plan for the convolution {} on {}; use another precision or batch",
-          cudnnGetVersion(), conv_text(spec, direction), gpu_);
-    plan = std::make_shared<ConvPlan>(std::move(proposed.front()));
-  }
+  if (!plan) plan = std::make_shared<ConvPlan>(make(spec, direction, key));
   return plan;
+}
+
+ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key) {
+  if (const auto kept = kept_.find(key); kept != kept_.end())
+    return rebuild_plan(spec, direction, target_, kept->second.choice);
+  if (const auto timed = timed_.find(key); timed != timed_.end()) {
+    try {
+      return rebuild_plan(spec, direction, target_, timed->second.choice);
+    } catch (const Error& error) {
+      notes_.push_back(fmt::format("{}: the plan for {} cannot be had and is timed anew: {}", file_,
+                                   conv_text(spec, direction), error.what()));
+    }
+  }
+  if (timer_) return choose_by_time(spec, direction, key);
+  std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, 1);
+  check(!proposed.empty(),
+        "cuDNN {} has no deterministic plan for the convolution {} on {}; use another precision or batch",
+        cudnnGetVersion(), conv_text(spec, direction), gpu_);
+  return std::move(proposed.front());
 }
 
 ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection direction,
@@ -64,42 +103,65 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
     best = i;
     best_milliseconds = milliseconds;
   }
-  kept_[key] = {proposed[best].choice, best_milliseconds};
+  timed_[key] = {proposed[best].choice, best_milliseconds};
   if (!file_.empty()) write_file();
   return std::move(proposed[best]);
 }
 
-void ConvPlanStore::read_file() {
-  std::ifstream in(file_);
+std::string ConvPlanStore::choices() const {
+  Choices choices;
+  for (const auto& [key, plan] : plans_) {
+    if (!plan) continue;  // the last get() failed
+    const auto timed = timed_.find(key);
+    choices[key] = {plan->choice, timed == timed_.end() ? 0 : timed->second.milliseconds};
+  }
+  return text_of(choices);
+}
+
+ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::string& where) {
+  std::istringstream in(text);
   std::string line;
   check(static_cast<bool>(std::getline(in, line)) && line == kFirstLine,
-        "{} is not a file of convolution plans: it must begin with '{}'; delete it or name another", file_,
-        kFirstLine);
+        "{}: not a list of convolution plans, which begins with '{}'", where, kFirstLine);
+  Choices choices;
   for (int number = 2; std::getline(in, line); ++number) {
     std::istringstream fields(line);
     std::string name, choice, milliseconds;
     check(std::getline(fields, name, '\t') && std::getline(fields, choice, '\t') && (fields >> milliseconds),
-          "{} line {}: a shape, a plan and a time, separated by tabs, are expected; delete the file", file_,
-          number);
+          "{}, line {}: a shape, a plan and a time, separated by tabs, are expected", where, number);
     Kept kept{ConvPlanChoice::parse(choice), 0};
-    check(std::sscanf(milliseconds.c_str(), "%lf", &kept.milliseconds) == 1,
-          "{} line {}: '{}' is not a time in milliseconds; delete the file", file_, number, milliseconds);
-    kept_[name] = std::move(kept);
+    char after = 0;
+    check(std::sscanf(milliseconds.c_str(), "%lf%c", &kept.milliseconds, &after) == 1,
+          "{}, line {}: '{}' is not a time in milliseconds", where, number, milliseconds);
+    choices[name] = std::move(kept);
   }
-  check(in.eof(), "{} cannot be read to its end", file_);
+  return choices;
 }
 
-void ConvPlanStore::write_file() const {
-  const std::string beside = file_ + ".tmp";
-  std::ofstream out(beside, std::ios::trunc);
-  out << kFirstLine << '\n';
-  for (const auto& [name, kept] : kept_)
-    out << name << '\t' << kept.choice.text() << '\t' << fmt::format("{:.4f}", kept.milliseconds) << '\n';
-  out.close();
-  check(static_cast<bool>(out), "{} cannot be written: is the disk full?", beside);
-  std::error_code error;
-  std::filesystem::rename(beside, file_, error);
-  check(!error, "{} cannot be renamed to {}: {}", beside, file_, error.message());
+std::string ConvPlanStore::text_of(const Choices& choices) {
+  std::string text = fmt::format("{}\n", kFirstLine);
+  for (const auto& [name, kept] : choices)
+    text += fmt::format("{}\t{}\t{:.4f}\n", name, kept.choice.text(), kept.milliseconds);
+  return text;
+}
+
+void ConvPlanStore::read_file() {
+  std::ifstream in(file_);
+  std::stringstream text;
+  text << in.rdbuf();
+  try {
+    timed_ = parse(text.str(), file_);
+  } catch (const Error& error) {
+    notes_.push_back(fmt::format("the plan cache is damaged and ignored: {}", error.what()));
+  }
+}
+
+void ConvPlanStore::write_file() {
+  const std::string reason = write_whole(file_, text_of(timed_));
+  if (reason.empty()) return;
+  notes_.push_back(
+      fmt::format("the plan cache {} cannot be written: {}; the next run times again", file_, reason));
+  file_.clear();
 }
 
 }  // namespace tdds

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/cuda/cudnn_graph.h"
 
@@ -15,13 +16,22 @@ using PlanTimer = std::function<double(const Conv2dSpec&, ConvDirection, const C
 
 class ConvPlanStore {
  public:
-  // `gpu` names the GPU in errors and in the file. With a timer, plans not yet in the file are chosen by
-  // timing and added to it; without one they are cuDNN's first proposal. `file` may be empty: no file. A file
-  // that cannot be read as one of these is an Error that names it.
+  // `gpu` names the GPU in errors and in the file. With a timer, plans not yet in `file` are chosen by timing and
+  // added to it; without one they are cuDNN's first proposal, and the file is not looked at. `file` may be
+  // empty: no file. A file that is damaged or cannot be written costs the timings and a note.
   ConvPlanStore(CudnnTarget target, std::string gpu, std::string file, PlanTimer timer);
 
-  // Throws Error, naming the shape, where cuDNN has no plan that kernels/cuda/cudnn_graph.h accepts.
+  // Plans to use before all else: choices() of the run that is resumed. Throws Error where the text is none.
+  void keep(const std::string& choices);
+
+  // Throws Error, naming the shape, where cuDNN has no plan that kernels/cuda/cudnn_graph.h accepts, or no longer
+  // the one to keep.
   std::shared_ptr<const ConvPlan> get(const Conv2dSpec& spec, ConvDirection direction);
+
+  // Every plan that get() has given so far, as text for keep().
+  std::string choices() const;
+  // What a user should know of the file: sentences.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   // Identifies a choice in the file: cuDNN's version, the GPU, the shape, the types and the direction.
   std::string key(const Conv2dSpec& spec, ConvDirection direction) const;
@@ -29,17 +39,22 @@ class ConvPlanStore {
  private:
   struct Kept {
     ConvPlanChoice choice;
-    double milliseconds;
+    double milliseconds;  // 0: not timed
   };
+  using Choices = std::map<std::string, Kept>;
+  static Choices parse(const std::string& text, const std::string& where);
+  static std::string text_of(const Choices& choices);
   void read_file();
-  void write_file() const;
+  void write_file();
+  ConvPlan make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
   ConvPlan choose_by_time(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
 
   CudnnTarget target_;
   std::string gpu_, file_;
   PlanTimer timer_;
   std::map<std::string, std::shared_ptr<const ConvPlan>> plans_;
-  std::map<std::string, Kept> kept_;  // what the file says
+  Choices timed_, kept_;  // what the file says; what the resumed run used
+  std::vector<std::string> notes_;
 };
 
 // "forward x [128,32,32,64] w [64,3,3,64] stride 1 padding 1 f16", for messages and tables.

@@ -1,5 +1,10 @@
 #include "kernels/cuda/described_gpu.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+
 #include "kernels/check.h"
 #include "kernels/cuda/conv2d.h"
 #include "kernels/cuda/device.h"
@@ -7,7 +12,31 @@
 #include "kernels/ops.h"
 
 namespace tdds {
+
+std::string_view gpu_description(std::string_view target);  // made from kernels/cuda/gpus.cpp.in
+
 namespace {
+
+struct GpuModel {
+  const char *target, *name;
+  DevicePeak peak;
+};
+
+// Dense products with sums in fp32, and the memory, by the makers' data sheets.
+const std::vector<GpuModel>& models() {
+  constexpr double kTera = 1e12, kGiga = 1e9;
+  constexpr std::size_t kGiB = std::size_t{1} << 30;
+  static const std::vector<GpuModel> kModels{
+      {"sm_80", "A100 SXM", {2039 * kGiga, 19.5 * kTera, 156 * kTera, 312 * kTera, 80 * kGiB, {}}},
+      {"sm_86", "GeForce RTX 3090", {936 * kGiga, 35.6 * kTera, 35.6 * kTera, 71 * kTera, 24 * kGiB, {}}},
+      {"sm_89", "GeForce RTX 4090", {1008 * kGiga, 82.6 * kTera, 82.6 * kTera, 165.2 * kTera, 24 * kGiB, {}}},
+      {"sm_90", "H200 SXM", {4800 * kGiga, 66.9 * kTera, 494.7 * kTera, 989.5 * kTera, 141 * kGiB, {}}},
+      {"sm_100", "B200", {8000 * kGiga, 75 * kTera, 1125 * kTera, 2250 * kTera, 180 * kGiB, {}}},
+      {"sm_120",
+       "GeForce RTX 5090",
+       {1792 * kGiga, 104.8 * kTera, 104.8 * kTera, 209.5 * kTera, 32 * kGiB, {}}}};
+  return kModels;
+}
 
 const Ops& plan_ops() {
   static constexpr Ops kOps = [] {
@@ -21,10 +50,14 @@ const Ops& plan_ops() {
 
 class DescribedGpu final : public GpuDevice {
  public:
-  DescribedGpu(const std::string& name, const std::string& json)
-      : GpuDevice(plan_ops()), name_(name), conv_plans_(CudnnTarget::described(json), name, "", nullptr) {}
+  DescribedGpu(const std::string& name, const std::string& json, DevicePeak peak)
+      : GpuDevice(plan_ops()),
+        name_(name),
+        peak_(std::move(peak)),
+        conv_plans_(CudnnTarget::described(json), name, "", nullptr) {}
 
   std::string description() const override { return name_ + ", described and not here"; }
+  DevicePeak peak() const override { return peak_; }
   void* allocate(std::size_t, std::string_view what) override {
     throw Error(fmt::format("{} is only described: no memory for {} can be had on it", name_, what));
   }
@@ -37,13 +70,37 @@ class DescribedGpu final : public GpuDevice {
 
  private:
   std::string name_;
+  DevicePeak peak_;
   ConvPlanStore conv_plans_;
 };
 
 }  // namespace
 
-std::unique_ptr<Device> make_described_gpu(const std::string& name, const std::string& json) {
-  return std::make_unique<DescribedGpu>(name, json);
+std::vector<std::string> described_gpu_names() {
+  std::vector<std::string> names;
+  for (const GpuModel& model : models()) names.emplace_back(model.target);
+  return names;
+}
+
+std::string described_gpu_json(std::string_view target) {
+  const std::string_view json = gpu_description(target);
+  check_usage(!json.empty(), "there is no description of a GPU '{}'; choose {}", target,
+              fmt::join(described_gpu_names(), ", "));
+  return std::string(json);
+}
+
+std::unique_ptr<Device> make_described_gpu(const std::string& name, const std::string& json,
+                                           DevicePeak peak) {
+  return std::make_unique<DescribedGpu>(name, json, std::move(peak));
+}
+
+std::unique_ptr<Device> make_described_gpu_of(std::string_view target) {
+  const std::string json = described_gpu_json(target);
+  const auto model = std::find_if(models().begin(), models().end(),
+                                  [&](const GpuModel& one) { return one.target == target; });
+  DevicePeak peak = model->peak;
+  peak.source = "the data sheet";
+  return make_described_gpu(fmt::format("{} ({})", target, model->name), json, std::move(peak));
 }
 
 }  // namespace tdds

@@ -4,14 +4,24 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "kernels/device.h"
 
 namespace tdds {
 
-// `json` as cuDNN writes it for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION; `name` is for the log and for
-// errors, e.g. "sm_90". Throws Error where cuDNN does not take the description. Only make_conv2d and
-// make_linear of its ops can be called.
-std::unique_ptr<Device> make_described_gpu(const std::string& name, const std::string& json);
+// "sm_80", ...: those whose descriptions (kernels/cuda/gpus) are carried inside the program.
+std::vector<std::string> described_gpu_names();
+// The JSON of one of them, as cuDNN writes it for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION. Throws UsageError for
+// another name, listing them.
+std::string described_gpu_json(std::string_view target);
+
+// `name` is for the log and for errors. Throws Error where cuDNN does not take the description. Only make_conv2d
+// and make_linear of its ops can be called.
+std::unique_ptr<Device> make_described_gpu(const std::string& name, const std::string& json, DevicePeak peak);
+
+// One of described_gpu_names(), with the peak by its data sheet. Throws as described_gpu_json.
+std::unique_ptr<Device> make_described_gpu_of(std::string_view target);
 
 }  // namespace tdds

@@ -1,6 +1,8 @@
 #include "kernels/cuda/device.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "kernels/check.h"
 #include "kernels/cuda/conv2d.h"
@@ -47,6 +49,10 @@ GpuFacts probe_gpu(int ordinal) {
   facts.sm = 10 * attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
              attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
   facts.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, ordinal);
+  facts.clock_hz = 1e3 * attribute(cudaDevAttrClockRate, ordinal);  // given in kHz
+  // Two transfers a clock, of so many bits.
+  facts.bytes_per_second = 2e3 * attribute(cudaDevAttrMemoryClockRate, ordinal) *
+                           attribute(cudaDevAttrGlobalMemoryBusWidth, ordinal) / 8;
   check(facts.sm >= kOldestSm,
         "{} is too old: it is sm_{}, and sm_{} (2020, Ampere) or newer is needed; use --device cpu",
         facts.name, facts.sm, kOldestSm);
@@ -63,12 +69,13 @@ bool machine_has_gpu() {
 }
 
 CudaDevice::CudaDevice(const Ops& ops, const DeviceOptions& options)
-    : GpuDevice(ops), options_(options), facts_(probe_gpu(options.ordinal)) {
+    : GpuDevice(ops, options.debug_sync), options_(options), facts_(probe_gpu(options.ordinal)) {
   setup_stream_ = std::make_unique<CudaStream>(*this);
   conv_plans_ = std::make_unique<ConvPlanStore>(
       CudnnTarget::present(setup_stream_->cudnn()),
       fmt::format("{} sm_{} {} multiprocessors", facts_.name, facts_.sm, facts_.multiprocessors),
       options_.plan_cache, options_.cudnn_autotune ? make_plan_timer(*this) : PlanTimer());
+  conv_plans_->keep(options_.kept_plans);
 }
 
 CudaDevice::~CudaDevice() = default;
@@ -85,6 +92,30 @@ std::string CudaDevice::description() const {
                      facts_.runtime_version % 1000 / 10);
 }
 
+// Multiply-adds that one multiprocessor of each architecture starts in a clock, times two (CUDA C++ Programming
+// Guide, throughput of arithmetic instructions; the architectures' white papers for the tensor cores). The cards
+// of a family that have half of it are not told apart: it is a bound.
+DevicePeak CudaDevice::peak() const {
+  struct PerClock {
+    int from_sm;
+    double fp32, tf32, half;
+  };
+  constexpr PerClock kTable[] = {{120, 256, 512, 1024},
+                                 {100, 256, 4096, 8192},
+                                 {90, 256, 2048, 4096},
+                                 {86, 256, 512, 1024},
+                                 {80, 128, 1024, 2048}};
+  const auto* row = std::find_if(std::begin(kTable), std::end(kTable),
+                                 [&](const PerClock& one) { return facts_.sm >= one.from_sm; });
+  const double clocks = facts_.clock_hz * facts_.multiprocessors;
+  return {.bytes = facts_.bytes_per_second,
+          .fp32 = row->fp32 * clocks,
+          .tf32 = row->tf32 * clocks,
+          .half = row->half * clocks,
+          .memory_bytes = facts_.memory_bytes,
+          .source = "its clocks, as the driver tells them"};
+}
+
 void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
   make_current();
   void* memory = nullptr;
@@ -94,21 +125,27 @@ void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
     static_cast<void>(cudaGetLastError());  // not sticky: the device goes on
     std::size_t free_bytes = 0, total_bytes = 0;
     CHECK_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
-    throw Error(
+    throw OutOfMemory(
         fmt::format("not enough memory on {} for {}: it needs {:.1f} MiB, and {:.1f} of {:.1f} MiB are free; "
-                    "use a smaller "
-                    "batch or net, or end other programs on this GPU",
-                    facts_.name, what, mib(size), mib(free_bytes), mib(total_bytes)));
+                    "use a smaller batch or net, or end other programs on this GPU",
+                    facts_.name, what, mib(size), mib(free_bytes), mib(total_bytes)),
+        free_bytes + allocated_bytes_);
   }
   check_cuda_status(status, "cudaMalloc(&memory, size)", __FILE__, __LINE__);
   GpuMemory owner(memory);
   CHECK_CUDA(cudaMemsetAsync(memory, 0xFF, size, setup_stream_->get()));
   CHECK_CUDA(cudaStreamSynchronize(setup_stream_->get()));
   ++allocations_;
+  allocated_[memory] = size;
+  allocated_bytes_ += size;
   return owner.release();
 }
 
 void CudaDevice::free(void* memory) noexcept {
+  if (const auto known = allocated_.find(memory); known != allocated_.end()) {
+    allocated_bytes_ -= known->second;
+    allocated_.erase(known);
+  }
   // cudaFree works on the device that the pointer belongs to, whichever is current.
   static_cast<void>(cudaFree(memory));
 }

@@ -2,6 +2,7 @@
 // One GPU: its memory, its facts, and the convolution plans already chosen for it. A thread may use the
 // device after make_current(); every entry point calls it.
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@ struct GpuFacts {
   int sm;  // 90 for compute capability 9.0
   int multiprocessors;
   std::size_t memory_bytes;
+  double clock_hz, bytes_per_second;    // of the multiprocessors; of the memory
   int driver_version, runtime_version;  // 13000 for 13.0
 };
 
@@ -29,7 +31,7 @@ bool machine_has_gpu();
 // What the ops ask of a GPU whether it is here or only described.
 class GpuDevice : public Device {
  public:
-  explicit GpuDevice(const Ops& ops) : Device(DeviceKind::kCuda, ops) {}
+  explicit GpuDevice(const Ops& ops, bool debug_sync = false) : Device(DeviceKind::kCuda, ops, debug_sync) {}
   virtual ConvPlanStore& conv_plans() = 0;
 };
 
@@ -39,6 +41,9 @@ class CudaDevice final : public GpuDevice {
   ~CudaDevice() override;
 
   std::string description() const override;
+  DevicePeak peak() const override;
+  std::string kept_plans() const override { return conv_plans_->choices(); }
+  std::vector<std::string> notes() const override { return conv_plans_->notes(); }
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return allocations_; }
@@ -56,6 +61,8 @@ class CudaDevice final : public GpuDevice {
   DeviceOptions options_;
   GpuFacts facts_;
   std::int64_t allocations_ = 0;
+  std::map<const void*, std::size_t> allocated_;
+  std::size_t allocated_bytes_ = 0;
   std::unique_ptr<CudaStream> setup_stream_;
   std::unique_ptr<ConvPlanStore> conv_plans_;
 };

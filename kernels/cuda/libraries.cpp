@@ -1,15 +1,9 @@
 #include "kernels/cuda/libraries.h"
 
-#include "kernels/check.h"
-
 namespace tdds {
 
 std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream) {
-  // The headers promise binary compatibility within a major version only, and a plan may want what this
-  // build's cuDNN has.
-  check(cudnnGetVersion() >= CUDNN_VERSION,
-        "cuDNN {} was found at run time, older than {} of this build; update it", cudnnGetVersion(),
-        CUDNN_VERSION);
+  check_cudnn_version(cudnnGetVersion(), CUDNN_VERSION);
   auto libraries = std::make_unique<CudaLibraries>();
   CHECK_CUDA(cudnnCreate(out(libraries->cudnn)));
   CHECK_CUDA(cudnnSetStream(libraries->cudnn.get(), stream));

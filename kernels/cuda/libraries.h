@@ -17,6 +17,11 @@ using CublasHandle = CudaHandle<cublasHandle_t, cublasDestroy>;
 void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line);
 void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line);
 
+// Throws Error where the cuDNN found at run time is older than the one of the build: the headers promise binary
+// compatibility within a major version only, and a plan may want what the build's has. Versions as cudnnGetVersion
+// has them: 91900 for 9.19.0.
+void check_cudnn_version(std::size_t found, std::size_t built);
+
 struct CudaLibraries {
   GpuMemory cublas_workspace;  // before the handle that uses it, so destroyed after it
   CublasHandle cublas;

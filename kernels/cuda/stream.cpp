@@ -162,6 +162,13 @@ void CudaStream::synchronize() {
   flush_downloads();
 }
 
+void CudaStream::range_begins(const char* name) {
+  nvtx_push(name);
+}
+void CudaStream::range_ends() {
+  nvtx_pop();
+}
+
 CudaStream& cuda_stream(Stream& stream) {
   check(stream.device().kind() == DeviceKind::kCuda, "a CUDA op was given a stream of another device");
   return static_cast<CudaStream&>(stream);
@@ -184,7 +191,8 @@ void CudaCommand::finish() {
   cudaError_t status = cudaGetLastError();  // a launch reports its geometry's and its code's errors only here
   if (status == cudaSuccess && stream_.cuda_device().options().debug_sync && !stream_.recording())
     status = cudaStreamSynchronize(stream());
-  check(status == cudaSuccess, "the GPU command '{}' failed: {}", name_, cuda_error_text(status));
+  check(status == cudaSuccess, "the GPU command '{}'{} failed: {}", name_, stream_.of_range(),
+        cuda_error_text(status));
 }
 
 }  // namespace tdds

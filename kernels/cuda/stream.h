@@ -41,6 +41,10 @@ class CudaStream final : public Stream {
   void replay(const Recording& recording) override;
   void synchronize() override;
 
+ protected:
+  void range_begins(const char* name) override;
+  void range_ends() override;
+
  private:
   struct UploadSlot {
     PinnedMemory memory;

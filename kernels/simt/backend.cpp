@@ -5,7 +5,7 @@
 
 namespace tdds {
 
-// What a library computes on the GPU (convolution, the linear layer) is the CPU's here.
+// What a library computes on the GPU (convolution, the linear layer, sorting) is the CPU's here.
 Backend simt_backend() {
   static constexpr Ops kOps{
       .augment = simt::augment,
@@ -29,6 +29,8 @@ Backend simt_backend() {
       .sgd = simt::sgd,
       .advance = simt::advance,
       .window_score = simt::window_score,
+      .sort_workspace_bytes = cpu::sort_workspace_bytes,
+      .sort_by_score = cpu::sort_by_score,
   };
   return {&kOps, nullptr, make_host_device};
 }

@@ -151,6 +151,49 @@ TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesWhereThereAreAny) {
   EXPECT_EQ(result.at("run").at("samples"), "179");  // a quarter of each class, rounded
 }
 
+// The kernels of the GPU, executed on the CPU from a queue that runs at the latest moment: the whole program, and the
+// scores of its dynamics, beside those of the device cpu.
+TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
+  const TempFolder cpu, simt, masks;
+  const auto args = [](const TempFolder& folder, const std::string& device) {
+    return with(tiny(folder.str(), 3), {"--device", device, "--dynamics", "--shapes_train", "50",
+                                        "--shapes_test", "20", "--batch-size", "20"});
+  };
+  for (const auto& [folder, device] :
+       {std::pair<const TempFolder&, const char*>{cpu, "cpu"}, {simt, "simt"}}) {
+    const Outcome outcome = run_tool("tdds-train", args(folder, device));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Outcome scored =
+        run_tool("tdds-score", {"--dynamics_path", folder.str(), "--mask_path", masks / device, "--device",
+                                device, "--trajectory_len", "3", "--window_size", "3"});
+    ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  }
+  const DynamicsReader of_cpu(cpu / "dynamics.tdds"), of_simt(simt / "dynamics.tdds");
+  ASSERT_EQ(of_simt.epochs(), 3);
+  // Rounding grows from step to step; nine steps at this rate stay far within this.
+  for (int epoch = 0; epoch < 3; ++epoch)
+    for (int i = 0; i < 50; ++i)
+      EXPECT_NEAR(of_simt.loss(epoch)[i], of_cpu.loss(epoch)[i], 1e-3) << epoch << " " << i;
+  const std::vector<std::int64_t> ids = read_npy_i64(masks / "simt/data_mask_win3_ep3.npy");
+  const std::vector<float> score = read_npy_f32(masks / "simt/score_win3_ep3.npy");
+  EXPECT_TRUE(std::is_sorted(score.begin(), score.end()));
+  EXPECT_NO_THROW(check_permutation(ids, "the mask"));
+  // Interrupted and resumed, it ends with the same bits.
+  const TempFolder stopped;
+  ASSERT_EQ(run_tool("tdds-train", with(args(stopped, "simt"), {"--stop_after_epoch", "1"})).exit_code, 0);
+  ASSERT_EQ(run_tool("tdds-train", with(args(stopped, "simt"), {"--resume"})).exit_code, 0);
+  EXPECT_TRUE(model_bytes(stopped.str()) == model_bytes(simt.str()));
+}
+
+// Immediate and deferred, waiting after each command or not: the same bits.
+TEST(TrainProgramTest, DebugSyncChangesNoBit) {
+  const TempFolder plain, synced;
+  ASSERT_EQ(run_tool("tdds-train", tiny(plain.str(), 2)).exit_code, 0);
+  const Outcome outcome = run_tool("tdds-train", with(tiny(synced.str(), 2), {"--debug_sync"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(model_bytes(plain.str()) == model_bytes(synced.str()));
+}
+
 struct BadInput {
   const char* name;
   std::vector<std::string> args;

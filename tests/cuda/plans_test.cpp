@@ -1,5 +1,5 @@
 // Every cuDNN plan of every network can be built, for GPUs that need not be here: from descriptions of them
-// (tests/device_properties). It proves that cuDNN supports the graphs, not that the kernels run.
+// (kernels/cuda/gpus). It proves that cuDNN supports the graphs, not that the kernels run.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "kernels/cuda/conv_plans.h"
 #include "kernels/cuda/described_gpu.h"
@@ -19,10 +18,7 @@ namespace tdds {
 namespace {
 
 std::string properties_of(const std::string& gpu) {
-  std::ifstream file(TDDS_SOURCE_DIR "/tests/device_properties/" + gpu + ".json");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return described_gpu_json(gpu);
 }
 
 struct Precision {
@@ -42,7 +38,7 @@ class PlansOf : public testing::TestWithParam<const char*> {};
 
 TEST_P(PlansOf, EveryNetwork) {
   const auto begin = std::chrono::steady_clock::now();
-  const std::unique_ptr<Device> gpu = make_described_gpu(GetParam(), properties_of(GetParam()));
+  const std::unique_ptr<Device> gpu = make_described_gpu(GetParam());
   int passes = 0;
   for (const std::string& arch : resnet_names())
     for (const Precision& precision : kPrecisions)
@@ -145,6 +141,10 @@ TEST(Layout, ChannelsAreFastestInImagesAndFilters) {
               ((n * 3 + h) * 2 + w) * 8 + c);
 }
 
+double first_is_fastest(const Conv2dSpec&, ConvDirection, const ConvPlan&) {
+  return 1;
+}
+
 class PlanFile : public testing::Test {
  protected:
   PlanFile() : path_(testing::TempDir() + "tdds_plans_" + std::to_string(::getpid())) {}
@@ -178,20 +178,64 @@ TEST_F(PlanFile, KeepsTheFastest) {
   EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(spec, ConvDirection::kData));
 }
 
-TEST_F(PlanFile, BadOnesAreNamed) {
+TEST_F(PlanFile, DamagedOnesAreIgnoredWithANote) {
   for (const char* text :
        {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
         "tdds convolution plans 1\nkey\t7\tfast\n"}) {
     std::ofstream(path_) << text;
-    EXPECT_THROW(store(nullptr), Error) << text;
+    ConvPlanStore damaged = store(first_is_fastest);
+    ASSERT_EQ(damaged.notes().size(), 1u) << text;
+    EXPECT_NE(damaged.notes()[0].find(path_), std::string::npos);
+    EXPECT_NE(damaged.get(kLayer, ConvDirection::kForward), nullptr);
+    EXPECT_TRUE(store(first_is_fastest).notes().empty()) << "the file is whole again";
+    if (*text != '\0') {
+      EXPECT_THROW(store(nullptr).keep(text), Error) << text;
+    }
   }
 }
 
+TEST_F(PlanFile, APlanThatCannotBeHadIsTimedAnew) {
+  ConvPlanStore plain = store(nullptr);
+  const std::string key = plain.key(kLayer, ConvDirection::kForward);
+  std::ofstream(path_) << "tdds convolution plans 1\n" << key << "\t9999\t0.5\n";
+  ConvPlanStore timed = store(first_is_fastest);
+  EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
+  EXPECT_EQ(timed.notes().size(), 1u);
+}
+
+TEST_F(PlanFile, AFileThatCannotBeWrittenCostsANote) {
+  ConvPlanStore timed(CudnnTarget::described(properties_of("sm_90")), "sm_90", "/proc/nothing/plans",
+                      first_is_fastest);
+  EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
+  ASSERT_EQ(timed.notes().size(), 1u);
+  EXPECT_NE(timed.notes()[0].find("/proc/nothing/plans"), std::string::npos);
+}
+
+// A run that was chosen by timing is resumed without: it goes on with the same plans.
+TEST_F(PlanFile, AResumedRunKeepsItsPlans) {
+  Conv2dSpec spec = kLayer;
+  spec.dtype = DType::kF16;
+  int count = 0;
+  ConvPlanStore first =
+      store([&](const Conv2dSpec&, ConvDirection, const ConvPlan&) { return ++count == 2 ? 1. : 2.; });
+  const std::string chosen = first.get(spec, ConvDirection::kForward)->choice.text();
+  ConvPlanStore resumed = store(nullptr);
+  EXPECT_NE(resumed.get(spec, ConvDirection::kForward)->choice.text(), chosen) << "the test shows nothing";
+  ConvPlanStore kept = store(nullptr);
+  kept.keep(first.choices());
+  EXPECT_EQ(kept.get(spec, ConvDirection::kForward)->choice.text(), chosen);
+  EXPECT_EQ(kept.choices().substr(0, kept.choices().rfind('\t')),
+            first.choices().substr(0, first.choices().rfind('\t')));
+}
+
 TEST(DescribedGpu, SaysWhatItCannotDo) {
-  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90", properties_of("sm_90"));
+  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90");
   EXPECT_THROW(gpu->make_stream(), Error);
   EXPECT_THROW(gpu->allocate(4, "a test"), Error);
-  EXPECT_THROW(make_described_gpu("nonsense", "{}"), Error);
+  EXPECT_THROW(make_described_gpu("nonsense", "{}", {}), Error);
+  EXPECT_THROW(make_described_gpu("sm_75"), UsageError);
+  for (const std::string& name : described_gpus())
+    EXPECT_GT(make_described_gpu(name)->peak().half, 0) << name;
 }
 
 }  // namespace

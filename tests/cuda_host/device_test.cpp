@@ -68,6 +68,18 @@ TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
               ThrowsMessage<Error>(HasSubstr("too old: it is sm_75")));
 }
 
+TEST_F(CudaDeviceTest, PlansOfAResumedRunThatCannotBeReadAreNamed) {
+  EXPECT_THAT(([] { CudaDevice device(kNoOps, {.kept_plans = "nonsense"}); }),
+              ThrowsMessage<Error>(HasSubstr("the plans of the run that is resumed")));
+}
+
+TEST(CudnnVersion, AnOlderOneThanTheBuildsIsNamed) {
+  EXPECT_NO_THROW(check_cudnn_version(91900, 91900));
+  EXPECT_NO_THROW(check_cudnn_version(100000, 91900));
+  EXPECT_THAT([] { check_cudnn_version(90801, 91900); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("cuDNN 9.8.1"), HasSubstr("older than 9.19.0"))));
+}
+
 TEST_F(CudaDeviceTest, MemoryIsFilledAndCounted) {
   CudaDevice device(kNoOps, {});
   {
@@ -83,6 +95,13 @@ TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
   EXPECT_THAT([&] { device.allocate(std::size_t{2} << 30, "saved activations"); },
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("saved activations"), HasSubstr("2048.0 MiB"),
                                                   HasSubstr("of 1024.0 MiB"))));
+  try {
+    const DeviceMemory held(device, std::size_t{100} << 20, "a test");
+    device.allocate(std::size_t{2} << 30, "saved activations");
+    FAIL() << "2 GiB of 1 were had";
+  } catch (const OutOfMemory& error) {
+    EXPECT_EQ(error.available(), runtime_.memory_bytes) << "what this process holds could be had too";
+  }
   const DeviceMemory memory(device, 1000, "a test");
   device.make_stream(StreamMode::kImmediate)->zero(memory.data(), 1000);  // no error is left behind
 }
@@ -178,11 +197,24 @@ TEST_F(CudaStreamTest, AnErrorNamesItsCommand) {
   const auto stream = device.make_stream(StreamMode::kImmediate);
   EXPECT_THAT(
       [&] {
+        const StreamRange range(*stream, "fc");
         CudaCommand command(*stream, "softmax_kl");
         runtime_.launch_failure = cudaErrorInvalidConfiguration;
         command.finish();
       },
-      ThrowsMessage<Error>(HasSubstr("'softmax_kl'")));
+      ThrowsMessage<Error>(HasSubstr("'softmax_kl' of fc failed")));
+}
+
+TEST_F(CudaStreamTest, ProfilersSeeARangeForEachLayerAndOp) {
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  runtime_.ranges.clear();
+  {
+    const StreamRange range(*stream, "layer1.0.conv1");
+    CudaCommand command(*stream, "conv2d forward");
+    command.finish();
+  }
+  EXPECT_EQ(runtime_.ranges, (std::vector<std::string>{"layer1.0.conv1", "conv2d forward", "", ""}));
 }
 
 TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace tdds::fake {
 
@@ -23,7 +24,8 @@ struct Runtime {
   // What is alive, and what went wrong.
   int streams = 0, events = 0, graphs = 0, execs = 0, pinned = 0, allocations = 0;
   std::size_t allocated_bytes = 0;
-  std::string misuse;  // the first call that broke a rule
+  std::string misuse;               // the first call that broke a rule
+  std::vector<std::string> ranges;  // profilers' ranges as they begin; "" where one ends
 
   int alive() const { return streams + events + graphs + execs + pinned + allocations; }
 };

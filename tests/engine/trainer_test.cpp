@@ -56,7 +56,7 @@ ImageSet on_the_disk(const ImageSet& set, std::int64_t damaged_row = -1) {
 
 // A run of its own, from the device up.
 struct SmallRun {
-  std::unique_ptr<Device> device = make_device(DeviceKind::kCpu);
+  std::unique_ptr<Device> device;
   std::unique_ptr<Stream> stream;
   std::unique_ptr<Net> net;
   PassPool pool;
@@ -64,8 +64,9 @@ struct SmallRun {
   Trainer trainer;
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
-                    std::int64_t samples = 26, bool on_disk = false)
-      : stream(device->make_stream(mode)),
+                    std::int64_t samples = 26, bool on_disk = false, const DeviceOptions& device_options = {})
+      : device(make_device(DeviceKind::kCpu, device_options)),
+        stream(device->make_stream(mode)),
         net(make_net(*device, *stream, options.compute)),
         pool(*device, *net),
         set(*device, *stream, on_disk ? on_the_disk(bright_images(samples)) : bright_images(samples),
@@ -392,6 +393,37 @@ TEST(TrainerTest, ALossThatIsNotFiniteIsAnError) {
         run.epoch();
       },
       Error);
+}
+
+// A loss scale that overflows every gradient, as fp16's can: each step is skipped, and the epoch says so.
+TEST(TrainerTest, AnEpochWhoseStepsAreAllSkippedIsAnError) {
+  TrainOptions o = options(2);
+  o.loss_scale = 3e38f;
+  SmallRun run(o);
+  const std::vector<std::byte> before = run.weights();
+  try {
+    run.epoch();
+    FAIL() << "nothing was learnt, and nothing was said";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("all 4 steps of epoch 0 were skipped"), std::string::npos)
+        << error.what();
+  }
+  const std::vector<Param>& params = run.net->params().list();
+  std::size_t at = 0;
+  const std::vector<std::byte> after = run.weights();
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const std::size_t bytes = run.net->params().download(*run.stream, static_cast<int>(i)).size();
+    if (params[i].kind != ParamKind::kRunning && params[i].kind != ParamKind::kCounter) {
+      EXPECT_EQ(std::memcmp(before.data() + at, after.data() + at, bytes), 0) << params[i].name;
+    }
+    at += bytes;
+  }
+}
+
+TEST(TrainerTest, DebugSyncRunsEveryStepAtOnceAndGivesTheSameBits) {
+  SmallRun a(options()), b(options(), StreamMode::kDeferred, 26, false, {.debug_sync = true});
+  for (int e = 0; e < 3; ++e) EXPECT_EQ(a.epoch().values.loss, b.epoch().values.loss);
+  EXPECT_EQ(a.weights(), b.weights());
 }
 
 TEST(TrainerTest, OptionsThatCannotBeAreRefused) {

@@ -196,7 +196,7 @@ TEST_F(Conv2dTest, TheAlgorithmIsChosenPerLayerOrAsAsked) {
     return device_->ops().make_conv2d(*device_, spec)->description();
   };
   const Conv2dSpec body{1, 8, 8, 32, 32, 3, 3, 1, 1}, strided{1, 8, 8, 32, 32, 3, 3, 2, 1};
-  const std::string winograd = "forward=winograd, data=winograd, filter=winograd";
+  const std::string winograd = "forward=winograd; data=winograd; filter=winograd";
   EXPECT_EQ(description(body, ConvAlgo::kWinograd), winograd);
   EXPECT_EQ(description(body, ConvAlgo::kAuto), winograd);
   EXPECT_EQ(description(body, ConvAlgo::kDirect).find("winograd"), std::string::npos);

@@ -379,7 +379,7 @@ TEST_P(SimtOps, AgreesWithTheCpu) {
 INSTANTIATE_TEST_SUITE_P(Ops, SimtOps, testing::ValuesIn(every_run()),
                          [](const auto& run) { return run.param.name; });
 
-// The two mistakes of host code that a GPU hides until it matters.
+// The mistakes of host code that a GPU hides until it matters. (Those of kernels: simt_test.cpp.)
 
 TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
   Rig rig(DeviceKind::kSimt, std::byte{0xFF});
@@ -389,6 +389,29 @@ TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
   EXPECT_TRUE(std::isnan(sum[0]));
   rig.stream().synchronize();
   EXPECT_EQ(sum[0], 2);
+}
+
+TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
+  constexpr std::int64_t kSlice = 64;
+  Rig rig(DeviceKind::kSimt, std::byte{0xFF});
+  const std::vector<float> values(4 * kSlice, 1);
+  auto *w = rig.in(values), *v = rig.in(values), *gradient = rig.in(values), *rates = rig.in<float>({1});
+  auto* state = rig.state(0, 0, 0);
+  const auto update = [&](std::int64_t offset) {
+    rig.ops().sgd(rig.stream(), {w + offset, v + offset, gradient + offset, nullptr, rates, state, kSlice,
+                                 DType::kF32, DType::kF32, 0, 0, 1, false});
+    rig.stream().synchronize();
+  };
+  EXPECT_NO_THROW(update(kSlice));
+  for (const std::int64_t offset : {1, 2, 3, 63}) {
+    try {
+      update(offset);
+      ADD_FAILURE() << "a slice at element " << offset << " was taken";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("kernel sgd"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("no multiple of 16"), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {

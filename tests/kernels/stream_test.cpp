@@ -81,6 +81,32 @@ TEST_P(StreamTest, AnErrorInACommandComesOutOfSynchronize) {
   EXPECT_NO_THROW(stream().synchronize()) << "the queue is empty again";
 }
 
+// With debug_sync the command itself throws, also on a deferred stream, and the error names it and its layer.
+TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
+  const auto device = make_device(DeviceKind::kCpu, {.debug_sync = true});
+  const auto stream = device->make_stream(StreamMode::kDeferred);
+  const float logits[2] = {1, 2};
+  const std::int32_t labels[1] = {7}, order[1] = {0};
+  const StepState state = state_at(0, 0, 0);
+  SoftmaxKlArgs args{};
+  args.logits = logits;
+  args.labels = labels;
+  args.order = order;
+  args.state = &state;
+  args.batch = 1;
+  args.classes = 2;
+  try {
+    const StreamRange range(*stream, "the head");
+    device->ops().softmax_kl(*stream, args);
+    FAIL() << "nothing was waited for";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("the command 'softmax_kl' of the head failed"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(stream->of_range(), "");
+}
+
 // A whole step over device memory: what moves from step to step is state, order and the learning rates.
 class StepLoop {
  public:

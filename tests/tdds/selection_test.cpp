@@ -8,6 +8,7 @@
 
 #include "engine/npy.h"
 #include "kernels/check.h"
+#include "kernels/device.h"
 #include "tests/temp_folder.h"
 
 namespace tdds {
@@ -19,6 +20,11 @@ TEST(Selection, OrdersByScoreThenId) {
   const std::vector<float> score{3, 1, 2, 1, -5, 1};
   EXPECT_EQ(order_by_score(score), (Ids{4, 1, 3, 5, 2, 0}));
   const Ranking ranking = rank_by_score(score);
+  for (const DeviceKind kind : {DeviceKind::kCpu, DeviceKind::kSimt}) {
+    const auto device = make_device(kind);
+    EXPECT_EQ(rank_by_score(*device, score).ids, ranking.ids);
+    EXPECT_EQ(rank_by_score(*device, score).scores, ranking.scores);
+  }
   EXPECT_EQ(ranking.scores, (std::vector<float>{-5, 1, 1, 1, 2, 3}));
   EXPECT_THROW(order_by_score(std::vector<float>{1, std::nanf("")}), Error);
 }

@@ -1,0 +1,23 @@
+#pragma once
+// Sample ids by ascending score; equal scores keep the order of `ids`. -0 equals 0; a NaN has no place, so the
+// scores hold none.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tdds {
+
+struct SortArgs {
+  const float* score;        // in  [n]
+  const std::int32_t* ids;   // in  [n]
+  float* sorted_score;       // out [n]
+  std::int32_t* sorted_ids;  // out [n]
+  std::int64_t n;            // 1 .. 2^31 - 1
+  void* workspace;           // sort_workspace_bytes(n) of the device's table of ops
+  std::size_t workspace_bytes;
+};
+
+// Throws Error for what makes no sense.
+void check_sort(const SortArgs& args);
+
+}  // namespace tdds
