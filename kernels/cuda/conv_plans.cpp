@@ -150,9 +150,9 @@ void ConvPlanStore::read_file() {
   std::stringstream text;
   text << in.rdbuf();
   try {
-    timed_ = parse(text.str(), file_);
+    timed_ = parse(text.str(), "the file");
   } catch (const Error& error) {
-    notes_.push_back(fmt::format("the plan cache is damaged and ignored: {}", error.what()));
+    notes_.push_back(fmt::format("the plan cache {} is damaged and ignored: {}", file_, error.what()));
   }
 }
 
