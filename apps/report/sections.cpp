@@ -161,8 +161,9 @@ Json classes_json(const Subject& subject) {
 Json found_json(const Subject& subject, const std::vector<std::uint8_t>& planted) {
   const auto count = std::count_if(planted.begin(), planted.end(), [](std::uint8_t is) { return is != 0; });
   if (count == 0) return {};
-  std::vector<std::uint8_t> marks;
-  for (const std::uint8_t is : planted) marks.push_back(is != 0 ? 1 : 0);
+  std::vector<std::uint8_t> marks(planted.size());
+  std::transform(planted.begin(), planted.end(), marks.begin(),
+                 [](std::uint8_t is) { return static_cast<std::uint8_t>(is != 0 ? 1 : 0); });
   Json json{{"planted", count}, {"samples", subject.samples()}, {"methods", Json::array()}};
   for (const ReportScore& score : subject.set().scores) {
     const FoundShares found = found_at_ends(score.order, marks);

@@ -256,7 +256,7 @@ TEST(TrainProgramTest, AFullDiskLosesNothingSaved) {
 RankingFiles write_scores(const TempFolder& folder) {
   std::vector<float> score(240);
   for (int i = 0; i < 240; ++i) score[i] = static_cast<float>((i * 77) % 240);
-  const RankingFiles files = official_ranking_files(folder.str(), 10, 30);
+  RankingFiles files = official_ranking_files(folder.str(), 10, 30);
   write_ranking(files, rank_by_score(score));
   return files;
 }
