@@ -30,14 +30,15 @@ Sprite make_sprite(const ImageSet& set, std::span<const std::int32_t> rows) {
   sprite.columns = std::min(count, kMostColumns);
   sprite.rows = (count + sprite.columns - 1) / sprite.columns;
 
-  const auto image_row = static_cast<std::size_t>(3 * sprite.width);
+  const auto image_row = 3 * static_cast<std::size_t>(sprite.width);
   const auto stride = image_row * static_cast<std::size_t>(sprite.columns);
   std::vector<std::uint8_t> pixels(stride * static_cast<std::size_t>(sprite.height * sprite.rows));
   for (int i = 0; i < count; ++i) {
     std::vector<std::uint8_t> image(static_cast<std::size_t>(set.image_bytes()));
     set.read_image(rows[static_cast<std::size_t>(i)], image.data());
     if (shrink) image = resize_image(image.data(), set.width, set.height, sprite.width, sprite.height);
-    const auto top = static_cast<std::size_t>(i / sprite.columns * sprite.height);
+    const std::size_t top =
+        static_cast<std::size_t>(i / sprite.columns) * static_cast<std::size_t>(sprite.height);
     const std::size_t left = image_row * static_cast<std::size_t>(i % sprite.columns);
     for (std::size_t y = 0; y < static_cast<std::size_t>(sprite.height); ++y)
       std::memcpy(pixels.data() + (top + y) * stride + left, image.data() + y * image_row, image_row);
