@@ -32,7 +32,8 @@ Sprite make_sprite(const ImageSet& set, std::span<const std::int32_t> rows) {
 
   const auto image_row = 3 * static_cast<std::size_t>(sprite.width);
   const auto stride = image_row * static_cast<std::size_t>(sprite.columns);
-  std::vector<std::uint8_t> pixels(stride * static_cast<std::size_t>(sprite.height * sprite.rows));
+  std::vector<std::uint8_t> pixels(stride * static_cast<std::size_t>(sprite.height) *
+                                   static_cast<std::size_t>(sprite.rows));
   for (int i = 0; i < count; ++i) {
     std::vector<std::uint8_t> image(static_cast<std::size_t>(set.image_bytes()));
     set.read_image(rows[static_cast<std::size_t>(i)], image.data());
