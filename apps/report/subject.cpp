@@ -25,11 +25,12 @@ Subject::Subject(const ReportOptions& options) {
   check(!path.empty(), "{} holds no scoring run yet; give --dynamics_path", options.sweep_path);
   source_.emplace(path);
   set_ = scores_for_report(options.scores, *source_);
-  load_images(options.data);
+  load_images(options);
   check_sweep();
 }
 
-void Subject::load_images(DatasetOptions options) {
+void Subject::load_images(const ReportOptions& report) {
+  DatasetOptions options = report.data;
   const DynamicsReader* store = source_->store();
   const bool asked = !options.name.empty();
   if (!asked && (!store || store->header().dataset != "shapes")) {
@@ -37,6 +38,7 @@ void Subject::load_images(DatasetOptions options) {
     return;
   }
   if (store) options.seed = store->header().seed;
+  if (report.dynamics_path.empty() && sweep_->data_seed) options.seed = *sweep_->data_seed;
   if (options.name.empty()) options.name = "shapes";
   if (options.name == "shapes" && options.shapes_train == 0)
     options.shapes_train = samples();  // exact unless some were held out

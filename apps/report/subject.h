@@ -41,7 +41,7 @@ class Subject {
   const std::string& no_images() const { return no_images_; }
 
  private:
-  void load_images(DatasetOptions options);
+  void load_images(const ReportOptions& report);
   void check_sweep() const;
 
   std::optional<Sweep> sweep_;

@@ -1,6 +1,7 @@
 #include "apps/report/sweep_file.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -69,6 +70,14 @@ std::vector<PlantedFound> read_planted(const Json& json, const char* key) {
   return all;
 }
 
+std::optional<std::uint64_t> data_seed(const Json& json) {
+  const std::string text = json.value("settings", Json::object()).value("manualSeed", "");
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return seed;
+}
+
 }  // namespace
 
 Sweep read_sweep(const std::string& path) {
@@ -87,6 +96,7 @@ Sweep read_sweep(const std::string& path) {
     sweep.width = json.at("width");
     sweep.samples = json.at("samples");
     sweep.epochs = json.at("epochs");
+    sweep.data_seed = data_seed(json);
     read_scoring_runs(json, sweep);
     read_runs(json, sweep);
     sweep.wrong_labels = read_planted(json, "wrong_labels");

@@ -1,7 +1,9 @@
 #pragma once
 // What tdds-sweep measured, as a report shows it: read from its sweep.json ("tdds-sweep-1").
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,8 @@ struct SweepPoint {
   Repetitions best, last;  // test accuracy in percent, over the seeds
 };
 
-struct
-    PlantedFound {  // how many planted wrong labels, or corrupted images, are at one end of a method's order, over the seeds
+// How many planted wrong labels, or corrupted images, are at one end of a method's order, over the seeds.
+struct PlantedFound {
   std::string method, end;
   Repetitions precision, recall;  // 0 .. 1
 };
@@ -24,9 +26,11 @@ struct Sweep {
   std::string path, dataset, arch, budget;
   double width = 1;
   std::int64_t samples = 0, epochs = 0;
-  Repetitions full_best, full_last;                        // trained on everything: the scoring runs
-  std::string first_scoring_run;                           // its folder; empty where there is none
-  std::vector<std::string> methods;                        // in the order of the file
+  std::optional<std::uint64_t>
+      data_seed;                     // --manualSeed: its runs have seeds of their own, and share the data
+  Repetitions full_best, full_last;  // trained on everything: the scoring runs
+  std::string first_scoring_run;     // its folder; empty where there is none
+  std::vector<std::string> methods;  // in the order of the file
   std::map<std::string, std::vector<SweepPoint>> results;  // by method, rates ascending
   std::vector<PlantedFound> wrong_labels, corrupted;
 };

@@ -245,6 +245,20 @@ TEST_F(ReportProgramTest, ASweepIsSummedUpOverItsSeeds) {
   EXPECT_NEAR(data["sweep"]["wrong_labels"][0]["precision"]["mean"].get<double>(), 0.7, 1e-9);
 }
 
+// The runs of a sweep have seeds of their own, and share data drawn by the sweep's.
+TEST_F(ReportProgramTest, TheImagesOfASweepAreDrawnByItsOwnSeed) {
+  DynamicsHeader header = header_of_shapes();
+  header.seed = 3;
+  std::filesystem::remove(store_);
+  write_store(store_, header);
+  json sweep = sweep_of(kSamples);
+  for (const char* seed : {"7", "8", "no number"}) {
+    sweep["settings"]["manualSeed"] = seed;
+    write_text(sweep_, sweep.dump());
+    EXPECT_EQ(data_of({"--sweep", sweep_}).contains("sprite"), std::string(seed) == "7") << seed;
+  }
+}
+
 TEST_F(ReportProgramTest, ANameCannotEndTheScript) {
   DynamicsHeader header = header_of_shapes();
   header.dataset = "</script><script>alert(1)</script>";
