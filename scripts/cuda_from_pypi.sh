@@ -14,8 +14,9 @@ if [ -x "$folder/toolkit/bin/nvcc" ] && [ -e "$folder/cudnn/lib/libcudnn.so" ]; 
 fi
 bash scripts/setup.sh --pypi
 python3 -m venv "$folder"
+# Newer cuDNN wheels load the driver's library even to plan, which a machine without a driver has not.
 "$folder/bin/pip" install -q --disable-pip-version-check \
-  nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cublas nvidia-cudnn-cu13
+  nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cublas 'nvidia-cudnn-cu13>=9.8,<9.20'
 
 site=$(cd "$folder" && echo lib/python3*/site-packages/nvidia)
 ln -sfn "$site/cu13" "$folder/toolkit"

@@ -6,6 +6,7 @@
 #include "kernels/cpu/conv2d_pass.h"
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/direct_filter.h"
+#include "kernels/cpu/direct_forward.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/storage.h"
@@ -54,6 +55,8 @@ bool prefers_winograd(const Conv2dSpec& s) {
 std::unique_ptr<Conv2dPass> make_pass(const Conv2dSpec& spec, Direction direction) {
   if (prefers_winograd(spec)) return winograd::make_pass(spec, direction, isa());
   if (direction == Direction::kBackwardFilter) return make_direct_filter_pass(spec);
+  if (direction == Direction::kForward && onednn_fails_forward(spec))
+    return make_definition_forward_pass(spec);
   return onednn::make_direct_pass(spec, direction, spec.dtype);
 }
 
