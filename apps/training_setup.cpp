@@ -124,12 +124,11 @@ TrainingSetup::TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device>
       net_(make_net(flags, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
-  test_ = evaluator(place(test_set_, data_.test), flags.batch_size / std::max(1, flags.accumulate));
-  if (data_.validation)
-    validation_ = evaluator(place(validation_set_, *data_.validation),
-                            flags.batch_size / std::max(1, flags.accumulate));
-  if (flags.dynamics_features && !flags.evaluate)
-    train_features_ = evaluator(train_set(), flags.batch_size / std::max(1, flags.accumulate));
+  // Training checks the number of parts; here a wrong one may not stop the program by dividing.
+  const std::int32_t batch = flags.batch_size / std::max(1, flags.accumulate);
+  test_ = evaluator(place(test_set_, data_.test), batch);
+  if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch);
+  if (flags.dynamics_features && !flags.evaluate) train_features_ = evaluator(train_set(), batch);
 }
 
 const ResidentSet& TrainingSetup::place(std::optional<ResidentSet>& set, const ImageSet& images) {

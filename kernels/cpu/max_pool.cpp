@@ -14,7 +14,7 @@ namespace {
 // Channels that are compared side by side.
 constexpr std::int32_t kTile = 64;
 
-// `i` is better than what was there: a larger number, or the first NaN.
+// A larger number replaces what was there, and the first NaN does.
 bool replaces(float value, float best) {
   return value > best || (std::isnan(value) && !std::isnan(best));
 }

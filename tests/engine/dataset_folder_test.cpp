@@ -5,6 +5,7 @@
 #include "kernels/check.h"
 #include "tests/engine/cifar_files.h"
 #include "tests/engine/image_files.h"
+#include "tests/engine/load_error.h"
 
 namespace tdds {
 namespace {
@@ -30,15 +31,6 @@ DatasetOptions options_for(const ScratchFolder& scratch) {
 std::vector<std::uint8_t> image_of(const ImageSet& set, std::int64_t row) {
   const auto begin = set.images.begin() + row * set.image_bytes();
   return {begin, begin + set.image_bytes()};
-}
-
-void expect_error(const DatasetOptions& options, const std::string& reason) {
-  try {
-    load_dataset(options);
-    ADD_FAILURE() << "accepted; expected: " << reason;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
-  }
 }
 
 TEST(DatasetFolder, RowsAreSortedPathsAndClassesSortedFolders) {

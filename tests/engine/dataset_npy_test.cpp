@@ -4,6 +4,7 @@
 #include "kernels/check.h"
 #include "tests/engine/cifar_files.h"
 #include "tests/engine/image_files.h"
+#include "tests/engine/load_error.h"
 
 namespace tdds {
 namespace {
@@ -38,15 +39,6 @@ Files small_arrays() {
           {"train_labels.npy", npy("<i8", "4,", i64({0, 1, 2, 1}))},
           {"test_images.npy", npy("|u1", "2, 5, 6, 3", as_text(test_pixels(2, 6, 10)))},
           {"test_labels.npy", npy("|u1", "2,", std::string("\x02\x00", 2))}};
-}
-
-void expect_error(const DatasetOptions& options, const std::string& reason) {
-  try {
-    load_dataset(options);
-    ADD_FAILURE() << "accepted; expected: " << reason;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
-  }
 }
 
 TEST(DatasetNpy, ReadsImagesAndLabelsOfSeveralTypes) {

@@ -6,6 +6,7 @@
 #include "kernels/check.h"
 #include "tests/engine/cifar_files.h"
 #include "tests/engine/image_files.h"
+#include "tests/engine/load_error.h"
 
 namespace tdds {
 namespace {
@@ -32,15 +33,6 @@ DatasetOptions options_for(const ScratchFolder& scratch) {
   options.data_path = scratch.text();
   options.image_size = 8;
   return options;
-}
-
-void expect_error(const DatasetOptions& options, const std::string& reason) {
-  try {
-    load_dataset(options);
-    ADD_FAILURE() << "accepted; expected: " << reason;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
-  }
 }
 
 TEST(ImageListing, ReadsIlsvrc2012AsItIsHandedOut) {
