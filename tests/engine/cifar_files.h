@@ -153,8 +153,11 @@ inline Files cifar_form(int classes, bool pickled) {
   }
   const std::string folder = pickled ? "cifar-10-batches-py/" : "cifar-10-batches-bin/",
                     end = pickled ? "" : ".bin";
-  for (int batch = 0; batch < 5; ++batch)
-    files[folder + "data_batch_" + std::to_string(batch + 1) + end] = rows(2 * batch, 2, 10);
+  for (int batch = 0; batch < 5; ++batch) {
+    std::string name = folder;
+    name.append("data_batch_").append(std::to_string(batch + 1)).append(end);
+    files[name] = rows(2 * batch, 2, 10);
+  }
   files[folder + "test_batch" + end] = rows(100, 4, 10);
   files[folder + (pickled ? "batches.meta" : "batches.meta.txt")] =
       pickled ? cifar_names_pickle(10) : cifar_names_text(10);
