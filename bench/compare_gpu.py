@@ -5,7 +5,8 @@ For every precision, with the training dynamics recorded on both sides and on ne
 (eager, channels_last, AMP, fused optimizer), and PyTorch's fastest way (torch.compile with CUDA graphs besides). All take
 turns, round by round, on the same card, so that clocks and neighbours hurt all alike; a round's figure is that of its
 median block of steps, and the table's is the median of the rounds. A step of tdds gathers and augments its images from
-the data set on the GPU; PyTorch is spared that and trains on one batch of random images.
+the data set on the GPU; PyTorch is spared that and trains on one batch of random images. Both sides choose cuDNN's plans by
+timing them, before anything is measured.
 
     python3 bench/compare_gpu.py [--out FILE] [--rounds 7] [--precisions fp32 tf32 fp16 bf16] [--tdds build/gpu/bench/bench_step]
 
@@ -142,7 +143,8 @@ class Worker:
 
 def ours(args, precision, dynamics):
     output, _, _ = measure.run_program([args.tdds, "--device", "cuda", "--precision", precision, "--batch-size", args.batch,
-                                        "--steps", args.blocks, "--block", BLOCK, "--warmup", 3]
+                                        "--steps", args.blocks, "--block", BLOCK, "--warmup", 3,
+                                        "--plan_cache", args.out.with_suffix(".plans")]
                                        + ["--no-dynamics"] * (not dynamics))
     return json.loads(output)
 

@@ -20,7 +20,7 @@ namespace {
 using namespace tdds;
 
 struct Flags {
-  std::string arch = "resnet18", device = "cpu", precision = "fp32", conv_algo = "auto";
+  std::string arch = "resnet18", device = "cpu", precision = "fp32", conv_algo = "auto", plan_cache;
   std::int32_t batch_size = 100, steps = 10, block = 1, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
@@ -64,7 +64,10 @@ nlohmann::ordered_json run(const Flags& flags) {
               "--profile times the ops of a host device; on a GPU use "
               "Nsight Systems");
   set_host_threads(flags.threads);
-  const auto device = make_device(parse_device_kind(flags.device));
+  DeviceOptions device_options;
+  device_options.cudnn_autotune = !flags.plan_cache.empty();
+  device_options.plan_cache = flags.plan_cache;
+  const auto device = make_device(parse_device_kind(flags.device), device_options);
   const auto stream = device->make_stream();
   const Precision precision = parse_precision(flags.precision, device->kind());
   ResNetSpec spec;
@@ -119,6 +122,7 @@ nlohmann::ordered_json run(const Flags& flags) {
       {"device", device->description()},
       {"precision", flags.precision},
       {"conv_algo", flags.conv_algo},
+      {"cudnn_autotune", !flags.plan_cache.empty()},
       {"arch", flags.arch},
       {"width", flags.width},
       {"batch", flags.batch_size},
@@ -161,6 +165,8 @@ int main(int argc, char** argv) {
   app.add_flag("--evaluate", flags.evaluate, "Forward only");
   app.add_flag("--no-dynamics", flags.no_dynamics, "Train without recording dynamics");
   app.add_flag("--profile", flags.profile, "On a host device: what each op takes in a step");
+  app.add_option("--plan_cache", flags.plan_cache,
+                 "On a GPU: choose cuDNN's plans by timing them, and keep them here");
   app.add_flag("--plans", flags.plans, "Print the convolution plans to stderr");
   CLI11_PARSE(app, argc, argv);
   try {

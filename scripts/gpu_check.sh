@@ -11,7 +11,7 @@
 #   sanitizer  compute-sanitizer over the kernel tests; skipped where it is missing or refused
 #   bench      kernels and steps, as JSON under OUT/bench
 #   compare    the step beside PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
-#   train      a short training in every precision, dynamics recorded, under OUT/train
+#   train      a short training in every precision, dynamics recorded, and one with --cudnn_autotune, under OUT/train
 #
 # No network is needed. Dependencies may lie beside: TDDS_DEPS names a folder with include/ and lib/ of the libraries
 # that scripts/setup.sh would install, TDDS_CUDNN_ROOT one with cuDNN's (also as in NVIDIA's Python wheels).
@@ -98,6 +98,9 @@ stage_train() {
     timeout 110 "$build/apps/tdds-train" --device cuda --precision "$precision" --dataset shapes --epochs 3 --dynamics \
       --print_freq 0 --overwrite --save_path "$out/train/$precision" || failed=1
   done
+  echo "== fp16, plans chosen by timing"
+  timeout 110 "$build/apps/tdds-train" --device cuda --precision fp16 --dataset shapes --epochs 1 --print_freq 0 --overwrite \
+    --cudnn_autotune --plan_cache "$out/train/plans" --save_path "$out/train/autotuned" || failed=1
   return "$failed"
 }
 

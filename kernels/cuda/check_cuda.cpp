@@ -31,6 +31,20 @@ const char* mend_of(cudaError_t status) {
   }
 }
 
+const char* mend_of(cudnnStatus_t status) {
+  switch (status) {
+    case CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED:
+      return "; a part of cuDNN could not be loaded: let LD_LIBRARY_PATH name the folder of all its parts, "
+             "and "
+             "where there is no NVIDIA driver (libcuda.so.1) use cuDNN 9.19 or older, which plans without "
+             "one";
+    case CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH:
+      return "; parts of several versions of cuDNN were found: let LD_LIBRARY_PATH name one folder alone";
+    default:
+      return "";
+  }
+}
+
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
@@ -52,9 +66,9 @@ void check_cuda_status(cudnnStatus_t status, const char* expression, const char*
   // Empty unless cuDNN has more to say about the last failure on this thread (cudnn_graph_v9.h).
   std::array<char, 512> last{};
   cudnnGetLastErrorString(last.data(), last.size());
-  throw_cuda_error(
-      fmt::format("{} ({}) {}", cudnnGetErrorString(status), static_cast<int>(status), last.data()),
-      expression, file, line);
+  throw_cuda_error(fmt::format("{} ({}) {}{}", cudnnGetErrorString(status), static_cast<int>(status),
+                               last.data(), mend_of(status)),
+                   expression, file, line);
 }
 
 void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line) {

@@ -80,52 +80,10 @@ class CudaConv2d final : public Conv2d {
   BoundPlan forward_, data_, accumulate_, filter_;
 };
 
-std::size_t tensor_bytes(const Conv2dSpec& spec, std::int64_t elements) {
-  return static_cast<std::size_t>(elements) * size_of(spec.dtype);
-}
-
-GpuMemory zeroed(std::size_t bytes, cudaStream_t stream) {
-  GpuMemory memory;
-  CHECK_CUDA(cudaMalloc(out(memory), std::max<std::size_t>(bytes, 1)));
-  CHECK_CUDA(cudaMemsetAsync(memory.get(), 0, bytes, stream));
-  return memory;
-}
-
 }  // namespace
 
 std::unique_ptr<Conv2d> make_cuda_conv2d(Device& device, const Conv2dSpec& spec) {
   return std::make_unique<CudaConv2d>(spec, static_cast<GpuDevice&>(device).conv_plans());
-}
-
-PlanTimer make_plan_timer(CudaDevice& device) {
-  return [&device](const Conv2dSpec& spec, ConvDirection, const ConvPlan& plan) {
-    constexpr int kWarmups = 3, kRuns = 9;
-    CudaStream& stream = device.setup_stream();
-    const GpuMemory x =
-        zeroed(tensor_bytes(spec, std::int64_t{spec.batch} * spec.height * spec.width * spec.channels),
-               stream.get());
-    const GpuMemory w = zeroed(
-        tensor_bytes(spec, std::int64_t{spec.out_channels} * spec.filter_h * spec.filter_w * spec.channels),
-        stream.get());
-    const GpuMemory y = zeroed(tensor_bytes(spec, std::int64_t{spec.batch} * spec.out_height() *
-                                                      spec.out_width() * spec.out_channels),
-                               stream.get());
-    const GpuMemory workspace = zeroed(plan.workspace_bytes, stream.get());
-    const CudnnDescriptor pack = bind_tensors(x.get(), w.get(), y.get(), workspace.get());
-    CudaEvent begin, end;
-    CHECK_CUDA(cudaEventCreate(out(begin)));
-    CHECK_CUDA(cudaEventCreate(out(end)));
-    std::array<float, kRuns> milliseconds{};
-    for (int run = -kWarmups; run < kRuns; ++run) {
-      CHECK_CUDA(cudaEventRecord(begin.get(), stream.get()));
-      CHECK_CUDA(cudnnBackendExecute(stream.cudnn(), plan.descriptor.get(), pack.get()));
-      CHECK_CUDA(cudaEventRecord(end.get(), stream.get()));
-      CHECK_CUDA(cudaEventSynchronize(end.get()));
-      if (run >= 0) CHECK_CUDA(cudaEventElapsedTime(&milliseconds[run], begin.get(), end.get()));
-    }
-    std::nth_element(milliseconds.begin(), milliseconds.begin() + kRuns / 2, milliseconds.end());
-    return static_cast<double>(milliseconds[kRuns / 2]);
-  };
 }
 
 }  // namespace tdds

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "kernels/check.h"
@@ -96,13 +97,22 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
         "cuDNN {} has no deterministic plan for the convolution {} on {}; use another precision or batch",
         cudnnGetVersion(), conv_text(spec, direction), gpu_);
   std::size_t best = 0;
-  double best_milliseconds = 0;
+  double best_milliseconds = std::numeric_limits<double>::infinity();
+  std::string failure;
   for (std::size_t i = 0; i < proposed.size(); ++i) {
-    const double milliseconds = timer_(spec, direction, proposed[i]);
-    if (i > 0 && milliseconds >= best_milliseconds) continue;
-    best = i;
-    best_milliseconds = milliseconds;
+    try {
+      const double milliseconds = timer_(spec, direction, proposed[i]);
+      if (milliseconds >= best_milliseconds) continue;
+      best = i;
+      best_milliseconds = milliseconds;
+    } catch (const Error& error) {  // such as memory for its workspace: the others may do
+      failure = error.what();
+      static_cast<void>(cudaGetLastError());
+    }
   }
+  check(best_milliseconds < std::numeric_limits<double>::infinity(),
+        "none of cuDNN's {} plans for the convolution {} ran on {}: {}", proposed.size(),
+        conv_text(spec, direction), gpu_, failure);
   timed_[key] = {proposed[best].choice, best_milliseconds};
   if (!file_.empty()) write_file();
   return std::move(proposed[best]);

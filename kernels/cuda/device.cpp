@@ -5,7 +5,7 @@
 #include <iterator>
 
 #include "kernels/check.h"
-#include "kernels/cuda/conv2d.h"
+#include "kernels/cuda/plan_timer.h"
 #include "kernels/elementwise.h"
 #include "kernels/ops.h"
 

@@ -178,6 +178,28 @@ TEST_F(PlanFile, KeepsTheFastest) {
   EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(spec, ConvDirection::kData));
 }
 
+TEST_F(PlanFile, APlanThatFailsIsNotTaken) {
+  int timed = 0;
+  const auto chosen = store([&](const Conv2dSpec&, ConvDirection, const ConvPlan&) {
+                        if (++timed != 2) throw Error("it cannot run");
+                        return 1.0;
+                      }).get(kLayer, ConvDirection::kForward);
+  ASSERT_GT(timed, 2);
+  const std::vector<ConvPlan> proposed =
+      propose_plans(kLayer, ConvDirection::kForward, CudnnTarget::described(properties_of("sm_90")), 2);
+  EXPECT_EQ(chosen->choice.text(), proposed.at(1).choice.text());
+  std::remove(path_.c_str());
+  ConvPlanStore failing = store(
+      [](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double { throw Error("it cannot run"); });
+  try {
+    failing.get(kLayer, ConvDirection::kForward);
+    FAIL() << "a plan that cannot run was given";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("ran on sm_90: it cannot run"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(PlanFile, DamagedOnesAreIgnoredWithANote) {
   for (const char* text :
        {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
