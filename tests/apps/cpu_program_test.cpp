@@ -11,7 +11,7 @@ namespace tdds::test {
 namespace {
 
 // 240 training images of 32x32, 16 channels at most: a fraction of a second an epoch.
-Outcome train(const TempFolder& folder, const std::vector<std::string>& more) {
+Outcome train(const TemporaryFolder& folder, const std::vector<std::string>& more) {
   std::vector<std::string> args{"--device", "cpu",        "--dataset",    "shapes",    "--shapes_train",
                                 "240",      "--width",    "0.03125",      "--arch",    "resnet18",
                                 "--epochs", "2",          "--batch-size", "50",        "--shapes_test",
@@ -39,7 +39,7 @@ TEST(CpuProgramTest, NoStepReordersAnActivation) {
   const ScopedVariable verbose("DNNL_VERBOSE", "1");
   for (const char* precision : {"fp32", "bf16"}) {
     if (std::string(precision) == "bf16" && !host_has_bf16()) continue;
-    const TempFolder folder;
+    const TemporaryFolder folder;
     const Outcome outcome = train(folder, {"--conv_algo", "direct", "--precision", precision});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     int convolutions = 0;
@@ -60,7 +60,7 @@ TEST(CpuProgramTest, AReorderOfAnActivationWouldBeSeen) {
 
 TEST(CpuProgramTest, TrainsInBf16TwiceWithTheSameBits) {
   if (!host_has_bf16()) GTEST_SKIP() << "this CPU has no avx512_bf16";
-  const TempFolder a, b, fp32;
+  const TemporaryFolder a, b, fp32;
   const Outcome outcome = train(a, {"--precision", "bf16"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("bf16 on cpu"), std::string::npos) << outcome.out;
@@ -71,7 +71,7 @@ TEST(CpuProgramTest, TrainsInBf16TwiceWithTheSameBits) {
 }
 
 TEST(CpuProgramTest, ACpuWithoutBf16SaysSo) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const ScopedVariable isa("TDDS_CPU_ISA", "generic");
   const Outcome outcome = train(folder, {"--precision", "bf16"});
   EXPECT_EQ(outcome.exit_code, 2);
@@ -80,7 +80,7 @@ TEST(CpuProgramTest, ACpuWithoutBf16SaysSo) {
 }
 
 TEST(CpuProgramTest, AnUnknownInstructionSetIsNamed) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const ScopedVariable isa("TDDS_CPU_ISA", "sse9");
   const Outcome outcome = train(folder, {});
   EXPECT_EQ(outcome.exit_code, 2);
@@ -89,7 +89,7 @@ TEST(CpuProgramTest, AnUnknownInstructionSetIsNamed) {
 }
 
 TEST(CpuProgramTest, MoreThreadsThanCoresAreAllowedWithAWarning) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string threads = std::to_string(host_cores() + 1);
   const Outcome outcome = train(folder, {"--threads", threads});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

@@ -42,7 +42,7 @@ class Cifar100Files : public testing::Test {
     EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Cifar100Files, InTheBinaryFormAreTrainedOn) {

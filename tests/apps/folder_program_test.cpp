@@ -73,7 +73,7 @@ class FolderProgramTest : public testing::Test {
     EXPECT_NE(skipped.out.find("20 training images"), std::string::npos) << skipped.out;
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   const std::string data_ = folder_ / "data", run_ = folder_ / "run", masks_ = folder_ / "masks";
 };
 

@@ -47,7 +47,7 @@ std::vector<nlohmann::json> metrics_of(const std::string& folder) {
 const char* const kMethods = "tdds,random,entropy,el2n,forgetting,aum,dyn_unc";
 
 TEST(LiveScoresTest, AreTheFilesOfTddsScore) {
-  const TempFolder run, masks;
+  const TemporaryFolder run, masks;
   const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6,
                                                       {"--score", kMethods, "--trajectory_len", "4,6",
                                                        "--window_size", "3,5", "--method_window", "3"}));
@@ -75,7 +75,7 @@ TEST(LiveScoresTest, AreTheFilesOfTddsScore) {
 }
 
 TEST(LiveScoresTest, KeepTheirBitsThroughAKill) {
-  const TempFolder whole, killed;
+  const TemporaryFolder whole, killed;
   const std::vector<std::string> score{"--score", kMethods, "--window_size", "3", "--method_window", "2"};
   ASSERT_EQ(run_tool("tdds-train", tiny(whole.str(), 5, score)).exit_code, 0);
   for (int i = 0; i < 40; ++i) {
@@ -97,7 +97,7 @@ TEST(LiveScoresTest, KeepTheirBitsThroughAKill) {
 }
 
 TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
-  const TempFolder run, masks, other;
+  const TemporaryFolder run, masks, other;
   ASSERT_EQ(
       run_tool("tdds-train",
                tiny(run.str(), 4, {"--dynamics_features", "--score", "grand,tdds_kl", "--window_size", "3"}))
@@ -126,7 +126,7 @@ TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
 }
 
 TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
-  const TempFolder run;
+  const TemporaryFolder run;
   ASSERT_EQ(run_tool("tdds-train",
                      tiny(run.str(), 4, {"--dynamics_fields", "kl", "--score", "tdds", "--window_size", "3"}))
                 .exit_code,
@@ -138,7 +138,7 @@ TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
 }
 
 TEST(LiveScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
-  const TempFolder run, other;
+  const TemporaryFolder run, other;
   const std::vector<std::string> score{"--score", "el2n"};
   const auto stopped = [](std::vector<std::string> args) {
     args.insert(args.end(), {"--stop_after_epoch", "1"});
@@ -156,7 +156,7 @@ TEST(LiveScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
 
 // As many samples, but other images: nothing in a mask itself tells.
 TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
-  const TempFolder run, other, subset;
+  const TemporaryFolder run, other, subset;
   ASSERT_EQ(
       run_tool("tdds-train", tiny(run.str(), 3, {"--score", "tdds,el2n", "--window_size", "3"})).exit_code,
       0);
@@ -186,7 +186,7 @@ TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
 }
 
 TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
-  const TempFolder run;
+  const TemporaryFolder run;
   // The order of random never changes: settled after its second, third, ... epoch.
   const auto args =
       tiny(run.str(), 9, {"--score", "random", "--stop_when_stable", "1", "--stable_epochs", "2"});
@@ -204,7 +204,7 @@ TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
 }
 
 TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
-  const TempFolder run;
+  const TemporaryFolder run;
   const auto expect = [&](const std::vector<std::string>& flags, const std::string& words) {
     const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6, flags));
     EXPECT_EQ(outcome.exit_code, 2) << words;

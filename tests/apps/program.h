@@ -33,16 +33,16 @@ struct Limits {
 };
 
 // A folder of its own that goes away with the test.
-class TempFolder {
+class TemporaryFolder {
  public:
-  TempFolder() {
+  TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "tdds_XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
@@ -83,7 +83,7 @@ class ScopedVariable {
 // Runs `program` (tdds-train, ...) of this build with `args`.
 inline Outcome run_tool(const std::string& program, const std::vector<std::string>& args,
                         const Limits& limits = {}) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string out = folder / "out", err = folder / "err",
                     path = std::string(TDDS_PROGRAM_DIR) + "/" + program;
   std::fflush(nullptr);  // else the child writes what is buffered a second time

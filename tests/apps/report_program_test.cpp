@@ -104,7 +104,7 @@ class ReportProgramTest : public testing::Test {
  protected:
   // Every written store waits for the disk, so it is written once and copied for each test.
   static void SetUpTestSuite() {
-    recording_ = std::make_unique<TempFolder>();
+    recording_ = std::make_unique<TemporaryFolder>();
     write_store(*recording_ / "dynamics.tdds", header_of_shapes());
   }
   static void TearDownTestSuite() { recording_.reset(); }
@@ -138,8 +138,8 @@ class ReportProgramTest : public testing::Test {
     expect_refusal({"--sweep", sweep_}, 1, words);
   }
 
-  static inline std::unique_ptr<TempFolder> recording_;
-  TempFolder folder_;
+  static inline std::unique_ptr<TemporaryFolder> recording_;
+  TemporaryFolder folder_;
   std::string run_ = folder_ / "run", store_ = folder_ / "run/dynamics.tdds", page_ = folder_ / "report.html",
               sweep_ = folder_ / "sweep.json";
 };

@@ -92,11 +92,11 @@ class ScoreProgramTest : public testing::Test {
     EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   std::string npy_ = folder_ / "run/npy", masks_ = folder_ / "masks";
 
   struct Recording {
-    TempFolder folder;
+    TemporaryFolder folder;
     Recorded dynamics = random_dynamics(kSamples, kClasses, kEpochs, 11);
   };
   static inline std::unique_ptr<Recording> recording_;

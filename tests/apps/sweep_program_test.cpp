@@ -39,7 +39,7 @@ std::size_t lines_of(const std::string& path) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-void expect_trained(const Json& run, const TempFolder& folder) {
+void expect_trained(const Json& run, const TemporaryFolder& folder) {
   const std::int64_t kept = run.at("rate") == 0.5 ? 60 : 36;
   EXPECT_EQ(run.at("kept"), kept);
   EXPECT_EQ(run.at("epochs"), 3);
@@ -54,7 +54,7 @@ void expect_trained(const Json& run, const TempFolder& folder) {
 }
 
 TEST(SweepProgramTest, TrainsScoresSelectsAndTrainsAgain) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool("tdds-sweep", tiny(folder.str()));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json sweep = json_of(folder / "sweep.json");
@@ -83,7 +83,7 @@ TEST(SweepProgramTest, TrainsScoresSelectsAndTrainsAgain) {
 }
 
 TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool(
       "tdds-sweep", with(tiny(folder.str()), {"--methods", "tdds+balanced,ccs,dual_beta,random+balanced",
                                               "--rates", "0.5", "--seeds", "3"}));
@@ -101,7 +101,7 @@ TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
 
 // The runs share the data set, the network and the plans, and are still those of the single programs.
 TEST(SweepProgramTest, ItsRunsAreThoseOfTheSinglePrograms) {
-  const TempFolder sweep, all, masks, subset;
+  const TemporaryFolder sweep, all, masks, subset;
   ASSERT_EQ(
       run_tool("tdds-sweep", with(tiny(sweep.str()), {"--seeds", "7,42", "--methods", "tdds"})).exit_code, 0);
   ASSERT_EQ(run_tool("tdds-train", with(data_and_net(all.str()), {"--dynamics"})).exit_code, 0);
@@ -123,8 +123,8 @@ TEST(SweepProgramTest, ItsRunsAreThoseOfTheSinglePrograms) {
 }
 
 TEST(SweepProgramTest, KilledAtAnyPointAndRunAgainItEndsTheSame) {
-  const TempFolder whole, killed;
-  const auto args = [](const TempFolder& folder) {
+  const TemporaryFolder whole, killed;
+  const auto args = [](const TemporaryFolder& folder) {
     return with(tiny(folder.str()), {"--rates", "0.5", "--checkpoint_minutes", "0"});
   };
   ASSERT_EQ(run_tool("tdds-sweep", args(whole)).exit_code, 0);
@@ -137,7 +137,7 @@ TEST(SweepProgramTest, KilledAtAnyPointAndRunAgainItEndsTheSame) {
 }
 
 TEST(SweepProgramTest, AFinishedSweepTrainsNothingAgainAndMethodsCanBeAdded) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   const std::string before = read_text(folder / "sweep.json"), log = read_text(folder / "seed1/all/log.txt");
@@ -153,7 +153,7 @@ TEST(SweepProgramTest, AFinishedSweepTrainsNothingAgainAndMethodsCanBeAdded) {
 }
 
 TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   const std::pair<const char*, const char*> changes[] = {{"--momentum", "0.8"},
@@ -174,7 +174,7 @@ TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
 }
 
 TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--epochs", "400"});
   const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
   EXPECT_EQ(stopped.exit_code, 130);
@@ -184,7 +184,7 @@ TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
 }
 
 TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool(
       "tdds-sweep", with(tiny(folder.str()), {"--budget", "steps", "--seeds", "1", "--methods", "random"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -197,7 +197,7 @@ TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
 
 // The dynamics of a seed that is scored again: gone, or without the field that a method needs.
 TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   const std::string path = folder / "seed1/all/dynamics.tdds";
@@ -220,7 +220,7 @@ TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
 }
 
 TEST(SweepProgramTest, ADamagedRecordIsNamed) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "sweep.json", "{\"format\": \"tdds-sweep-1\", ");
   const Outcome outcome = run_tool("tdds-sweep", tiny(folder.str()));
   EXPECT_EQ(outcome.exit_code, 1);
@@ -238,7 +238,7 @@ struct BadInput {
 class SweepBadInputTest : public testing::TestWithParam<BadInput> {};
 
 TEST_P(SweepBadInputTest, IsOneSentenceBeforeAnythingIsTrained) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool("tdds-sweep", with(tiny(folder.str()), GetParam().args));
   EXPECT_EQ(outcome.exit_code, GetParam().exit_code) << outcome.err;
   EXPECT_NE(outcome.err.find(GetParam().says), std::string::npos) << outcome.err;

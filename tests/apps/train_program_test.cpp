@@ -46,7 +46,7 @@ std::string model_bytes(const std::string& folder) {
 }
 
 TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool("tdds-train", with(tiny(folder.str()), {"--dynamics_npy"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* name :
@@ -68,7 +68,7 @@ TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
 
 // What the official script would have saved: types, shapes, visiting order, and the losses of these logits.
 TEST(TrainProgramTest, NpyFilesAreTheOfficialOnes) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--dynamics_npy"})).exit_code, 0);
   const DynamicsReader store(folder / "dynamics.tdds");
   const std::vector<std::int64_t> ids = read_npy_i64(folder / "npy/1_Index.npy");
@@ -82,7 +82,7 @@ TEST(TrainProgramTest, NpyFilesAreTheOfficialOnes) {
 }
 
 TEST(TrainProgramTest, TwoRunsOfOneSeedAreBitwiseEqualAndAnotherSeedIsNot) {
-  const TempFolder a, b, c;
+  const TemporaryFolder a, b, c;
   ASSERT_EQ(run_tool("tdds-train", tiny(a.str(), 2)).exit_code, 0);
   ASSERT_EQ(run_tool("tdds-train", tiny(b.str(), 2)).exit_code, 0);
   ASSERT_EQ(run_tool("tdds-train", with(tiny(c.str(), 2), {"--manualSeed", "7"})).exit_code, 0);
@@ -93,8 +93,8 @@ TEST(TrainProgramTest, TwoRunsOfOneSeedAreBitwiseEqualAndAnotherSeedIsNot) {
 // Killed at whatever point 400 ms in: the checkpoint, if any, is whole, and the rest of the run makes up the
 // difference.
 TEST(TrainProgramTest, KilledAndResumedEqualsUninterrupted) {
-  const TempFolder whole, killed;
-  const auto args = [&](const TempFolder& folder) {
+  const TemporaryFolder whole, killed;
+  const auto args = [&](const TemporaryFolder& folder) {
     return with(tiny(folder.str(), 6), {"--dynamics", "--checkpoint_minutes", "0"});
   };
   ASSERT_EQ(run_tool("tdds-train", args(whole)).exit_code, 0);
@@ -107,7 +107,7 @@ TEST(TrainProgramTest, KilledAndResumedEqualsUninterrupted) {
 }
 
 TEST(TrainProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
-  const TempFolder folder, whole;
+  const TemporaryFolder folder, whole;
   const Outcome stopped = run_tool("tdds-train", tiny(folder.str(), 400), {.interrupt_after_ms = 700});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << stopped.err;
@@ -115,7 +115,7 @@ TEST(TrainProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
 }
 
 TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", tiny(folder.str(), 1)).exit_code, 0);
   const Outcome again = run_tool("tdds-train", tiny(folder.str(), 1));
   EXPECT_EQ(again.exit_code, 2);
@@ -124,7 +124,7 @@ TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
 }
 
 TEST(TrainProgramTest, ResumingWithOtherOptionsIsRefused) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);
   const Outcome other =
       run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume", "--momentum", "0.8"}));
@@ -134,7 +134,7 @@ TEST(TrainProgramTest, ResumingWithOtherOptionsIsRefused) {
 }
 
 TEST(TrainProgramTest, WeightsGoOutAndComeBackIn) {
-  const TempFolder a, b;
+  const TemporaryFolder a, b;
   ASSERT_EQ(run_tool("tdds-train", tiny(a.str(), 2)).exit_code, 0);
   const Outcome evaluated = run_tool(
       "tdds-train", with(tiny(b.str(), 2), {"--evaluate", "--init_weights", a / "model_last.safetensors"}));
@@ -145,7 +145,7 @@ TEST(TrainProgramTest, WeightsGoOutAndComeBackIn) {
 }
 
 TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesWhereThereAreAny) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--val_fraction", "0.25"})).exit_code, 0);
   const auto result = nlohmann::json::parse(read_text(folder / "result.json"));
   EXPECT_EQ(result.at("chosen_by"), "held-out accuracy");
@@ -155,13 +155,13 @@ TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesWhereThereAreAny) {
 // The kernels of the GPU, executed on the CPU from a queue that runs at the latest moment: the whole program, and the
 // scores of its dynamics, beside those of the device cpu.
 TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
-  const TempFolder cpu, simt, masks;
-  const auto args = [](const TempFolder& folder, const std::string& device) {
+  const TemporaryFolder cpu, simt, masks;
+  const auto args = [](const TemporaryFolder& folder, const std::string& device) {
     return with(tiny(folder.str(), 3), {"--device", device, "--dynamics", "--shapes_train", "50",
                                         "--shapes_test", "20", "--batch-size", "20"});
   };
   for (const auto& [folder, device] :
-       {std::pair<const TempFolder&, const char*>{cpu, "cpu"}, {simt, "simt"}}) {
+       {std::pair<const TemporaryFolder&, const char*>{cpu, "cpu"}, {simt, "simt"}}) {
     const Outcome outcome = run_tool("tdds-train", args(folder, device));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     const Outcome scored =
@@ -187,7 +187,7 @@ TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
   EXPECT_TRUE(std::is_sorted(score.begin(), score.end()));
   EXPECT_NO_THROW(check_permutation(ids, "the mask"));
   // Interrupted and resumed, it ends with the same bits.
-  const TempFolder stopped;
+  const TemporaryFolder stopped;
   ASSERT_EQ(run_tool("tdds-train", with(args(stopped, "simt"), {"--stop_after_epoch", "1"})).exit_code, 0);
   ASSERT_EQ(run_tool("tdds-train", with(args(stopped, "simt"), {"--resume"})).exit_code, 0);
   EXPECT_TRUE(model_bytes(stopped.str()) == model_bytes(simt.str()));
@@ -195,7 +195,7 @@ TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
 
 // Immediate and deferred, waiting after each command or not: the same bits.
 TEST(TrainProgramTest, DebugSyncChangesNoBit) {
-  const TempFolder plain, synced;
+  const TemporaryFolder plain, synced;
   ASSERT_EQ(run_tool("tdds-train", tiny(plain.str(), 2)).exit_code, 0);
   const Outcome outcome = run_tool("tdds-train", with(tiny(synced.str(), 2), {"--debug_sync"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -212,7 +212,7 @@ struct BadInput {
 class TrainBadInputTest : public testing::TestWithParam<BadInput> {};
 
 TEST_P(TrainBadInputTest, IsOneSentenceThatNamesIt) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome = run_tool("tdds-train", with(tiny(folder.str(), 1), GetParam().args));
   EXPECT_EQ(outcome.exit_code, GetParam().exit_code) << outcome.err;
   EXPECT_NE(outcome.err.find(GetParam().says), std::string::npos) << outcome.err;
@@ -241,7 +241,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // The disk fills up while saving: the sentence names the file, and what was saved before is whole.
 TEST(TrainProgramTest, AFullDiskLosesNothingSaved) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);
   const std::string before = read_text(folder / "checkpoint.safetensors");
   const Outcome full =
@@ -253,7 +253,7 @@ TEST(TrainProgramTest, AFullDiskLosesNothingSaved) {
 }
 
 // Scores written as tdds-score writes them, for 240 samples.
-RankingFiles write_scores(const TempFolder& folder) {
+RankingFiles write_scores(const TemporaryFolder& folder) {
   std::vector<float> score(240);
   for (int i = 0; i < 240; ++i) score[i] = static_cast<float>((i * 77) % 240);
   RankingFiles files = official_ranking_files(folder.str(), 10, 30);
@@ -262,7 +262,7 @@ RankingFiles write_scores(const TempFolder& folder) {
 }
 
 TEST(TrainSubsetProgramTest, TrainsOnTheHighestScoresAndSaysWhatTheRateMeans) {
-  const TempFolder folder, run;
+  const TemporaryFolder folder, run;
   const RankingFiles files = write_scores(folder);
   const Outcome outcome =
       run_tool("tdds-train-subset", with(tiny(run.str(), 2), {"--subset_rate", "0.7", "--mask_path",
@@ -274,7 +274,7 @@ TEST(TrainSubsetProgramTest, TrainsOnTheHighestScoresAndSaysWhatTheRateMeans) {
 }
 
 TEST(TrainSubsetProgramTest, ARandomSubsetNeedsNoFiles) {
-  const TempFolder run;
+  const TemporaryFolder run;
   const Outcome outcome =
       run_tool("tdds-train-subset", with(tiny(run.str(), 1), {"--subset_rate", "0.5", "--random_subset"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -282,7 +282,7 @@ TEST(TrainSubsetProgramTest, ARandomSubsetNeedsNoFiles) {
 }
 
 TEST(TrainSubsetProgramTest, AMaskOfOtherDataIsRefused) {
-  const TempFolder folder, run;
+  const TemporaryFolder folder, run;
   const RankingFiles files = write_scores(folder);
   const std::vector<std::string> mask{"--mask_path", files.mask, "--score_path", files.score};
   const Outcome other =

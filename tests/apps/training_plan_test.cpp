@@ -110,7 +110,7 @@ TEST(TrainingPlanTest, OutOfMemoryNamesTheLargestBatchThatFits) {
 }
 
 TEST(DeviceOptionsTest, AResumedRunBringsItsPlansAndTimedOnesAreKeptInTheUsersCache) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const char* before = std::getenv("XDG_CACHE_HOME");
   const std::string kept = before ? before : "";
   setenv("XDG_CACHE_HOME", (folder / "cache").c_str(), 1);
@@ -143,7 +143,7 @@ std::vector<std::string> with(std::vector<std::string> args, const std::vector<s
 }
 
 TEST(DryRunProgramTest, PrintsThePlanAndLeavesNothing) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   for (const char* device : {"cpu", "simt"}) {
     const Outcome outcome =
         run_tool("tdds-train", with(kShapes, {"--device", device, "--save_path", folder / "run"}));

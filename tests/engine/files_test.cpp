@@ -76,7 +76,7 @@ TEST(Files, AFileSizeLimitLeavesTheOldFile) {
   {
     const FileSizeLimit limit(65'536);
     EXPECT_THAT([&] { write_file_atomically(folder / "a", large); },
-                ThrowsMessage<Error>(AllOf(HasSubstr((folder / "a").string()), HasSubstr("ulimit -f"))));
+                ThrowsMessage<Error>(AllOf(HasSubstr(folder / "a"), HasSubstr("ulimit -f"))));
   }
   EXPECT_EQ(read_file(folder / "a", kAny), "old");
   EXPECT_EQ(files_in(folder.path()), 1U);
@@ -125,9 +125,8 @@ TEST(Files, MakesFoldersAndAcceptsExistingOnes) {
 TEST(Files, AFileInTheWayOfAFolderIsNamed) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", "x");
-  EXPECT_THAT([&] { make_folder(folder / "a"); }, ThrowsMessage<Error>(HasSubstr((folder / "a").string())));
-  EXPECT_THAT([&] { make_folder(folder / "a/b"); },
-              ThrowsMessage<Error>(HasSubstr((folder / "a/b").string())));
+  EXPECT_THAT([&] { make_folder(folder / "a"); }, ThrowsMessage<Error>(HasSubstr(folder / "a")));
+  EXPECT_THAT([&] { make_folder(folder / "a/b"); }, ThrowsMessage<Error>(HasSubstr(folder / "a/b")));
 }
 
 TEST(Files, AFolderWithoutPermissionIsNamed) {

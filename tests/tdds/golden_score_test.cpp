@@ -9,7 +9,7 @@
 #include "engine/dynamics_store.h"
 #include "engine/safetensors.h"
 #include "tdds/tdds_score.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -33,7 +33,7 @@ class GoldenScoreTest : public testing::TestWithParam<const char*> {
   std::string named(const char* what) const { return std::string(GetParam()) + "." + what; }
 
   KlSeries series_from_files(std::int32_t& epochs) const {
-    const test::TempFolder folder;
+    const test::TemporaryFolder folder;
     const auto shape = fixture_.at(named("logits")).shape;
     const auto logits = read<float>(named("logits"));
     const auto ids = read<std::int64_t>(named("index"));

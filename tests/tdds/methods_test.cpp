@@ -11,7 +11,7 @@
 
 #include "kernels/check.h"
 #include "tdds/methods/method.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -116,7 +116,7 @@ class MethodsTest : public testing::Test {
   static std::string path() { return recording_->folder / "dynamics.tdds"; }
 
   struct Recording {
-    test::TempFolder folder;
+    test::TemporaryFolder folder;
     Visits visits;
   };
   static inline std::unique_ptr<Recording> recording_;
@@ -238,7 +238,7 @@ TEST_F(MethodsTest, NamesWhatIsMissing) {
   EXPECT_NE(said("forgetting", {.epochs = 1}).find("needs 2 epochs"), std::string::npos);
   EXPECT_NE(said("dual", {.epochs = 5}).find("windows of 10 epochs"), std::string::npos);
 
-  const test::TempFolder folder;
+  const test::TemporaryFolder folder;
   DynamicsHeader partial = header();
   partial.fields = {DynamicsField::kKl, DynamicsField::kLoss};
   DynamicsWriter writer(folder / "partial.tdds", partial);

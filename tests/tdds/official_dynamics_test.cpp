@@ -9,7 +9,7 @@
 #include "engine/npy.h"
 #include "kernels/check.h"
 #include "tests/tdds/reference.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -36,7 +36,7 @@ class OfficialDynamicsTest : public testing::Test {
     return "accepted";
   }
 
-  test::TempFolder folder_;
+  test::TemporaryFolder folder_;
 };
 
 TEST_F(OfficialDynamicsTest, IsRightAtEveryConfidence) {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "kernels/check.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -74,7 +74,7 @@ class DataMapTest : public testing::Test {
       writer.append(epoch, values);
     }
   }
-  test::TempFolder folder_;
+  test::TemporaryFolder folder_;
   std::string path_ = folder_ / "dynamics.tdds";
 };
 

@@ -9,7 +9,7 @@
 #include "engine/npy.h"
 #include "kernels/check.h"
 #include "kernels/device.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -74,7 +74,7 @@ TEST(Selection, CountsByClass) {
 }
 
 TEST(Selection, WritesAndReadsTheOfficialFiles) {
-  const test::TempFolder folder;
+  const test::TemporaryFolder folder;
   const RankingFiles files = official_ranking_files(folder.path(), 10, 30);
   EXPECT_EQ(files.mask, folder / "data_mask_win10_ep30.npy");
   EXPECT_EQ(files.score, folder / "score_win10_ep30.npy");
@@ -92,7 +92,7 @@ TEST(Selection, EqualScoresWeighOne) {
 }
 
 TEST(Selection, NamesWhatIsWrongInAMask) {
-  const test::TempFolder folder;
+  const test::TemporaryFolder folder;
   const RankingFiles files{folder / "mask.npy", folder / "score.npy"};
   const auto said = [&](const Ids& ids, const std::vector<float>& scores) -> std::string {
     write_npy(files.mask, ids, {static_cast<std::int64_t>(ids.size())});

@@ -7,7 +7,7 @@
 
 #include "kernels/check.h"
 #include "tdds/tdds_score.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -69,7 +69,7 @@ TEST_F(StreamingScoreTest, TddsHasTheBitsOfTheStoredSeriesForEveryTAndJ) {
 }
 
 TEST_F(StreamingScoreTest, EveryMethodHasTheBitsOfTheStoreAfterEveryEpoch) {
-  const test::TempFolder folder;
+  const test::TemporaryFolder folder;
   DynamicsHeader header;
   header.samples = kSamples;
   header.classes = 10;

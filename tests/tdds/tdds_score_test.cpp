@@ -8,7 +8,7 @@
 #include "kernels/check.h"
 #include "kernels/ops.h"
 #include "tests/tdds/reference.h"
-#include "tests/temp_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -118,7 +118,7 @@ TEST_F(TddsScoreTest, RefusesWhatMakesNoSense) {
 }
 
 TEST_F(TddsScoreTest, TheStoreAndTheOfficialFilesGiveTheSameScores) {
-  const test::TempFolder folder;
+  const test::TemporaryFolder folder;
   const test::Recorded recorded = test::random_dynamics(300, 10, 12, 8);
   DynamicsHeader header;
   header.samples = 300;
