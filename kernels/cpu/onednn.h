@@ -11,7 +11,8 @@ namespace tdds::cpu::onednn {
 //
 // The number of threads may change the last bits of the strided data gradient: seen in version 3.7 where the
 // threads do not divide the batch (3x3, 16 -> 32 channels, 18 images, 4 threads), in 2.6 for 7x7 filters on 3
-// channels. direct_filter.h mends the filter gradient; in the rest no difference was seen with 1 to 4 threads.
+// channels. direct_filter.h mends the filter gradient, but for large filters where there is no AVX2 (2.6: 3x3,
+// 256 -> 320 channels); in the rest no difference was seen with 1 to 4 threads.
 std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction, DType filter_type);
 
 // A row-major matrix; the elements of one stored row are adjacent.

@@ -1,8 +1,15 @@
 // Winograd's filter gradient: M_f [K,C] = Y_f^T [K,tiles] V_f [tiles,C], 36 times.
 //
-// The tiles are taken in spans, V and Y of which stay in the third-level cache; for each span the threads
-// first share out the transforms and then the frequencies, so that every sum runs over the tiles in the same
-// order however many threads there are.
+// What a core has transformed it also multiplies: V and Y never pass from one core's cache to another's, which
+// costs more than transforming a tile twice. The work is cut in two ways:
+//
+//   parts   of the tiles, each with a copy of M of its own; the copies are added up at the end. As many as their
+//           memory allows: many for few channels, one for many. It is a function of the shape alone, because it
+//           decides in which order a sum is taken.
+//   groups  of output and of input channels, where there are more threads than parts. Each transforms its own
+//           channels; no sum depends on them.
+//
+// A part is taken in blocks of tiles, V and Y of which stay in the cache until M has them.
 
 #include <omp.h>
 
@@ -14,8 +21,24 @@
 namespace tdds::cpu::winograd {
 namespace {
 
-// Of the third-level cache, what V and Y of one span may take.
-constexpr std::int64_t kSpanBytes = 4 << 20;
+// All copies of M together, and how many at most: enough for that many threads.
+constexpr std::int64_t kCopiesBytes = 6 << 20, kMostParts = 16;
+// V and Y of a block: at least a share of the second-level cache, and twice M, which every block reads and
+// writes, but not more than a share of the third-level cache.
+constexpr std::int64_t kLeastBlockBytes = 512 << 10, kMostBlockBytes = 16 << 20;
+// Channels of a group.
+constexpr std::int64_t kLeastGroup = 32;
+
+// `count` pieces of `whole`, all but the last of `size`, a multiple of `unit`.
+struct Cut {
+  std::int64_t whole, size, count;
+
+  Cut(std::int64_t whole_size, std::int64_t pieces, std::int64_t unit)
+      : whole(whole_size),
+        size(round_up_to(divide_up(whole_size, pieces), unit)),
+        count(divide_up(whole_size, size)) {}
+  Range operator[](std::int64_t i) const { return {i * size, std::min(size, whole - i * size)}; }
+};
 
 class FilterPass final : public Conv2dPass {
  public:
@@ -23,85 +46,109 @@ class FilterPass final : public Conv2dPass {
       : spec_(spec),
         kernels_(kernels),
         zeros_(round_up_to(std::max(spec.channels, spec.out_channels), kernels.width)),
-        tiles_(count_tiles(spec)),
         threads_(omp_get_max_threads()),
         columns_(round_up_to(spec.channels, kernels.width)),
-        v_row_(odd_lines(columns_)),
-        y_row_(odd_lines(round_up_to(spec.out_channels, kernels.width))) {
-    const std::int64_t tile_bytes = kFrequencies * (v_row_ + y_row_) * sizeof(float);
-    // Whole chunks: a sum over a span's tiles is then cut as one over all tiles would be.
-    span_ = std::max(kSpanBytes / tile_bytes / kChunk, std::int64_t{1}) * kChunk;
-    span_ = std::min(span_, tiles_);
-    v_frequency_ = odd_lines(span_ * v_row_);
-    y_frequency_ = odd_lines(span_ * y_row_);
-    m_frequency_ = odd_lines(spec.out_channels * columns_);
+        m_frequency_(odd_lines(spec.out_channels * columns_)),
+        parts_(count_tiles(spec), 1, 1),
+        out_groups_(spec.out_channels, 1, kernels.width),
+        in_groups_(spec.channels, 1, kernels.width) {
+    const std::int64_t tiles = count_tiles(spec), m_bytes = m_size() * sizeof(float);
+    const std::int64_t tile_bytes =
+        kFrequencies * (odd_lines(columns_) + odd_lines(round_up_to(spec.out_channels, kernels.width))) *
+        sizeof(float);
+    block_ = std::clamp(2 * m_bytes, kLeastBlockBytes, kMostBlockBytes) / tile_bytes;
+    block_ = std::clamp(block_, std::int64_t{1}, tiles);
+    const std::int64_t most_parts = std::min(kMostParts, divide_up(tiles, block_));
+    parts_ = Cut(tiles, std::clamp(kCopiesBytes / m_bytes, std::int64_t{1}, most_parts), 1);
+    cut_channels();
+    v_row_ = odd_lines(round_up_to(in_groups_.size, kernels.width));
+    y_row_ = odd_lines(round_up_to(out_groups_.size, kernels.width));
+    v_frequency_ = odd_lines(block_ * v_row_);
+    y_frequency_ = odd_lines(block_ * y_row_);
   }
 
   std::size_t workspace_bytes() const override {
-    return kFrequencies * (v_frequency_ + y_frequency_ + m_frequency_) * sizeof(float);
+    return (parts_.count * m_size() + threads_ * private_size()) * sizeof(float);
   }
   std::string name() const override { return "winograd"; }
 
   void run(const void* a, const void* b, void* out, bool, void* workspace) const override {
-    const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out)};
-    auto* const v = static_cast<float*>(workspace);
-    float* const y = v + kFrequencies * v_frequency_;
-    float* const m = y + kFrequencies * y_frequency_;
-    const std::int64_t groups = divide_up(spec_.out_channels, kFilters);
+    const auto *x = static_cast<const float*>(a), *dy = static_cast<const float*>(b);
+    auto* const m = static_cast<float*>(workspace);
+    const std::int64_t groups = out_groups_.count * in_groups_.count;
 #pragma omp parallel num_threads(threads_)
     {
-      for (std::int64_t first = 0; first < tiles_; first += span_) {
-        const TileRange span{first, std::min(span_, tiles_ - first)};
+      float* const v = m + parts_.count * m_size() + omp_get_thread_num() * private_size();
 #pragma omp for schedule(dynamic)
-        for (std::int64_t t = 0; t < span.count; t += kTilesAtOnce) transform(call, span, t, v, y);
-#pragma omp for schedule(dynamic)
-        for (std::int64_t item = 0; item < kFrequencies * groups; ++item)
-          multiply(span, item / groups, item % groups * kFilters, v, y, m);
+      for (std::int64_t task = 0; task < parts_.count * groups; ++task) {
+        const std::int64_t part = task / groups, group = task % groups;
+        run_task({x, dy, v, v + kFrequencies * v_frequency_, m + part * m_size()}, parts_[part],
+                 out_groups_[group / in_groups_.count], in_groups_[group % in_groups_.count]);
       }
 #pragma omp for schedule(dynamic)
       for (std::int64_t k = 0; k < spec_.out_channels; ++k)
-        kernels_.transform_filter_gradient({m + k * columns_, m_frequency_, columns_}, k, 1, spec_.channels,
-                                           call.dw);
+        kernels_.transform_filter_gradient({m + k * columns_, m_frequency_, columns_}, parts_.count, m_size(),
+                                           k, spec_.channels, static_cast<float*>(out));
     }
   }
 
  private:
-  struct Call {
+  struct Task {
     const float *x, *dy;
-    float* dw;
+    float *v, *y, *m;
   };
-  static constexpr std::int64_t kTilesAtOnce = 8, kFilters = 96;  // what a thread takes at a time
 
-  void transform(const Call& call, TileRange span, std::int64_t t, float* v, float* y) const {
-    const TileRange tiles{span.first + t, std::min(kTilesAtOnce, span.count - t)};
-    kernels_.transform_data({call.x, spec_.height, spec_.width, spec_.channels}, tiles, zeros_.data(),
-                            {v + t * v_row_, v_frequency_, v_row_});
-    kernels_.transform_gradient({call.dy, spec_.height, spec_.width, spec_.out_channels}, tiles,
-                                zeros_.data(), {y + t * y_row_, y_frequency_, y_row_});
+  // Until there is work for every thread; as square as can be, since a tile is transformed once for each group
+  // of the other kind.
+  void cut_channels() {
+    std::int64_t out = 1, in = 1;
+    while (parts_.count * out * in < threads_) {
+      const bool out_next = out_groups_.size >= in_groups_.size;
+      const std::int64_t size = out_next ? out_groups_.size : in_groups_.size;
+      if (size < 2 * kLeastGroup) break;
+      if (out_next)
+        out_groups_ = Cut(spec_.out_channels, out *= 2, kernels_.width);
+      else
+        in_groups_ = Cut(spec_.channels, in *= 2, kernels_.width);
+    }
   }
 
-  void multiply(TileRange span, std::int64_t f, std::int64_t k, const float* v, const float* y,
-                float* m) const {
-    kernels_.multiply({.a = y + f * y_frequency_ + k,
-                       .a_row = 1,
-                       .a_step = y_row_,
-                       .b = v + f * v_frequency_,
-                       .b_step = v_row_,
-                       .c = m + f * m_frequency_ + k * columns_,
-                       .c_row = columns_,
-                       .rows = std::min(kFilters, spec_.out_channels - k),
-                       .columns = columns_,
-                       .steps = span.count,
-                       .accumulate = span.first > 0});
+  void run_task(const Task& task, Range part, Range out, Range in) const {
+    for (std::int64_t done = 0; done < part.count; done += block_) {
+      const Range tiles{part.first + done, std::min(block_, part.count - done)};
+      kernels_.transform_data({task.x, spec_.height, spec_.width, spec_.channels}, tiles, in, zeros_.data(),
+                              {task.v, v_frequency_, v_row_});
+      kernels_.transform_gradient({task.dy, spec_.height, spec_.width, spec_.out_channels}, tiles, out,
+                                  zeros_.data(), {task.y, y_frequency_, y_row_});
+      for (std::int64_t f = 0; f < kFrequencies; ++f)
+        kernels_.multiply({.a = task.y + f * y_frequency_,
+                           .a_row = 1,
+                           .a_step = y_row_,
+                           .b = task.v + f * v_frequency_,
+                           .b_step = v_row_,
+                           .c = task.m + f * m_frequency_ + out.first * columns_ + in.first,
+                           .c_row = columns_,
+                           .rows = out.count,
+                           .columns = round_up_to(in.count, kernels_.width),
+                           .steps = tiles.count,
+                           .accumulate = done > 0});
+    }
+  }
+
+  std::int64_t m_size() const {
+    return kFrequencies * m_frequency_;
+  }
+  std::int64_t private_size() const {
+    return kFrequencies * (v_frequency_ + y_frequency_);
   }
 
   Conv2dSpec spec_;
   const Kernels& kernels_;
   std::vector<float> zeros_;
-  std::int64_t tiles_;
   int threads_;
-  std::int64_t columns_, v_row_, y_row_;
-  std::int64_t span_ = 0, v_frequency_ = 0, y_frequency_ = 0, m_frequency_ = 0;
+  std::int64_t columns_, m_frequency_;
+  Cut parts_, out_groups_, in_groups_;
+  std::int64_t block_ = 0, v_row_ = 0, y_row_ = 0, v_frequency_ = 0, y_frequency_ = 0;
 };
 
 }  // namespace

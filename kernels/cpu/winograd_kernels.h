@@ -25,7 +25,8 @@ struct Tiled {
   [[gnu::always_inline]] std::int64_t columns() const { return (width + kTile - 1) / kTile; }
 };
 
-struct TileRange {
+// Of tiles or of channels.
+struct Range {
   std::int64_t first, count;
 };
 
@@ -60,11 +61,13 @@ struct Kernels {
   std::int64_t width;  // floats in a vector
   std::int64_t panel;  // floats in a row of the micro-kernel, a multiple of width
 
-  // v (f, tile, c) = B^T d B of each patch d; zeros beyond the image and in padded channels.
-  // `zeros` holds as many zeros as there are padded channels.
-  void (*transform_data)(Tiled<const float> x, TileRange tiles, const float* zeros, Spectrum<float> v);
-  // v (f, tile, k) = A d A^T of each 4x4 tile d of dy; the same conventions.
-  void (*transform_gradient)(Tiled<const float> dy, TileRange tiles, const float* zeros, Spectrum<float> v);
+  // v (f, tile - tiles.first, c - channels.first) = B^T d B of each patch d; zeros beyond the image and in padded
+  // channels. `zeros` holds as many zeros as x has padded channels.
+  void (*transform_data)(Tiled<const float> x, Range tiles, Range channels, const float* zeros,
+                         Spectrum<float> v);
+  // v = A d A^T of each 4x4 tile d of dy; the same conventions.
+  void (*transform_gradient)(Tiled<const float> dy, Range tiles, Range channels, const float* zeros,
+                             Spectrum<float> v);
   // u (f, c, k - first) = G g G^T of each filter w[k,:,:,c], k = first .. first + count - 1; zeros in padded
   // k.
   void (*transform_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
@@ -72,11 +75,11 @@ struct Kernels {
   // u (f, k, c - first), c = first .. first + count - 1.
   void (*transform_turned_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
   // y[tile, first .. first + count - 1] = A^T m A, added to y if `accumulate`; what lies beyond y is dropped.
-  void (*transform_output)(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
+  void (*transform_output)(Spectrum<const float> m, Range tiles, std::int64_t first, std::int64_t count,
                            Tiled<float> y, bool accumulate);
-  // dw[k,:,:,c] = G^T m G of m (f, k - first, c), k = first .. first + count - 1, all c.
-  void (*transform_filter_gradient)(Spectrum<const float> m, std::int64_t first, std::int64_t count,
-                                    std::int64_t channels, float* dw);
+  // dw[k,:,:,c] = G^T m G for all c, with m (f, 0, c) the sum of `copies`, `copy_stride` floats apart.
+  void (*transform_filter_gradient)(Spectrum<const float> m, std::int64_t copies, std::int64_t copy_stride,
+                                    std::int64_t k, std::int64_t channels, float* dw);
   void (*multiply)(const Product& product);
 };
 

@@ -50,14 +50,14 @@ class OutputPass : public Conv2dPass {
   std::string name() const override { return "winograd"; }
 
  protected:
-  void transform_data(const Call& call, TileRange tiles, Spectrum<float> v) const {
-    kernels_.transform_data({call.in, spec_.height, spec_.width, in_}, tiles, zeros_.data(), v);
+  void transform_data(const Call& call, Range tiles, Spectrum<float> v) const {
+    kernels_.transform_data({call.in, spec_.height, spec_.width, in_}, tiles, {0, in_}, zeros_.data(), v);
   }
   void transform_filters(const Call& call, std::int64_t first, std::int64_t count, Spectrum<float> u) const {
     const auto transform = forward_ ? kernels_.transform_filters : kernels_.transform_turned_filters;
     transform({call.w, spec_.out_channels, spec_.channels}, first, count, u);
   }
-  void transform_output(const Call& call, Spectrum<const float> m, TileRange tiles, std::int64_t first,
+  void transform_output(const Call& call, Spectrum<const float> m, Range tiles, std::int64_t first,
                         std::int64_t count) const {
     kernels_.transform_output(m, tiles, first, count, {call.out, spec_.height, spec_.width, out_},
                               call.accumulate);
@@ -103,7 +103,7 @@ class FusedPass final : public OutputPass {
       float* const m = v + kFrequencies * v_frequency_;
 #pragma omp for schedule(dynamic)
       for (std::int64_t block = 0; block < blocks_; ++block) {
-        const TileRange tiles{block * block_, std::min(block_, tiles_ - block * block_)};
+        const Range tiles{block * block_, std::min(block_, tiles_ - block * block_)};
         transform_data(call, tiles, {v, v_frequency_, padded_in_});
         for (std::int64_t panel = 0; panel < panels_; ++panel) {
           multiply(tiles, panel, v, u + panel * u_size(), m);
@@ -126,7 +126,7 @@ class FusedPass final : public OutputPass {
     return std::min(panel_, out_ - panel * panel_);
   }
 
-  void multiply(TileRange tiles, std::int64_t panel, const float* v, const float* u, float* m) const {
+  void multiply(Range tiles, std::int64_t panel, const float* v, const float* u, float* m) const {
     for (std::int64_t f = 0; f < kFrequencies; ++f)
       kernels_.multiply({.a = v + f * v_frequency_,
                          .a_row = padded_in_,
@@ -174,7 +174,7 @@ class SplitPass final : public OutputPass {
       for (std::int64_t first = 0; first < out_; first += kFilters)
         transform_filters(call, first, std::min(kFilters, out_ - first), {u + first, u_frequency_, u_row_});
       for (std::int64_t start = 0; start < tiles_; start += span_) {
-        const TileRange span{start, std::min(span_, tiles_ - start)};
+        const Range span{start, std::min(span_, tiles_ - start)};
 #pragma omp for schedule(dynamic)
         for (std::int64_t t = 0; t < span.count; t += kTiles)
           transform_data(call, part_of(span, t), {v + t * padded_in_, v_frequency_, padded_in_});
@@ -193,11 +193,11 @@ class SplitPass final : public OutputPass {
   static constexpr std::int64_t kTiles = 4, kFilters = 16, kColumns = 128;
   static constexpr std::int64_t kLeastSpan = 48;
 
-  static TileRange part_of(TileRange span, std::int64_t t) {
+  static Range part_of(Range span, std::int64_t t) {
     return {span.first + t, std::min(kTiles, span.count - t)};
   }
 
-  void multiply(TileRange span, std::int64_t f, std::int64_t column, const float* v, const float* u,
+  void multiply(Range span, std::int64_t f, std::int64_t column, const float* v, const float* u,
                 float* m) const {
     kernels_.multiply({.a = v + f * v_frequency_,
                        .a_row = padded_in_,

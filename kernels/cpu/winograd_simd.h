@@ -211,7 +211,8 @@ struct Position {
 };
 
 template <class Transform>
-void transform_tiles(Tiled<const float> x, TileRange tiles, const float* zeros, Spectrum<float> v) {
+void transform_tiles(Tiled<const float> x, Range tiles, Range channels, const float* zeros,
+                     Spectrum<float> v) {
   constexpr int kSize = Transform::kIn;
   constexpr std::int64_t kBorder = kSize == kPatch ? 1 : 0;
   Position at(x, tiles.first);
@@ -223,9 +224,9 @@ void transform_tiles(Tiled<const float> x, TileRange tiles, const float* zeros, 
         // Without branches, which edges would make hard to predict.
         const bool inside = (row >= 0) & (row < x.height) & (column >= 0) & (column < x.width);
         const std::int64_t offset = ((at.image * x.height + row) * x.width + column) * x.channels;
-        cells[i][j] = inside ? x.data + offset : zeros;
+        cells[i][j] = inside ? x.data + offset + channels.first : zeros;
       }
-    for_vectors(x.channels, [&](std::int64_t c, std::int64_t n, auto partial) {
+    for_vectors(channels.count, [&](std::int64_t c, std::int64_t n, auto partial) {
       float* const to = v.data + t * v.row_stride + c;
       transform<Transform>(
           [&](int i, int j) {
@@ -261,7 +262,7 @@ template <bool kAccumulate, bool kWhole>
 }
 
 template <bool kAccumulate>
-void transform_output_tiles(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
+void transform_output_tiles(Spectrum<const float> m, Range tiles, std::int64_t first, std::int64_t count,
                             Tiled<float> y) {
   Position at(y, tiles.first);
   for (std::int64_t t = 0; t < tiles.count; ++t, at.advance(y)) {
@@ -273,7 +274,7 @@ void transform_output_tiles(Spectrum<const float> m, TileRange tiles, std::int64
   }
 }
 
-void transform_output(Spectrum<const float> m, TileRange tiles, std::int64_t first, std::int64_t count,
+void transform_output(Spectrum<const float> m, Range tiles, std::int64_t first, std::int64_t count,
                       Tiled<float> y, bool accumulate) {
   if (accumulate)
     transform_output_tiles<true>(m, tiles, first, count, y);
@@ -318,16 +319,19 @@ void transform_filters(Filters w, std::int64_t first, std::int64_t count, Spectr
   }
 }
 
-void transform_filter_gradient(Spectrum<const float> m, std::int64_t first, std::int64_t count,
-                               std::int64_t channels, float* dw) {
-  for (std::int64_t k = 0; k < count; ++k)
-    for_vectors(channels, [&](std::int64_t c, std::int64_t n, auto partial) {
-      const float* const from = m.data + k * m.row_stride + c;
-      float* const to = dw + (first + k) * 9 * channels + c;
-      transform<FilterGradientTransform>(
-          [&](int i, int j) { return load<false>(from + (i * kPatch + j) * m.frequency_stride, kWidth); },
-          [&](int i, int j, Vec value) { store<partial.value>(value, to + (i * 3 + j) * channels, n); });
-    });
+void transform_filter_gradient(Spectrum<const float> m, std::int64_t copies, std::int64_t copy_stride,
+                               std::int64_t k, std::int64_t channels, float* dw) {
+  for_vectors(channels, [&](std::int64_t c, std::int64_t n, auto partial) {
+    float* const to = dw + k * 9 * channels + c;
+    transform<FilterGradientTransform>(
+        [&](int i, int j) {
+          const float* from = m.data + (i * kPatch + j) * m.frequency_stride + c;
+          Vec sum = load<false>(from, kWidth);
+          for (std::int64_t copy = 1; copy < copies; ++copy) sum += load<false>(from += copy_stride, kWidth);
+          return sum;
+        },
+        [&](int i, int j, Vec value) { store<partial.value>(value, to + (i * 3 + j) * channels, n); });
+  });
 }
 
 // kRows x kVectors sums in registers over `steps` steps.

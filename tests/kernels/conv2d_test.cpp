@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "kernels/check.h"
+#include "kernels/cpu/isa.h"
 #include "tests/kernels/conv2d_reference.h"
 
 namespace tdds {
@@ -153,13 +154,14 @@ TEST_P(TypedConv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
 TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
   // The stem, a strided convolution, projections and a bottleneck; batches that parts do not divide.
-  // oneDNN's strided data gradient is the exception that onednn.h names.
+  // oneDNN's strided data gradient, and without AVX2 large filters, are the exceptions that onednn.h names.
   for (Conv2dSpec spec :
        {Conv2dSpec{20, 16, 16, 3, 16, 3, 3, 1, 1}, Conv2dSpec{18, 16, 16, 16, 32, 3, 3, 2, 1},
         Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0}, Conv2dSpec{5, 8, 8, 64, 128, 1, 1, 2, 0},
         Conv2dSpec{33, 4, 4, 40, 24, 1, 1, 1, 0}, Conv2dSpec{3, 32, 32, 8, 64, 7, 7, 2, 3},
         Conv2dSpec{50, 32, 32, 2, 4, 1, 1, 2, 0}, Conv2dSpec{50, 16, 16, 4, 8, 1, 1, 2, 0},
         Conv2dSpec{30, 8, 8, 12, 20, 1, 1, 2, 0}, Conv2dSpec{24, 4, 4, 256, 320, 3, 3, 1, 1}}) {
+    if (cpu::isa() == cpu::Isa::kGeneric && spec.channels >= 256) continue;
     spec.algo = ConvAlgo::kDirect;
     spec.dtype = GetParam();
     const Conv2dData data = test::random_data(spec, 41);
