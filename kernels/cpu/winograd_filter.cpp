@@ -29,17 +29,6 @@ constexpr std::int64_t kLeastBlockBytes = 512 << 10, kMostBlockBytes = 16 << 20;
 // Channels of a group.
 constexpr std::int64_t kLeastGroup = 32;
 
-// `count` pieces of `whole`, all but the last of `size`, a multiple of `unit`.
-struct Cut {
-  std::int64_t whole, size, count;
-
-  Cut(std::int64_t whole_size, std::int64_t pieces, std::int64_t unit)
-      : whole(whole_size),
-        size(round_up_to(divide_up(whole_size, pieces), unit)),
-        count(divide_up(whole_size, size)) {}
-  Range operator[](std::int64_t i) const { return {i * size, std::min(size, whole - i * size)}; }
-};
-
 class FilterPass final : public Conv2dPass {
  public:
   FilterPass(const Conv2dSpec& spec, const Kernels& kernels)

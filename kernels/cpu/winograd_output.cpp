@@ -5,10 +5,10 @@
 //   fused   for few channels. U is made first. Then threads take blocks of tiles: V of the block and M of one
 //           panel of output channels stay in the second-level cache through all 36 products and the output
 //           transform; U streams by from the third-level cache.
-//   split   for many channels, when U exceeds that cache. The tiles are taken in spans, V and M of which stay
-//   in
-//           it; threads share out the transforms of a span, then the products, frequency by frequency, so
-//           that each part of U is read once a span, then the output transforms.
+//   grouped for many channels, when U exceeds that cache. Threads take groups of output channels, and of tiles
+//           where there are more threads, and make the U and V of their own group: to transform something twice
+//           costs less than to fetch it from another core's cache. A span of the group's tiles, its V and M stay
+//           in the third-level cache.
 
 #include <omp.h>
 
@@ -145,74 +145,82 @@ class FusedPass final : public OutputPass {
   std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;
 };
 
-class SplitPass final : public OutputPass {
+class GroupedPass final : public OutputPass {
  public:
-  SplitPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
-      : OutputPass(spec, direction, kernels), u_row_(odd_lines(padded_out_)) {
-    const std::int64_t tile_bytes = kFrequencies * (padded_in_ + padded_out_) * sizeof(float);
-    const std::int64_t spans = divide_up(tiles_ * tile_bytes, kSpanBytes);
-    span_ = std::max(divide_up(tiles_, spans), std::min(tiles_, kLeastSpan));
-    v_frequency_ = odd_lines(span_ * padded_in_);
+  GroupedPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
+      : OutputPass(spec, direction, kernels),
+        tile_groups_(tiles_, 1, 1),
+        out_groups_(out_, 1, kernels.panel) {
+    cut();
+    const std::int64_t columns = round_up_to(out_groups_.size, kernels.width);
+    const std::int64_t tile_bytes = kFrequencies * (padded_in_ + columns) * sizeof(float);
+    const std::int64_t spans = divide_up(tile_groups_.size * tile_bytes, kSpanBytes);
+    span_ = divide_up(tile_groups_.size, spans);
+    u_row_ = m_row_ = odd_lines(columns);
+    v_row_ = odd_lines(padded_in_);
+    v_frequency_ = odd_lines(span_ * v_row_);
     u_frequency_ = odd_lines(in_ * u_row_);
-    m_frequency_ = odd_lines(span_ * padded_out_);
+    m_frequency_ = odd_lines(span_ * m_row_);
   }
 
-  std::size_t workspace_bytes() const override {
-    return kFrequencies * (v_frequency_ + u_frequency_ + m_frequency_) * sizeof(float);
-  }
+  std::size_t workspace_bytes() const override { return threads_ * private_size() * sizeof(float); }
 
   void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const override {
     const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out),
                     accumulate};
-    auto* const u = static_cast<float*>(workspace);
-    float* const v = u + kFrequencies * u_frequency_;
-    float* const m = v + kFrequencies * v_frequency_;
-    const std::int64_t groups = divide_up(padded_out_, kColumns);
 #pragma omp parallel num_threads(threads_)
     {
-#pragma omp for schedule(dynamic) nowait
-      for (std::int64_t first = 0; first < out_; first += kFilters)
-        transform_filters(call, first, std::min(kFilters, out_ - first), {u + first, u_frequency_, u_row_});
-      for (std::int64_t start = 0; start < tiles_; start += span_) {
-        const Range span{start, std::min(span_, tiles_ - start)};
+      float* const u = static_cast<float*>(workspace) + omp_get_thread_num() * private_size();
 #pragma omp for schedule(dynamic)
-        for (std::int64_t t = 0; t < span.count; t += kTiles)
-          transform_data(call, part_of(span, t), {v + t * padded_in_, v_frequency_, padded_in_});
-#pragma omp for schedule(dynamic)
-        for (std::int64_t item = 0; item < kFrequencies * groups; ++item)
-          multiply(span, item / groups, item % groups * kColumns, v, u, m);
-#pragma omp for schedule(dynamic)
-        for (std::int64_t t = 0; t < span.count; t += kTiles)
-          transform_output(call, {m + t * padded_out_, m_frequency_, padded_out_}, part_of(span, t), 0, out_);
-      }
+      for (std::int64_t task = 0; task < tile_groups_.count * out_groups_.count; ++task)
+        run_task(call, tile_groups_[task / out_groups_.count], out_groups_[task % out_groups_.count], u);
     }
   }
 
  private:
-  // What a thread takes at a time: tiles to transform, filters to transform, columns of a product.
-  static constexpr std::int64_t kTiles = 4, kFilters = 16, kColumns = 128;
-  static constexpr std::int64_t kLeastSpan = 48;
-
-  static Range part_of(Range span, std::int64_t t) {
-    return {span.first + t, std::min(kTiles, span.count - t)};
+  // Until there is work for every thread; where that makes the fewest transforms anew.
+  void cut() {
+    std::int64_t tile_groups = 1, out_groups = 1;
+    while (tile_groups_.count * out_groups_.count < threads_) {
+      const bool can_cut_out = out_groups_.size > kernels_.panel, can_cut_tiles = tile_groups_.size > 1;
+      if (can_cut_out && (!can_cut_tiles || tiles_ * out_groups <= out_ * tile_groups))
+        out_groups_ = Cut(out_, out_groups *= 2, kernels_.panel);
+      else if (can_cut_tiles)
+        tile_groups_ = Cut(tiles_, tile_groups *= 2, 1);
+      else
+        break;
+    }
   }
 
-  void multiply(Range span, std::int64_t f, std::int64_t column, const float* v, const float* u,
-                float* m) const {
-    kernels_.multiply({.a = v + f * v_frequency_,
-                       .a_row = padded_in_,
-                       .a_step = 1,
-                       .b = u + f * u_frequency_ + column,
-                       .b_step = u_row_,
-                       .c = m + f * m_frequency_ + column,
-                       .c_row = padded_out_,
-                       .rows = span.count,
-                       .columns = std::min(kColumns, padded_out_ - column),
-                       .steps = in_,
-                       .accumulate = false});
+  void run_task(const Call& call, Range tiles, Range out, float* u) const {
+    float* const v = u + kFrequencies * u_frequency_;
+    float* const m = v + kFrequencies * v_frequency_;
+    transform_filters(call, out.first, out.count, {u, u_frequency_, u_row_});
+    for (std::int64_t done = 0; done < tiles.count; done += span_) {
+      const Range span{tiles.first + done, std::min(span_, tiles.count - done)};
+      transform_data(call, span, {v, v_frequency_, v_row_});
+      for (std::int64_t f = 0; f < kFrequencies; ++f)
+        kernels_.multiply({.a = v + f * v_frequency_,
+                           .a_row = v_row_,
+                           .a_step = 1,
+                           .b = u + f * u_frequency_,
+                           .b_step = u_row_,
+                           .c = m + f * m_frequency_,
+                           .c_row = m_row_,
+                           .rows = span.count,
+                           .columns = round_up_to(out.count, kernels_.width),
+                           .steps = in_,
+                           .accumulate = false});
+      transform_output(call, {m, m_frequency_, m_row_}, span, out.first, out.count);
+    }
   }
 
-  std::int64_t u_row_, span_ = 0;
+  std::int64_t private_size() const {
+    return kFrequencies * (u_frequency_ + v_frequency_ + m_frequency_);
+  }
+
+  Cut tile_groups_, out_groups_;
+  std::int64_t span_ = 0, u_row_ = 0, v_row_ = 0, m_row_ = 0;
   std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;
 };
 
@@ -223,7 +231,7 @@ std::unique_ptr<Conv2dPass> make_output_pass(const Conv2dSpec& spec, Direction d
   const std::int64_t filter_bytes =
       kFrequencies * std::int64_t{spec.channels} * spec.out_channels * std::int64_t{sizeof(float)};
   if (filter_bytes <= kFusedFilterBytes) return std::make_unique<FusedPass>(spec, direction, kernels);
-  return std::make_unique<SplitPass>(spec, direction, kernels);
+  return std::make_unique<GroupedPass>(spec, direction, kernels);
 }
 
 }  // namespace tdds::cpu::winograd

@@ -1,6 +1,8 @@
 #pragma once
 // What the two Winograd plans share.
 
+#include <algorithm>
+
 #include "kernels/cpu/conv2d_pass.h"
 #include "kernels/cpu/winograd_kernels.h"
 
@@ -16,6 +18,17 @@ inline std::int64_t divide_up(std::int64_t value, std::int64_t unit) {
 inline std::int64_t round_up_to(std::int64_t value, std::int64_t unit) {
   return divide_up(value, unit) * unit;
 }
+
+// `count` pieces of `whole`, all but the last of `size`, a multiple of `unit`.
+struct Cut {
+  std::int64_t whole, size, count;
+
+  Cut(std::int64_t whole_size, std::int64_t pieces, std::int64_t unit)
+      : whole(whole_size),
+        size(round_up_to(divide_up(whole_size, pieces), unit)),
+        count(divide_up(whole_size, size)) {}
+  Range operator[](std::int64_t i) const { return {i * size, std::min(size, whole - i * size)}; }
+};
 
 // Distance between rows or frequencies of `floats` floats: an odd number of cache lines, because the same
 // element of 36 frequencies, or of many rows, is touched in turn, and powers of two would meet in one cache

@@ -306,6 +306,7 @@ void transform_filters(Filters w, std::int64_t first, std::int64_t count, Spectr
       for (int tap = 0; tap < 9; ++tap)
         for (std::int64_t i = 0; i < kWidth; ++i) {
           const float* const from = w.data + ((first + k + i) * 9 + tap) * w.channels + c;
+          __builtin_prefetch(from + 2 * kChannels);  // so many rows escape the hardware's prefetch
           for (std::int64_t j = 0; j < channels; ++j) turned[tap][j][i] = i < filters ? from[j] : 0.0F;
         }
       for (std::int64_t j = 0; j < channels; ++j) {
