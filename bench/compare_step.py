@@ -2,12 +2,13 @@
 """Throughput of the CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
 
 Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike; a round's
-figure is that of its median step. A training step is the official one: forward, cross-entropy, backward, SGD with
-Nesterov momentum and weight decay, learning rate. Ours also records the training dynamics, PyTorch does not. With
---evaluate the step is the forward pass alone. Needs torch; bench/with_torch.sh makes an environment that has it.
+figure is that of its median step, and how much faster one is than another is the median over the rounds of that round's
+ratio. A training step is the official one: forward, cross-entropy, backward, SGD with Nesterov momentum and weight decay,
+learning rate. Ours also records the training dynamics, PyTorch does not. With --evaluate the step is the forward pass
+alone. Needs torch; bench/with_torch.sh makes an environment that has it.
 
     bench/with_torch.sh bench/compare_step.py [--width 0.25] [--evaluate] [--threads 2] [--rounds 5] [--skip compiled]
-                                              [--precision bf16]
+                                              [--precision bf16] [--isa avx2]
 
 `eager` is PyTorch as the official script runs it; `channels_last` changes the memory format; `compiled` adds
 torch.compile and the fused optimizer. In bf16 PyTorch runs these under autocast, and `pure` holds the parameters in
@@ -17,6 +18,7 @@ bf16 too, momentum and master weights included, with channels_last: less exact t
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import resource
 import subprocess
@@ -143,35 +145,41 @@ def compare(args):
             print(f"round {round_number}, {name}: {measured[name][-1]['images_per_second']:.1f} images/s", file=sys.stderr)
     for worker in workers.values():
         worker.close()
-    return {name: {"images_per_second": measure.median([m["images_per_second"] for m in runs]),
-                   "rounds": [m["images_per_second"] for m in runs], "peak_bytes": max(m["peak_bytes"] for m in runs)}
+    speeds = {name: [m["images_per_second"] for m in runs] for name, runs in measured.items()}
+    return {name: {"images_per_second": measure.median(speeds[name]),
+                   "tdds_is_faster_by": measure.median([a / b for a, b in zip(speeds["tdds"], speeds[name])]),
+                   "rounds": speeds[name], "peak_bytes": max(m["peak_bytes"] for m in runs)}
             for name, runs in measured.items()}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10, help="timed in a round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=5, help="timed in a round")
     parser.add_argument("--width", type=float, default=1.0, help="channel multiplier of the network")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of both sides")
+    parser.add_argument("--isa", choices=("avx2",), help="the widest vector instructions that either side may use")
     parser.add_argument("--evaluate", action="store_true", help="forward passes instead of training steps")
     parser.add_argument("--skip", nargs="*", default=[], choices=VARIANTS)
     parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
         return work(args)
+    if args.isa:
+        os.environ.update(TDDS_CPU_ISA=args.isa, ATEN_CPU_CAPABILITY=args.isa, ONEDNN_MAX_CPU_ISA=args.isa.upper(),
+                          MKL_ENABLE_INSTRUCTIONS=args.isa.upper())
     results = compare(args)
-    ours_speed = results["tdds"]["images_per_second"]
-    rows = [(name, f"{r['images_per_second']:.1f}", f"{ours_speed / r['images_per_second']:.2f}",
+    rows = [(name, f"{r['images_per_second']:.1f}", f"{r['tdds_is_faster_by']:.2f}",
              f"{r['peak_bytes'] / 1e6:.0f}") for name, r in results.items()]
     mode = "evaluation" if args.evaluate else "training"
     print(f"\nResNet-18, {mode}, width {args.width}, 32x32, batch {BATCH}, {args.threads} threads, {args.precision}, "
-          f"{measure.cpu_model()}\n")
+          f"{measure.cpu_model()}{', limited to ' + args.isa if args.isa else ''}\n")
     print(measure.table(("engine", "images/s (median)", "tdds is faster by", "peak MB"), rows))
-    name = f"step_{mode}_{args.precision}_width{args.width}_{args.threads}threads_debian{measure.debian()}"
+    limit = "_" + args.isa if args.isa else ""
+    name = f"step_{mode}_{args.precision}_width{args.width}_{args.threads}threads{limit}_debian{measure.debian()}"
     measure.keep(name, {"mode": mode, "precision": args.precision, "width": args.width, "batch": BATCH,
-                        "threads": args.threads, "steps": args.steps,
+                        "threads": args.threads, "steps": args.steps, "limited_to": args.isa,
                         "results": results, "environment": measure.environment(torch=torch.__version__)})
 
 
