@@ -9,8 +9,21 @@
 #include "kernels/check.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/libraries.h"
+#include "kernels/cuda/plan_timer.h"
 #include "kernels/ops.h"
 #include "tests/cuda_host/fake_runtime.h"
+
+namespace {
+// What executing a plan says, and how often that was asked.
+cudnnStatus_t execution = CUDNN_STATUS_SUCCESS;
+int executions = 0;
+}  // namespace
+
+// In place of cuDNN's: the fake runtime's queues cannot run its plans.
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t, cudnnBackendDescriptor_t) {
+  ++executions;
+  return execution;
+}
 
 namespace tdds {
 
@@ -71,6 +84,31 @@ TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
 TEST_F(CudaDeviceTest, PlansOfAResumedRunThatCannotBeReadAreNamed) {
   EXPECT_THAT(([] { CudaDevice device(kNoOps, {.kept_plans = "nonsense"}); }),
               ThrowsMessage<Error>(HasSubstr("the plans of the run that is resumed")));
+}
+
+TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
+  CudaDevice device(kNoOps, {.ordinal = 1});
+  const PlanTimer timer = make_plan_timer(device);
+  ConvPlan plan;
+  plan.workspace_bytes = 1000;
+  Conv2dSpec spec{128, 8, 8, 64, 64, 3, 3, 1, 1};
+  const int before = runtime_.allocations;
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBf16})
+    for (const ConvDirection direction : kConvDirections) {
+      spec.dtype = dtype;
+      executions = 0;
+      EXPECT_EQ(timer(spec, direction, plan), 1) << "the fake clock's millisecond";
+      EXPECT_GE(executions, 5);
+      EXPECT_EQ(runtime_.allocations, before);
+    }
+  execution = CUDNN_STATUS_EXECUTION_FAILED;
+  EXPECT_THAT(([&] { timer(spec, ConvDirection::kForward, plan); }),
+              ThrowsMessage<Error>(HasSubstr("CUDNN_STATUS_EXECUTION_FAILED")));
+  execution = CUDNN_STATUS_SUCCESS;
+  EXPECT_EQ(runtime_.allocations, before);
+  plan.workspace_bytes = std::size_t{2} << 30;
+  EXPECT_THAT(([&] { timer(spec, ConvDirection::kForward, plan); }), testing::Throws<Error>());
+  EXPECT_EQ(runtime_.allocations, before);
 }
 
 TEST(CudnnVersion, AnOlderOneThanTheBuildsIsNamed) {
