@@ -87,11 +87,11 @@ class FilterPass final : public Conv2dPass {
     float *v, *y, *m;
   };
 
-  // Until there is work for every thread; as square as can be, since a tile is transformed once for each group
+  // Until every thread has its share; as square as can be, since a tile is transformed once for each group
   // of the other kind.
   void cut_channels() {
     std::int64_t out = 1, in = 1;
-    while (parts_.count * out * in < threads_) {
+    while (threads_wait(parts_.count * out_groups_.count * in_groups_.count, threads_)) {
       const bool out_next = out_groups_.size >= in_groups_.size;
       const std::int64_t size = out_next ? out_groups_.size : in_groups_.size;
       if (size < 2 * kLeastGroup) break;

@@ -5,10 +5,10 @@
 //   fused   for few channels. U is made first. Then threads take blocks of tiles: V of the block and M of one
 //           panel of output channels stay in the second-level cache through all 36 products and the output
 //           transform; U streams by from the third-level cache.
-//   grouped for many channels, when U exceeds that cache. Threads take groups of output channels, and of tiles
-//           where there are more threads, and make the U and V of their own group: to transform something twice
-//           costs less than to fetch it from another core's cache. A span of the group's tiles, its V and M stay
-//           in the third-level cache.
+//   grouped for many channels, when U exceeds that cache. A thread takes a group of output channels, or of their
+//           tiles where there are more threads than groups; what it has transformed it also multiplies, since to
+//           transform a tile twice costs less than to fetch it from another core's cache. A span of the tiles,
+//           its V and M stay in the third-level cache.
 
 #include <omp.h>
 
@@ -150,7 +150,8 @@ class GroupedPass final : public OutputPass {
   GroupedPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
       : OutputPass(spec, direction, kernels),
         tile_groups_(tiles_, 1, 1),
-        out_groups_(out_, 1, kernels.panel) {
+        unit_(std::max(kernels.panel, kPiece)),
+        out_groups_(out_, 1, unit_) {
     cut();
     const std::int64_t columns = round_up_to(out_groups_.size, kernels.width);
     const std::int64_t tile_bytes = kFrequencies * (padded_in_ + columns) * sizeof(float);
@@ -163,28 +164,43 @@ class GroupedPass final : public OutputPass {
     m_frequency_ = odd_lines(span_ * m_row_);
   }
 
-  std::size_t workspace_bytes() const override { return threads_ * private_size() * sizeof(float); }
+  std::size_t workspace_bytes() const override {
+    return (out_groups_.count * u_size() + threads_ * private_size()) * sizeof(float);
+  }
 
   void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const override {
     const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out),
                     accumulate};
+    auto* const u = static_cast<float*>(workspace);
+    const std::int64_t pieces = divide_up(out_, kPiece), tile_groups = tile_groups_.count;
 #pragma omp parallel num_threads(threads_)
     {
-      float* const u = static_cast<float*>(workspace) + omp_get_thread_num() * private_size();
-#pragma omp for schedule(dynamic)
-      for (std::int64_t task = 0; task < tile_groups_.count * out_groups_.count; ++task)
-        run_task(call, tile_groups_[task / out_groups_.count], out_groups_[task % out_groups_.count], u);
+      // Static: a thread then transforms the filters of the groups that it takes below.
+#pragma omp for schedule(static)
+      for (std::int64_t piece = 0; piece < pieces; ++piece) {
+        const std::int64_t first = piece * kPiece, group = first / out_groups_.size;
+        transform_filters(call, first, std::min(kPiece, out_ - first),
+                          {u + group * u_size() + first % out_groups_.size, u_frequency_, u_row_});
+      }
+      float* const v = u + out_groups_.count * u_size() + omp_get_thread_num() * private_size();
+#pragma omp for schedule(static)
+      for (std::int64_t task = 0; task < out_groups_.count * tile_groups; ++task) {
+        const std::int64_t group = task / tile_groups;
+        run_task(call, tile_groups_[task % tile_groups], out_groups_[group], u + group * u_size(), v);
+      }
     }
   }
 
  private:
-  // Until there is work for every thread; where that makes the fewest transforms anew.
+  static constexpr std::int64_t kPiece = 16;  // filters transformed at a time; divides a group
+
+  // Until every thread has its share; where that makes the fewest transforms anew.
   void cut() {
     std::int64_t tile_groups = 1, out_groups = 1;
-    while (tile_groups_.count * out_groups_.count < threads_) {
-      const bool can_cut_out = out_groups_.size > kernels_.panel, can_cut_tiles = tile_groups_.size > 1;
+    while (threads_wait(tile_groups_.count * out_groups_.count, threads_)) {
+      const bool can_cut_out = out_groups_.size > unit_, can_cut_tiles = tile_groups_.size > 1;
       if (can_cut_out && (!can_cut_tiles || tiles_ * out_groups <= out_ * tile_groups))
-        out_groups_ = Cut(out_, out_groups *= 2, kernels_.panel);
+        out_groups_ = Cut(out_, out_groups *= 2, unit_);
       else if (can_cut_tiles)
         tile_groups_ = Cut(tiles_, tile_groups *= 2, 1);
       else
@@ -192,10 +208,8 @@ class GroupedPass final : public OutputPass {
     }
   }
 
-  void run_task(const Call& call, Range tiles, Range out, float* u) const {
-    float* const v = u + kFrequencies * u_frequency_;
+  void run_task(const Call& call, Range tiles, Range out, const float* u, float* v) const {
     float* const m = v + kFrequencies * v_frequency_;
-    transform_filters(call, out.first, out.count, {u, u_frequency_, u_row_});
     for (std::int64_t done = 0; done < tiles.count; done += span_) {
       const Range span{tiles.first + done, std::min(span_, tiles.count - done)};
       transform_data(call, span, {v, v_frequency_, v_row_});
@@ -215,11 +229,16 @@ class GroupedPass final : public OutputPass {
     }
   }
 
+  std::int64_t u_size() const {
+    return kFrequencies * u_frequency_;
+  }
   std::int64_t private_size() const {
-    return kFrequencies * (u_frequency_ + v_frequency_ + m_frequency_);
+    return kFrequencies * (v_frequency_ + m_frequency_);
   }
 
-  Cut tile_groups_, out_groups_;
+  Cut tile_groups_;
+  std::int64_t unit_;  // output channels: whole panels, whole pieces
+  Cut out_groups_;
   std::int64_t span_ = 0, u_row_ = 0, v_row_ = 0, m_row_ = 0;
   std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;
 };

@@ -30,6 +30,11 @@ struct Cut {
   Range operator[](std::int64_t i) const { return {i * size, std::min(size, whole - i * size)}; }
 };
 
+// Whether more than a sixth of the threads' time would be spent waiting for the last of `tasks` equal ones.
+inline bool threads_wait(std::int64_t tasks, std::int64_t threads) {
+  return 5 * divide_up(tasks, threads) * threads > 6 * tasks;
+}
+
 // Distance between rows or frequencies of `floats` floats: an odd number of cache lines, because the same
 // element of 36 frequencies, or of many rows, is touched in turn, and powers of two would meet in one cache
 // set.

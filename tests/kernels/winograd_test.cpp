@@ -144,12 +144,12 @@ TEST_P(WinogradTest, GradientsAgreeWithTheForwardPass) {
 
 TEST_P(WinogradTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
-  for (const Conv2dSpec& spec :
-       {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 20, 8, 24), kTwoSpans}) {
+  for (const Conv2dSpec& spec : {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 20, 8, 24),
+                                 square(5, 8, 160, 200), kTwoSpans}) {
     const test::Conv2dData data = test::random_data(spec, 12);
     omp_set_num_threads(1);
     const test::Conv2dResult one = run_all(spec, GetParam(), data);
-    for (const int count : {2, 3, 5}) {
+    for (const int count : {2, 3, 5, 16}) {
       omp_set_num_threads(count);
       const test::Conv2dResult several = run_all(spec, GetParam(), data);
       EXPECT_EQ(several.y, one.y) << count << " threads, " << test::text(spec);
