@@ -1,5 +1,6 @@
 // tdds-train --score: the real program's scores against tdds-score's, through kills and early stops.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,7 +35,7 @@ void expect_same_npy(const std::string& a, const std::string& b) {
   EXPECT_FALSE(names.empty());
   EXPECT_EQ(names, files_in(b, ".npy"));
   for (const std::string& name : names)
-    EXPECT_TRUE(read_text(a + "/" + name) == read_text(b + "/" + name)) << name;
+    EXPECT_TRUE(read_text(fmt::format("{}/{}", a, name)) == read_text(fmt::format("{}/{}", b, name))) << name;
 }
 
 std::vector<nlohmann::json> metrics_of(const std::string& folder) {
