@@ -124,7 +124,7 @@ class MethodsTest : public testing::Test {
 
 TEST_F(MethodsTest, Entropy) {
   const auto of_epoch = [&](int epoch) {
-    return [this, epoch](int i) {
+    return [epoch](int i) {
       Real sum = 0;
       for (const Real p : visits()[epoch][i].p) sum -= p * std::log(p);
       return sum;
@@ -136,7 +136,7 @@ TEST_F(MethodsTest, Entropy) {
 
 TEST_F(MethodsTest, El2n) {
   const auto mean_over = [&](int epochs) {
-    return [this, epochs](int i) {
+    return [epochs](int i) {
       Real sum = 0;
       for (int t = 0; t < epochs; ++t) {
         Real squares = 0;
