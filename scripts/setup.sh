@@ -2,8 +2,9 @@
 # Installs what building and testing need, from Debian's own packages (Debian 12 and 13). Does nothing, and asks
 # for no password, where all of it is there already. CUDA is no part of it: it is used where it is found.
 #
-#   scripts/setup.sh [--lint | --pypi]     --lint: clang and its tools too; --pypi: Python's venv too, for
-#                                          scripts/cuda_from_pypi.sh
+#   scripts/setup.sh [--lint | --package | --pypi]     --lint: clang and its tools too; --package: what makes a Debian
+#                                                      package (scripts/package.sh); --pypi: Python's venv too, for
+#                                                      scripts/cuda_from_pypi.sh
 set -euo pipefail
 
 packages=(
@@ -16,6 +17,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi
+if [ "${1:-}" = --package ]; then packages+=(dpkg-dev file); fi
 if [ "${1:-}" = --pypi ]; then packages+=(python3-venv); fi
 
 missing=()
