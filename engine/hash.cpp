@@ -11,7 +11,7 @@ namespace tdds {
 
 struct Hash::State {
   struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* raw) const { EVP_MD_CTX_free(raw); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
 };
