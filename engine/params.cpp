@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "kernels/check.h"
+#include "kernels/half_convert.h"
 #include "kernels/philox.h"
 #include "kernels/stream.h"
 
@@ -201,19 +202,20 @@ void Params::initialize(Stream& stream, std::uint64_t seed) {
 
 namespace {
 
-// Gradients of filters come in the compute type.
-void widen(DType type, const std::byte* from, float* to, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (type == DType::kF16) {
-      _Float16 value;
-      std::memcpy(&value, from + 2 * i, 2);
-      to[i] = static_cast<float>(value);
-    } else {
-      std::uint16_t half;
-      std::memcpy(&half, from + 2 * i, 2);
-      const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
-      std::memcpy(&to[i], &bits, 4);
-    }
+// Between float32 and the type that filters and their gradients are computed in.
+template <class T>
+void widen(const std::byte* from, float* to, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    T value;
+    std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+    to[i] = to_float(value);
+  }
+}
+template <class T>
+void narrow(const float* from, std::byte* to, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const T value = from_float<T>(from[i]);
+    std::memcpy(to + i * sizeof(T), &value, sizeof(T));
   }
 }
 
@@ -236,7 +238,9 @@ std::vector<std::byte> Params::download(Stream& stream, int index, const char* w
     std::vector<std::byte> typed(stored.size() * size_of(filters_.compute_type));
     stream.download(typed.data(), filter_gradient(index), typed.size());
     stream.synchronize();
-    widen(filters_.compute_type, typed.data(), stored.data(), param.stored_elements);
+    (filters_.compute_type == DType::kF16
+         ? widen<half_t>
+         : widen<bf16_t>)(typed.data(), stored.data(), static_cast<std::size_t>(param.stored_elements));
   } else {
     const float* block = word == "weight"     ? range.w
                          : word == "momentum" ? range.v
@@ -283,18 +287,8 @@ void Params::upload(Stream& stream, int index, std::span<const std::byte> values
 void Params::refresh_compute_copy(Stream& stream, int index, std::span<const float> stored) {
   if (!filters_.compute) return;
   std::vector<std::byte> typed(stored.size() * size_of(filters_.compute_type));
-  for (std::size_t i = 0; i < stored.size(); ++i) {
-    if (filters_.compute_type == DType::kF16) {
-      const _Float16 half = static_cast<_Float16>(stored[i]);
-      std::memcpy(&typed[2 * i], &half, 2);
-    } else {
-      std::uint32_t bits;
-      std::memcpy(&bits, &stored[i], 4);
-      bits += 0x7FFFu + ((bits >> 16) & 1u);  // to nearest, ties to even
-      const std::uint16_t half = static_cast<std::uint16_t>(bits >> 16);
-      std::memcpy(&typed[2 * i], &half, 2);
-    }
-  }
+  const auto convert = filters_.compute_type == DType::kF16 ? narrow<half_t> : narrow<bf16_t>;
+  convert(stored.data(), typed.data(), stored.size());
   stream.upload(
       static_cast<std::byte*>(filters_.compute) + list_[index].offset * size_of(filters_.compute_type),
       typed.data(), typed.size());
