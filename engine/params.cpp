@@ -238,9 +238,8 @@ std::vector<std::byte> Params::download(Stream& stream, int index, const char* w
     std::vector<std::byte> typed(stored.size() * size_of(filters_.compute_type));
     stream.download(typed.data(), filter_gradient(index), typed.size());
     stream.synchronize();
-    (filters_.compute_type == DType::kF16
-         ? widen<half_t>
-         : widen<bf16_t>)(typed.data(), stored.data(), static_cast<std::size_t>(param.stored_elements));
+    const auto convert = filters_.compute_type == DType::kF16 ? widen<half_t> : widen<bf16_t>;
+    convert(typed.data(), stored.data(), stored.size());
   } else {
     const float* block = word == "weight"     ? range.w
                          : word == "momentum" ? range.v

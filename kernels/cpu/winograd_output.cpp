@@ -42,7 +42,6 @@ class OutputPass : public Conv2dPass {
         in_(forward_ ? spec.channels : spec.out_channels),
         out_(forward_ ? spec.out_channels : spec.channels),
         padded_in_(round_up_to(in_, kernels.width)),
-        padded_out_(round_up_to(out_, kernels.width)),
         tiles_(count_tiles(spec)),
         threads_(omp_get_max_threads()),
         zeros_(padded_in_) {}
@@ -57,6 +56,22 @@ class OutputPass : public Conv2dPass {
     const auto transform = forward_ ? kernels_.transform_filters : kernels_.transform_turned_filters;
     transform({call.w, spec_.out_channels, spec_.channels}, first, count, u);
   }
+  // Of `tiles` rows of V and M, and `channels` columns of U and M.
+  void multiply(Spectrum<const float> v, Spectrum<const float> u, Spectrum<float> m, std::int64_t tiles,
+                std::int64_t channels) const {
+    for (std::int64_t f = 0; f < kFrequencies; ++f)
+      kernels_.multiply({.a = v.data + f * v.frequency_stride,
+                         .a_row = v.row_stride,
+                         .a_step = 1,
+                         .b = u.data + f * u.frequency_stride,
+                         .b_step = u.row_stride,
+                         .c = m.data + f * m.frequency_stride,
+                         .c_row = m.row_stride,
+                         .rows = tiles,
+                         .columns = round_up_to(channels, kernels_.width),
+                         .steps = in_,
+                         .accumulate = false});
+  }
   void transform_output(const Call& call, Spectrum<const float> m, Range tiles, std::int64_t first,
                         std::int64_t count) const {
     kernels_.transform_output(m, tiles, first, count, {call.out, spec_.height, spec_.width, out_},
@@ -66,7 +81,7 @@ class OutputPass : public Conv2dPass {
   const Conv2dSpec spec_;
   const Kernels& kernels_;
   const bool forward_;
-  const std::int64_t in_, out_, padded_in_, padded_out_, tiles_;
+  const std::int64_t in_, out_, padded_in_, tiles_;
   const int threads_;
 
  private:
@@ -106,7 +121,8 @@ class FusedPass final : public OutputPass {
         const Range tiles{block * block_, std::min(block_, tiles_ - block * block_)};
         transform_data(call, tiles, {v, v_frequency_, padded_in_});
         for (std::int64_t panel = 0; panel < panels_; ++panel) {
-          multiply(tiles, panel, v, u + panel * u_size(), m);
+          multiply({v, v_frequency_, padded_in_}, {u + panel * u_size(), u_frequency_, panel_},
+                   {m, m_frequency_, panel_}, tiles.count, channels_of(panel));
           transform_output(call, {m, m_frequency_, panel_}, tiles, panel * panel_, channels_of(panel));
         }
       }
@@ -124,21 +140,6 @@ class FusedPass final : public OutputPass {
   }
   std::int64_t channels_of(std::int64_t panel) const {
     return std::min(panel_, out_ - panel * panel_);
-  }
-
-  void multiply(Range tiles, std::int64_t panel, const float* v, const float* u, float* m) const {
-    for (std::int64_t f = 0; f < kFrequencies; ++f)
-      kernels_.multiply({.a = v + f * v_frequency_,
-                         .a_row = padded_in_,
-                         .a_step = 1,
-                         .b = u + f * u_frequency_,
-                         .b_step = panel_,
-                         .c = m + f * m_frequency_,
-                         .c_row = panel_,
-                         .rows = tiles.count,
-                         .columns = std::min(panel_, padded_out_ - panel * panel_),
-                         .steps = in_,
-                         .accumulate = false});
   }
 
   std::int64_t panel_, panels_, block_ = 0, blocks_ = 0;
@@ -213,18 +214,8 @@ class GroupedPass final : public OutputPass {
     for (std::int64_t done = 0; done < tiles.count; done += span_) {
       const Range span{tiles.first + done, std::min(span_, tiles.count - done)};
       transform_data(call, span, {v, v_frequency_, v_row_});
-      for (std::int64_t f = 0; f < kFrequencies; ++f)
-        kernels_.multiply({.a = v + f * v_frequency_,
-                           .a_row = v_row_,
-                           .a_step = 1,
-                           .b = u + f * u_frequency_,
-                           .b_step = u_row_,
-                           .c = m + f * m_frequency_,
-                           .c_row = m_row_,
-                           .rows = span.count,
-                           .columns = round_up_to(out.count, kernels_.width),
-                           .steps = in_,
-                           .accumulate = false});
+      multiply({v, v_frequency_, v_row_}, {u, u_frequency_, u_row_}, {m, m_frequency_, m_row_}, span.count,
+               out.count);
       transform_output(call, {m, m_frequency_, m_row_}, span, out.first, out.count);
     }
   }
