@@ -1,4 +1,4 @@
-// tdds-train and tdds-train-subset end to end, on drawn images and tiny networks.
+// tdds-train end to end, on drawn images and tiny networks.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,41 +9,12 @@
 
 #include "engine/dynamics_store.h"
 #include "engine/npy.h"
-#include "engine/safetensors.h"
 #include "tdds/selection.h"
 #include "tests/apps/program.h"
+#include "tests/apps/tiny_run.h"
 
 namespace tdds::test {
 namespace {
-
-std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
-// 240 training images, 16 channels at most: a fraction of a second an epoch.
-std::vector<std::string> tiny(const std::string& folder, int epochs = 3) {
-  return {"--dataset",       "shapes",
-          "--shapes_train",  "240",
-          "--shapes_test",   "60",
-          "--width",         "0.03125",
-          "--arch",          "resnet18",
-          "--batch-size",    "50",
-          "--epochs",        std::to_string(epochs),
-          "--learning_rate", "0.05",
-          "--save_path",     folder};
-}
-
-std::string model_bytes(const std::string& folder) {
-  const SafetensorsFile file(folder + "/model_last.safetensors");
-  std::string all;
-  for (const StoredTensor& tensor : file.tensors()) {
-    std::string bytes(tensor.bytes, '\0');
-    file.read(tensor, bytes.data());
-    all += tensor.name + bytes;
-  }
-  return all;
-}
 
 TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
   const TemporaryFolder folder;
@@ -81,39 +52,6 @@ TEST(TrainProgramTest, NpyFilesAreTheOfficialOnes) {
   for (std::size_t v = 0; v < ids.size(); ++v) EXPECT_EQ(loss[v], store.loss(1)[ids[v]]);
 }
 
-TEST(TrainProgramTest, TwoRunsOfOneSeedAreBitwiseEqualAndAnotherSeedIsNot) {
-  const TemporaryFolder a, b, c;
-  ASSERT_EQ(run_tool("tdds-train", tiny(a.str(), 2)).exit_code, 0);
-  ASSERT_EQ(run_tool("tdds-train", tiny(b.str(), 2)).exit_code, 0);
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(c.str(), 2), {"--manualSeed", "7"})).exit_code, 0);
-  EXPECT_TRUE(model_bytes(a.str()) == model_bytes(b.str()));
-  EXPECT_NE(model_bytes(a.str()), model_bytes(c.str()));
-}
-
-// Killed at whatever point 400 ms in: the checkpoint, if any, is whole, and the rest of the run makes up the
-// difference.
-TEST(TrainProgramTest, KilledAndResumedEqualsUninterrupted) {
-  const TemporaryFolder whole, killed;
-  const auto args = [&](const TemporaryFolder& folder) {
-    return with(tiny(folder.str(), 6), {"--dynamics", "--checkpoint_minutes", "0"});
-  };
-  ASSERT_EQ(run_tool("tdds-train", args(whole)).exit_code, 0);
-  for (int delay : {150, 300, 450})
-    run_tool("tdds-train", with(args(killed), {"--resume"}), {.kill_after_ms = delay});
-  const Outcome resumed = run_tool("tdds-train", with(args(killed), {"--resume"}));
-  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_TRUE(model_bytes(whole.str()) == model_bytes(killed.str()));
-  EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(killed / "dynamics.tdds"));
-}
-
-TEST(TrainProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
-  const TemporaryFolder folder, whole;
-  const Outcome stopped = run_tool("tdds-train", tiny(folder.str(), 400), {.interrupt_after_ms = 700});
-  EXPECT_EQ(stopped.exit_code, 130);
-  EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << stopped.err;
-  EXPECT_TRUE(std::filesystem::exists(folder / "checkpoint.safetensors"));
-}
-
 TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", tiny(folder.str(), 1)).exit_code, 0);
@@ -121,16 +59,6 @@ TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_TRUE(is_one_sentence(again.err, "tdds-train")) << again.err;
   EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 1), {"--overwrite"})).exit_code, 0);
-}
-
-TEST(TrainProgramTest, ResumingWithOtherOptionsIsRefused) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);
-  const Outcome other =
-      run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume", "--momentum", "0.8"}));
-  EXPECT_EQ(other.exit_code, 1);
-  EXPECT_NE(other.err.find("momentum"), std::string::npos) << other.err;
-  EXPECT_TRUE(is_one_sentence(other.err, "tdds-train")) << other.err;
 }
 
 TEST(TrainProgramTest, WeightsGoOutAndComeBackIn) {
@@ -193,15 +121,6 @@ TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
   EXPECT_TRUE(model_bytes(stopped.str()) == model_bytes(simt.str()));
 }
 
-// Immediate and deferred, waiting after each command or not: the same bits.
-TEST(TrainProgramTest, DebugSyncChangesNoBit) {
-  const TemporaryFolder plain, synced;
-  ASSERT_EQ(run_tool("tdds-train", tiny(plain.str(), 2)).exit_code, 0);
-  const Outcome outcome = run_tool("tdds-train", with(tiny(synced.str(), 2), {"--debug_sync"}));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_TRUE(model_bytes(plain.str()) == model_bytes(synced.str()));
-}
-
 struct BadInput {
   const char* name;
   std::vector<std::string> args;
@@ -238,66 +157,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"folder", {"--save_path", "/proc/nothing/here"}, 1, "/proc/nothing"},
         BadInput{"loss", {"--learning_rate", "1e20"}, 1, "--learning_rate"}),
     [](const auto& test) { return test.param.name; });
-
-// The disk fills up while saving: the sentence names the file, and what was saved before is whole.
-TEST(TrainProgramTest, AFullDiskLosesNothingSaved) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);
-  const std::string before = read_text(folder / "checkpoint.safetensors");
-  const Outcome full =
-      run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume"}), {.file_bytes = 20000});
-  EXPECT_EQ(full.exit_code, 1);
-  EXPECT_TRUE(is_one_sentence(full.err, "tdds-train")) << full.err;
-  EXPECT_TRUE(read_text(folder / "checkpoint.safetensors") == before);
-  EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume"})).exit_code, 0);
-}
-
-// Scores written as tdds-score writes them, for 240 samples.
-RankingFiles write_scores(const TemporaryFolder& folder) {
-  std::vector<float> score(240);
-  for (int i = 0; i < 240; ++i) score[i] = static_cast<float>((i * 77) % 240);
-  RankingFiles files = official_ranking_files(folder.str(), 10, 30);
-  write_ranking(files, rank_by_score(score));
-  return files;
-}
-
-TEST(TrainSubsetProgramTest, TrainsOnTheHighestScoresAndSaysWhatTheRateMeans) {
-  const TemporaryFolder folder, run;
-  const RankingFiles files = write_scores(folder);
-  const Outcome outcome =
-      run_tool("tdds-train-subset", with(tiny(run.str(), 2), {"--subset_rate", "0.7", "--mask_path",
-                                                              files.mask, "--score_path", files.score}));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_NE(outcome.out.find("pruning rate 0.7: 72 of 240 samples are kept"), std::string::npos)
-      << outcome.out;
-  EXPECT_EQ(nlohmann::json::parse(read_text(run / "result.json")).at("run").at("samples"), "72");
-}
-
-TEST(TrainSubsetProgramTest, ARandomSubsetNeedsNoFiles) {
-  const TemporaryFolder run;
-  const Outcome outcome =
-      run_tool("tdds-train-subset", with(tiny(run.str(), 1), {"--subset_rate", "0.5", "--random_subset"}));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(nlohmann::json::parse(read_text(run / "result.json")).at("run").at("weighted"), "no");
-}
-
-TEST(TrainSubsetProgramTest, AMaskOfOtherDataIsRefused) {
-  const TemporaryFolder folder, run;
-  const RankingFiles files = write_scores(folder);
-  const std::vector<std::string> mask{"--mask_path", files.mask, "--score_path", files.score};
-  const Outcome other =
-      run_tool("tdds-train-subset", with(with(tiny(run.str(), 1), mask), {"--shapes_train", "250"}));
-  EXPECT_EQ(other.exit_code, 1);
-  EXPECT_TRUE(is_one_sentence(other.err, "tdds-train-subset")) << other.err;
-  const Outcome rate =
-      run_tool("tdds-train-subset", with(with(tiny(run.str(), 1), mask), {"--subset_rate", "1.5"}));
-  EXPECT_EQ(rate.exit_code, 2);
-  EXPECT_TRUE(is_one_sentence(rate.err, "tdds-train-subset")) << rate.err;
-  const Outcome missing =
-      run_tool("tdds-train-subset", with(tiny(run.str(), 1), {"--mask_path", files.mask}));
-  EXPECT_EQ(missing.exit_code, 2);
-  EXPECT_NE(missing.err.find("--no_score_weighting"), std::string::npos) << missing.err;
-}
 
 }  // namespace
 }  // namespace tdds::test
