@@ -9,12 +9,18 @@ namespace {
 
 constexpr std::size_t kWidth = 80;
 
+// CLI11 puts the default of a list into brackets of its own.
+std::string plain_list(const std::string& text) {
+  return text.starts_with('[') && text.ends_with(']') ? text.substr(1, text.size() - 2) : text;
+}
+
 std::string flag_heading(const CLI::Option& option) {
   std::string heading = "  " + option.get_name(false, true);
   for (std::size_t at = 0; (at = heading.find(",--", at)) != std::string::npos;) heading.insert(at + 1, " ");
   const bool is_switch = option.get_expected_min() == 0;
   if (!is_switch && !option.get_type_name().empty()) heading += " " + option.get_type_name();
-  if (!is_switch && !option.get_default_str().empty()) heading += " [" + option.get_default_str() + "]";
+  const std::string preset = plain_list(option.get_default_str());
+  if (!is_switch && !preset.empty()) heading += " [" + preset + "]";
   if (option.get_required()) heading += " (required)";
   return heading;
 }

@@ -14,15 +14,11 @@ namespace {
 constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr int kWidestBar = 40, kNarrowestBar = 5;
 
-std::string clock_text(double seconds) {
-  const std::int64_t whole = std::llround(seconds);
-  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
 // "61 images/s  0:07:30 left", the parts that are known yet.
 std::string pace_text(const ProgressState& state) {
-  if (state.seconds <= 0 || state.done <= 0) return {};
-  const double rate = static_cast<double>(state.done) / state.seconds;
+  const std::int64_t done = state.done - state.before;
+  if (state.seconds <= 0 || done <= 0) return {};
+  const double rate = static_cast<double>(done) / state.seconds;
   std::string text = fmt::format("  {:.{}f} {}/s", rate, rate < 10 ? 2 : 0, state.unit);
   if (state.done < state.total)
     text += fmt::format("  {} left", clock_text(static_cast<double>(state.total - state.done) / rate));
@@ -39,6 +35,11 @@ std::string note_text(const ProgressState& state) {
 }
 
 }  // namespace
+
+std::string clock_text(double seconds) {
+  const std::int64_t whole = std::llround(seconds);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
 
 ProgressOutput ProgressOutput::on_stderr() {
   ProgressOutput output{.file = stderr, .terminal = isatty(STDERR_FILENO) != 0, .width = 80};
@@ -89,7 +90,7 @@ void Progress::update(std::int64_t done, std::string_view note) {
   done_ = done;
   ++updates_;
   if (!show) return;
-  const ProgressState state{label_, unit_, note, done_, total_, seconds()};
+  const ProgressState state{label_, unit_, note, done_, total_, seconds(), before_};
   if (output_.terminal) {
     fmt::print(output_.file, "\r{}\x1b[K", progress_bar(state, output_.width));
     last_draw_ = Clock::now();
@@ -113,7 +114,7 @@ double Progress::seconds() const {
 
 double Progress::rate() const {
   const double elapsed = seconds();
-  return elapsed > 0 ? static_cast<double>(done_) / elapsed : 0;
+  return elapsed > 0 ? static_cast<double>(done_ - before_) / elapsed : 0;
 }
 
 }  // namespace tdds

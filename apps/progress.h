@@ -26,12 +26,16 @@ struct ProgressState {
   std::string_view note;  // shown last: "loss 1.234"
   std::int64_t done;
   std::int64_t total;
-  double seconds;  // since the start
+  double seconds;           // since the start
+  std::int64_t before = 0;  // of `done`, by then: no part of the pace
 };
 
 // One line without a newline. The bar fits `width` - 1 columns: the bar shrinks, then the note is cut.
 std::string progress_bar(const ProgressState& state, int width);
 std::string progress_line(const ProgressState& state);
+
+// "1:02:03", hours first.
+std::string clock_text(double seconds);
 
 class Progress {
  public:
@@ -42,13 +46,15 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress() { finish(); }
 
+  // So much was done by an earlier run. Call it before the first update.
+  void start_at(std::int64_t done) { before_ = done_ = done; }
   void update(std::int64_t done, std::string_view note = {});
   // True where the next update will be shown: a note that is costly to make is wanted only then.
   bool due() const;
   // Clears the bar. Called by the destructor too.
   void finish();
 
-  // Seconds since the start, and done / seconds.
+  // Seconds since the start, and what was done in them / seconds.
   double seconds() const;
   double rate() const;
 
@@ -57,7 +63,7 @@ class Progress {
   std::string label_, unit_;
   ProgressOutput output_;
   Clock::time_point start_ = Clock::now(), last_draw_{};
-  std::int64_t total_, print_every_, done_ = 0, updates_ = 0;
+  std::int64_t total_, print_every_, before_ = 0, done_ = 0, updates_ = 0;
   bool drawn_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "apps/curve.h"
+#include "apps/progress.h"
 #include "kernels/check.h"
 
 namespace tdds {
@@ -96,6 +97,8 @@ std::string RunHistory::text_line(const EpochMetrics& m, std::int32_t epochs) co
   if (m.val_accuracy) text += fmt::format("  held-out accuracy {:5.2f} %", 100 * *m.val_accuracy);
   text += fmt::format("  (best {:.2f} in epoch {})  {:.0f} images/s", 100 * best().chosen_by(),
                       best().epoch + 1, m.images_per_second);
+  if (const std::int32_t left = epochs - m.epoch - 1; left > 0)
+    text += fmt::format("  {} left", clock_text(left * m.seconds));
   const char* separator = "  rank correlation to the epoch before: ";
   for (const auto& [name, correlation] : m.score_correlation) {
     text += fmt::format("{}{} {:.4f}", separator, name, correlation);

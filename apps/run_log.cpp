@@ -36,20 +36,19 @@ std::string kept_metrics(const std::string& text, int first_epoch) {
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program,
-               const ResolvedOptions& options, std::string_view device_description, int first_epoch,
-               bool console)
+               const ResolvedOptions& options, std::string_view device_description, bool console)
     : folder_(folder), console_(console) {
   make_folder(folder_);
-  const auto metrics = folder_ / "metrics.jsonl";
-  const bool exists = std::filesystem::exists(metrics);
-  write_file_atomically(metrics, exists && first_epoch > 0
-                                     ? kept_metrics(read_file(metrics, kLargestMetrics), first_epoch)
-                                     : "");
-
   std::string heading = fmt::format("# {} {}\n# started {}\n", program.name, version_text(), now_text());
   heading += fmt::format("# device: {}\n", device_description);
   for (const auto& [name, value] : options) heading += fmt::format("#   --{} {}\n", name, value);
   append_to_file(folder_ / "log.txt", heading);
+}
+
+void RunLog::begin_metrics(int first_epoch) {
+  const auto metrics = folder_ / "metrics.jsonl";
+  const bool keep = first_epoch > 0 && std::filesystem::exists(metrics);
+  write_file_atomically(metrics, keep ? kept_metrics(read_file(metrics, kLargestMetrics), first_epoch) : "");
 }
 
 void RunLog::say(std::string_view line) {

@@ -15,10 +15,13 @@ namespace tdds {
 
 class RunLog {
  public:
-  // Makes the folder. Lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last line cut short by a
-  // crash, are dropped: 0 starts anew, a resumed run keeps what was done before.
+  // Makes the folder and adds the heading.
   RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const ResolvedOptions& options,
-         std::string_view device_description, int first_epoch = 0, bool console = true);
+         std::string_view device_description, bool console = true);
+
+  // Drops the lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last one that a crash cut short: for 0 all of
+  // them, while a resumed run keeps those of the epochs that it does not repeat.
+  void begin_metrics(int first_epoch);
 
   // One line to the console (stdout), where there is one, and, with the time of day, to log.txt.
   void say(std::string_view line);

@@ -133,6 +133,7 @@ std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs) {
 }
 
 void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {
+  check_training_flags(training);
   const std::size_t rates = flags.rates.size();
   for (const double rate : flags.rates)
     check_usage(rate > 0 && rate < 1, "--rates names {}; a rate is the share that is pruned, between 0 and 1",

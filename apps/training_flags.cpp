@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "apps/dataset_flags.h"
 #include "kernels/check.h"
@@ -10,6 +11,11 @@
 
 namespace tdds {
 namespace {
+
+// CLI11 would take -1 for the largest number.
+std::string no_negative_seed(const std::string& text) {
+  return text.starts_with('-') ? text + " is no seed; give a whole number of at least 0" : std::string();
+}
 
 void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option(
@@ -64,10 +70,12 @@ void declare_net_flags(CLI::App& app, TrainingFlags& flags) {
 }
 
 void declare_optimizer_flags(CLI::App& app, TrainingFlags& flags) {
-  app.add_option("--epochs", flags.epochs, "Number of epochs; the learning rate falls to 0 over them.");
+  app.add_option("--epochs", flags.epochs,
+                 "Number of epochs, over which the learning rate falls (--schedule).");
   app.add_option("--batch_size", flags.batch_size,
                  "Images a step; the last batch of an epoch may be smaller.");
-  app.add_option("--learning_rate", flags.learning_rate, "Learning rate of the first step.");
+  app.add_option("--learning_rate", flags.learning_rate,
+                 "The highest learning rate: the first step's, or with --warmup_epochs the one it rises to.");
   app.add_option(
       "--schedule", flags.schedule,
       "How the learning rate falls: cosine, step by step to 0 as in the official code, or step: by "
@@ -85,15 +93,19 @@ void declare_optimizer_flags(CLI::App& app, TrainingFlags& flags) {
       "not fit into memory. Batch norm sees the parts.");
   app.add_option("--momentum", flags.momentum, "Momentum of SGD (Nesterov).");
   app.add_option("--decay", flags.decay, "Weight decay, of all parameters.");
-  app.add_option("--manualSeed", flags.manual_seed, "Seed of weights, order and augmentation.");
+  app.add_option("--manualSeed", flags.manual_seed, "Seed of weights, order and augmentation.")
+      ->check(no_negative_seed);
 }
 
 void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option("--save_path", flags.save_path,
                  "Folder for checkpoints, logs and everything else the run writes.");
-  app.add_option("--print_freq", flags.print_freq, "Print a line every N steps where there is no terminal.");
-  app.add_flag("--evaluate", flags.evaluate,
-               "Only report the accuracy of --init_weights or of the checkpoint.");
+  app.add_option("--print_freq", flags.print_freq,
+                 "Print a line every N steps where there is no terminal; 0: none.");
+  app.add_flag(
+      "--evaluate", flags.evaluate,
+      "Only report the test accuracy of --init_weights or, where that is not given, of the best epoch of the "
+      "run in --save_path.");
   app.add_flag("--resume", flags.resume,
                "Go on where the run in --save_path stopped; start it where there is none.");
   app.add_flag("--overwrite", flags.overwrite, "Start anew where --save_path already holds a run.");
@@ -123,8 +135,7 @@ void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
                "Wait after every command, so that an error names the op and the layer that made it; slow.");
   app.add_option("--threads", flags.threads, "CPU threads; 0 uses one per core.");
   app.add_option("--ngpu", flags.ngpu, "1, or 0 for the CPU. Several GPUs are not used.");
-  app.add_option("--workers", flags.workers,
-                 "Accepted for the official command lines: the data is held in memory.");
+  app.add_option("--workers", flags.workers, "Accepted for the official command lines, and without effect.");
 }
 
 }  // namespace
@@ -187,6 +198,16 @@ std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags) {
   std::sort(fields.begin(), fields.end());
   fields.erase(std::unique(fields.begin(), fields.end()), fields.end());
   return fields;
+}
+
+void check_training_flags(const TrainingFlags& flags) {
+  const std::pair<const char*, double> at_least_zero[] = {
+      {"--checkpoint_minutes", flags.checkpoint_minutes},
+      {"--stop_after_epoch", static_cast<double>(flags.stop_after_epoch)},
+      {"--print_freq", static_cast<double>(flags.print_freq)},
+      {"--workers", flags.workers}};
+  for (const auto& [flag, value] : at_least_zero)
+    check_usage(std::isfinite(value) && value >= 0, "{} is {}; it is a number of at least 0", flag, value);
 }
 
 DatasetOptions dataset_options(const TrainingFlags& flags) {

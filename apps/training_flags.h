@@ -44,6 +44,8 @@ struct TrainingFlags {
 void declare_training_flags(CLI::App& app, TrainingFlags& flags);
 void declare_dynamics_flags(CLI::App& app, TrainingFlags& flags);
 void declare_planning_flags(CLI::App& app, TrainingFlags& flags);
+// Throws UsageError, naming the flag, for a number that makes no sense and that nothing below the programs would notice.
+void check_training_flags(const TrainingFlags& flags);
 bool records_dynamics(const TrainingFlags& flags);
 // What goes into the dynamics store, in the store's order. Throws UsageError for a name that is no field.
 std::vector<DynamicsField> recorded_fields(const TrainingFlags& flags);

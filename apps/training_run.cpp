@@ -1,13 +1,13 @@
 #include "apps/training_run.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "apps/progress.h"
 #include "apps/run_history.h"
+#include "apps/run_identity.h"
 #include "apps/run_log.h"
 #include "apps/training_plan.h"
 #include "engine/checkpoint.h"
@@ -25,6 +25,17 @@ double seconds_since(Clock::time_point start) {
 }
 std::filesystem::path checkpoint_in(const std::filesystem::path& folder) {
   return folder / "checkpoint.safetensors";
+}
+constexpr const char *kBestModel = "model_best.safetensors", *kLastModel = "model_last.safetensors";
+
+std::string weights_to_evaluate(const TrainingFlags& flags) {
+  if (!flags.init_weights.empty()) return flags.init_weights;
+  const std::filesystem::path best = std::filesystem::path(flags.save_path) / kBestModel;
+  check_usage(
+      std::filesystem::exists(best),
+      "there is nothing to evaluate: {} is not there; give the --save_path of a run, or --init_weights",
+      best.string());
+  return best.string();
 }
 double mib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
@@ -56,14 +67,14 @@ class TrainingRun {
         interrupt_(request.interrupt),
         folder_(request.flags.save_path) {
     if (!flags_.evaluate) make_trainer();
-    setup_.start(flags_);
+    setup_.start(flags_.manual_seed, flags_.evaluate ? weights_to_evaluate(flags_) : flags_.init_weights);
     start_or_resume();
   }
 
   void evaluate_only() {
     const Evaluation test = setup_.test().run();
-    log_->say(fmt::format("test loss {:.4f}, accuracy {:.2f} %, top-5 {:.2f} %", test.loss,
-                          100 * test.accuracy, 100 * test.top5));
+    log_->say(fmt::format("{}: test loss {:.4f}, accuracy {:.2f} %, top-5 {:.2f} %",
+                          weights_to_evaluate(flags_), test.loss, 100 * test.accuracy, 100 * test.top5));
   }
 
   RunResult train() {
@@ -88,59 +99,37 @@ class TrainingRun {
                                          train_options(flags_, setup_, request_.subset));
   }
 
-  RunIdentity identity() const {
-    const TrainOptions& o = trainer_->options();
-    std::vector<const char*> fields;
-    for (const DynamicsField field : recorded_fields(flags_)) fields.push_back(name_of(field));
-    return {{"dataset", data_.name},
-            {"fingerprint", data_.fingerprint},
-            {"samples", std::to_string(trainer_->samples())},
-            {"normalisation", fmt::format("{} {}", fmt::join(data_.mean, ","), fmt::join(data_.std, ","))},
-            {"arch", flags_.arch},
-            {"width", fmt::format("{}", flags_.width)},
-            {"stem", setup_.stem() == Stem::kCifar ? "cifar" : "imagenet"},
-            {"epochs", std::to_string(o.epochs)},
-            {"batch_size", std::to_string(o.batch)},
-            {"learning_rate", fmt::format("{}", o.learning_rate)},
-            {"momentum", fmt::format("{}", o.momentum)},
-            {"decay", fmt::format("{}", o.weight_decay)},
-            {"t_max", fmt::format("{}", o.t_max)},
-            {"schedule", fmt::format("{}, warm-up {}, step {} x {}", flags_.schedule, flags_.warmup_epochs,
-                                     flags_.lr_step_epochs, flags_.lr_gamma)},
-            {"label_smoothing", fmt::format("{}", flags_.label_smoothing)},
-            {"accumulate", std::to_string(o.accumulate)},
-            {"seed", std::to_string(o.seed)},
-            {"crop", fmt::format("{} to {}",
-                                 o.crop == Crop::kCentre   ? "none"
-                                 : o.crop == Crop::kPadded ? "padded"
-                                                           : "resized",
-                                 setup_.net_size())},
-            {"shuffle", o.shuffle ? "yes" : "no"},
-            {"dynamics", o.dynamics ? fmt::format("{}", fmt::join(fields, ",")) : "no"},
-            {"weighted", o.weights.empty() ? "no" : "yes"},
-            {"device", name_of(device_.kind())},
-            {"precision", flags_.precision},
-            {"conv_algo", flags_.conv_algo},
-            {"plans", trainer_->plans()}};
-  }
+  RunIdentity identity() const { return run_identity(flags_, setup_, *trainer_, request_.subset); }
 
   void start_or_resume() {
-    const bool resume = flags_.resume && !flags_.evaluate && std::filesystem::exists(checkpoint_path());
-    if (resume) {
-      const Metadata metadata = load_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_);
-      history_ = RunHistory::from_metadata(metadata, identity(), checkpoint_path().string());
-    }
-    log_.emplace(folder_, request_.program, request_.resolved, device_.description(),
-                 trainer_ ? trainer_->epoch() : 0, !request_.quiet);
+    const bool resumed = flags_.resume && trainer_ && std::filesystem::exists(checkpoint_path());
+    if (resumed) load();
+    if (trainer_) make_scores();
+    log_.emplace(folder_, request_.program, request_.resolved, device_.description(), !request_.quiet);
     if (flags_.threads > host_cores())
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", flags_.threads, host_cores(),
                             host_cores()));
     if (trainer_) {
+      if (!resumed) remove_earlier_run();
+      log_->begin_metrics(trainer_->epoch());
       open_dynamics();
       write_truth();
       if (!data_.manifest.empty()) write_file_atomically(folder_ / "manifest.tsv", data_.manifest.text());
     }
-    describe(resume);
+    describe(resumed);
+  }
+
+  void load() {
+    // The options first: that they differ is why tensors would not fit.
+    history_ = RunHistory::from_metadata(SafetensorsFile(checkpoint_path()).metadata(), identity(),
+                                         checkpoint_path().string());
+    load_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_);
+  }
+
+  // Before the first save of this run: stopped until then, it must not be taken for the one before.
+  void remove_earlier_run() const {
+    for (const char* name : {"checkpoint.safetensors", "result.json", kBestModel, kLastModel})
+      std::filesystem::remove(folder_ / name);
   }
 
   DynamicsHeader dynamics_header() const {
@@ -154,18 +143,21 @@ class TrainingRun {
             .fields = recorded_fields(flags_)};
   }
 
+  std::string dynamics_path() const { return (folder_ / "dynamics.tdds").string(); }
+
+  // Before anything of an earlier run is touched: what is asked for may make no sense.
+  void make_scores() {
+    if (!flags_.score.methods.empty())
+      scores_.emplace(flags_.score, dynamics_header(), flags_.epochs, folder_.string(), dynamics_path());
+  }
+
   void open_dynamics() {
     if (!trainer_->options().dynamics) return;
-    const DynamicsHeader header = dynamics_header();
-    const std::string path = (folder_ / "dynamics.tdds").string();
-    // Before the store, which begins by emptying an old one: what is asked for may make no sense.
-    if (!flags_.score.methods.empty())
-      scores_.emplace(flags_.score, header, flags_.epochs, folder_.string(), path);
-    dynamics_.emplace(path, header, trainer_->epoch());
+    dynamics_.emplace(dynamics_path(), dynamics_header(), trainer_->epoch());
     if (!dynamics_->repair().empty()) log_->say(dynamics_->repair());
     if (!scores_) return;
     for (const std::string& note : scores_->notes()) log_->say(note);
-    if (trainer_->epoch() > 0) scores_->replay(DynamicsReader(path), trainer_->epoch());
+    if (trainer_->epoch() > 0) scores_->replay(DynamicsReader(dynamics_path()), trainer_->epoch());
   }
 
   // What was planted into a drawn data set, so that scores can be judged against it.
@@ -208,6 +200,7 @@ class TrainingRun {
     {
       Progress progress(fmt::format("{}epoch {}/{}", request_.label, epoch + 1, flags_.epochs),
                         trainer_->samples(), "images", flags_.print_freq);
+      progress.start_at(first);
       while (trainer_->cursor() < trainer_->samples()) {
         trainer_->step();
         report(progress);
@@ -235,14 +228,33 @@ class TrainingRun {
 
   void close_epoch(std::int32_t epoch, const EpochRecord& record, double rate, Clock::time_point start) {
     const double train_seconds = seconds_since(start);
-    write_dynamics(epoch, record);
     EpochMetrics metrics{.epoch = epoch,
                          .train_loss = record.loss,
                          .train_accuracy = record.accuracy,
                          .images_per_second = rate,
                          .skipped_steps = record.skipped_steps};
+    evaluate(metrics);
+    write_dynamics(epoch, record);
     if (scores_) metrics.score_correlation = scores_->add(record.values);
+    metrics.seconds = seconds_since(start);
+    if (setup_.train_set().source() != nullptr) tell_waits(epoch, train_seconds);
+    const bool best = history_.add(metrics);
+    const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
+    if (best) save_model(folder_ / kBestModel, stream_, net_.params(), about);
+    save_model(folder_ / kLastModel, stream_, net_.params(), about);
+    log_->add_metrics(history_.json_line(metrics));
+    log_->say(history_.text_line(metrics, flags_.epochs));
+    if (!request_.quiet) draw_curve();
+    save();
+  }
+
+  // The training loss is of the weights before each update: only this one shows what the last update did.
+  void evaluate(EpochMetrics& metrics) {
     const Evaluation test = setup_.test().run();
+    check(std::isfinite(test.loss),
+          "the test loss after epoch {} is not finite: train with a lower --learning_rate; what was saved "
+          "before stays as it is",
+          metrics.epoch + 1);
     metrics.test_loss = test.loss;
     metrics.test_accuracy = test.accuracy;
     metrics.test_top5 = test.top5;
@@ -251,22 +263,14 @@ class TrainingRun {
       metrics.val_loss = held_out.loss;
       metrics.val_accuracy = held_out.accuracy;
     }
-    metrics.seconds = seconds_since(start);
-    if (setup_.train_set().source() != nullptr) {
-      const double waited = trainer_->waited_for_data() - waited_before_;
-      waited_before_ = trainer_->waited_for_data();
-      log_->say(
-          fmt::format("epoch {}: the steps waited {:.2f} s for images from the disk, {:.2f} % of their time",
-                      epoch + 1, waited, 100 * waited / train_seconds));
-    }
-    const bool best = history_.add(metrics);
-    const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
-    if (best) save_model(folder_ / "model_best.safetensors", stream_, net_.params(), about);
-    save_model(folder_ / "model_last.safetensors", stream_, net_.params(), about);
-    log_->add_metrics(history_.json_line(metrics));
-    log_->say(history_.text_line(metrics, flags_.epochs));
-    if (!request_.quiet) draw_curve();
-    save();
+  }
+
+  void tell_waits(std::int32_t epoch, double train_seconds) {
+    const double waited = trainer_->waited_for_data() - waited_before_;
+    waited_before_ = trainer_->waited_for_data();
+    log_->say(
+        fmt::format("epoch {}: the steps waited {:.2f} s for images from the disk, {:.2f} % of their time",
+                    epoch + 1, waited, 100 * waited / train_seconds));
   }
 
   void draw_curve() const {
@@ -313,7 +317,7 @@ class TrainingRun {
     if (request_.quiet) draw_curve();
     if (flags_.dynamics_features)
       write_features(
-          features_beside(folder_ / "dynamics.tdds"), dynamics_header(),
+          features_beside(dynamics_path()), dynamics_header(),
           {setup_.train_features().features(), data_.train.count(), net_.features(), trainer_->epoch()});
     write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
     report_traffic();
@@ -350,13 +354,18 @@ class TrainingRun {
   double waited_before_ = 0;  // for data, in earlier epochs
 };
 
+// Before the data set is loaded, which may take minutes.
 void guard_folder(const TrainingFlags& flags) {
-  if (flags.evaluate || flags.resume || flags.overwrite) return;
+  if (flags.evaluate) {
+    weights_to_evaluate(flags);
+    return;
+  }
   check_usage(
-      !std::filesystem::exists(checkpoint_in(flags.save_path)),
+      flags.resume || flags.overwrite || !std::filesystem::exists(checkpoint_in(flags.save_path)),
       "{} already holds a run; add --resume to go on with it, --overwrite to start anew, or choose another "
       "--save_path",
       flags.save_path);
+  make_folder(flags.save_path);
 }
 
 }  // namespace
@@ -371,6 +380,7 @@ int run_training(const ProgramInfo& program, const TrainingFlags& flags, const R
               flags.target);
   if (flags.dry_run) return print_training_plan(flags, choose);
   const InterruptRequest interrupt;
+  check_training_flags(flags);
   guard_folder(flags);
   std::optional<SubsetChoice> subset;
   try {

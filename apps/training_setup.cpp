@@ -124,8 +124,8 @@ TrainingSetup::TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device>
       net_(make_net(flags, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
-  // Training checks the number of parts; here a wrong one may not stop the program by dividing.
-  const std::int32_t batch = flags.batch_size / std::max(1, flags.accumulate);
+  // Training checks batch and parts, and says what is wrong; here they may not stop the program by dividing.
+  const std::int32_t batch = std::max(1, flags.batch_size / std::max(1, flags.accumulate));
   test_ = evaluator(place(test_set_, data_.test), batch);
   if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch);
   if (flags.dynamics_features && !flags.evaluate) train_features_ = evaluator(train_set(), batch);
@@ -150,11 +150,11 @@ void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
                .algo = conv_algo_});
 }
 
-void TrainingSetup::start(const TrainingFlags& flags) {
+void TrainingSetup::start(std::uint64_t seed, const std::string& weights) {
   if (!placed_) pool_.place();
   placed_ = true;
-  net_->params().initialize(*stream_, flags.manual_seed);
-  if (!flags.init_weights.empty()) load_model(flags.init_weights, *stream_, net_->params());
+  net_->params().initialize(*stream_, seed);
+  if (!weights.empty()) load_model(weights, *stream_, net_->params());
 }
 
 const ResidentSet& TrainingSetup::train_set() {

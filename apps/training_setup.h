@@ -41,10 +41,12 @@ class TrainingSetup {
   // first.
   void plan(std::int64_t samples, std::int32_t batch);
 
-  // Binds all that was planned, and gives the network the weights that the flags ask for, with momenta of 0.
-  void start(const TrainingFlags& flags);
+  // Binds all that was planned, and gives the network the weights of the file `weights`, or where that is empty ones
+  // drawn by the seed, with momenta of 0.
+  void start(std::uint64_t seed, const std::string& weights);
 
   Device& device() { return *device_; }
+  const Device& device() const { return *device_; }
   Stream& stream() { return *stream_; }
   const Dataset& data() const { return data_; }
   const Precision& precision() const { return precision_; }

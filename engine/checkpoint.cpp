@@ -1,5 +1,7 @@
 #include "engine/checkpoint.h"
 
+#include <cmath>
+#include <cstring>
 #include <set>
 
 #include "kernels/check.h"
@@ -12,6 +14,18 @@ DType dtype_of(const Param& param) {
 }
 bool has_momentum(const Param& param) {
   return param.kind != ParamKind::kRunning && param.kind != ParamKind::kCounter;
+}
+
+// Weights that training has blown up would take the place of good ones.
+void check_finite(const std::vector<std::byte>& bytes, const Param& param) {
+  if (dtype_of(param) != DType::kF32) return;
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, &bytes[at], sizeof(value));
+    check(std::isfinite(value),
+          "{} is no longer finite: train with a lower --learning_rate; what was saved before stays as it is",
+          param.name);
+  }
 }
 
 // Host copies that outlive the list of tensors pointing at them.
@@ -27,7 +41,9 @@ struct Snapshot {
     for (int i = 0; i < static_cast<int>(params.list().size()); ++i) {
       const Param& param = params.list()[i];
       if (std::string_view(which) == "momentum" && !has_momentum(param)) continue;
-      add(prefix + param.name, dtype_of(param), param.shape, params.download(stream, i, which));
+      std::vector<std::byte> bytes = params.download(stream, i, which);
+      check_finite(bytes, param);
+      add(prefix + param.name, dtype_of(param), param.shape, std::move(bytes));
     }
   }
 };

@@ -1,10 +1,11 @@
 #pragma once
 // What training leaves on the disk, as safetensors.
 //
-//   model file       the parameters and buffers alone, under PyTorch's names: load_state_dict(strict=True)
-//   takes it checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under
-//   "trainer.", and in
-//                    the metadata whatever the program adds: with it training goes on bit for bit
+//   model file       the parameters and buffers alone, under PyTorch's names, as load_state_dict(strict=True) takes them
+//   checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under "trainer.", and
+//                    in the metadata whatever the program adds: with it training goes on bit for bit
+//
+// Saving throws Error, and leaves the file as it was, where a weight or a momentum is not finite.
 
 #include <filesystem>
 #include <string>

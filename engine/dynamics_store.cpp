@@ -299,7 +299,7 @@ DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int
     const Contents contents = check_contents(MappedFile(path_), path_);
     check_same_run(contents.header, header_, path_);
     check(contents.epochs >= resume_epochs,
-          "{} holds {} epochs and the checkpoint continues after {}; start again without --resume", path_,
+          "{} holds {} epochs and the checkpoint continues after {}; start anew with --overwrite", path_,
           contents.epochs, resume_epochs);
     data_offset_ = contents.data_offset;
     repair_ = contents.torn_end;

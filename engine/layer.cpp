@@ -86,6 +86,10 @@ BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, st
 
 BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu)
     : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), rows_(rows), relu_(relu) {
+  check_usage(!context.train || rows >= 2,
+              "a batch of {} image leaves {} a single value per channel, and batch norm cannot be trained on "
+              "that; choose a --batch_size (with --accumulate: its part) that leaves no last batch of 1",
+              context.batch, name_);
   context.workspace_bytes = std::max(context.workspace_bytes, batchnorm_workspace_bytes(rows, decl.channels));
 }
 

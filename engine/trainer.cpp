@@ -17,8 +17,12 @@ std::int32_t crop_padding(const ResidentSet& set) {
 
 void check_options(const TrainOptions& options, std::int64_t rows) {
   check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
-  check_usage(options.learning_rate >= 0 && std::isfinite(options.learning_rate),
-              "the learning rate is {}; it must be finite and at least 0", options.learning_rate);
+  const std::pair<const char*, double> rates[] = {{"--learning_rate", options.learning_rate},
+                                                  {"--momentum", options.momentum},
+                                                  {"--decay", options.weight_decay}};
+  for (const auto& [flag, value] : rates)
+    check_usage(value >= 0 && std::isfinite(value), "{} is {}; it must be finite and at least 0", flag,
+                value);
   check_usage(options.label_smoothing >= 0 && options.label_smoothing < 1,
               "a label smoothing of {} makes no sense; give 0 to below 1 (--label_smoothing)",
               options.label_smoothing);
@@ -36,14 +40,10 @@ std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, 
               "a batch of {} does not fall into {} equal parts (--batch-size, --accumulate)", batch,
               accumulate);
   batch /= accumulate;
-  check_usage(batch >= 2, "a batch has at least 2 samples, for batch norm's sake, not {} (--batch-size)",
-              batch);
+  check_usage(batch >= 1, "a batch has at least 1 sample, not {} (--batch-size)", batch);
+  check_usage(samples >= 1, "there are no samples to train on");
   const auto full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, samples));
   const auto rest = static_cast<std::int32_t>(samples % full);
-  check(rest != 1,
-        "{} samples in batches of {} leave a last batch of 1, which batch norm cannot take; "
-        "choose another batch size",
-        samples, full);
   if (rest == 0) return {full};
   return {full, rest};
 }

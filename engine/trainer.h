@@ -2,8 +2,8 @@
 // Training: what a step is, in which order the samples come, and what an epoch leaves behind.
 //
 // A step is augment, forward, loss and dynamics, backward, optimizer, bookkeeping: enqueued eagerly the first
-// time, then recorded and replayed (one recording per batch size). Within an epoch nothing waits for the
-// device.
+// time, then recorded and replayed (one recording per batch size). step() itself does not wait for the device, but
+// where the images come from the disk: then for the upload before, once a step.
 
 #include <cstdint>
 #include <memory>
@@ -65,8 +65,8 @@ struct EpochRecord {
 };
 
 // The sizes of the passes of an epoch: the full batch (with accumulation, micro-batch) and, where it does not
-// divide the samples, the last one. Throws UsageError for a batch of less than 2 or one that `accumulate` does not
-// divide, Error where the last one would be a single sample: batch norm takes neither.
+// divide the samples, the last one. Throws UsageError for no samples, an empty batch, or one that `accumulate` does
+// not divide.
 std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate = 1);
 
 class Trainer {

@@ -28,6 +28,13 @@ TEST(Progress, BarShowsShareRateAndTimeLeft) {
       "epoch 3/200 [====================>                   ]  50 %  50 images/s  0:00:10 left  loss 1.234");
 }
 
+// Resumed at 400: ten images a second were made here, and not fifty.
+TEST(Progress, WhatAnEarlierRunDidIsNoPace) {
+  ProgressState state = half_way();
+  state.before = 400;
+  EXPECT_EQ(progress_line(state), "epoch 3/200 500/1000 images  10 images/s  0:00:50 left  loss 1.234");
+}
+
 TEST(Progress, BarNeverFillsTheLastColumn) {
   for (int width = 0; width < 140; ++width)
     EXPECT_LT(progress_bar(half_way(), width).size(), std::max(width, 1));

@@ -51,11 +51,14 @@ TEST(RunLog, AResumedRunDropsTheEpochsThatItRepeats) {
   RunLog first(folder.path(), kProgram, kOptions, "cpu");
   add_epochs(first, 0, 4);
   append_to_file(folder / "metrics.jsonl", "{\"epoch\":1,\"lo");  // the crash
-  RunLog second(folder.path(), kProgram, kOptions, "cpu", 3);
+  RunLog second(folder.path(), kProgram, kOptions, "cpu");
+  EXPECT_THAT(read_file(folder / "metrics.jsonl", kAny),
+              HasSubstr("\"epoch\":4"));  // an evaluation leaves them alone
+  second.begin_metrics(3);
   EXPECT_EQ(read_file(folder / "metrics.jsonl", kAny),
             "{\"epoch\":0,\"loss\":0.5}\n{\"epoch\":1,\"loss\":0.5}\n{\"epoch\":2,\"loss\":0.5}\n");
   add_epochs(second, 3, 3);
-  RunLog third(folder.path(), kProgram, kOptions, "cpu");
+  second.begin_metrics(0);
   EXPECT_EQ(read_file(folder / "metrics.jsonl", kAny), "");
 }
 

@@ -266,7 +266,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"least_epochs", {"--epochs", "1", "--methods", "dyn_unc"}, 2, "dyn_unc needs 2 epochs"},
         BadInput{"cut_off", {"--methods", "ccs", "--ccs_beta", "0.6"}, 2, "beta <= rate"},
         BadInput{"budget", {"--budget", "hours"}, 2, "hours"},
-        BadInput{"batch", {"--subset_batch_size", "59"}, 1, "last batch of 1"},
+        BadInput{"batch", {"--subset_batch_size", "0"}, 2, "--batch-size"},
         BadInput{"flag_of_training", {"--stop_after_epoch", "1"}, 2, "stop_after_epoch"}),
     [](const auto& test) { return test.param.name; });
 

@@ -51,7 +51,7 @@ std::size_t allocated_by_a_run(const TrainingFlags& flags, const Dataset& data) 
   TrainingSetup setup(flags, std::make_unique<Counting>(make_device(DeviceKind::kCpu), bytes), data);
   Trainer trainer(setup.device(), setup.stream(), setup.net(), setup.pool(), setup.train_set(),
                   train_options(flags, setup, nullptr));
-  setup.start(flags);
+  setup.start(flags.manual_seed, flags.init_weights);
   trainer.step();
   return bytes;
 }

@@ -1,16 +1,20 @@
 #include "engine/trainer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "engine/checkpoint.h"
 #include "engine/evaluator.h"
+#include "engine/files.h"
 #include "kernels/ops.h"
 #include "tests/engine/small_run.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -338,6 +342,33 @@ TEST(TrainerTest, OptionsThatCannotBeAreRefused) {
   TrainOptions smooth = options();
   smooth.label_smoothing = 1;
   EXPECT_THROW(SmallRun{smooth}, UsageError);
+}
+
+// Weights that are not finite take no good file's place.
+TEST(TrainerTest, WeightsThatBlewUpAreNotSaved) {
+  SmallRun run(options());
+  const TemporaryFolder folder;
+  const std::string model = folder / "model.safetensors", checkpoint = folder / "checkpoint.safetensors";
+  save_model(model, *run.stream, run.net->params(), {});
+  save_checkpoint(checkpoint, *run.stream, run.net->params(), run.trainer, {});
+  const std::string model_before = read_file(model, 1 << 24),
+                    checkpoint_before = read_file(checkpoint, 1 << 24);
+  std::vector<std::byte> bytes = run.net->params().download(*run.stream, 0);
+  const float infinite = std::numeric_limits<float>::infinity();
+  std::memcpy(bytes.data() + bytes.size() - sizeof(float), &infinite, sizeof(float));
+  run.net->params().upload(*run.stream, 0, bytes);
+  const auto says = testing::ThrowsMessage<Error>(testing::HasSubstr("conv1.weight is no longer finite"));
+  EXPECT_THAT([&] { save_model(model, *run.stream, run.net->params(), {}); }, says);
+  EXPECT_THAT([&] { save_checkpoint(checkpoint, *run.stream, run.net->params(), run.trainer, {}); }, says);
+  EXPECT_EQ(read_file(model, 1 << 24), model_before);
+  EXPECT_EQ(read_file(checkpoint, 1 << 24), checkpoint_before);
+}
+
+// 25 samples in batches of 8 leave one: a network whose last map is larger than a pixel can take it, and this is not one.
+TEST(TrainerTest, ALastBatchOfOneIsRefusedWhereBatchNormSeesASinglePixel) {
+  EXPECT_THAT([] { SmallRun(options(), StreamMode::kImmediate, 25); },
+              testing::ThrowsMessage<UsageError>(testing::HasSubstr("leaves layer4.0.bn1 a single value")));
+  EXPECT_EQ(batch_sizes(25, 8), (std::vector<std::int32_t>{8, 1}));
 }
 
 }  // namespace

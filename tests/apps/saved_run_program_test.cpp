@@ -1,0 +1,141 @@
+// What a folder that holds a run is safe from: an evaluation, a diverging run, a resume that is another run.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tdds/selection.h"
+#include "tests/apps/program.h"
+#include "tests/apps/tiny_run.h"
+
+namespace tdds::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(SavedRunTest, IsEvaluatedByItsBestEpochAndLeftAsItIs) {
+  const TemporaryFolder run;
+  ASSERT_EQ(run_tool("tdds-train", tiny(run.str(), 4)).exit_code, 0);
+  const std::string metrics = read_text(run / "metrics.jsonl"),
+                    checkpoint = read_text(run / "checkpoint.safetensors");
+  const Outcome evaluated = run_tool("tdds-train", with(tiny(run.str(), 4), {"--evaluate"}));
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  const double best = nlohmann::json::parse(read_text(run / "result.json")).at("best_test_accuracy");
+  EXPECT_THAT(evaluated.out, HasSubstr(fmt::format("accuracy {:.2f} %", 100 * best)));
+  EXPECT_THAT(evaluated.out, HasSubstr(run / "model_best.safetensors"));
+  EXPECT_EQ(read_text(run / "metrics.jsonl"), metrics);
+  EXPECT_TRUE(read_text(run / "checkpoint.safetensors") == checkpoint);
+}
+
+TEST(SavedRunTest, WithoutOneThereIsNothingToEvaluate) {
+  const TemporaryFolder empty;
+  const Outcome outcome = run_tool("tdds-train", with(tiny(empty.str()), {"--evaluate"}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--init_weights"));
+  EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train")) << outcome.err;
+}
+
+bool all_finite(const std::string& path) {
+  const SafetensorsFile file(path);
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (tensor.dtype != DType::kF32) continue;
+    std::vector<float> values(tensor.bytes / sizeof(float));
+    file.read(tensor, values.data());
+    if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) return false;
+  }
+  return true;
+}
+
+// One step an epoch, whose weight decay multiplies all weights by about -7: a loss in training is still that of the
+// weights before, and the test images are the first to meet new ones that are too large.
+TEST(SavedRunTest, OutlivesTheStepThatDiverges) {
+  const TemporaryFolder run;
+  const std::vector<std::string> args = with(tiny(run.str(), 9), {"--batch-size", "240", "--learning_rate",
+                                                                  "1", "--decay", "4", "--schedule", "step"});
+  ASSERT_EQ(run_tool("tdds-train", with(args, {"--stop_after_epoch", "1"})).exit_code, 0);
+  const Outcome diverged = run_tool("tdds-train", with(args, {"--resume"}));
+  EXPECT_EQ(diverged.exit_code, 1);
+  EXPECT_THAT(diverged.err, HasSubstr("the test loss after epoch "));
+  EXPECT_TRUE(is_one_sentence(diverged.err, "tdds-train")) << diverged.err;
+  for (const char* name : {"checkpoint.safetensors", "model_best.safetensors", "model_last.safetensors"})
+    EXPECT_TRUE(all_finite(run / name)) << name;
+  // What was saved is a run as before: resumed, it comes to the same end.
+  EXPECT_EQ(run_tool("tdds-train", with(args, {"--resume"})).err, diverged.err);
+}
+
+RankingFiles scores_of(const TemporaryFolder& folder, int window, bool reversed) {
+  std::vector<float> score(240);
+  for (int i = 0; i < 240; ++i) score[i] = static_cast<float>(reversed ? 239 - i : i);
+  RankingFiles files = official_ranking_files(folder.str(), window, 30);
+  write_ranking(files, rank_by_score(score));
+  return files;
+}
+
+TEST(SavedRunTest, IsNotResumedOnAnotherSubsetOfTheSameSize) {
+  const TemporaryFolder masks, run;
+  const auto args = [&](const RankingFiles& files) {
+    return with(tiny(run.str(), 3),
+                {"--subset_rate", "0.5", "--mask_path", files.mask, "--score_path", files.score});
+  };
+  const RankingFiles files = scores_of(masks, 10, false), reversed = scores_of(masks, 11, true);
+  ASSERT_EQ(run_tool("tdds-train-subset", with(args(files), {"--stop_after_epoch", "1"})).exit_code, 0);
+  const Outcome other = run_tool("tdds-train-subset", with(args(reversed), {"--resume"}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("was made with subset '"));
+  EXPECT_TRUE(is_one_sentence(other.err, "tdds-train-subset")) << other.err;
+  EXPECT_EQ(run_tool("tdds-train-subset", with(args(files), {"--resume"})).exit_code, 0);
+}
+
+TEST(SavedRunTest, IsResumedWithTheFilesThatItBeganToWrite) {
+  for (const auto& [first, second] : {std::pair<const char*, const char*>{"--dynamics", "--dynamics_npy"},
+                                      {"--dynamics_npy", "--dynamics"}}) {
+    const TemporaryFolder run;
+    ASSERT_EQ(run_tool("tdds-train", with(tiny(run.str(), 3), {first, "--stop_after_epoch", "1"})).exit_code,
+              0);
+    const Outcome other = run_tool("tdds-train", with(tiny(run.str(), 3), {second, "--resume"}));
+    EXPECT_EQ(other.exit_code, 1);
+    EXPECT_THAT(other.err, HasSubstr("was made with dynamics_npy '"));
+  }
+}
+
+// An overwritten run that was killed before its first save: nothing is left of the run before to go on with.
+TEST(SavedRunTest, IsGoneAsSoonAsItIsOverwritten) {
+  const TemporaryFolder run;
+  ASSERT_EQ(run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics"})).exit_code, 0);
+  const auto begun = [&] { return std::filesystem::file_size(run / "metrics.jsonl") == 0; };
+  const Outcome killed =
+      run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics", "--overwrite"}), {.kill_when = begun});
+  ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
+  for (const char* name :
+       {"checkpoint.safetensors", "result.json", "model_best.safetensors", "model_last.safetensors"})
+    EXPECT_FALSE(std::filesystem::exists(run / name)) << name;
+  const Outcome again = run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics", "--resume"}));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("the run starts here"));
+}
+
+// What makes no sense is found before the run in the folder is touched.
+TEST(SavedRunTest, IsNotOverwrittenByACommandThatMakesNoSense) {
+  const TemporaryFolder run;
+  ASSERT_EQ(run_tool("tdds-train", with(tiny(run.str(), 4), {"--dynamics"})).exit_code, 0);
+  const std::string metrics = read_text(run / "metrics.jsonl"), store = read_text(run / "dynamics.tdds");
+  for (const std::vector<std::string>& bad :
+       {std::vector<std::string>{"--score", "tdds", "--trajectory_len", "9"},
+        {"--momentum", "nan"},
+        {"--manualSeed", "-1"},
+        {"--init_weights", "/nonexistent"}}) {
+    const Outcome outcome =
+        run_tool("tdds-train", with(with(tiny(run.str(), 4), {"--dynamics", "--overwrite"}), bad));
+    EXPECT_NE(outcome.exit_code, 0) << bad[0];
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train")) << outcome.err;
+    EXPECT_EQ(read_text(run / "metrics.jsonl"), metrics) << bad[0];
+    EXPECT_TRUE(read_text(run / "dynamics.tdds") == store) << bad[0];
+  }
+}
+
+}  // namespace
+}  // namespace tdds::test
