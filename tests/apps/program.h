@@ -29,7 +29,9 @@ struct Limits {
   long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
   int kill_after_ms = -1;  // SIGKILL after so long
   int interrupt_after_ms = -1;
-  std::function<bool()> kill_when = {};  // SIGKILL as soon as it holds; asked every millisecond
+  // SIGKILL or SIGINT while the condition holds: it is asked every millisecond, and once more of a program that stands
+  // still.
+  std::function<bool()> kill_when = {}, interrupt_when = {};
 };
 
 // A folder of its own that goes away with the test.
@@ -80,6 +82,25 @@ class ScopedVariable {
   std::optional<std::string> before_;
 };
 
+// Waits for the child, which gets its signal when the limit's condition holds; returns its status.
+inline int signal_when(pid_t child, const Limits& limits) {
+  const auto& condition = limits.kill_when ? limits.kill_when : limits.interrupt_when;
+  int status = 0;
+  while (waitpid(child, &status, WNOHANG) == 0) {
+    usleep(1000);
+    if (!condition()) continue;
+    kill(child, SIGSTOP);
+    if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status)) return status;
+    const bool holds = condition();
+    if (holds) kill(child, limits.kill_when ? SIGKILL : SIGINT);
+    kill(child, SIGCONT);
+    if (!holds) continue;
+    waitpid(child, &status, 0);
+    return status;
+  }
+  return status;
+}
+
 // Runs `program` (tdds-train, ...) of this build with `args`.
 inline Outcome run_tool(const std::string& program, const std::vector<std::string>& args,
                         const Limits& limits = {}) {
@@ -105,15 +126,10 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
     kill(child, limits.kill_after_ms >= 0 ? SIGKILL : SIGINT);
   }
   int status = 0;
-  bool ended = false;
-  while (limits.kill_when && !ended) {
-    usleep(1000);
-    ended = waitpid(child, &status, WNOHANG) == child;
-    if (ended || !limits.kill_when()) continue;
-    kill(child, SIGKILL);
-    break;
-  }
-  if (!ended) waitpid(child, &status, 0);
+  if (!limits.kill_when && !limits.interrupt_when)
+    waitpid(child, &status, 0);
+  else
+    status = signal_when(child, limits);
   return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           .out = read_text(out),
           .err = read_text(err)};

@@ -1,5 +1,6 @@
 // What a run is a function of: its flags alone, whether it was killed, interrupted, out of disk, or none of it.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/apps/program.h"
@@ -17,28 +18,76 @@ TEST(ResumeProgramTest, TwoRunsOfOneSeedAreBitwiseEqualAndAnotherSeedIsNot) {
   EXPECT_NE(model_bytes(a.str()), model_bytes(c.str()));
 }
 
-// Killed at whatever point 400 ms in: the checkpoint, if any, is whole, and the rest of the run makes up the
-// difference.
-TEST(ResumeProgramTest, KilledAndResumedEqualsUninterrupted) {
-  const TemporaryFolder whole, killed;
-  const auto args = [&](const TemporaryFolder& folder) {
-    return with(tiny(folder.str(), 6), {"--dynamics", "--checkpoint_minutes", "0"});
+class ResumedRunTest : public testing::Test {
+ protected:
+  static std::vector<std::string> args(const TemporaryFolder& folder) {
+    return with(tiny(folder.str(), 5), {"--batch-size", "30", "--dynamics"});
+  }
+  void SetUp() override { ASSERT_EQ(run_tool("tdds-train", args(whole_)).exit_code, 0); }
+
+  // With a checkpoint after each of the eight steps of an epoch.
+  Outcome resume(const Limits& limits = {}) const {
+    return run_tool("tdds-train", with(args(folder_), {"--resume", "--checkpoint_minutes", "0"}), limits);
+  }
+  std::optional<StepState> state() const { return checkpoint_state(folder_.str()); }
+  bool within_epoch(std::int32_t epoch) const {
+    const auto at = state();
+    return at && at->epoch == epoch && at->cursor > 0 && at->cursor <= 120;
+  }
+  void expect_the_whole_run() const {
+    EXPECT_TRUE(model_bytes(whole_.str()) == model_bytes(folder_.str()));
+    EXPECT_TRUE(read_text(whole_ / "dynamics.tdds") == read_text(folder_ / "dynamics.tdds"));
+    EXPECT_EQ(metrics_but_times(whole_.str()), metrics_but_times(folder_.str()));
+    EXPECT_EQ(metrics_but_times(folder_.str()).size(), 5u);
+  }
+
+  TemporaryFolder whole_, folder_;
+};
+
+TEST_F(ResumedRunTest, KilledAtAnyTimeEqualsTheUninterruptedRun) {
+  const auto kill_when = [&](const char* moment, const std::function<bool()>& holds) {
+    SCOPED_TRACE(moment);
+    const Outcome killed = resume({.kill_when = holds});
+    EXPECT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
+    return killed;
   };
-  ASSERT_EQ(run_tool("tdds-train", args(whole)).exit_code, 0);
-  for (int delay : {150, 300, 450})
-    run_tool("tdds-train", with(args(killed), {"--resume"}), {.kill_after_ms = delay});
-  const Outcome resumed = run_tool("tdds-train", with(args(killed), {"--resume"}));
+  kill_when("before any checkpoint",
+            [&] { return !state() && std::filesystem::exists(folder_ / "log.txt"); });
+  EXPECT_FALSE(state());
+
+  Outcome next = kill_when("in the middle of the second epoch", [&] { return within_epoch(1); });
+  EXPECT_NE(next.out.find("no checkpoint in"), std::string::npos) << next.out;
+  ASSERT_TRUE(within_epoch(1));
+  const std::string stands = fmt::format("resumed at epoch 1, image {} of 240", state()->cursor);
+
+  next = kill_when("with an epoch's dynamics and metrics saved and its checkpoint not", [&] {
+    const auto at = state();
+    return at && metrics_but_times(folder_.str()).size() > static_cast<std::size_t>(at->epoch);
+  });
+  EXPECT_NE(next.out.find(stands), std::string::npos) << next.out;
+
+  const Outcome resumed = run_tool("tdds-train", with(args(folder_), {"--resume"}));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_TRUE(model_bytes(whole.str()) == model_bytes(killed.str()));
-  EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(killed / "dynamics.tdds"));
+  EXPECT_NE(resumed.out.find("later than the checkpoint and are recorded again"), std::string::npos)
+      << resumed.out;
+  EXPECT_NE(resumed.out.find("resumed at epoch"), std::string::npos) << resumed.out;
+  expect_the_whole_run();
 }
 
-TEST(ResumeProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
-  const TemporaryFolder folder, whole;
-  const Outcome stopped = run_tool("tdds-train", tiny(folder.str(), 400), {.interrupt_after_ms = 700});
+TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToGoOn) {
+  const Outcome stopped = resume({.interrupt_when = [&] { return within_epoch(1); }});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << stopped.err;
-  EXPECT_TRUE(std::filesystem::exists(folder / "checkpoint.safetensors"));
+  // What was done when the signal came is saved, not only what an earlier checkpoint has.
+  ASSERT_TRUE(state());
+  const std::int64_t cursor = state()->cursor;
+  EXPECT_NE(stopped.err.find(fmt::format("in epoch 2 of 5 at image {};", cursor)), std::string::npos)
+      << stopped.err;
+  const Outcome resumed = run_tool("tdds-train", with(args(folder_), {"--resume"}));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_NE(resumed.out.find(fmt::format("resumed at epoch 1, image {} of 240", cursor)), std::string::npos)
+      << resumed.out;
+  expect_the_whole_run();
 }
 
 TEST(ResumeProgramTest, ResumingWithOtherOptionsIsRefused) {

@@ -1,10 +1,17 @@
 #pragma once
 // A training run that takes a fraction of a second, and its outcome to the bit.
 
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/safetensors.h"
+#include "kernels/step_state.h"
+#include "tests/apps/program.h"
 
 namespace tdds::test {
 
@@ -35,6 +42,27 @@ inline std::string model_bytes(const std::string& folder) {
     all += tensor.name + bytes;
   }
   return all;
+}
+
+// Where the checkpoint in `folder` stands; none: there is no checkpoint.
+inline std::optional<StepState> checkpoint_state(const std::string& folder) {
+  const std::string path = folder + "/checkpoint.safetensors";
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const SafetensorsFile file(path);
+  StepState state{};
+  file.read(file.at("trainer.state"), &state);
+  return state;
+}
+
+// What metrics.jsonl says of each epoch, without the times.
+inline std::vector<nlohmann::json> metrics_but_times(const std::string& folder) {
+  std::istringstream lines(read_text(folder + "/metrics.jsonl"));
+  std::vector<nlohmann::json> epochs;
+  for (std::string line; std::getline(lines, line);) {
+    epochs.push_back(nlohmann::json::parse(line));
+    for (const char* time : {"seconds", "images_per_second"}) epochs.back().erase(time);
+  }
+  return epochs;
 }
 
 }  // namespace tdds::test
