@@ -1,6 +1,7 @@
 #include "apps/cli.h"
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <csignal>

@@ -13,13 +13,16 @@
 //         [&](const tdds::ResolvedOptions& resolved) { train(options, resolved); return 0; });
 //   }
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kernels/check.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tdds {
 

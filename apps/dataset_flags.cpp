@@ -1,6 +1,7 @@
 #include "apps/dataset_flags.h"
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <memory>

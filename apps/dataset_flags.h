@@ -1,9 +1,11 @@
 #pragma once
 // The flags of a user's own images, which every program that loads a data set has.
 
-#include <CLI/CLI.hpp>
-
 #include "engine/dataset.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tdds {
 

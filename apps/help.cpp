@@ -1,6 +1,7 @@
 #include "apps/help.h"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <sstream>
 

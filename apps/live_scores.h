@@ -2,7 +2,6 @@
 // tdds-train --score: the scores of a running training, ready after every epoch in the files that tdds-score
 // writes, with the same bits; and when they have settled.
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -12,6 +11,10 @@
 #include "engine/dynamics_store.h"
 #include "tdds/streaming_score.h"
 #include "tdds/tdds_score.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tdds {
 

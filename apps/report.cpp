@@ -1,6 +1,7 @@
 // tdds-report: what a run's dynamics, its scores and a sweep say, as one HTML file.
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include "apps/cli.h"
 #include "apps/dataset_flags.h"

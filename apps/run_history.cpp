@@ -1,6 +1,7 @@
 #include "apps/run_history.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <numeric>

@@ -5,7 +5,7 @@
 // metrics.jsonl holds one JSON object a line, each with an integer "epoch" (from 0).
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 #include <omp.h>
+#include <CLI/CLI.hpp>
 
 #include <optional>
 

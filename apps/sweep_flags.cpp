@@ -1,5 +1,6 @@
 #include "apps/sweep_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <string_view>

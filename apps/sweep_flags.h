@@ -1,12 +1,15 @@
 #pragma once
 // What tdds-sweep is asked for, beside the flags of a training (apps/training_flags.h).
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "apps/training_flags.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tdds {
 

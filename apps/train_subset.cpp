@@ -1,5 +1,6 @@
 // tdds-train-subset: trains on what is left of a data set after pruning its lowest scores.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "apps/score_provenance.h"

@@ -1,6 +1,7 @@
 #include "apps/training_flags.h"
 
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -2,12 +2,15 @@
 // The flags that tdds-train and tdds-train-subset share: the official scripts', with their defaults, and
 // ours.
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 
 #include "apps/live_scores.h"
 #include "engine/dataset.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tdds {
 

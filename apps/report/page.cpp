@@ -1,6 +1,7 @@
 #include "apps/report/page.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <optional>
 

@@ -1,7 +1,7 @@
 #pragma once
 // The numbers behind a report's charts, as the JSON that its script draws.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "apps/report/subject.h"
 #include "tdds/report_statistics.h"

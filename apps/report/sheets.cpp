@@ -1,6 +1,7 @@
 #include "apps/report/sheets.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>

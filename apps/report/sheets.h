@@ -2,7 +2,7 @@
 // Contact sheets: which samples are shown, and what each shows beside its image.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
