@@ -5,6 +5,7 @@
 #
 # --asan (or TDDS_ASAN=1): first under AddressSanitizer and UndefinedBehaviorSanitizer too.
 # TDDS_REQUIRE_GPU=1 makes CUDA tests fail where they would be skipped.
+# TDDS_CIFAR100_DIR=<folder that holds the published CIFAR-100, in any form> runs the test that reads it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 asan=${TDDS_ASAN:-0}

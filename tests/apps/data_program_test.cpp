@@ -1,8 +1,11 @@
 // tdds-train on CIFAR files: good ones, and those that are damaged or hostile.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/apps/program.h"
+#include "tests/apps/tiny_run.h"
+#include "tests/engine/cifar_files.h"
 
 namespace tdds::test {
 namespace {
@@ -82,6 +85,54 @@ TEST_F(Cifar100Files, ThatHoldAMalformedPickleAreNamed) {
   python("\x80\x02}q\x01(U\x04");
   expect_refused("cifar-100-python");
 }
+
+// Each published form of one set, unpacked and as the archive that is downloaded, gives the same run, which is scored
+// and pruned like any other.
+class CifarFormsTest : public testing::TestWithParam<int> {};
+
+TEST_P(CifarFormsTest, AllGiveTheSameRun) {
+  const int classes = GetParam();
+  const TemporaryFolder folder;
+  const auto data_flags = [&](const std::string& path) {
+    return with(tiny(folder / "run", 3), {"--dataset", fmt::format("cifar{}", classes), "--data_path", path,
+                                          "--batch-size", "4", "--overwrite"});
+  };
+  std::string model, dynamics;
+  for (const bool pickled : {false, true}) {
+    const Files files = cifar_form(classes, pickled);
+    const std::string unpacked = folder / (pickled ? "python" : "binary"), packed = unpacked + ".tar.gz";
+    write_files(unpacked, files);
+    write_tar_gz(packed, files);
+    for (const std::string& path : {unpacked, packed}) {
+      SCOPED_TRACE(path);
+      const Outcome outcome = run_tool("tdds-train", with(data_flags(path), {"--dynamics"}));
+      ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+      EXPECT_NE(outcome.out.find(fmt::format("10 training images, 4 test images, {} classes", classes)),
+                std::string::npos)
+          << outcome.out;
+      if (model.empty()) {
+        model = model_bytes(folder / "run");
+        dynamics = read_text(folder / "run/dynamics.tdds");
+      }
+      EXPECT_TRUE(model_bytes(folder / "run") == model);
+      EXPECT_TRUE(read_text(folder / "run/dynamics.tdds") == dynamics);
+    }
+  }
+  const Outcome scored =
+      run_tool("tdds-score", {"--dynamics_path", folder / "run", "--mask_path", folder / "masks",
+                              "--trajectory_len", "3", "--window_size", "3"});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  const Outcome pruned =
+      run_tool("tdds-train-subset",
+               with(data_flags(folder / "python.tar.gz"),
+                    {"--subset_rate", "0.4", "--mask_path", folder / "masks/data_mask_win3_ep3.npy",
+                     "--score_path", folder / "masks/score_win3_ep3.npy"}));
+  ASSERT_EQ(pruned.exit_code, 0) << pruned.err;
+  EXPECT_NE(pruned.out.find("6 of 10 samples are kept"), std::string::npos) << pruned.out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, CifarFormsTest, testing::Values(10, 100),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace tdds::test

@@ -109,18 +109,5 @@ TEST(ResumeProgramTest, DebugSyncChangesNoBit) {
   EXPECT_TRUE(model_bytes(plain.str()) == model_bytes(synced.str()));
 }
 
-// The disk fills up while saving: the sentence names the file, and what was saved before is whole.
-TEST(ResumeProgramTest, AFullDiskLosesNothingSaved) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);
-  const std::string before = read_text(folder / "checkpoint.safetensors");
-  const Outcome full =
-      run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume"}), {.file_bytes = 20000});
-  EXPECT_EQ(full.exit_code, 1);
-  EXPECT_TRUE(is_one_sentence(full.err, "tdds-train")) << full.err;
-  EXPECT_TRUE(read_text(folder / "checkpoint.safetensors") == before);
-  EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--resume"})).exit_code, 0);
-}
-
 }  // namespace
 }  // namespace tdds::test

@@ -424,14 +424,22 @@ TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {
   EXPECT_EQ(run(whole.substr(0, 100)).exit_code, 1);
 }
 
+// Wherever the disk ends: the mask, which is written first, is also the largest file.
 TEST_F(ScoreProgramTest, AFullDiskLosesNothing) {
   ASSERT_EQ(score({"--dynamics_path", npy_}).exit_code, 0);
-  const std::string before = read_text(mask_file(10, 10));
-  const Outcome outcome = score({"--dynamics_path", npy_, "--decay", "0.5"}, {.file_bytes = 1000});
-  EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_NE(outcome.err.find("the file-size limit is reached"), std::string::npos) << outcome.err;
-  EXPECT_EQ(read_text(mask_file(10, 10)), before);
-  EXPECT_FALSE(std::filesystem::exists(mask_file(10, 10) + ".tmp"));
+  const std::string mask = read_text(mask_file(10, 10)), scores = read_text(score_file(10, 10));
+  for (const std::size_t bytes : {std::size_t{400}, scores.size() - 1, scores.size() + 1, mask.size() - 1}) {
+    const Outcome outcome =
+        score({"--dynamics_path", npy_, "--decay", "0.5"}, {.file_bytes = static_cast<long>(bytes)});
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
+    EXPECT_NE(outcome.err.find(mask_file(10, 10)), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("the file-size limit is reached"), std::string::npos) << outcome.err;
+    EXPECT_TRUE(read_text(mask_file(10, 10)) == mask) << bytes;
+    EXPECT_TRUE(read_text(score_file(10, 10)) == scores) << bytes;
+    for (const auto& entry : std::filesystem::directory_iterator(masks_))
+      EXPECT_NE(entry.path().extension(), ".tmp") << entry.path();
+  }
 }
 
 TEST_F(ScoreProgramTest, AnUnwritableFolderIsNamed) {

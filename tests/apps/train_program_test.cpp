@@ -37,21 +37,6 @@ TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
   EXPECT_EQ(store.samples(), 240);
 }
 
-// What the official script would have saved: types, shapes, visiting order, and the losses of these logits.
-TEST(TrainProgramTest, NpyFilesAreTheOfficialOnes) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--dynamics_npy"})).exit_code, 0);
-  const DynamicsReader store(folder / "dynamics.tdds");
-  const std::vector<std::int64_t> ids = read_npy_i64(folder / "npy/1_Index.npy");
-  const std::vector<float> loss = read_npy_f32(folder / "npy/1_Loss.npy");
-  const NpyReader logits(folder / "npy/1_Output.npy", DType::kF32, 2);
-  ASSERT_EQ(ids.size(), 240u);
-  ASSERT_EQ(loss.size(), 240u);
-  EXPECT_EQ(logits.shape(), (std::vector<std::int64_t>{240, 10}));
-  EXPECT_FALSE(std::is_sorted(ids.begin(), ids.end()));
-  for (std::size_t v = 0; v < ids.size(); ++v) EXPECT_EQ(loss[v], store.loss(1)[ids[v]]);
-}
-
 TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", tiny(folder.str(), 1)).exit_code, 0);
