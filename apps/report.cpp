@@ -46,6 +46,7 @@ void declare(CLI::App& app, ReportOptions& options) {
   app.add_option("--shapes_train", options.data.shapes_train,
                  "As for tdds-train; 0: as many as were recorded.");
   app.add_option("--wrong_label_fraction", options.data.wrong_label_fraction, "As for tdds-train.");
+  app.add_option("--duplicate_fraction", options.data.duplicate_fraction, "As for tdds-train.");
 }
 
 int write_report(const ReportOptions& options) {

@@ -103,7 +103,8 @@ void write_sweep(const std::filesystem::path& path, const SweepRecord& r) {
                   {"scoring_runs", to_json(r.scoring_runs)},
                   {"runs", to_json(r.runs)},
                   {"wrong_labels", to_json(r.wrong_labels)},
-                  {"corrupted", to_json(r.corrupted)}};
+                  {"corrupted", to_json(r.corrupted)},
+                  {"near_duplicates", to_json(r.near_duplicates)}};
   write_file_atomically(path, json.dump(1) + "\n");
 }
 
@@ -128,6 +129,8 @@ SweepRecord read_sweep(const std::filesystem::path& path) {
     for (const Json& each : json.at("wrong_labels")) r.wrong_labels.push_back(planted_record(each));
     for (const Json& each : json.value("corrupted", Json::array()))
       r.corrupted.push_back(planted_record(each));
+    for (const Json& each : json.value("near_duplicates", Json::array()))
+      r.near_duplicates.push_back(planted_record(each));
   } catch (const Json::exception&) {
     throw Error(fmt::format("{} is no record of a sweep; start anew with --overwrite", path.string()));
   }

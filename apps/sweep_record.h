@@ -7,7 +7,7 @@
 //    "runs": [{"method", "rate", "seed", "kept", "epochs", "steps", "best_accuracy", "last_accuracy",
 //              "folder", "selection"}],
 //    "wrong_labels": [{"method", "seed", "end": "low" | "high", "count", "precision", "recall"}],
-//    "corrupted": the same of corrupted images}
+//    "corrupted", "near_duplicates": the same of corrupted images and of near-duplicates}
 //
 // Accuracies are of the test images, in percent; rates are pruned shares; paths are relative to sweep.json.
 
@@ -39,8 +39,8 @@ struct RunRecord {
   std::string folder, selection;  // selection: the file with the kept ids
 };
 
-// How many of the `count` samples at one end of a method's order have a planted wrong label or a corrupted image
-// (precision, a share), and how many of all such samples these are (recall).
+// How many of the `count` samples at one end of a method's order were planted, as a wrong label, a corrupted image or a
+// near-duplicate (precision, a share), and how many of all such samples these are (recall).
 struct PlantedRecord {
   std::string method;
   std::uint64_t seed;
@@ -58,7 +58,7 @@ struct SweepRecord {
   ResolvedOptions settings;
   std::vector<ScoringRecord> scoring_runs = {};
   std::vector<RunRecord> runs = {};
-  std::vector<PlantedRecord> wrong_labels = {}, corrupted = {};
+  std::vector<PlantedRecord> wrong_labels = {}, corrupted = {}, near_duplicates = {};
 
   const ScoringRecord* scoring_run(std::uint64_t seed) const;  // null: not done yet
   const RunRecord* run(const std::string& method, double rate, std::uint64_t seed) const;

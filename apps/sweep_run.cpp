@@ -8,6 +8,7 @@
 #include <cmath>
 #include <optional>
 
+#include "apps/planted_truth.h"
 #include "apps/sweep_plan.h"
 #include "apps/sweep_record.h"
 #include "apps/sweep_selection.h"
@@ -117,6 +118,7 @@ class Sweep {
       record_.runs = std::move(before.runs);
       record_.wrong_labels = std::move(before.wrong_labels);
       record_.corrupted = std::move(before.corrupted);
+      record_.near_duplicates = std::move(before.near_duplicates);
     }
     for (const std::uint64_t seed : flags_.seeds)
       if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), training_.epochs));
@@ -166,7 +168,7 @@ class Sweep {
     for (const SweepRun* run : runs) tidy(run->folder);
   }
 
-  // What the ends of every order hold of the samples that were tampered with.
+  // What the ends of every order hold of the samples that were planted.
   void record_planted(std::uint64_t seed, const SweepSelection& selection) {
     if (!setup_.data().truth) return;
     const PlantedTruth& truth = *setup_.data().truth;
@@ -174,6 +176,7 @@ class Sweep {
     for (const std::uint8_t kind : truth.corruption) corrupted.push_back(kind != 0 ? 1 : 0);
     replace_records(record_.wrong_labels, seed, selection.at_ends(truth.wrong_label));
     replace_records(record_.corrupted, seed, selection.at_ends(corrupted));
+    replace_records(record_.near_duplicates, seed, selection.at_ends(near_duplicates(truth)));
   }
 
   static void replace_records(std::vector<PlantedRecord>& records, std::uint64_t seed,

@@ -80,7 +80,9 @@ class Tables {
     for (const std::string& more :
          {published(),
           planted(r_.wrong_labels, "Planted wrong labels", "is wrongly labelled", "wrongly labelled"),
-          planted(r_.corrupted, "Corrupted images", "is corrupted", "corrupted")})
+          planted(r_.corrupted, "Corrupted images", "is corrupted", "corrupted"),
+          planted(r_.near_duplicates, "Near-duplicates", "is a near-duplicate of another",
+                  "near-duplicates")})
       if (!more.empty()) text += "\n" + more;
     return text;
   }

@@ -8,7 +8,7 @@
 namespace tdds {
 
 // Accuracy by method and rate, mean +- standard deviation over the seeds (n - 1; none for a single seed); the
-// published figures; what either end of each method's order holds of the planted wrong labels. Markdown with
+// published figures; what either end of each method's order holds of the planted samples. Markdown with
 // aligned columns, which reads well on a console too.
 std::string sweep_markdown(const SweepRecord& record);
 

@@ -45,6 +45,8 @@ void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option("--shapes_test", flags.shapes_test, "shapes: number of test images.");
   app.add_option("--wrong_label_fraction", flags.wrong_label_fraction,
                  "shapes: share of the training images that get a wrong label.");
+  app.add_option("--duplicate_fraction", flags.duplicate_fraction,
+                 "shapes: share of the training images that are near-duplicates of another, 0 to 0.5.");
   app.add_option(
       "--crop", flags.crop,
       "Augmentation beside the flip: padded (a random crop from the image with zeros around it, the "
@@ -223,6 +225,7 @@ DatasetOptions dataset_options(const TrainingFlags& flags) {
   options.shapes_train = flags.shapes_train;
   options.shapes_test = flags.shapes_test;
   options.wrong_label_fraction = flags.wrong_label_fraction;
+  options.duplicate_fraction = flags.duplicate_fraction;
   show_loading(options);
   return options;
 }

@@ -29,7 +29,8 @@ struct TrainingFlags {
   std::string device = "auto", precision = "fp32", conv_algo = "auto", stem = "auto", crop = "auto",
               init_weights, download_url;
   int threads = 0;
-  double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1;
+  double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1,
+         duplicate_fraction = 0.05;
   std::string schedule = "cosine";
   double warmup_epochs = 0, lr_step_epochs = 30, lr_gamma = 0.1, label_smoothing = 0;
   std::int32_t accumulate = 1, crop_size = 0;

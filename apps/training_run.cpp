@@ -6,14 +6,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/planted_truth.h"
 #include "apps/progress.h"
 #include "apps/run_history.h"
 #include "apps/run_identity.h"
 #include "apps/run_log.h"
+#include "apps/sample_ids.h"
 #include "apps/training_plan.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
-#include "engine/npy.h"
 #include "engine/trainer.h"
 #include "tdds/moderate.h"
 
@@ -40,19 +41,6 @@ std::string weights_to_evaluate(const TrainingFlags& flags) {
 }
 double mib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
-}
-
-// The samples that were tampered with.
-std::string planted_csv(const Dataset& data) {
-  const PlantedTruth& truth = *data.truth;
-  std::string text = "id,label,true_label,corruption\n";
-  for (std::size_t i = 0; i < truth.true_labels.size(); ++i) {
-    const int corruption = truth.corruption.empty() ? 0 : truth.corruption[i];
-    if (truth.wrong_label[i] == 0 && corruption == 0) continue;
-    text += fmt::format("{},{},{},{}\n", i, data.train.labels[i], truth.true_labels[i],
-                        corruption == 0 ? "" : name_of(static_cast<Corruption>(corruption - 1)));
-  }
-  return text;
 }
 
 class TrainingRun {
@@ -114,7 +102,8 @@ class TrainingRun {
       if (!resumed) remove_earlier_run();
       log_->begin_metrics(trainer_->epoch());
       open_dynamics();
-      write_truth();
+      write_train_ids(folder_, data_);
+      write_planted_truth(folder_, data_);
       if (!data_.manifest.empty()) write_file_atomically(folder_ / "manifest.tsv", data_.manifest.text());
     }
     describe(resumed);
@@ -159,16 +148,6 @@ class TrainingRun {
     if (!scores_) return;
     for (const std::string& note : scores_->notes()) log_->say(note);
     if (trainer_->epoch() > 0) scores_->replay(DynamicsReader(dynamics_path()), trainer_->epoch());
-  }
-
-  // What was planted into a drawn data set, so that scores can be judged against it.
-  void write_truth() const {
-    if (!data_.truth) return;
-    std::vector<std::int64_t> wrong;
-    for (std::size_t i = 0; i < data_.truth->wrong_label.size(); ++i)
-      if (data_.truth->wrong_label[i]) wrong.push_back(static_cast<std::int64_t>(i));
-    write_npy(folder_ / "wrong_label_ids.npy", wrong, {static_cast<std::int64_t>(wrong.size())});
-    write_file_atomically(folder_ / "planted.csv", planted_csv(data_));
   }
 
   void describe(bool resumed) {

@@ -4,8 +4,9 @@
 // <save_path>/ log.txt metrics.jsonl curve.png result.json
 //              model_best.safetensors model_last.safetensors checkpoint.safetensors
 //              manifest.tsv of a data set of files (engine/manifest.h)
-//              dynamics.tdds and npy/ where asked; wrong_label_ids.npy and planted.csv where
-//              labels or images were tampered with
+//              dynamics.tdds and npy/ where asked
+//              train_ids.npy where ids differ from rows (apps/sample_ids.h)
+//              wrong_label_ids.npy and planted.csv where something was planted (apps/planted_truth.h)
 
 #include <cstdint>
 #include <functional>

@@ -130,7 +130,7 @@ PlantedTruth& truth_of(Dataset& dataset) {
     dataset.truth = PlantedTruth{.true_labels = dataset.train.labels,
                                  .wrong_label = std::vector<std::uint8_t>(rows, 0),
                                  .duplicate_of = std::vector<std::int32_t>(rows, -1),
-                                 .difficulty = std::vector<float>(rows, 0),
+                                 .difficulty = {},
                                  .corruption = {}};
   }
   return *dataset.truth;

@@ -1,6 +1,11 @@
 #pragma once
 // Labelled image sets: what training sees, where it comes from, and how its rows relate to the original
 // files. Images are uint8 [N,H,W,3] (rows of pixels, red green blue), labels int32 [N] in 0 .. classes - 1.
+//
+// A sample has two numbers. Its row is its place among the training samples of a run, 0 .. N-1: arrays [N], dynamics,
+// masks and scores count by it, and so do kernels, which call it the sample id. Its id is its place in the data set's
+// own file, CIFAR's batches one after the other, or in the sorted list of its files: Dataset::train_ids[row]. The two
+// differ where samples were left out before it, by val_fraction or skip_bad.
 
 #include <array>
 #include <cstdint>
@@ -29,13 +34,12 @@ struct ImageSet {
   void read_image(std::int64_t row, std::uint8_t* out) const;
 };
 
-// What was planted in the training rows, by `shapes`, --label_noise or --corrupt; every vector is [N] in the order of
-// Dataset::train.
+// What was planted in the training rows, by `shapes`, --label_noise or --corrupt; every vector is [N] by row.
 struct PlantedTruth {
   std::vector<std::int32_t> true_labels;
   std::vector<std::uint8_t> wrong_label;   // 1 where the given label is not the true one
-  std::vector<std::int32_t> duplicate_of;  // sample id of the original of this near-duplicate, -1 where none
-  std::vector<float> difficulty;           // shapes: 0 (plain) .. 1 (small, noisy, occluded)
+  std::vector<std::int32_t> duplicate_of;  // id of the original of this near-duplicate, -1 where none
+  std::vector<float> difficulty;           // shapes: 0 (plain) .. 1 (small, noisy, occluded); else empty
   std::vector<std::uint8_t>
       corruption;  // 0: none, else 1 + the Corruption (engine/corruption.h) of the image
 };
@@ -44,13 +48,13 @@ struct Dataset {
   std::string name;
   ImageSet train, test;
   std::optional<ImageSet> validation;   // held out of the training rows by val_fraction
-  std::vector<std::int32_t> train_ids;  // [N] sample id of each train row: its row in the original file
+  std::vector<std::int32_t> train_ids;  // [N] id of each train row, ascending
   int classes = 0;
   std::vector<std::string> class_names;  // [classes]
   std::array<float, 3> mean{}, std{};    // per channel, in units of pixel / 255
   std::optional<PlantedTruth> truth;     // where something was planted
   std::string fingerprint;               // fingerprint_of(train)
-  std::vector<std::string> train_files;  // folder: path below train/ of every sample id, bad and held out too
+  std::vector<std::string> train_files;  // folder: path below train/ by id, of bad and held-out ones too
   Manifest manifest;                     // folder: the file of every train row; else empty
   std::vector<std::string> notes;        // sentences to show the user, e.g. a file that is shorter than usual
 };

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "apps/planted_truth.h"
 #include "apps/report/base64.h"
 #include "apps/report/resources.h"
 #include "apps/report/sections.h"
@@ -90,6 +91,7 @@ std::string report_page(const Subject& subject, const ReportOptions& options) {
             {"classes", classes_json(subject)},
             {"found", found_json(subject, truth.wrong_label)},
             {"found_corrupted", found_json(subject, truth.corruption)},
+            {"found_duplicates", found_json(subject, near_duplicates(truth))},
             {"tiles", tiles_json(subject, known, rows)},
             {"sheets", sheets_json(sheets, rows)},
             {"sweep", subject.sweep() ? sweep_json(*subject.sweep()) : Json()}};

@@ -153,6 +153,7 @@ function suspects() {
   const place = find('suspects-found'), sweep = data.sweep || {};
   plantedTables(place, data.found, sweep.wrong_labels, 'wrong labels', 'a wrong label');
   plantedTables(place, data.found_corrupted, sweep.corrupted, 'corrupted images', 'a corrupted image');
+  plantedTables(place, data.found_duplicates, sweep.near_duplicates, 'near-duplicates', 'a near-duplicate of another');
   sheetGroups('suspects', find('suspects-sheets'));
   for (const sheet of data.sheets.filter((one) => one.section === 'suspects')) {
     find('suspects-sheets').append(make('details', {}, make('summary', {}, `Ids by ${sheet.title}, the most suspicious first`), make('p', {}, sheet.tiles.map((tile) => data.tiles.ids[tile]).join(' '))));

@@ -194,6 +194,7 @@ Json sweep_json(const Sweep& sweep) {
   };
   add("wrong_labels", sweep.wrong_labels);
   add("corrupted", sweep.corrupted);
+  add("near_duplicates", sweep.near_duplicates);
   return json;
 }
 

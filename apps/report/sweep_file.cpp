@@ -101,6 +101,7 @@ Sweep read_sweep(const std::string& path) {
     read_runs(json, sweep);
     sweep.wrong_labels = read_planted(json, "wrong_labels");
     sweep.corrupted = read_planted(json, "corrupted");
+    sweep.near_duplicates = read_planted(json, "near_duplicates");
   } catch (const Json::exception& reason) {
     // "[json.exception.out_of_range.403] key 'runs' not found": the part behind the bracket is for people.
     const std::string what = reason.what();

@@ -16,7 +16,7 @@ struct SweepPoint {
   Repetitions best, last;  // test accuracy in percent, over the seeds
 };
 
-// How many planted wrong labels, or corrupted images, are at one end of a method's order, over the seeds.
+// How many planted wrong labels, corrupted images or near-duplicates are at one end of a method's order, over the seeds.
 struct PlantedFound {
   std::string method, end;
   Repetitions precision, recall;  // 0 .. 1
@@ -32,7 +32,7 @@ struct Sweep {
   std::string first_scoring_run;     // its folder; empty where there is none
   std::vector<std::string> methods;  // in the order of the file
   std::map<std::string, std::vector<SweepPoint>> results;  // by method, rates ascending
-  std::vector<PlantedFound> wrong_labels, corrupted;
+  std::vector<PlantedFound> wrong_labels, corrupted, near_duplicates;
 };
 
 // Throws Error, naming the file and what is wrong in it, unless it is such a file.

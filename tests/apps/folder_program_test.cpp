@@ -215,12 +215,12 @@ TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndJudged) {
   std::istringstream lines(record);
   std::string line;
   std::getline(lines, line);
-  EXPECT_EQ(line, "id,label,true_label,corruption");
+  EXPECT_EQ(line, "row,id,label,true_label,corruption,duplicate_of,difficulty");
   while (std::getline(lines, line)) {
-    const std::size_t label = line.find(',') + 1, truth = line.find(',', label) + 1,
-                      kind = line.find(',', truth) + 1;
+    const std::size_t id = line.find(',') + 1, label = line.find(',', id) + 1,
+                      truth = line.find(',', label) + 1, kind = line.find(',', truth) + 1;
     wrong += line[label] != line[truth] ? 1 : 0;
-    corrupted += kind < line.size() ? 1 : 0;
+    corrupted += line[kind] != ',' ? 1 : 0;
   }
   EXPECT_EQ(wrong, 4);
   EXPECT_EQ(corrupted, 10);
