@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether the host side of the CUDA backend, kernels/cuda/*.cpp, is correct C++ against the headers of CUDA 12: they are
 # taken from NVIDIA's Python wheels, and nothing is linked or run. Kernels (.cu) are not checked: the wheels of CUDA 12
-# bring no compiler for them.
+# bring no compiler for them, so a build with that toolkit has no CUDA (cmake/TddsCuda.cmake).
 #
 #   scripts/check_cuda12.sh [FOLDER]     FOLDER: where the wheels go, .deps/cuda12 if not given (2 GB)
 set -euo pipefail
