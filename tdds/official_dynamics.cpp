@@ -98,8 +98,15 @@ std::int32_t count_official_epochs(const std::string& folder) {
   check(!found.empty(), "{} holds no <epoch>_Output.npy; give the folder that train.py --dynamics wrote",
         folder);
   std::sort(found.begin(), found.end());
+  // The official train.py makes the folder at the end of epoch 0, in place of writing that epoch.
+  check(found.front() == 0,
+        "{} is missing, though the folder holds later epochs: the official train.py writes no epoch 0 where "
+        "npy/ was not there before the run; run it again now that it is, or lower the number of every file "
+        "by {}, so that the epochs count from {}",
+        file_of(folder, 0, "Output"), found.front(), found.front());
   for (std::size_t i = 0; i < found.size(); ++i)
-    check(found[i] == static_cast<std::int32_t>(i), "{} is missing, though the folder holds later epochs",
+    check(found[i] == static_cast<std::int32_t>(i),
+          "{} is missing, though the folder holds later epochs; restore it, or remove the later ones",
           file_of(folder, static_cast<std::int32_t>(i), "Output"));
   return static_cast<std::int32_t>(found.size());
 }

@@ -113,6 +113,16 @@ TEST_F(OfficialDynamicsTest, CountsTheEpochs) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("5_Output.npy is missing"), std::string::npos) << error.what();
   }
+  std::filesystem::remove(folder_ / "0_Output.npy");
+  try {
+    count_official_epochs(folder_.path());
+    FAIL();
+  } catch (const Error& error) {
+    const std::string said = error.what();
+    EXPECT_NE(said.find("0_Output.npy is missing"), std::string::npos) << said;
+    EXPECT_NE(said.find("writes no epoch 0 where npy/ was not there"), std::string::npos) << said;
+    EXPECT_NE(said.find("lower the number of every file by 1"), std::string::npos) << said;
+  }
 }
 
 TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
