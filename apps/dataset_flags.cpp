@@ -48,15 +48,48 @@ void declare_image_flags(CLI::App& app, DatasetOptions& options) {
       ->delimiter(',');
 }
 
+namespace {
+
+// On a terminal a bar; elsewhere a line for each tenth.
+class DownloadBar {
+ public:
+  void update(std::int64_t received, std::int64_t total) {
+    constexpr std::int64_t kUnit = 1000;
+    if (total < kUnit) return;  // not known yet, or nothing to wait for
+    const std::int64_t tenth = 10 * received / total;
+    if (total != total_) {
+      progress_ = std::make_unique<Progress>("downloading", total / kUnit, "kB", 1, output_);
+      total_ = total;
+      tenth_ = 0;
+    }
+    if (!progress_) return;
+    if (output_.terminal || tenth > tenth_) progress_->update(received / kUnit);
+    tenth_ = tenth;
+    if (received == total) progress_.reset();
+  }
+
+ private:
+  ProgressOutput output_ = ProgressOutput::on_stderr();
+  std::unique_ptr<Progress> progress_;
+  std::int64_t total_ = 0, tenth_ = 0;
+};
+
+}  // namespace
+
 void show_loading(DatasetOptions& options) {
   options.announce = [](const std::string& sentence) {
     fmt::print("{}\n", sentence);
     std::fflush(stdout);
   };
+  if (options.name != "folder") {
+    options.progress = [bar = std::make_shared<DownloadBar>()](std::int64_t received, std::int64_t total) {
+      bar->update(received, total);
+    };
+    return;
+  }
   const auto progress = std::make_shared<std::unique_ptr<Progress>>();
-  options.progress = [progress, folder = options.name == "folder"](std::int64_t done, std::int64_t total) {
+  options.progress = [progress](std::int64_t done, std::int64_t total) {
     constexpr std::int64_t kUpdatesALine = 20;
-    if (!folder) return;
     if (!*progress) *progress = std::make_unique<Progress>("decoding", total, "images", kUpdatesALine);
     (*progress)->update(done);
     if (done == total) progress->reset();

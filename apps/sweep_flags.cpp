@@ -96,10 +96,10 @@ void declare_sweep_flags(CLI::App& app, SweepFlags& flags, TrainingFlags& traini
 }
 
 bool changes_no_result(const std::string& flag) {
-  static constexpr std::array<std::string_view, 14> kHarmless{
-      "save_path",    "data_path",   "cache_dir",  "data_memory",        "download",
-      "download_url", "workers",     "threads",    "checkpoint_minutes", "overwrite",
-      "print_freq",   "keep_models", "debug_sync", "plan_cache"};
+  static constexpr std::array<std::string_view, 15> kHarmless{
+      "save_path",    "data_path",    "cache_dir",   "data_memory", "download",
+      "download_url", "download_md5", "workers",     "threads",     "checkpoint_minutes",
+      "overwrite",    "print_freq",   "keep_models", "debug_sync",  "plan_cache"};
   return std::find(kHarmless.begin(), kHarmless.end(), flag) != kHarmless.end();
 }
 

@@ -27,7 +27,7 @@ struct TrainingFlags {
 
   // ours
   std::string device = "auto", precision = "fp32", conv_algo = "auto", stem = "auto", crop = "auto",
-              init_weights, download_url;
+              init_weights, download_url, download_md5;
   int threads = 0;
   double width = 1, val_fraction = 0, checkpoint_minutes = 10, wrong_label_fraction = 0.1,
          duplicate_fraction = 0.05;

@@ -151,7 +151,9 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
   std::string base = options.download_url.empty() ? kOfficialUrl : options.download_url;
   while (base.ends_with('/')) base.pop_back();
   const std::string& md5 = options.download_md5.empty() ? form.archive_md5 : options.download_md5;
-  download_file(base + "/" + form.archive, path.string(), md5, kMaxArchive, options.progress);
+  const std::string url = base + "/" + form.archive;
+  if (options.announce) options.announce(fmt::format("downloading {} to {}", url, path.string()));
+  download_file(url, path.string(), md5, kMaxArchive, options.progress);
   return read_form_archive(path, {&form});
 }
 
