@@ -77,7 +77,7 @@ void print_methods() {
 void explain(std::int64_t samples, double rate) {
   const std::int64_t pruned = pruned_count(rate, samples);
   fmt::print(
-      "Direction: a mask lists the sample ids by ascending score; the highest scores are kept.\n"
+      "Direction: a mask lists the samples by ascending score; the highest scores are kept.\n"
       "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask and "
       "trains on the other {}.\n",
       rate, pruned, samples, samples - pruned);
@@ -102,12 +102,14 @@ int score(ScoreOptions& options) {
 
   const std::vector<ScoredMethod> scored = compute_scores(options, source, *device);
   const auto samples = static_cast<std::int64_t>(scored.front().score.size());
-  const auto provenance = provenance_of(source, samples);
+  const SampleIds sample_ids(source, samples);
+  auto provenance = provenance_of(source, samples);
+  if (!sample_ids.path().empty()) provenance["train_ids"] = sample_ids.path();
   std::vector<Selection> selections;
   for (const ScoredMethod& method : scored)
     if (select_too) selections.push_back(select(method, options, source));
   std::optional<SubsetExporter> exporter;
-  if (!options.exports.empty()) exporter.emplace(options, source);
+  if (!options.exports.empty()) exporter.emplace(options, source, sample_ids);
   for (std::size_t i = 0; exporter && i < scored.size(); ++i) exporter->check_free(scored[i], selections[i]);
   make_folder(options.mask_path);
   const DynamicsHeader none;
@@ -116,9 +118,14 @@ int score(ScoreOptions& options) {
     fmt::print("{}", write_scores(scored[i], provenance, device.get()));
     if (select_too)
       write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
-                      header.classes);
+                      header.classes, sample_ids);
     if (exporter) exporter->write(scored[i], selections[i]);
   }
+  if (!sample_ids.path().empty())
+    fmt::print(
+        "Ids: a mask numbers the {} samples of the run; the kept ids and exports are those of the whole data "
+        "set, by {}.\n",
+        samples, sample_ids.path());
   explain(samples, select_too ? pruning_rate(options, samples) : 0.9);
   return 0;
 }

@@ -22,27 +22,29 @@ Json merged(Json json, const Json& more) {
 }
 
 std::string as_csv(const ScoredMethod& scored, const Selection& selection,
-                   std::span<const std::int32_t> labels) {
+                   std::span<const std::int32_t> labels, const SampleIds& sample_ids) {
   std::string text = labels.empty() ? "id,score,kept\n" : "id,label,score,kept\n";
-  for (std::size_t id = 0; id < scored.score.size(); ++id) {
-    const bool kept =
-        std::binary_search(selection.ids.begin(), selection.ids.end(), static_cast<std::int64_t>(id));
-    const std::string label = labels.empty() ? "" : fmt::format("{},", labels[id]);
-    text += fmt::format("{},{}{:.9g},{}\n", id, label, scored.score[id], kept ? 1 : 0);
+  for (std::size_t at = 0; at < scored.score.size(); ++at) {
+    const auto row = static_cast<std::int64_t>(at);
+    const bool kept = std::binary_search(selection.ids.begin(), selection.ids.end(), row);
+    const std::string label = labels.empty() ? "" : fmt::format("{},", labels[at]);
+    text += fmt::format("{},{}{:.9g},{}\n", sample_ids.of(row), label, scored.score[at], kept ? 1 : 0);
   }
   return text;
 }
 
 void write_ids(const std::string& path, const std::string& format, const ScoredMethod& scored,
-               const Selection& selection, const Json& about, std::span<const std::int32_t> labels) {
+               const Selection& selection, const Json& about, std::span<const std::int32_t> labels,
+               const SampleIds& sample_ids) {
+  const std::vector<std::int64_t> ids = sample_ids.of(selection.ids);
   if (format == "npy") {
-    write_npy(path, selection.ids, {static_cast<std::int64_t>(selection.ids.size())});
+    write_npy(path, ids, {static_cast<std::int64_t>(ids.size())});
   } else if (format == "txt") {
-    write_file_atomically(path, fmt::format("{}\n", fmt::join(selection.ids, "\n")));
+    write_file_atomically(path, fmt::format("{}\n", fmt::join(ids, "\n")));
   } else if (format == "csv") {
-    write_file_atomically(path, as_csv(scored, selection, labels));
+    write_file_atomically(path, as_csv(scored, selection, labels, sample_ids));
   } else {
-    write_file_atomically(path, merged(about, {{"ids", selection.ids}}).dump() + "\n");
+    write_file_atomically(path, merged(about, {{"ids", ids}}).dump() + "\n");
   }
 }
 
@@ -100,7 +102,8 @@ std::string write_scores(const ScoredMethod& scored, const Json& provenance, Dev
 
 void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
                      std::span<const std::string> formats, const Json& provenance,
-                     std::span<const std::int32_t> labels, std::int32_t classes) {
+                     std::span<const std::int32_t> labels, std::int32_t classes,
+                     const SampleIds& sample_ids) {
   const auto samples = static_cast<std::int64_t>(scored.score.size());
   const auto kept = static_cast<std::int64_t>(selection.ids.size());
   const std::string name = fmt::format("{}_{}_{}", scored.stem, selection.name, selection.amount);
@@ -116,7 +119,7 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
   }
   for (const std::string& format : formats) {
     const std::string path = fmt::format("{}/kept_{}.{}", folder, name, format);
-    write_ids(path, format, scored, selection, about, labels);
+    write_ids(path, format, scored, selection, about, labels, sample_ids);
     fmt::print("  {}\n", path);
   }
   if (selection.name == "top") return;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/sample_ids.h"
 #include "tdds/dynamics_source.h"
 #include "tdds/selection.h"
 
@@ -20,7 +21,7 @@ struct ScoredMethod {
   std::string stem;            // "tdds_win10_ep30", in file names
   RankingFiles files;          // mask and score
   nlohmann::ordered_json how;  // method, parameters, direction, source
-  std::vector<float> score;    // [N] by sample id
+  std::vector<float> score;    // [N] by row
 };
 
 // Provenance that is the same for all scores of a run: version, data set, seed, epochs.
@@ -40,7 +41,7 @@ struct Selection {
   std::string name;               // top, bottom, balanced, ccs, beta
   std::string amount;             // "rate0.7", "keep5000": in file names
   double rate = 0;                // pruned share
-  std::vector<std::int64_t> ids;  // kept, ascending
+  std::vector<std::int64_t> ids;  // rows of the kept, ascending
   nlohmann::ordered_json how;     // its parameters
 };
 
@@ -48,11 +49,11 @@ struct Selection {
 void check_formats(std::span<const std::string> formats);
 
 // Writes `<folder>/kept_<stem>_<selection>_<amount>.<format>` for each format: npy (int64), txt (an id a line),
-// csv (id, label, score, kept of every sample), json (provenance, counts and ids). For another selection than
+// csv (id, label, score, kept of every sample), json (provenance, counts and ids): ids, not rows. For another selection than
 // `top` also a mask and scores, and what they are, that make the official train_subset.py keep these samples. Prints the counts
 // overall and, with labels, by class.
 void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
                      std::span<const std::string> formats, const nlohmann::ordered_json& provenance,
-                     std::span<const std::int32_t> labels, std::int32_t classes);
+                     std::span<const std::int32_t> labels, std::int32_t classes, const SampleIds& sample_ids);
 
 }  // namespace tdds

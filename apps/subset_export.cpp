@@ -40,8 +40,9 @@ void check_exports(const ScoreOptions& options, bool selects) {
               "--export writes the kept files: say how many with --subset_rate or --keep");
 }
 
-SubsetExporter::SubsetExporter(const ScoreOptions& options, const DynamicsSource& source)
-    : options_(options) {
+SubsetExporter::SubsetExporter(const ScoreOptions& options, const DynamicsSource& source,
+                               const SampleIds& sample_ids)
+    : options_(options), sample_ids_(sample_ids) {
   check(source.store() != nullptr && !source.store()->header().manifest.empty(),
         "{} is not of a data set of image files, so there are no files to export; --format writes the ids of "
         "the "
@@ -65,14 +66,14 @@ fs::path SubsetExporter::place(const ScoredMethod& scored, const Selection& sele
          fmt::format("{}_{}_{}", scored.stem, selection.name, selection.amount);
 }
 
-fs::path SubsetExporter::path_of(std::int64_t id) const {
-  return folder_ / manifest_.files[static_cast<std::size_t>(id)];
+fs::path SubsetExporter::path_of(std::int64_t row) const {
+  return folder_ / manifest_.files[static_cast<std::size_t>(row)];
 }
 
 std::string SubsetExporter::list(const Selection& selection) const {
   std::string text;
-  for (const std::int64_t id : selection.ids) {
-    const std::string path = path_of(id).string();
+  for (const std::int64_t row : selection.ids) {
+    const std::string path = path_of(row).string();
     check(path.find('\n') == std::string::npos,
           "the path {} has a line end in it, which a list cannot hold; export csv", path);
     text += path + "\n";
@@ -82,10 +83,10 @@ std::string SubsetExporter::list(const Selection& selection) const {
 
 std::string SubsetExporter::csv(const ScoredMethod& scored, const Selection& selection) const {
   std::string text = "id,path,label,class,score\n";
-  for (const std::int64_t id : selection.ids) {
-    const auto at = static_cast<std::size_t>(id);
-    text += fmt::format("{},{},{},{},{:.9g}\n", id, quoted(path_of(id).string()), manifest_.labels[at],
-                        quoted(class_of(manifest_.files[at])), scored.score[at]);
+  for (const std::int64_t row : selection.ids) {
+    const auto at = static_cast<std::size_t>(row);
+    text += fmt::format("{},{},{},{},{:.9g}\n", sample_ids_.of(row), quoted(path_of(row).string()),
+                        manifest_.labels[at], quoted(class_of(manifest_.files[at])), scored.score[at]);
   }
   return text;
 }
@@ -93,11 +94,11 @@ std::string SubsetExporter::csv(const ScoredMethod& scored, const Selection& sel
 void SubsetExporter::link(const fs::path& folder, const Selection& selection) const {
   const fs::path unfinished = folder.string() + ".tmp";
   fs::remove_all(unfinished);
-  for (const std::int64_t id : selection.ids) {
-    const fs::path to = unfinished / "train" / manifest_.files[static_cast<std::size_t>(id)];
+  for (const std::int64_t row : selection.ids) {
+    const fs::path to = unfinished / "train" / manifest_.files[static_cast<std::size_t>(row)];
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
-    if (!error) fs::create_symlink(path_of(id), to, error);
+    if (!error) fs::create_symlink(path_of(row), to, error);
     check(!error, "{} cannot be made: {}; choose another --export_dir", to.string(), error.message());
   }
   fs::rename(unfinished, folder);

@@ -2,12 +2,13 @@
 // The kept samples as files, for any other framework: what tdds-score --export writes.
 //
 //   <export_dir>/<stem>_<selection>_<amount>.txt   list: a path a line
-//   <export_dir>/<stem>_<selection>_<amount>.csv   csv: id,path,label,class,score
+//   <export_dir>/<stem>_<selection>_<amount>.csv   csv: id,path,label,class,score; ids, not rows
 //   <export_dir>/<stem>_<selection>_<amount>/train/<class>/...   links: symbolic links to the files
 
 #include <filesystem>
 #include <string>
 
+#include "apps/sample_ids.h"
 #include "apps/score_run.h"
 #include "engine/manifest.h"
 
@@ -20,7 +21,7 @@ class SubsetExporter {
  public:
   // Throws Error where the run that `source` is of left no manifest, or one of other data, or where the files are not
   // where they should be.
-  SubsetExporter(const ScoreOptions& options, const DynamicsSource& source);
+  SubsetExporter(const ScoreOptions& options, const DynamicsSource& source, const SampleIds& sample_ids);
 
   // Throws Error where the folder of links is there already.
   void check_free(const ScoredMethod& scored, const Selection& selection) const;
@@ -29,12 +30,13 @@ class SubsetExporter {
 
  private:
   std::filesystem::path place(const ScoredMethod& scored, const Selection& selection) const;
-  std::filesystem::path path_of(std::int64_t id) const;
+  std::filesystem::path path_of(std::int64_t row) const;
   std::string list(const Selection& selection) const;
   std::string csv(const ScoredMethod& scored, const Selection& selection) const;
   void link(const std::filesystem::path& folder, const Selection& selection) const;
 
   const ScoreOptions& options_;
+  const SampleIds& sample_ids_;
   std::filesystem::path manifest_path_, folder_;
   Manifest manifest_;
 };

@@ -34,7 +34,8 @@ SweepSelection::SweepSelection(const std::filesystem::path& folder, std::uint64_
       flags_(flags),
       epochs_(epochs),
       device_(device),
-      source_((folder / scoring_folder(seed) / "dynamics.tdds").string()) {}
+      source_((folder / scoring_folder(seed) / "dynamics.tdds").string()),
+      sample_ids_(source_, source_.store()->samples()) {}
 
 ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
   ScoreOptions options;
@@ -53,8 +54,10 @@ ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
 }
 
 nlohmann::ordered_json SweepSelection::provenance() const {
-  return provenance_of("tdds-sweep", scoring_folder(seed_) + "/dynamics.tdds", source_.store()->header(),
-                       source_.epochs());
+  Json about = provenance_of("tdds-sweep", scoring_folder(seed_) + "/dynamics.tdds",
+                             source_.store()->header(), source_.epochs());
+  if (!sample_ids_.path().empty()) about["train_ids"] = scoring_folder(seed_) + "/train_ids.npy";
+  return about;
 }
 
 const ScoredMethod& SweepSelection::score(const SweepRun& run) {
@@ -76,7 +79,7 @@ SubsetChoice SweepSelection::choose(const SweepRun& run) {
   const DynamicsHeader& header = source_.store()->header();
 
   const std::filesystem::path folder = folder_ / run.folder, ids_path = folder / "ids.txt";
-  const std::string ids = fmt::format("{}\n", fmt::join(selection.ids, "\n"));
+  const std::string ids = fmt::format("{}\n", fmt::join(sample_ids_.of(selection.ids), "\n"));
   make_folder(folder);
   if (std::filesystem::exists(ids_path) && read_file(ids_path, kLargestIdFile) != ids)
     std::filesystem::remove(folder / "checkpoint.safetensors");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/sample_ids.h"
 #include "apps/score_output.h"
 #include "apps/score_run.h"
 #include "apps/sweep_plan.h"
@@ -29,7 +30,7 @@ class SweepSelection {
   // selection lies there, the checkpoint of its training is removed.
   SubsetChoice choose(const SweepRun& run);
 
-  // Of every score so far, once: what its ends hold of the planted samples, planted [N] by sample id, 1 where so.
+  // Of every score so far, once: what its ends hold of the planted samples, planted [N] by row, 1 where so.
   std::vector<PlantedRecord> at_ends(const std::vector<std::uint8_t>& planted) const;
 
  private:
@@ -42,6 +43,7 @@ class SweepSelection {
   std::int32_t epochs_;
   Device& device_;
   DynamicsSource source_;
+  SampleIds sample_ids_;
   std::map<std::string, ScoredMethod> scores_;                // by name, which tells the settings
   std::vector<std::pair<std::string, std::string>> methods_;  // "tdds" and the name of its score, in order
 };

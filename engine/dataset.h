@@ -66,7 +66,7 @@ struct DatasetOptions {
   bool download = false;      // fetch the official archive into data_path when nothing is found there
   std::string download_url;   // folder of the archives, e.g. file:///mirror; empty: the official one
   std::string download_md5;   // of the archive there; empty: that of the official one
-  DownloadProgress progress;  // may be empty
+  DownloadProgress progress;  // of a download in bytes, of decoding in images; may be empty
   std::int64_t max_train_samples = 0;  // keep the first n training rows; 0 keeps all
   double val_fraction = 0;             // share of each class's training rows to hold out, 0 <= f < 1
   std::uint64_t seed = 42;             // of the hold-out and of shapes

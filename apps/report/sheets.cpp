@@ -115,7 +115,7 @@ std::vector<std::int32_t> rows_shown(const std::vector<Sheet>& sheets) {
 }
 
 Json tiles_json(const Subject& subject, const DataMap* map, const std::vector<std::int32_t>& rows) {
-  Json json{{"ids", rows}, {"labels", Json::array()}};
+  Json json{{"ids", subject.sample_ids().of({rows.begin(), rows.end()})}, {"labels", Json::array()}};
   const auto labels = subject.labels();
   const PlantedTruth* truth = subject.truth();
   const Dataset* data = subject.data();

@@ -25,6 +25,7 @@ Subject::Subject(const ReportOptions& options) {
   check(!path.empty(), "{} holds no scoring run yet; give --dynamics_path", options.sweep_path);
   source_.emplace(path);
   set_ = scores_for_report(options.scores, *source_);
+  sample_ids_ = SampleIds(*source_, samples());
   load_images(options);
   check_sweep();
 }

@@ -8,6 +8,7 @@
 
 #include "apps/report/scores.h"
 #include "apps/report/sweep_file.h"
+#include "apps/sample_ids.h"
 #include "engine/dataset.h"
 #include "tdds/dynamics_source.h"
 
@@ -30,6 +31,7 @@ class Subject {
   const DynamicsSource& source() const { return *source_; }
   std::int64_t samples() const { return static_cast<std::int64_t>(set_.ranks.front().size()); }
   const ScoreSet& set() const { return set_; }
+  const SampleIds& sample_ids() const { return sample_ids_; }
   const Sweep* sweep() const { return sweep_ ? &*sweep_ : nullptr; }
   const Dataset* data() const { return data_ ? &*data_ : nullptr; }
   const PlantedTruth* truth() const { return data_ && data_->truth ? &*data_->truth : nullptr; }
@@ -47,6 +49,7 @@ class Subject {
   std::optional<Sweep> sweep_;
   std::optional<DynamicsSource> source_;
   ScoreSet set_;
+  SampleIds sample_ids_;
   std::optional<Dataset> data_;
   std::string no_images_;
 };
