@@ -134,6 +134,8 @@ Dataset load_folder(const DatasetOptions& options) {
               "--dataset folder needs --data_path, the folder that holds train/.");
   check_usage(options.image_size >= 8 && options.image_size <= 1024, "--image_size is {}: choose 8 .. 1024.",
               options.image_size);
+  check_usage(options.memory_gib >= 0,
+              "--data_memory is {}: give GiB, or 0 for half of the machine's memory.", options.memory_gib);
   const fs::path root = root_of(options.data_path);
   const std::string train_folder = (root / "train").string();
   check(is_folder(train_folder), "{} is no folder: --data_path must hold train/<class>/<image>.",

@@ -123,9 +123,9 @@ void check_options(const DatasetOptions& options) {
               "shapes cannot have {} test images: choose {} .. {}.", options.shapes_test, kShapeClasses,
               kMaxCount);
   check_usage(options.wrong_label_fraction >= 0 && options.wrong_label_fraction <= 1,
-              "The share of wrong labels is {}: choose 0 .. 1.", options.wrong_label_fraction);
+              "--wrong_label_fraction is {}: choose 0 .. 1.", options.wrong_label_fraction);
   check_usage(options.duplicate_fraction >= 0 && options.duplicate_fraction <= 0.5,
-              "The share of near-duplicates is {}: choose 0 .. 0.5.", options.duplicate_fraction);
+              "--duplicate_fraction is {}: choose 0 .. 0.5.", options.duplicate_fraction);
 }
 
 }  // namespace
