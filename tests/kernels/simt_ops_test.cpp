@@ -1,117 +1,16 @@
-// Every hand-written kernel on simt: equal bits whichever way its threads and blocks run and whatever its memory
-// held before, finite results, and the CPU's within a tolerance. Buffers have their exact size, so that
-// AddressSanitizer sees each access past an end.
+// Every hand-written kernel behind an op on simt: equal bits whichever way its threads and blocks run and whatever
+// its memory held before, finite results, and the CPU's within a tolerance. (The linear layer's, whose op is the
+// CPU's on simt: simt_bias_test.cpp.)
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 
 #include "kernels/crop_box.h"
-#include "kernels/half_convert.h"
-#include "kernels/simt/schedule.h"
-#include "tests/kernels/op_test.h"
+#include "tests/kernels/simt_rig.h"
 
 namespace tdds::test {
 namespace {
-
-using simt::Schedule;
-
-struct Output {
-  std::string name;
-  DType dtype;
-  std::vector<std::byte> bytes;
-
-  double value(std::size_t i) const {
-    const std::byte* at = &bytes[i * size_of(dtype)];
-    const auto read = [&](auto zero) {
-      std::memcpy(&zero, at, sizeof(zero));
-      return zero;
-    };
-    switch (dtype) {
-      case DType::kF16:
-        return to_float(read(half_t{}));
-      case DType::kBf16:
-        return to_float(read(bf16_t{}));
-      case DType::kI64:
-        return static_cast<double>(read(std::int64_t{}));
-      case DType::kU8:
-        return read(std::uint8_t{});
-      default:
-        return read(float{});
-    }
-  }
-  std::size_t count() const { return bytes.size() / size_of(dtype); }
-};
-
-// Memory for one run of an op on a host device.
-class Rig {
- public:
-  Rig(DeviceKind kind, std::byte fill) : fill_(fill), device_(make_device(kind)) {
-    stream_ = device_->make_stream(StreamMode::kDeferred);
-  }
-
-  const Ops& ops() const { return device_->ops(); }
-  Stream& stream() { return *stream_; }
-
-  template <class T>
-  T* in(const std::vector<T>& values) {
-    T* memory = static_cast<T*>(scratch(values.size() * sizeof(T)));
-    std::memcpy(memory, values.data(), values.size() * sizeof(T));
-    return memory;
-  }
-  void* typed(DType dtype, const std::vector<float>& values) {
-    auto* memory = static_cast<std::byte*>(scratch(values.size() * size_of(dtype)));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const half_t half = from_float<half_t>(values[i]);
-      const bf16_t bfloat = from_float<bf16_t>(values[i]);
-      const void* from = &values[i];
-      if (dtype == DType::kF16) from = &half;
-      if (dtype == DType::kBf16) from = &bfloat;
-      std::memcpy(memory + i * size_of(dtype), from, size_of(dtype));
-    }
-    return memory;
-  }
-  StepState* state(std::int64_t step, std::int64_t cursor, std::int32_t epoch) {
-    return in<StepState>({state_at(step, cursor, epoch)});
-  }
-  void* scratch(std::size_t bytes) {
-    memory_.push_back(std::make_unique<std::vector<std::byte>>(bytes, fill_));
-    return memory_.back()->data();
-  }
-
-  // What is compared after the run: memory of this rig, all of whose elements the op writes.
-  template <class T = float>
-  T* out(const std::string& name, std::size_t n, DType dtype = DType::kF32) {
-    void* memory = scratch(n * size_of(dtype));
-    watch(name, memory, n, dtype);
-    return static_cast<T*>(memory);
-  }
-  void watch(const std::string& name, const void* memory, std::size_t n, DType dtype = DType::kF32) {
-    watched_.push_back({name, dtype, static_cast<const std::byte*>(memory), n * size_of(dtype)});
-  }
-
-  std::vector<Output> results() {
-    stream_->synchronize();
-    std::vector<Output> outputs;
-    for (const Watched& w : watched_) outputs.push_back({w.name, w.dtype, {w.memory, w.memory + w.bytes}});
-    return outputs;
-  }
-
- private:
-  struct Watched {
-    std::string name;
-    DType dtype;
-    const std::byte* memory;
-    std::size_t bytes;
-  };
-  std::byte fill_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> stream_;
-  std::vector<std::unique_ptr<std::vector<std::byte>>> memory_;
-  std::vector<Watched> watched_;
-};
 
 // Ids in no order, the second batch of them.
 std::vector<std::int32_t> some_order(std::int32_t n) {
@@ -264,9 +163,12 @@ void run_max_pool(Rig& rig, DType dtype, std::int32_t channels) {
 void run_step(Rig& rig) {
   constexpr std::int32_t kSamples = 1500, kBatch = 700;
   auto* state = rig.state(3, 701, 1);
-  rig.watch("step, cursor", state, 2, DType::kI64);
-  // The bits of the double and of the count of hits, as integers.
-  rig.watch("skipped, loss_sum, correct", &state->skipped, 3, DType::kI64);
+  state->nonfinite = 1;
+  rig.watch("step, cursor", &state->step, 2, DType::kI64);
+  rig.watch("epoch, nonfinite", &state->epoch, 2, DType::kI32);
+  rig.watch("skipped", &state->skipped, 1, DType::kI64);
+  rig.watch("loss_sum", &state->loss_sum, 1, DType::kF64);
+  rig.watch("hits", &state->correct, 1, DType::kI64);
   std::vector<std::uint8_t> correct(kSamples);
   for (std::size_t i = 0; i < correct.size(); ++i) correct[i] = i % 3 == 0;
   rig.ops().advance(rig.stream(),
@@ -323,13 +225,24 @@ std::vector<OpRun> every_run() {
   return runs;
 }
 
+// How far an op's output on simt may lie from the CPU's, `largest` being the largest of its values. Integers: equal.
+double bound_of(DType dtype, double largest) {
+  switch (dtype) {
+    case DType::kF32:
+      // Sums of up to 40,000 terms in fp32 pieces of 512 against the CPU's of 128.
+      return 1e-5 * largest;
+    case DType::kF64:
+      // The same 700 positive terms summed in two orders, each with a rounding of 2^-53 a term.
+      return 2 * 700 * 0x1p-53 * largest;
+    default:
+      return 0;
+  }
+}
+
 class SimtOps : public testing::TestWithParam<OpRun> {
  protected:
-  static std::vector<Output> results(DeviceKind kind, DType dtype, std::byte fill, Schedule schedule = {}) {
-    const simt::ScheduleScope scope(schedule);
-    Rig rig(kind, fill);
-    GetParam().run(rig, dtype);
-    return rig.results();
+  static RigRun run_with(DType dtype) {
+    return [dtype](Rig& rig) { GetParam().run(rig, dtype); };
   }
   static std::vector<DType> types() {
     if (!GetParam().typed) return {DType::kF32};
@@ -338,114 +251,24 @@ class SimtOps : public testing::TestWithParam<OpRun> {
 };
 
 TEST_P(SimtOps, EqualBitsInEveryOrderAndFill) {
-  constexpr std::byte kNaN{0xFF}, kZero{0}, kSmall{0x3C};
-  using Order = Schedule::Order;
-  const std::pair<Schedule, std::byte> others[] = {{{Order::kReversed}, kNaN},
-                                                   {{Order::kShuffled, 5}, kZero},
-                                                   {{Order::kShuffled, 6}, kSmall},
-                                                   {{Order::kForward}, kZero}};
-  for (const DType dtype : types()) {
-    const std::vector<Output> first = results(DeviceKind::kSimt, dtype, kNaN);
-    for (const Output& output : first)
-      for (std::size_t i = 0; i < output.count(); ++i)
-        ASSERT_TRUE(std::isfinite(output.value(i))) << output.name << "[" << i << "], " << name_of(dtype);
-    for (const auto& [schedule, fill] : others) {
-      const std::vector<Output> again = results(DeviceKind::kSimt, dtype, fill, schedule);
-      ASSERT_EQ(first.size(), again.size());
-      for (std::size_t i = 0; i < first.size(); ++i)
-        EXPECT_EQ(first[i].bytes, again[i].bytes)
-            << first[i].name << ", " << name_of(dtype) << ", order " << static_cast<int>(schedule.order);
-    }
-  }
+  for (const DType dtype : types()) expect_equal_bits(run_with(dtype), name_of(dtype));
 }
 
 TEST_P(SimtOps, AgreesWithTheCpu) {
-  const std::vector<Output> simt = results(DeviceKind::kSimt, DType::kF32, std::byte{0xFF});
-  const std::vector<Output> cpu = results(DeviceKind::kCpu, DType::kF32, std::byte{0xFF});
+  const std::vector<Output> simt = results_of(run_with(DType::kF32), DeviceKind::kSimt);
+  const std::vector<Output> cpu = results_of(run_with(DType::kF32), DeviceKind::kCpu);
   ASSERT_EQ(simt.size(), cpu.size());
   for (std::size_t o = 0; o < simt.size(); ++o) {
     double largest = 0;
     for (std::size_t i = 0; i < cpu[o].count(); ++i) largest = std::max(largest, std::abs(cpu[o].value(i)));
-    for (std::size_t i = 0; i < cpu[o].count(); ++i) {
-      const double want = cpu[o].value(i), got = simt[o].value(i);
-      // Sums of up to 40,000 terms in fp32 pieces of 512 against the CPU's of 128: 1e-5 of the largest value
-      // covers both; what integers and the double sum hold is equal or differs in the last bits.
-      const double bound = cpu[o].dtype == DType::kF32 ? 1e-5 * largest : 64;
-      ASSERT_NEAR(got, want, bound) << simt[o].name << "[" << i << "]";
-    }
+    const double bound = bound_of(cpu[o].dtype, largest);
+    for (std::size_t i = 0; i < cpu[o].count(); ++i)
+      ASSERT_NEAR(simt[o].value(i), cpu[o].value(i), bound) << simt[o].name << "[" << i << "]";
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, SimtOps, testing::ValuesIn(every_run()),
                          [](const auto& run) { return run.param.name; });
-
-// The mistakes of host code that a GPU hides until it matters. (Those of kernels: simt_test.cpp.)
-
-TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
-  Rig rig(DeviceKind::kSimt, std::byte{0xFF});
-  auto* sum = rig.out("sum", 4);
-  auto* one = rig.in<float>({1, 1, 1, 1});
-  rig.ops().add(rig.stream(), {one, one, sum, 4, DType::kF32});
-  EXPECT_TRUE(std::isnan(sum[0]));
-  rig.stream().synchronize();
-  EXPECT_EQ(sum[0], 2);
-}
-
-TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
-  constexpr std::int64_t kSlice = 64;
-  Rig rig(DeviceKind::kSimt, std::byte{0xFF});
-  const std::vector<float> values(4 * kSlice, 1);
-  auto *w = rig.in(values), *v = rig.in(values), *gradient = rig.in(values), *rates = rig.in<float>({1});
-  auto* state = rig.state(0, 0, 0);
-  const auto update = [&](std::int64_t offset) {
-    rig.ops().sgd(rig.stream(), {w + offset, v + offset, gradient + offset, nullptr, rates, state, kSlice,
-                                 DType::kF32, DType::kF32, 0, 0, 1, false});
-    rig.stream().synchronize();
-  };
-  EXPECT_NO_THROW(update(kSlice));
-  for (const std::int64_t offset : {1, 2, 3, 63}) {
-    try {
-      update(offset);
-      ADD_FAILURE() << "a slice at element " << offset << " was taken";
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("kernel sgd"), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("no multiple of 16"), std::string::npos) << error.what();
-    }
-  }
-}
-
-TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
-  // Three steps of w -= lr[step] with a gradient of 1: through the device's step counter, and through an lr table
-  // that the host moves along.
-  const auto after_three = [](bool counter_on_host, bool replayed) {
-    Rig rig(DeviceKind::kSimt, std::byte{0xFF});
-    auto *w = rig.in<float>({10}), *v = rig.in<float>({0}), *rates = rig.in<float>({1, 2, 4, 0, 0});
-    auto *gradient = rig.in<float>({1}), *loss = rig.in<float>({0});
-    auto* state = rig.state(0, 0, 0);
-    auto* order = rig.in<std::int32_t>({0, 0, 0});
-    auto* correct = rig.in<std::uint8_t>({0});
-    int host_step = 0;
-    const auto step = [&] {
-      const float* table = counter_on_host ? rates + host_step++ : rates;
-      rig.ops().sgd(rig.stream(),
-                    {w, v, gradient, nullptr, table, state, 1, DType::kF32, DType::kF32, 0, 0, 1, false});
-      rig.ops().advance(rig.stream(), {state, order, loss, correct, 1, !counter_on_host});
-    };
-    step();
-    if (replayed) {
-      const auto recording = rig.stream().record(step);
-      for (int i = 0; i < 2; ++i) rig.stream().replay(*recording);
-    } else {
-      for (int i = 0; i < 2; ++i) step();
-    }
-    rig.stream().synchronize();
-    return w[0];
-  };
-  EXPECT_EQ(after_three(false, false), 10 - (1 + 2 + 4));
-  EXPECT_EQ(after_three(false, true), 10 - (1 + 2 + 4));
-  EXPECT_EQ(after_three(true, false), 10 - (1 + 2 + 4));
-  EXPECT_EQ(after_three(true, true), 10 - (1 + 2 + 2)) << "the recorded step has the host's counter frozen";
-}
 
 }  // namespace
 }  // namespace tdds::test
