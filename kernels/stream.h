@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tdds {
@@ -44,18 +45,19 @@ class Stream {
   // Returns when everything enqueued has run; throws what the commands threw.
   virtual void synchronize() = 0;
 
-  // What is enqueued until the matching end_range() belongs to `name`, a literal or a string that outlives it:
-  // shown by profilers, and named in errors that are found at once.
-  void begin_range(const char* name) {
-    ranges_.push_back(name);
-    range_begins(name);
+  // What is enqueued until the matching end_range() belongs to `name`, which is copied: shown by profilers, and named
+  // in errors that are found at once. The copy's memory serves the next range of the same depth.
+  void begin_range(std::string_view name) {
+    if (depth_ == ranges_.size()) ranges_.emplace_back();
+    ranges_[depth_] = name;
+    range_begins(ranges_[depth_++].c_str());
   }
   void end_range() {
-    ranges_.pop_back();
+    --depth_;
     range_ends();
   }
   // " of layer1.0.conv1" within its range, else "".
-  std::string of_range() const { return ranges_.empty() ? "" : std::string(" of ") + ranges_.back(); }
+  std::string of_range() const { return depth_ == 0 ? "" : " of " + ranges_[depth_ - 1]; }
 
  protected:
   virtual void range_begins(const char*) {}
@@ -63,15 +65,14 @@ class Stream {
 
  private:
   Device& device_;
-  std::vector<const char*> ranges_;
+  std::vector<std::string> ranges_;  // of which the first depth_ are open
+  std::size_t depth_ = 0;
 };
 
 // A range of a stream from here to the end of the block.
 class StreamRange {
  public:
-  StreamRange(Stream& stream, const std::string& name) : stream_(stream) {
-    stream_.begin_range(name.c_str());
-  }
+  StreamRange(Stream& stream, std::string_view name) : stream_(stream) { stream_.begin_range(name); }
   ~StreamRange() { stream_.end_range(); }
   StreamRange(const StreamRange&) = delete;
   StreamRange& operator=(const StreamRange&) = delete;

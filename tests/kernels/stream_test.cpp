@@ -107,6 +107,23 @@ TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
   EXPECT_EQ(stream->of_range(), "");
 }
 
+TEST(StreamRangeTest, KeepsItsNameAndRestoresTheOneAround) {
+  const auto device = make_device(DeviceKind::kCpu);
+  const auto stream = device->make_stream(StreamMode::kDeferred);
+  // Names that are gone, or something else, before the range ends; too long for a string's own bytes.
+  std::string name = "layer1.0.downsample.0 and more";
+  {
+    const StreamRange outer(*stream, std::string("layer4.2.downsample.0 and more"));
+    {
+      const StreamRange inner(*stream, name);
+      name.assign(name.size(), '?');
+      EXPECT_EQ(stream->of_range(), " of layer1.0.downsample.0 and more");
+    }
+    EXPECT_EQ(stream->of_range(), " of layer4.2.downsample.0 and more");
+  }
+  EXPECT_EQ(stream->of_range(), "");
+}
+
 // A whole step over device memory: what moves from step to step is state, order and the learning rates.
 class StepLoop {
  public:
