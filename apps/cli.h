@@ -50,7 +50,7 @@ class Interrupted : public Error {
   int exit_code_;
 };
 
-// "0.1.0 (git 1a2b3c4), g++ 12.2.0 Release, oneDNN 2.6.3, no CUDA": one line, also for the log.
+// "0.1.0 (git 1a2b3c4), GNU 12.2.0 Release, oneDNN 2.6.3, no CUDA": one line, also for the log.
 std::string version_text();
 
 }  // namespace tdds

@@ -3,8 +3,8 @@
 //
 //   g += weight_decay * w;  v = momentum * v + g  (v starts at 0);  w -= lr * (g + momentum * v)
 //
-// lr = lr_table[state->step]; g = gradient * inverse_scale. With skip_nonfinite a first pass over all blocks
-// (check_finite) sets state->nonfinite, and sgd then leaves w and v as they are.
+// lr = lr_table[state->step]; g = gradient * inverse_scale. Where state->nonfinite is set, w, v and compute stay as they
+// are: a pass of check_finite over all blocks before the first update sets it, where a loss scale may overflow.
 
 #include <cstdint>
 
