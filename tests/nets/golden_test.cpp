@@ -1,5 +1,7 @@
 // Whole networks against PyTorch in float64: tests/golden/make_goldens.py says what the fixtures hold.
 
+#include <cstdio>
+#include <map>
 #include <numeric>
 
 #include "nets/resnet.h"
@@ -14,9 +16,10 @@ constexpr float kLr = 0.01f, kMomentum = 0.9f, kWeightDecay = 5e-4f;
 // A tensor may be 3 times as far from float64 as PyTorch's own float32 strays, and where that is next to
 // nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state after
 // a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by 1e-5.)
+// Winograd's transforms cost digits (a sum holds to 5e-6 where a direct one holds to 1e-6), but no more than the networks
+// themselves do: by AVX-512, AVX2 and plain C++ the most that was needed is 2.4 directly (a loss of the narrow
+// ResNet-50) and 1.2 by Winograd. The tests print it.
 constexpr double kYardsticks = 3;
-// Winograd's transforms cost digits (its sums hold to 5e-6 where direct ones hold to 1e-6), so its networks may be farther.
-constexpr double kWinogradYardsticks = 10;
 constexpr double kTensor = 1e-5, kState = 1e-6, kLoss = 1e-6;
 // A mean is as right as the values it is taken of, relative to their spread and not to itself: half an ulp of fp32.
 // (The stem's mean is a hundredth of its spread.)
@@ -36,16 +39,15 @@ class GoldenNetTest : public OpTest {
  private:
   void compare_by(ConvAlgo algo, const char* fixture, const ResNetSpec& spec) {
     algo_ = algo;
-    yardsticks_ = algo == ConvAlgo::kWinograd ? kWinogradYardsticks : kYardsticks;
     start(fixture, spec);
     expect_inputs();
     const auto losses = golden_->floats("loss"), yardstick = golden_->floats("loss.yardstick");
     for (std::size_t step = 0; step < losses.size(); ++step) {
       const double loss = gradients(static_cast<std::int64_t>(step));
-      EXPECT_NEAR(loss, losses[step], std::max<double>(yardsticks_ * yardstick[step], kLoss * losses[step]))
-          << "step " << step;
+      expect_within(std::abs(loss - losses[step]), yardstick[step], kLoss * losses[step],
+                    "loss of step " + std::to_string(step));
       if (step == 0) {
-        EXPECT_LE(distance(logits_, golden_->floats("logits")), kTensor);
+        expect_within(distance(logits_, golden_->floats("logits")), 0, kTensor, "logits");
         expect_tensors("grad", "gradient");
       }
       update();
@@ -56,10 +58,12 @@ class GoldenNetTest : public OpTest {
     }
     for (const Param& param : params().list())
       if (param.kind == ParamKind::kCounter) expect_counter(param, static_cast<std::int64_t>(losses.size()));
+    print_farthest(fixture);
   }
 
   void start(const char* fixture, const ResNetSpec& spec) {
     place_.clear();
+    farthest_.clear();
     saved_ = std::make_unique<Arena>("saved");
     scratch_ = std::make_unique<Arena>("scratch");
     golden_ = std::make_unique<Golden>(fixture);
@@ -203,13 +207,26 @@ class GoldenNetTest : public OpTest {
     const auto distances =
         whole ? std::vector<double>{distance(values, golden)} : counter::summary_distance(values, golden);
     ASSERT_EQ(distances.size(), yardstick.size()) << name;
+    const double rounding =
+        std::max(name.starts_with("step1.") ? kState : kTensor, whole ? mean_tolerance(name) : 0.0);
     for (std::size_t j = 0; j < distances.size(); ++j)
-      EXPECT_LE(distances[j], std::max(tolerance(name, yardstick[j]), whole ? mean_tolerance(name) : 0.0))
-          << name << ", part " << j;
+      expect_within(distances[j], yardstick[j], rounding, name + ", part " + std::to_string(j));
   }
 
-  double tolerance(const std::string& name, double yardstick) const {
-    return std::max(yardsticks_ * yardstick, name.starts_with("step1.") ? kState : kTensor);
+  // Within so many yardsticks, or within what rounding alone explains.
+  void expect_within(double distance, double yardstick, double rounding, const std::string& what) {
+    EXPECT_LE(distance, std::max(kYardsticks * yardstick, rounding)) << what;
+    Farthest& kind = farthest_[what.substr(0, what.find_first_of(". ,"))];
+    kind.of_rounding = std::max(kind.of_rounding, distance / rounding);
+    if (distance > rounding) kind.yardsticks = std::max(kind.yardsticks, distance / yardstick);
+  }
+  void print_farthest(const char* fixture) const {
+    const char* way = algo_ == ConvAlgo::kAuto       ? "auto"
+                      : algo_ == ConvAlgo::kWinograd ? "winograd"
+                                                     : "direct";
+    for (const auto& [kind, most] : farthest_)
+      std::printf("%s, %s, %s: up to %.2f of what rounding may cost, beyond it %.2f yardsticks\n", fixture,
+                  way, kind.c_str(), most.of_rounding, most.yardsticks);
   }
 
   // Of a running mean after the first step, 0.1 of the batch's, relative to its norm.
@@ -235,7 +252,6 @@ class GoldenNetTest : public OpTest {
   std::unique_ptr<Golden> golden_;
   ResNetSpec spec_;
   ConvAlgo algo_ = ConvAlgo::kAuto;
-  double yardsticks_ = kYardsticks;
   std::int32_t images_ = 0;
   std::unique_ptr<Net> net_;
   std::unique_ptr<Arena> saved_, scratch_;
@@ -245,6 +261,11 @@ class GoldenNetTest : public OpTest {
   Buffer<std::int32_t> labels_, order_;
   Buffer<StepState> state_;
   std::vector<float> logits_;
+  // By kind of quantity ("grad"): the largest distances of its tensors.
+  struct Farthest {
+    double of_rounding = 0, yardsticks = 0;
+  };
+  std::map<std::string, Farthest> farthest_;
   std::vector<std::uint32_t> place_;  // by parameter or buffer: how many trained ones stand before it
 };
 
