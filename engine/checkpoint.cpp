@@ -5,6 +5,7 @@
 #include <set>
 
 #include "kernels/check.h"
+#include "kernels/half_convert.h"
 
 namespace tdds {
 namespace {
@@ -64,6 +65,31 @@ std::vector<std::byte> read_tensor(const SafetensorsFile& file, const std::strin
   return bytes;
 }
 
+bool is_half(DType dtype) {
+  return dtype == DType::kF16 || dtype == DType::kBf16;
+}
+
+template <class T>
+std::vector<std::byte> widened(const std::vector<std::byte>& halves) {
+  std::vector<std::byte> floats(halves.size() / sizeof(T) * sizeof(float));
+  for (std::size_t i = 0; i < halves.size() / sizeof(T); ++i) {
+    T half;
+    std::memcpy(&half, &halves[i * sizeof(T)], sizeof(T));
+    const float value = to_float(half);
+    std::memcpy(&floats[i * sizeof(float)], &value, sizeof(float));
+  }
+  return floats;
+}
+
+// A model's tensor, its 16-bit floats as float32.
+std::vector<std::byte> read_widened(const SafetensorsFile& file, const std::string& name) {
+  const DType dtype = file.at(name).dtype;
+  const std::vector<std::byte> bytes = read_tensor(file, name);
+  if (dtype == DType::kF16) return widened<half_t>(bytes);
+  if (dtype == DType::kBf16) return widened<bf16_t>(bytes);
+  return bytes;
+}
+
 }  // namespace
 
 void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
@@ -80,15 +106,17 @@ void load_model(const std::filesystem::path& path, Stream& stream, Params& param
   const std::string prefix = checkpoint ? "model." : parallel ? "module." : "";
   std::set<std::string> known;
   for (const Param& param : params.list()) {
-    check_fits(file, prefix + param.name, dtype_of(param), param.shape);
-    known.insert(prefix + param.name);
+    const std::string name = prefix + param.name;
+    const DType stored = file.at(name).dtype, wanted = dtype_of(param);
+    check_fits(file, name, wanted == DType::kF32 && is_half(stored) ? stored : wanted, param.shape);
+    known.insert(name);
   }
   if (!checkpoint)
     for (const StoredTensor& tensor : file.tensors())
       check(known.contains(tensor.name), "{}: tensor '{}' belongs to another network; check --arch",
             path.string(), tensor.name);
   for (int i = 0; i < static_cast<int>(params.list().size()); ++i)
-    params.upload(stream, i, read_tensor(file, prefix + params.list()[i].name));
+    params.upload(stream, i, read_widened(file, prefix + params.list()[i].name));
 }
 
 void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,

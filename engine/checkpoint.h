@@ -19,8 +19,8 @@ namespace tdds {
 void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
                 const Metadata& metadata);
 
-// Loads by name; a prefix "module." (DataParallel) is taken off. Throws Error where a tensor is missing, has
-// another shape or type, or is one too many, naming it.
+// Loads by name; a prefix "module." (DataParallel) is taken off, and f16 and bf16 (a model saved after .half()) become
+// float32. Throws Error where a tensor is missing, has another shape or type, or is one too many, naming it.
 void load_model(const std::filesystem::path& path, Stream& stream, Params& params);
 
 void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,

@@ -4,9 +4,7 @@
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
-#include "engine/checkpoint.h"
 #include "kernels/ops.h"
 #include "tests/engine/small_run.h"
 
@@ -14,24 +12,6 @@ namespace tdds {
 namespace {
 
 using namespace test;
-
-TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / "tdds_checkpoint_test.safetensors";
-  SmallRun run(options());
-  save_model(path, *run.stream, run.net->params(), {});
-  ResNetSpec spec;
-  spec.classes = kClasses;
-  spec.width = 0.25;
-  auto other = make_resnet(spec);
-  other->params().place(*run.device, *run.stream, DType::kF32);
-  EXPECT_THROW(load_model(path, *run.stream, other->params()), Error);
-  EXPECT_THROW(load_checkpoint(path, *run.stream, run.net->params(), run.trainer), Error);
-  const std::vector<std::byte> before = run.weights();
-  load_model(path, *run.stream, run.net->params());
-  EXPECT_EQ(run.weights(), before);
-  std::filesystem::remove(path);
-}
 
 TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
   SmallRun run(options(1));
