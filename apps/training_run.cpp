@@ -8,6 +8,7 @@
 
 #include "apps/planted_truth.h"
 #include "apps/progress.h"
+#include "apps/run_folder.h"
 #include "apps/run_history.h"
 #include "apps/run_identity.h"
 #include "apps/run_log.h"
@@ -24,20 +25,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-std::filesystem::path checkpoint_in(const std::filesystem::path& folder) {
-  return folder / "checkpoint.safetensors";
-}
-constexpr const char *kBestModel = "model_best.safetensors", *kLastModel = "model_last.safetensors";
-
-std::string weights_to_evaluate(const TrainingFlags& flags) {
-  if (!flags.init_weights.empty()) return flags.init_weights;
-  const std::filesystem::path best = std::filesystem::path(flags.save_path) / kBestModel;
-  check_usage(
-      std::filesystem::exists(best),
-      "there is nothing to evaluate: {} is not there; give the --save_path of a run, or --init_weights",
-      best.string());
-  return best.string();
 }
 double mib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
@@ -81,7 +68,7 @@ class TrainingRun {
   }
 
  private:
-  std::filesystem::path checkpoint_path() const { return checkpoint_in(folder_); }
+  std::filesystem::path checkpoint_path() const { return folder_ / kCheckpointFile; }
 
   void make_trainer() {
     trainer_ = std::make_unique<Trainer>(device_, stream_, net_, setup_.pool(), setup_.train_set(),
@@ -99,7 +86,8 @@ class TrainingRun {
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", flags_.threads, host_cores(),
                             host_cores()));
     if (trainer_) {
-      if (!resumed) remove_earlier_run();
+      // Before the first save of this run: stopped until then, it must not be taken for the one before.
+      if (flags_.overwrite && !resumed) remove_run(folder_);
       log_->begin_metrics(trainer_->epoch());
       open_dynamics();
       write_train_ids(folder_, data_);
@@ -116,12 +104,6 @@ class TrainingRun {
     load_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_);
   }
 
-  // Before the first save of this run: stopped until then, it must not be taken for the one before.
-  void remove_earlier_run() const {
-    for (const char* name : {"checkpoint.safetensors", "result.json", kBestModel, kLastModel})
-      std::filesystem::remove(folder_ / name);
-  }
-
   DynamicsHeader dynamics_header() const {
     return {.samples = data_.train.count(),
             .classes = data_.classes,
@@ -133,7 +115,7 @@ class TrainingRun {
             .fields = recorded_fields(flags_)};
   }
 
-  std::string dynamics_path() const { return (folder_ / "dynamics.tdds").string(); }
+  std::string dynamics_path() const { return (folder_ / kDynamicsFile).string(); }
 
   // Before anything of an earlier run is touched: what is asked for may make no sense.
   void make_scores() {
@@ -220,8 +202,8 @@ class TrainingRun {
     if (setup_.train_set().source() != nullptr) tell_waits(epoch, train_seconds);
     const bool best = history_.add(metrics);
     const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
-    if (best) save_model(folder_ / kBestModel, stream_, net_.params(), about);
-    save_model(folder_ / kLastModel, stream_, net_.params(), about);
+    if (best) save_model(folder_ / kBestModelFile, stream_, net_.params(), about);
+    save_model(folder_ / kLastModelFile, stream_, net_.params(), about);
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, flags_.epochs));
     if (!request_.quiet) draw_curve();
@@ -267,7 +249,8 @@ class TrainingRun {
       loss.push_back(record.values.loss[row]);
       ids.push_back(row);
     }
-    write_official_epoch((folder_ / "npy").string(), epoch, loss, record.visit_logits, data_.classes, ids);
+    write_official_epoch((folder_ / kNpyFolder).string(), epoch, loss, record.visit_logits, data_.classes,
+                         ids);
   }
 
   void save() {
@@ -299,7 +282,7 @@ class TrainingRun {
       write_features(
           features_beside(dynamics_path()), dynamics_header(),
           {setup_.train_features().features(), data_.train.count(), net_.features(), trainer_->epoch()});
-    write_file_atomically(folder_ / "result.json", history_.result_json(identity()).dump(2) + "\n");
+    write_file_atomically(folder_ / kResultFile, history_.result_json(identity()).dump(2) + "\n");
     report_traffic();
     log_->say(history_.summary());
     if (scores_) log_->say(scores_->summary());
@@ -334,20 +317,6 @@ class TrainingRun {
   double waited_before_ = 0;  // for data, in earlier epochs
 };
 
-// Before the data set is loaded, which may take minutes.
-void guard_folder(const TrainingFlags& flags) {
-  if (flags.evaluate) {
-    weights_to_evaluate(flags);
-    return;
-  }
-  check_usage(
-      flags.resume || flags.overwrite || !std::filesystem::exists(checkpoint_in(flags.save_path)),
-      "{} already holds a run; add --resume to go on with it, --overwrite to start anew, or choose another "
-      "--save_path",
-      flags.save_path);
-  make_folder(flags.save_path);
-}
-
 }  // namespace
 
 RunResult train(TrainingSetup& setup, const RunRequest& request) {
@@ -361,7 +330,10 @@ int run_training(const ProgramInfo& program, const TrainingFlags& flags, const R
   if (flags.dry_run) return print_training_plan(flags, choose);
   const InterruptRequest interrupt;
   check_training_flags(flags);
-  guard_folder(flags);
+  if (flags.evaluate)
+    weights_to_evaluate(flags);
+  else
+    claim_run_folder(flags);
   std::optional<SubsetChoice> subset;
   try {
     TrainingSetup setup(flags);

@@ -102,20 +102,47 @@ TEST(SavedRunTest, IsResumedWithTheFilesThatItBeganToWrite) {
   }
 }
 
-// An overwritten run that was killed before its first save: nothing is left of the run before to go on with.
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename());
+  return names;
+}
+
+// An overwritten run that was killed before its first save: nothing is left of the run before to go on with, or to be
+// scored as this one's.
 TEST(SavedRunTest, IsGoneAsSoonAsItIsOverwritten) {
   const TemporaryFolder run;
-  ASSERT_EQ(run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics"})).exit_code, 0);
+  ASSERT_EQ(
+      run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics_npy", "--dynamics_features"})).exit_code,
+      0);
+  write_text(run / "npy/notes.txt", "mine");
   const auto begun = [&] { return std::filesystem::file_size(run / "metrics.jsonl") == 0; };
-  const Outcome killed =
-      run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics", "--overwrite"}), {.kill_when = begun});
+  const std::vector<std::string> anew = with(tiny(run.str(), 1), {"--wrong_label_fraction", "0"});
+  const Outcome killed = run_tool("tdds-train", with(anew, {"--overwrite"}), {.kill_when = begun});
   ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
-  for (const char* name :
-       {"checkpoint.safetensors", "result.json", "model_best.safetensors", "model_last.safetensors"})
-    EXPECT_FALSE(std::filesystem::exists(run / name)) << name;
-  const Outcome again = run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics", "--resume"}));
+  const Outcome again = run_tool("tdds-train", with(anew, {"--resume"}));
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_THAT(again.out, HasSubstr("the run starts here"));
+  EXPECT_THAT(names_in(run / "npy"), testing::ElementsAre("notes.txt"));
+  EXPECT_THAT(names_in(run.str()),
+              testing::Not(testing::Contains(testing::AnyOf("dynamics.tdds", "features.safetensors"))));
+}
+
+// Also what the official code wrote, or a run whose checkpoint was deleted.
+TEST(SavedRunTest, DynamicsAreNotOverwrittenUnasked) {
+  const TemporaryFolder official, store;
+  std::filesystem::create_directory(official / "npy");
+  write_text(official / "npy/1_Loss.npy", "four gigabytes");
+  write_text(store / "dynamics.tdds", "weeks");
+  for (const TemporaryFolder* folder : {&official, &store}) {
+    const Outcome refused = run_tool("tdds-train", with(tiny(folder->str(), 1), {"--dynamics_npy"}));
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("--overwrite"));
+    EXPECT_TRUE(is_one_sentence(refused.err, "tdds-train")) << refused.err;
+  }
+  EXPECT_EQ(read_text(official / "npy/1_Loss.npy"), "four gigabytes");
+  EXPECT_EQ(read_text(store / "dynamics.tdds"), "weeks");
 }
 
 // What makes no sense is found before the run in the folder is touched.
