@@ -108,7 +108,8 @@ ResolvedOptions resolved_options(const CLI::App& app) {
 void complain(const std::string& program, std::string sentence) {
   std::replace_if(
       sentence.begin(), sentence.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
-  fmt::print(stderr, "{}: {}\n", program, sentence);
+  // Not fmt::print, which throws where stderr cannot be written: the exit code must still tell.
+  std::fputs(fmt::format("{}: {}\n", program, sentence).c_str(), stderr);
 }
 
 int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,

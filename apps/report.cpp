@@ -26,7 +26,8 @@ void declare(CLI::App& app, ReportOptions& options) {
   app.add_option("--images", options.images, "How many images a contact sheet has.");
   app.add_option(
          "--method", options.scores.methods,
-         "Scoring methods, a list (tdds-score --list names them); without it, all that the recording allows.")
+         "Scoring methods, a list (tdds-score --list names them); without it, all that the recording allows. "
+         "With --sweep their settings are the sweep's where they are not given here.")
       ->delimiter(',');
   app.add_option("--trajectory_len", options.scores.trajectory_lens,
                  "TDDS: T. Of a list, the first is shown and all are compared; chosen by the recorded epochs "
@@ -34,12 +35,19 @@ void declare(CLI::App& app, ReportOptions& options) {
       ->delimiter(',');
   app.add_option("--window_size", options.scores.window_sizes, "TDDS: J, likewise.")->delimiter(',');
   app.add_option("--decay", options.scores.decay,
-                 "TDDS: the weight of the newest window in the moving average.");
+                 "TDDS: the weight of the newest window in the moving average; 0.9 if not given.");
+  app.add_option("--method_window", options.scores.method_window,
+                 "The window J of the methods other than TDDS; 0: 10, or half of the recorded epochs.");
+  app.add_option("--method_epochs", options.scores.method_epochs,
+                 "How many epochs these methods use, from the first; 0: each method's own choice.");
   app.add_option("--dataset", options.data.name,
                  "The data set of the run, for the images: cifar10, cifar100, folder, npy or shapes. A run "
                  "on shapes needs no flag: "
                  "they are drawn again.");
   app.add_option("--data_path", options.data.data_path, "Its folder or archive, as for tdds-train.");
+  app.add_option(
+      "--manualSeed", options.data_seed,
+      "The run's, by which images are drawn or held out; not given: the sweep's, or what was recorded.");
   app.add_option("--max_train_samples", options.data.max_train_samples, "As for tdds-train.");
   app.add_option("--val_fraction", options.data.val_fraction, "As for tdds-train.");
   declare_image_flags(app, options.data);

@@ -129,7 +129,7 @@ bool need_features(const std::vector<SweepMethod>& methods) {
 
 std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs) {
   if (flags.method_window > 0) return flags.method_window;
-  return std::max(2, std::min(10, (flags.method_epochs > 0 ? flags.method_epochs : epochs) / 2));
+  return default_window(flags.method_epochs > 0 ? flags.method_epochs : epochs);
 }
 
 void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {

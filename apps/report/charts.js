@@ -90,6 +90,10 @@ function marker(index, x, y, size = 4) {
 
 const strokeOf = (index) => ({stroke: `var(--s${index % 8})`, 'stroke-width': 2, 'stroke-dasharray': DASHES[Math.floor(index / 2) % DASHES.length], fill: 'none'});
 
+// "28.75", or of several runs "28.75 ± 0.31".
+const meanText = (one, digits = 2, factor = 1) => (factor * one.mean).toFixed(digits) + (one.count > 1 ? ` ± ${(factor * one.deviation).toFixed(digits)}` : '');
+const seedsText = (count) => (count > 1 ? `${count} seeds` : 'one seed');
+
 // series: [{name, points: [{rate, mean, deviation, count}]}]; full: {mean, deviation, count} or null.
 function accuracyChart(figure, caption, series, full) {
   const width = 560, height = 380, box = {left: 46, right: 548, top: 26, bottom: 330};
@@ -113,7 +117,7 @@ function accuracyChart(figure, caption, series, full) {
     const path = one.points.map((point, at) => `${at ? 'L' : 'M'}${place(point)} ${y(point.mean)}`).join('');
     const group = make('g', {}, make('path', {d: path, ...strokeOf(index)}));
     for (const point of one.points) {
-      const words = `${one.name}, rate ${point.rate}: ${point.mean.toFixed(2)} ± ${point.deviation.toFixed(2)} % (${point.count} seeds)`;
+      const words = `${one.name}, rate ${point.rate}: ${meanText(point)} % (${seedsText(point.count)})`;
       if (point.deviation > 0) {
         const [up, down, at] = [y(point.mean + point.deviation), y(point.mean - point.deviation), place(point)];
         group.append(make('path', {class: 'bar', d: `M${at} ${up}V${down}M${at - 3} ${up}h6M${at - 3} ${down}h6`, ...strokeOf(index), 'stroke-width': 1.3, 'stroke-dasharray': ''}));
@@ -126,10 +130,10 @@ function accuracyChart(figure, caption, series, full) {
     const key = make('svg', {viewBox: '0 0 34 14', 'aria-hidden': 'true'}, make('path', {d: 'M0 7h34', ...strokeOf(index)}), marker(index, 17, 7));
     legend.append(make('li', {}, key, one.name));
   });
-  const cell = (point) => (point ? `${point.mean.toFixed(2)} ± ${point.deviation.toFixed(2)} (${point.count})` : '');
+  const cell = (point) => (point ? `${meanText(point)} (${point.count})` : '');
   const rows = series.map((one) => [one.name, ...rates.map((rate) => cell(one.points.find((point) => point.rate === rate)))]);
   if (full) rows.unshift(['all samples', cell(full), ...rates.slice(1).map(() => '')]);
-  fill(figure, caption, svg, all.length, table(['method', ...rates.map((rate) => `rate ${rate}`)], rows, 'Percent, mean ± standard deviation (seeds)'), legend);
+  fill(figure, caption, svg, all.length, table(['method', ...rates.map((rate) => `rate ${rate}`)], rows, 'Percent, mean and, of several seeds, ± standard deviation (number of seeds)'), legend);
 }
 
 // counts on a logarithmic axis, so that a few samples far out stay visible; wrong: of them, or null.

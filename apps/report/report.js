@@ -144,7 +144,7 @@ function plantedTables(place, found, measured, what, caption) {
       table(['method', 'among the lowest scores (pruned)', 'among the highest (kept)'], rows, `Share of samples with ${caption}`));
   }
   if (measured) {
-    const value = (one) => `${percent(one.mean, 1)} ± ${(100 * one.deviation).toFixed(1)}`;
+    const value = (one) => `${meanText(one, 1, 100)} %`;
     place.append(table(['method', 'end', 'precision', 'recall', 'seeds'], measured.map((one) => [one.method, one.end, value(one.precision), value(one.recall), one.precision.count]), `${what[0].toUpperCase()}${what.slice(1)} found, over the seeds of the sweep`));
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The scores that a report compares.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace tdds::report {
 
 struct ReportScore {
   std::string name;                      // "aum"
-  std::string setting;                   // "epochs 0 to 7", "T=90 J=10 decay=0.9"
+  std::string setting;                   // "epochs 0 to 7, J=3", "T=90 J=10 decay=0.9"
   std::string formula, kept, source;     // as Method has them
   bool variant = false;                  // of another one here: aum_logit of aum
   std::vector<float> score;              // [N] by row; the highest are kept
@@ -22,14 +23,15 @@ struct ReportScore {
 
 struct ScoreOptions {
   std::vector<std::string> methods;  // empty: all that the recording allows, but for the random ones
-  std::vector<int> trajectory_lens, window_sizes;  // TDDS; the first pair is the one shown; empty: chosen
-  double decay = 0.9;
+  std::vector<int> trajectory_lens, window_sizes;     // TDDS; the first pair is the one shown; empty: chosen
+  std::optional<double> decay;                        // TDDS; 0.9 if not given
+  std::int32_t method_window = 0, method_epochs = 0;  // of the other methods; 0: chosen
 };
 
 struct ScoreSet {
-  std::vector<ReportScore> scores;         // TDDS first
-  std::vector<std::string> left_out;       // methods, each with its reason
-  std::vector<ScoreSetting> settings;      // of TDDS, for the comparison of T and J
+  std::vector<ReportScore> scores;     // TDDS first
+  std::vector<std::string> left_out;   // methods, each with its reason
+  std::vector<ScoreSetting> settings;  // of TDDS, for the comparison of T and J; empty where it is not shown
   std::vector<std::vector<double>> ranks;  // [settings][N]
 };
 

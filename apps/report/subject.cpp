@@ -16,6 +16,16 @@ void check_options(const ReportOptions& options) {
               "--dynamics_path is missing: give the folder of a run of tdds-train --dynamics, or --sweep");
 }
 
+// The scores that the sweep judged, and not others.
+ScoreOptions with_settings_of(const Sweep& sweep, ScoreOptions options) {
+  if (options.trajectory_lens.empty()) options.trajectory_lens = sweep.scores.trajectory_lens;
+  if (options.window_sizes.empty()) options.window_sizes = sweep.scores.window_sizes;
+  if (!options.decay) options.decay = sweep.scores.decay;
+  if (options.method_window == 0) options.method_window = sweep.scores.method_window;
+  if (options.method_epochs == 0) options.method_epochs = sweep.scores.method_epochs;
+  return options;
+}
+
 }  // namespace
 
 Subject::Subject(const ReportOptions& options) {
@@ -24,7 +34,7 @@ Subject::Subject(const ReportOptions& options) {
   const std::string& path = options.dynamics_path.empty() ? sweep_->first_scoring_run : options.dynamics_path;
   check(!path.empty(), "{} holds no scoring run yet; give --dynamics_path", options.sweep_path);
   source_.emplace(path);
-  set_ = scores_for_report(options.scores, *source_);
+  set_ = scores_for_report(sweep_ ? with_settings_of(*sweep_, options.scores) : options.scores, *source_);
   sample_ids_ = SampleIds(*source_, samples());
   load_images(options);
   check_sweep();
@@ -39,7 +49,8 @@ void Subject::load_images(const ReportOptions& report) {
     return;
   }
   if (store) options.seed = store->header().seed;
-  if (report.dynamics_path.empty() && sweep_->data_seed) options.seed = *sweep_->data_seed;
+  if (sweep_ && sweep_->data_seed) options.seed = *sweep_->data_seed;
+  if (report.data_seed) options.seed = *report.data_seed;
   if (options.name.empty()) options.name = "shapes";
   if (options.name == "shapes" && options.shapes_train == 0)
     options.shapes_train = samples();  // exact unless some were held out

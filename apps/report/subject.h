@@ -17,7 +17,9 @@ namespace tdds::report {
 struct ReportOptions {
   std::string dynamics_path, sweep_path, output = "report.html";
   DatasetOptions data;  // name empty: no images, unless the run was on `shapes`, which is drawn again
-  ScoreOptions scores;
+  ScoreOptions scores;  // what is not given is the sweep's, where there is one
+  std::optional<std::uint64_t>
+      data_seed;  // --manualSeed of the run; not given: the sweep's, or the recording's
   double subset_rate = 0.5;
   int images = 24;  // in a contact sheet
 };
@@ -29,7 +31,7 @@ class Subject {
   explicit Subject(const ReportOptions& options);
 
   const DynamicsSource& source() const { return *source_; }
-  std::int64_t samples() const { return static_cast<std::int64_t>(set_.ranks.front().size()); }
+  std::int64_t samples() const { return static_cast<std::int64_t>(set_.scores.front().score.size()); }
   const ScoreSet& set() const { return set_; }
   const SampleIds& sample_ids() const { return sample_ids_; }
   const Sweep* sweep() const { return sweep_ ? &*sweep_ : nullptr; }

@@ -70,12 +70,35 @@ std::vector<PlantedFound> read_planted(const Json& json, const char* key) {
   return all;
 }
 
-std::optional<std::uint64_t> data_seed(const Json& json) {
-  const std::string text = json.value("settings", Json::object()).value("manualSeed", "");
-  std::uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return seed;
+// The numbers of a list such as "90,70"; none where the setting is absent or anything else.
+template <class T>
+std::vector<T> numbers(const Json& settings, const char* name) {
+  const std::string text = settings.value(name, "");
+  std::vector<T> values;
+  for (const char *at = text.data(), *end = at + text.size(); at < end; ++at) {
+    T value{};
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || (next != end && *next != ',')) return {};
+    values.push_back(value);
+    at = next;
+  }
+  return values;
+}
+
+template <class T>
+std::optional<T> number(const Json& settings, const char* name) {
+  const std::vector<T> values = numbers<T>(settings, name);
+  return values.size() == 1 ? std::optional<T>(values[0]) : std::nullopt;
+}
+
+void read_settings(const Json& settings, Sweep& sweep) {
+  sweep.data_seed = number<std::uint64_t>(settings, "manualSeed");
+  sweep.scores = {.methods = {},
+                  .trajectory_lens = numbers<int>(settings, "trajectory_len"),
+                  .window_sizes = numbers<int>(settings, "window_size"),
+                  .decay = number<double>(settings, "score_decay"),
+                  .method_window = number<std::int32_t>(settings, "method_window").value_or(0),
+                  .method_epochs = number<std::int32_t>(settings, "method_epochs").value_or(0)};
 }
 
 }  // namespace
@@ -96,7 +119,7 @@ Sweep read_sweep(const std::string& path) {
     sweep.width = json.at("width");
     sweep.samples = json.at("samples");
     sweep.epochs = json.at("epochs");
-    sweep.data_seed = data_seed(json);
+    read_settings(json.value("settings", Json::object()), sweep);
     read_scoring_runs(json, sweep);
     read_runs(json, sweep);
     sweep.wrong_labels = read_planted(json, "wrong_labels");

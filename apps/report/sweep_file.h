@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/report/scores.h"
 #include "tdds/report_statistics.h"
 
 namespace tdds::report {
@@ -28,6 +29,7 @@ struct Sweep {
   std::int64_t samples = 0, epochs = 0;
   std::optional<std::uint64_t>
       data_seed;                     // --manualSeed: its runs have seeds of their own, and share the data
+  ScoreOptions scores;               // as far as its command gave them
   Repetitions full_best, full_last;  // trained on everything: the scoring runs
   std::string first_scoring_run;     // its folder; empty where there is none
   std::vector<std::string> methods;  // in the order of the file

@@ -39,6 +39,10 @@ std::int32_t epochs_used(const Method& method, const DynamicsReader& dynamics, c
   return epochs;
 }
 
+std::int32_t default_window(std::int32_t epochs) {
+  return std::max(2, std::min(10, epochs / 2));
+}
+
 std::int32_t least_epochs(const Method& method, const MethodOptions& options) {
   return std::max({method.least_epochs, std::int32_t{1}, method.windowed ? options.window_size : 0});
 }

@@ -45,6 +45,9 @@ const Method& find_method(std::string_view name);
 // whichever is less. Throws Error when the recorded ones do not suffice.
 std::int32_t epochs_used(const Method& method, const DynamicsReader& dynamics, const MethodOptions& options);
 
+// J where none is asked for: 10, or half of the epochs where they are fewer than 20.
+std::int32_t default_window(std::int32_t epochs);
+
 // The fewest epochs with which the method has a score.
 std::int32_t least_epochs(const Method& method, const MethodOptions& options);
 
