@@ -1,0 +1,83 @@
+// The programs on a GPU, from training to scores. Skipped visibly without one; TDDS_REQUIRE_GPU=1 makes that a failure.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/dynamics_store.h"
+#include "engine/npy.h"
+#include "kernels/check.h"
+#include "kernels/device.h"
+#include "tests/apps/program.h"
+#include "tests/apps/tiny_run.h"
+
+namespace tdds::test {
+namespace {
+
+class CudaProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      make_device(DeviceKind::kCuda);
+    } catch (const Error& error) {
+      const char* required = std::getenv("TDDS_REQUIRE_GPU");
+      if (required && std::string(required) == "1") FAIL() << "TDDS_REQUIRE_GPU=1, but " << error.what();
+      GTEST_SKIP() << error.what();
+    }
+  }
+  static std::vector<std::string> args(const TemporaryFolder& folder, const char* device,
+                                       const char* precision) {
+    return with(tiny(folder.str(), 4), {"--device", device, "--precision", precision, "--dynamics"});
+  }
+};
+
+class CudaPrecisionTest : public CudaProgramTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CudaPrecisionTest, TrainsResumesToTheSameBitsAndScores) {
+  const char* const precision = GetParam();
+  const TemporaryFolder whole, stopped, masks;
+  const Outcome outcome = run_tool("tdds-train", args(whole, "cuda", precision));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  ASSERT_EQ(
+      run_tool("tdds-train", with(args(stopped, "cuda", precision), {"--stop_after_epoch", "2"})).exit_code,
+      0);
+  const Outcome resumed = run_tool("tdds-train", with(args(stopped, "cuda", precision), {"--resume"}));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_TRUE(model_bytes(whole.str()) == model_bytes(stopped.str()));
+  EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(stopped / "dynamics.tdds"));
+  EXPECT_EQ(metrics_but_times(whole.str()), metrics_but_times(stopped.str()));
+
+  const auto score = [&](const std::string& device) {
+    const Outcome scored =
+        run_tool("tdds-score", {"--dynamics_path", whole.str(), "--mask_path", masks / device, "--device",
+                                device, "--trajectory_len", "4", "--window_size", "3"});
+    EXPECT_EQ(scored.exit_code, 0) << scored.err;
+    return read_npy_f32(masks / (device + "/score_win3_ep4.npy"));
+  };
+  const std::vector<float> on_cuda = score("cuda"), on_cpu = score("cpu");
+  ASSERT_EQ(on_cuda.size(), 240u);
+  for (std::size_t i = 0; i < on_cuda.size(); ++i)
+    EXPECT_NEAR(on_cuda[i], on_cpu[i], 1e-6 + 1e-4 * std::abs(on_cpu[i])) << i;
+}
+
+// The first batch of a run has seen no update yet: its losses are the forward pass's alone. Later ones may differ, in
+// batch norms over so few channels by an order of magnitude more with each step.
+TEST_F(CudaProgramTest, BeginsAsTheCpuDoes) {
+  const TemporaryFolder cuda, cpu;
+  for (const auto& [folder, device] :
+       {std::pair<const TemporaryFolder&, const char*>{cuda, "cuda"}, {cpu, "cpu"}}) {
+    const Outcome outcome =
+        run_tool("tdds-train", with(args(folder, device, "fp32"), {"--stop_after_epoch", "1"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  const DynamicsReader of_cuda(cuda / "dynamics.tdds"), of_cpu(cpu / "dynamics.tdds");
+  int equal = 0;
+  for (int i = 0; i < 240; ++i) equal += std::abs(of_cuda.loss(0)[i] - of_cpu.loss(0)[i]) < 1e-3F ? 1 : 0;
+  EXPECT_GE(equal, 50) << "of a batch of 50";
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, CudaPrecisionTest, testing::Values("fp32", "tf32", "fp16", "bf16"),
+                         [](const auto& one) { return std::string(one.param); });
+
+}  // namespace
+}  // namespace tdds::test
