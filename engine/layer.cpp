@@ -36,7 +36,8 @@ ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t he
                                                             .dtype = context.compute,
                                                             .backward = context.train,
                                                             .math = context.math,
-                                                            .algo = context.algo});
+                                                            .algo = context.algo,
+                                                            .data_gradient = decl.data_gradient});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
 }
 
@@ -61,12 +62,13 @@ void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
   plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
 }
 
-Traffic ConvLayer::traffic(bool data_gradient, bool accumulate) const {
+Traffic ConvLayer::traffic() const {
   const Conv2dSpec& s = plan_->spec();
   const double x = static_cast<double>(x_bytes()), y = static_cast<double>(y_bytes());
   const double w = 1.0 * s.out_channels * s.filter_h * s.filter_w * s.channels * size_of(s.dtype);
   const double forward = x + w + y, filter = x + y + w;
-  return {.floor = forward + filter + (data_gradient ? y + w + x : 0), .passes = accumulate ? x : 0};
+  const double data = s.data_gradient == DataGradient::kNone ? 0 : y + w + x;
+  return {.floor = forward + filter + data, .passes = s.data_gradient == DataGradient::kAdded ? x : 0};
 }
 
 std::string ConvLayer::description() const {

@@ -29,6 +29,7 @@ struct PassContext {
 struct ConvDecl {
   int filter;  // index in Params
   std::int32_t channels, out_channels, size, stride, padding;
+  DataGradient data_gradient = DataGradient::kEither;
 
   static ConvDecl declare(Params& params, const std::string& name, std::int32_t channels,
                           std::int32_t out_channels, std::int32_t size, std::int32_t stride,
@@ -51,8 +52,8 @@ class ConvLayer {
   std::size_t y_bytes() const;
   std::int32_t out_height() const { return plan_->spec().out_height(); }
   std::int32_t out_width() const { return plan_->spec().out_width(); }
-  // Of a training step: forward, the filter's gradient and, for all but the first layer, the data's.
-  Traffic traffic(bool data_gradient, bool accumulate) const;
+  // Of a training step: forward, the filter's gradient and, where it is asked for, the data's.
+  Traffic traffic() const;
   std::string description() const;
   // "layer1.0.conv1": of its filter, without ".weight".
   const std::string& name() const { return name_; }

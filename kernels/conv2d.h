@@ -34,6 +34,10 @@ enum class ConvAlgo : std::uint8_t {
 ConvAlgo parse_conv_algo(std::string_view word);
 const char* name_of(ConvAlgo algo);
 
+// How backward_data() will be called. A GPU plans for no more than that: dx = and dx += are two plans there. No
+// effect on a CPU.
+enum class DataGradient : std::uint8_t { kNone, kWritten, kAdded, kEither };
+
 struct Conv2dSpec {
   std::int32_t batch, height, width, channels;    // x [B,H,W,C]
   std::int32_t out_channels, filter_h, filter_w;  // w [K,R,S,C]
@@ -42,6 +46,7 @@ struct Conv2dSpec {
   bool backward = true;  // false: an inference plan, backward_* may not be called
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
+  DataGradient data_gradient = DataGradient::kEither;
 
   std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }

@@ -136,11 +136,11 @@ class Block {
   Traffic traffic() const {
     Traffic sum;
     for (std::size_t i = 0; i < main_.size(); ++i) {
-      sum += main_[i]->conv.traffic(true, i == 0);
+      sum += main_[i]->conv.traffic();
       sum += main_[i]->norm.traffic(i + 1 == main_.size());
     }
     if (!shortcut_) return sum;
-    sum += shortcut_->conv.traffic(true, false);
+    sum += shortcut_->conv.traffic();
     sum += shortcut_->norm.traffic(false);
     return sum;
   }
@@ -226,7 +226,7 @@ class ResNetPass final : public Pass {
   }
 
   Traffic traffic() const override {
-    Traffic sum = stem_.conv.traffic(false, false);
+    Traffic sum = stem_.conv.traffic();
     sum += stem_.norm.traffic(false);
     if (pool_) sum += pool_->traffic();
     for (const auto& block : blocks_) sum += block->traffic();
@@ -262,6 +262,7 @@ class ResNet final : public Net {
     const bool imagenet = spec.stem == Stem::kImageNet;
     decl_.stem = declare_unit("conv1", "bn1", 3, channels, imagenet ? 7 : 3, imagenet ? 2 : 1, size,
                               spec.input_channels);
+    decl_.stem->conv.data_gradient = DataGradient::kNone;
     if (imagenet) size = (size + 1) / 2;  // the max-pool
     for (int stage = 0; stage < 4; ++stage)
       for (int i = 0; i < arch_.blocks[stage]; ++i) {
@@ -315,6 +316,10 @@ class ResNet final : public Net {
     if (stride != 1 || channels != out)
       block.shortcut = declare_unit(name + ".downsample.0", name + ".downsample.1", channels, out, 1, stride,
                                     shortcut_size);
+    // As Block::backward calls them: what the first convolution gives is added to the shortcut's.
+    for (UnitDecl& one : block.main) one.conv.data_gradient = DataGradient::kWritten;
+    block.main.front().conv.data_gradient = DataGradient::kAdded;
+    if (block.shortcut) block.shortcut->conv.data_gradient = DataGradient::kWritten;
     size = main_size;
     decl_.blocks.push_back(std::move(block));
     return out;

@@ -60,15 +60,18 @@ void throw_cuda_error(const std::string& what, const char* expression, const cha
   throw Error(fmt::format("{} failed at {}:{}: {}", expression, file, line, what));
 }
 
-void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line) {
-  if (status == CUDNN_STATUS_SUCCESS) [[likely]]
-    return;
+std::string cudnn_error_text(cudnnStatus_t status) {
   // Empty unless cuDNN has more to say about the last failure on this thread (cudnn_graph_v9.h).
   std::array<char, 512> last{};
   cudnnGetLastErrorString(last.data(), last.size());
-  throw_cuda_error(fmt::format("{} ({}) {}{}", cudnnGetErrorString(status), static_cast<int>(status),
-                               last.data(), mend_of(status)),
-                   expression, file, line);
+  return fmt::format("{} ({}) {}{}", cudnnGetErrorString(status), static_cast<int>(status), last.data(),
+                     mend_of(status));
+}
+
+void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line) {
+  if (status == CUDNN_STATUS_SUCCESS) [[likely]]
+    return;
+  throw_cuda_error(cudnn_error_text(status), expression, file, line);
 }
 
 void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line) {

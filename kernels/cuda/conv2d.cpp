@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "kernels/check.h"
 #include "kernels/cuda/device.h"
@@ -16,26 +17,33 @@ constexpr std::size_t kWorkspaceAlignment = 256;
 // each time, so a descriptor is made in the first step only.
 class BoundPlan {
  public:
-  BoundPlan() = default;
+  explicit BoundPlan(const char* name) : name_(name) {}
   BoundPlan(std::shared_ptr<const ConvPlan> plan, const char* name) : plan_(std::move(plan)), name_(name) {}
 
   const ConvPlan* plan() const { return plan_.get(); }
+  const char* name() const { return name_; }
 
   void run(Stream& stream, const void* x, const void* w, const void* y, void* workspace) {
-    check(plan_ != nullptr, "Conv2d: this plan was made for inference; make it with `backward`");
+    check(plan_ != nullptr,
+          "Conv2d: {} was not planned for; see `backward` and `data_gradient` of its Conv2dSpec", name_);
     const std::array<const void*, 4> pointers{x, w, y, workspace};
     if (!pack_ || pointers != pointers_) {
       pack_ = bind_tensors(x, w, y, workspace);
       pointers_ = pointers;
     }
     CudaCommand command(stream, name_);
-    CHECK_CUDA(cudnnBackendExecute(cuda_stream(stream).cudnn(), plan_->descriptor.get(), pack_.get()));
+    const cudnnStatus_t status =
+        cudnnBackendExecute(cuda_stream(stream).cudnn(), plan_->descriptor.get(), pack_.get());
+    if (status != CUDNN_STATUS_SUCCESS)
+      throw Error(fmt::format(
+          "'{}'{} failed: cuDNN does not execute {}: {}; --cudnn_autotune takes plans that have run", name_,
+          stream.of_range(), plan_->text(), cudnn_error_text(status)));
     command.finish();
   }
 
  private:
   std::shared_ptr<const ConvPlan> plan_;
-  const char* name_ = "";
+  const char* name_;
   std::array<const void*, 4> pointers_{};
   CudnnDescriptor pack_;
 };
@@ -43,11 +51,16 @@ class BoundPlan {
 class CudaConv2d final : public Conv2d {
  public:
   CudaConv2d(const Conv2dSpec& spec, ConvPlanStore& plans) : Conv2d(spec) {
-    forward_ = {plans.get(spec, ConvDirection::kForward), "conv2d forward"};
+    const auto plan = [&](BoundPlan& bound, ConvDirection direction) {
+      bound = {plans.get(spec, direction), bound.name()};
+    };
+    plan(forward_, ConvDirection::kForward);
     if (!spec.backward) return;
-    data_ = {plans.get(spec, ConvDirection::kData), "conv2d backward data"};
-    accumulate_ = {plans.get(spec, ConvDirection::kDataAccumulate), "conv2d backward data, accumulating"};
-    filter_ = {plans.get(spec, ConvDirection::kFilter), "conv2d backward filter"};
+    const DataGradient data = spec.data_gradient;
+    if (data == DataGradient::kWritten || data == DataGradient::kEither) plan(data_, ConvDirection::kData);
+    if (data == DataGradient::kAdded || data == DataGradient::kEither)
+      plan(accumulate_, ConvDirection::kDataAccumulate);
+    plan(filter_, ConvDirection::kFilter);
   }
 
   std::size_t workspace_bytes() const override {
@@ -70,14 +83,16 @@ class CudaConv2d final : public Conv2d {
 
   std::string description() const override {
     std::string text = "forward=" + forward_.plan()->text();
-    if (spec().backward)
-      text += "; data=" + data_.plan()->text() + "; data+=" + accumulate_.plan()->text() +
-              "; filter=" + filter_.plan()->text();
+    for (const auto& [word, bound] : {std::pair<const char*, const BoundPlan*>{"data", &data_},
+                                      {"data+", &accumulate_},
+                                      {"filter", &filter_}})
+      if (bound->plan()) text += fmt::format("; {}={}", word, bound->plan()->text());
     return text;
   }
 
  private:
-  BoundPlan forward_, data_, accumulate_, filter_;
+  BoundPlan forward_{"conv2d forward"}, data_{"conv2d backward data"},
+      accumulate_{"conv2d backward data, accumulating"}, filter_{"conv2d backward filter"};
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,8 @@ namespace tdds {
 namespace {
 
 constexpr std::size_t kTimedPlans = 16;  // heuristics order them; the fastest is rarely far down
+constexpr std::size_t kSmallWorkspace = std::size_t{1} << 20;
+constexpr std::size_t kBestFew = 8;  // of which one on tensor cores is taken before others
 constexpr const char* kFirstLine = "tdds convolution plans 1";
 
 // Written beside its place, flushed and renamed, so that a reader finds the old file or the new one, whole. ""
@@ -82,20 +85,36 @@ ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, co
                                    conv_text(spec, direction), error.what()));
     }
   }
-  if (timer_) return choose_by_time(spec, direction, key);
-  std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, 1);
+  return timer_ ? choose_by_time(spec, direction, key) : choose_first(spec, direction);
+}
+
+std::vector<ConvPlan> ConvPlanStore::propose(const Conv2dSpec& spec, ConvDirection direction,
+                                             std::size_t limit) const {
+  std::string reason;
+  std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, limit, &reason);
   check(!proposed.empty(),
-        "cuDNN {} has no deterministic plan for the convolution {} on {}; use another precision or batch",
-        cudnnGetVersion(), conv_text(spec, direction), gpu_);
-  return std::move(proposed.front());
+        "cuDNN {} has no deterministic plan for the convolution {} on {}{}{}; use another precision or batch",
+        cudnnGetVersion(), conv_text(spec, direction), gpu_, reason.empty() ? "" : ", and says ", reason);
+  return proposed;
+}
+
+// For some graphs heuristic A begins with an engine that leaves the tensor cores idle. Another is no gain where it
+// copies the tensors into another layout first, which its workspace shows.
+ConvPlan ConvPlanStore::choose_first(const Conv2dSpec& spec, ConvDirection direction) const {
+  std::vector<ConvPlan> proposed = propose(spec, direction, 1);
+  const bool exact = spec.dtype == DType::kF32 && spec.math == Conv2dMath::kExact;
+  if (exact || proposed[0].has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return std::move(proposed[0]);
+  proposed = propose(spec, direction, kBestFew);
+  const std::size_t most = std::max(proposed[0].workspace_bytes, kSmallWorkspace);
+  const auto found = std::find_if(proposed.begin(), proposed.end(), [&](const ConvPlan& plan) {
+    return plan.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) && plan.workspace_bytes <= most;
+  });
+  return std::move(found == proposed.end() ? proposed[0] : *found);
 }
 
 ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection direction,
                                        const std::string& key) {
-  std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, kTimedPlans);
-  check(!proposed.empty(),
-        "cuDNN {} has no deterministic plan for the convolution {} on {}; use another precision or batch",
-        cudnnGetVersion(), conv_text(spec, direction), gpu_);
+  std::vector<ConvPlan> proposed = propose(spec, direction, kTimedPlans);
   std::size_t best = 0;
   double best_milliseconds = std::numeric_limits<double>::infinity();
   std::string failure;

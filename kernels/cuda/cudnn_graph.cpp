@@ -183,15 +183,38 @@ CudnnDescriptor make_graph(const Conv2dSpec& spec, ConvDirection direction, cons
   return graph;
 }
 
-// Null where this heuristic knows nothing of the graph, which is an answer and not an error.
+// That a graph, or one engine for it, is not supported is an answer: others may do.
+bool not_supported(cudnnStatus_t status) {
+  return status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000;
+}
+
+// What was in the way of a plan: the last failure that is an error, else the last answer.
+class Reason {
+ public:
+  void add(cudnnStatus_t status) {
+    if (error_ && not_supported(status)) return;
+    error_ = !not_supported(status);
+    text_ = cudnn_error_text(status);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  bool error_ = false;
+  std::string text_;
+};
+
+// Empty where this heuristic knows nothing of the graph.
 std::vector<CudnnDescriptor> heuristic_configs(const CudnnDescriptor& graph, const CudnnTarget& target,
-                                               cudnnBackendHeurMode_t mode) {
+                                               cudnnBackendHeurMode_t mode, Reason& reason) {
   const CudnnDescriptor heuristic = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set_child(heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.get());
   set(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
   if (target.properties()) set_child(heuristic, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, target.properties());
   const cudnnStatus_t status = cudnnBackendFinalize(heuristic.get());
-  if (status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000) return {};
+  if (not_supported(status)) {
+    reason.add(status);
+    return {};
+  }
   check_cuda_status(status, "cudnnBackendFinalize(heuristic)", __FILE__, __LINE__);
   const std::int64_t count =
       count_of(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR);
@@ -358,6 +381,10 @@ ConvPlanChoice ConvPlanChoice::parse(const std::string& text) {
   return choice;
 }
 
+bool ConvPlan::has(cudnnBackendNumericalNote_t note) const {
+  return std::find(notes.begin(), notes.end(), note) != notes.end();
+}
+
 std::string ConvPlan::text() const {
   std::string text = fmt::format("engine {}", choice.engine);
   for (const cudnnBackendNumericalNote_t note : notes) text += fmt::format(", {}", name_of(note));
@@ -366,18 +393,24 @@ std::string ConvPlan::text() const {
 }
 
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
-                                    const CudnnTarget& target, std::size_t limit) {
+                                    const CudnnTarget& target, std::size_t limit, std::string* reason) {
   const CudnnDescriptor graph = make_graph(spec, direction, target);
   std::vector<ConvPlan> plans;
+  Reason failures;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (const CudnnDescriptor& config : heuristic_configs(graph, target, mode)) {
+    for (const CudnnDescriptor& config : heuristic_configs(graph, target, mode, failures)) {
       if (plans.size() == limit) return plans;
       const Engine engine = engine_of(config);
+      if (!acceptable(engine, spec)) continue;
       ConvPlan plan;
-      if (acceptable(engine, spec) && finalize_plan(config, engine, target, plan) == CUDNN_STATUS_SUCCESS)
+      const cudnnStatus_t status = finalize_plan(config, engine, target, plan);
+      if (status == CUDNN_STATUS_SUCCESS)
         plans.push_back(std::move(plan));
+      else
+        failures.add(status);
     }
   }
+  if (reason) *reason = failures.text();
   return plans;
 }
 

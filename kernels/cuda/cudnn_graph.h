@@ -63,15 +63,18 @@ struct ConvPlan {
   std::size_t workspace_bytes = 0;
   CudnnDescriptor descriptor;
 
+  bool has(cudnnBackendNumericalNote_t note) const;
   std::string text() const;  // "engine 34, tensor_core, 0.1 MiB"
 };
 
 // The first `limit` plans that can be built, best first in the view of heuristic A and then of FALLBACK,
 // which is functional only. Never an engine that is not deterministic, converts its inputs to a smaller type
 // or adds up in a smaller type than fp32; for kF16 and kBf16 none by Winograd or FFT; for kF32 with kExact
-// none that uses tensor cores. Empty where there is none.
+// none that uses tensor cores. Empty where there is none; `reason` then gets cuDNN's words for the last failure,
+// preferably one that is more than a graph which an engine does not take; empty where nothing failed.
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
-                                    const CudnnTarget& target, std::size_t limit);
+                                    const CudnnTarget& target, std::size_t limit,
+                                    std::string* reason = nullptr);
 
 // The plan of a choice made earlier. Throws Error where this cuDNN does not have it.
 ConvPlan rebuild_plan(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target,

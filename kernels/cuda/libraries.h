@@ -6,6 +6,7 @@
 #include <cudnn.h>
 
 #include <memory>
+#include <string>
 
 #include "kernels/cuda/handle.h"
 
@@ -13,6 +14,10 @@ namespace tdds {
 
 using CudnnHandle = CudaHandle<cudnnHandle_t, cudnnDestroy>;
 using CublasHandle = CudaHandle<cublasHandle_t, cublasDestroy>;
+
+// "CUDNN_STATUS_INTERNAL_ERROR (4000) ..." with what cuDNN has to say about the last failure on this thread, and
+// with a mend where there is one.
+std::string cudnn_error_text(cudnnStatus_t status);
 
 void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line);
 void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line);

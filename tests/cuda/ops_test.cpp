@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernels/linear.h"
+#include "tests/cuda/library_shapes.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -86,20 +87,10 @@ void for_each_product(const Conv2dSpec& s, const Visit& visit) {
 }
 
 TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
-  const int shapes[][5] = {{3, 1, 1, 8, 16}, {3, 2, 1, 16, 8}, {1, 2, 0, 16, 32}, {1, 1, 0, 32, 8}};
-  for (const auto& [size, stride, padding, channels, out_channels] : shapes) {
-    Conv2dSpec spec{.batch = 2,
-                    .height = 8,
-                    .width = 6,
-                    .channels = channels,
-                    .out_channels = out_channels,
-                    .filter_h = size,
-                    .filter_w = size,
-                    .stride = stride,
-                    .padding = padding,
-                    .dtype = dtype()};
-    spec.math = current_case().math;
-    SCOPED_TRACE(fmt::format("{}x{}/{} {} -> {}", size, size, stride, channels, out_channels));
+  for (const LibraryShape& shape : kLibraryShapes) {
+    const Conv2dSpec spec = shape.spec(dtype(), current_case().math);
+    const int size = shape.size, channels = shape.channels, out_channels = shape.out_channels;
+    SCOPED_TRACE(fmt::format("{}x{}/{} {} -> {}", size, size, shape.stride, channels, out_channels));
     const std::size_t nx = std::size_t{1} * spec.batch * spec.height * spec.width * channels;
     const std::size_t nw = std::size_t{1} * out_channels * size * size * channels;
     const std::size_t ny = std::size_t{1} * spec.batch * spec.out_height() * spec.out_width() * out_channels;
@@ -112,6 +103,7 @@ TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
       dw.add(iw, dy[iy], x[ix]);
     });
     const auto plan = ops().make_conv2d(device(), spec);
+    SCOPED_TRACE(plan->description());
     const auto workspace = empty<std::byte>(plan->workspace_bytes());
     const TypedBuffer on_x = upload_typed(x), on_w = upload_typed(w), on_dy = upload_typed(dy);
     const TypedBuffer on_y = empty_typed(ny), on_dx = empty_typed(nx), on_dw = empty_typed(nw);

@@ -8,10 +8,12 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <tuple>
 
 #include "kernels/cuda/conv_plans.h"
 #include "kernels/cuda/described_gpu.h"
 #include "kernels/cuda/device.h"
+#include "kernels/ops.h"
 #include "nets/resnet.h"
 
 namespace tdds {
@@ -71,9 +73,14 @@ const Conv2dSpec kLayer{.batch = 128,
                         .stride = 2,
                         .padding = 1};
 
-bool has_note(const ConvPlan& plan, cudnnBackendNumericalNote_t note) {
-  return std::count(plan.notes.begin(), plan.notes.end(), note) > 0;
+Conv2dSpec layer(std::int32_t size, std::int32_t channels, std::int32_t out_channels, std::int32_t filter,
+                 std::int32_t stride) {
+  return {128, size, size, channels, out_channels, filter, filter, stride, filter / 2};
 }
+const Conv2dSpec kResNet18[] = {
+    layer(32, 8, 64, 3, 1),    layer(32, 64, 64, 3, 1),   layer(32, 64, 128, 3, 2),  layer(32, 64, 128, 1, 2),
+    layer(16, 128, 128, 3, 1), layer(16, 128, 256, 3, 2), layer(16, 128, 256, 1, 2), layer(8, 256, 256, 3, 1),
+    layer(8, 256, 512, 3, 2),  layer(8, 256, 512, 1, 2),  layer(4, 512, 512, 3, 1)};
 
 TEST(Plans, KeepToTheirPrecision) {
   const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
@@ -85,18 +92,58 @@ TEST(Plans, KeepToTheirPrecision) {
       const std::vector<ConvPlan> plans = propose_plans(spec, direction, target, 100);
       ASSERT_FALSE(plans.empty()) << precision.name;
       for (const ConvPlan& plan : plans) {
-        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
-        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
-        EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
+        EXPECT_FALSE(plan.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
+        EXPECT_FALSE(plan.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+        EXPECT_FALSE(plan.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
         if (std::string(precision.name) == "fp32") {
-          EXPECT_FALSE(has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+          EXPECT_FALSE(plan.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
         }
       }
       // The fast types are served by tensor cores first, or the exclusion has hit too much.
       if (std::string(precision.name) != "fp32") {
-        EXPECT_TRUE(has_note(plans[0], CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) << precision.name;
+        EXPECT_TRUE(plans[0].has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) << precision.name;
       }
     }
+}
+
+// The convolutions of ResNet-18 at batch 128, for some of which heuristic A begins with engines that leave the tensor
+// cores idle. Those that copy the tensors first, as their workspace shows, are not taken instead.
+TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
+  const CudnnTarget target = CudnnTarget::described(properties_of(GetParam()));
+  ConvPlanStore store(CudnnTarget::described(properties_of(GetParam())), GetParam(), "", nullptr);
+  for (const Precision& precision : kPrecisions) {
+    if (std::string(precision.name) == "fp32") continue;
+    for (const Conv2dSpec& layer : kResNet18) {
+      Conv2dSpec spec = layer;
+      spec.dtype = precision.compute;
+      spec.math = precision.math;
+      for (const ConvDirection direction : kConvDirections) {
+        const std::vector<ConvPlan> proposed = propose_plans(spec, direction, target, 8);
+        ASSERT_FALSE(proposed.empty()) << conv_text(spec, direction);
+        const auto fast = [&](const ConvPlan& plan) {
+          return plan.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) &&
+                 plan.workspace_bytes <= std::max<std::size_t>(proposed[0].workspace_bytes, 1 << 20);
+        };
+        const auto taken = store.get(spec, direction);
+        if (proposed[0].has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) {
+          EXPECT_EQ(taken->text(), proposed[0].text()) << conv_text(spec, direction);
+          continue;
+        }
+        EXPECT_EQ(fast(*taken), std::any_of(proposed.begin(), proposed.end(), fast))
+            << conv_text(spec, direction) << ": " << taken->text();
+        std::cout << GetParam() << " " << conv_text(spec, direction) << ": " << proposed[0].text() << " -> "
+                  << taken->text() << "\n";
+      }
+    }
+  }
+}
+
+// The layer that heuristic A served without tensor cores, by cuDNN 9.19 on sm_90.
+TEST(Plans, TheFirstDownsamplingOfResNet18RunsOnTensorCores) {
+  ConvPlanStore store(CudnnTarget::described(properties_of("sm_90")), "sm_90", "", nullptr);
+  Conv2dSpec spec = layer(32, 64, 128, 1, 2);
+  spec.dtype = DType::kF16;
+  EXPECT_TRUE(store.get(spec, ConvDirection::kForward)->has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
 }
 
 TEST(Plans, AreRebuiltFromTheirText) {
@@ -154,6 +201,28 @@ class PlanFile : public testing::Test {
   }
   std::string path_;
 };
+
+// A layer is planned for what it is asked for: dx = and dx += are two plans, the first layer has neither.
+TEST(Plans, AreMadeForTheGradientsThatAreAskedFor) {
+  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90");
+  const auto text = [&](DataGradient data, bool backward) {
+    Conv2dSpec spec = kLayer;
+    spec.data_gradient = data;
+    spec.backward = backward;
+    return gpu->ops().make_conv2d(*gpu, spec)->description();
+  };
+  const auto holds = [&](const std::string& where, const char* part) {
+    return where.find(part) != std::string::npos;
+  };
+  for (const auto& [data, written, added] :
+       {std::tuple{DataGradient::kNone, false, false}, std::tuple{DataGradient::kWritten, true, false},
+        std::tuple{DataGradient::kAdded, false, true}, std::tuple{DataGradient::kEither, true, true}}) {
+    EXPECT_EQ(holds(text(data, true), "; data="), written);
+    EXPECT_EQ(holds(text(data, true), "; data+="), added);
+    EXPECT_TRUE(holds(text(data, true), "; filter="));
+    EXPECT_EQ(text(data, false).find(';'), std::string::npos) << "an inference plan";
+  }
+}
 
 TEST_F(PlanFile, KeepsTheFastest) {
   Conv2dSpec spec = kLayer;

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <numeric>
+#include <sstream>
 #include <thread>
 
 #include "kernels/check.h"
+#include "kernels/cuda/conv2d.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/plan_timer.h"
@@ -109,6 +112,54 @@ TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
   plan.workspace_bytes = std::size_t{2} << 30;
   EXPECT_THAT(([&] { timer(spec, ConvDirection::kForward, plan); }), testing::Throws<Error>());
   EXPECT_EQ(runtime_.allocations, before);
+}
+
+// A GPU that can be planned for; what is planned is executed on a stream of the fake runtime's.
+class PlannedGpu : public GpuDevice {
+ public:
+  explicit PlannedGpu(const std::string& json)
+      : GpuDevice(kNoOps), plans_(CudnnTarget::described(json), "sm_90", "", nullptr) {}
+  std::string description() const override { return "planned"; }
+  void* allocate(std::size_t, std::string_view) override { return nullptr; }
+  void free(void*) noexcept override {}
+  std::int64_t allocations() const override { return 0; }
+  std::unique_ptr<Stream> make_stream(StreamMode) override { return nullptr; }
+  ConvPlanStore& conv_plans() override { return plans_; }
+
+ private:
+  ConvPlanStore plans_;
+};
+
+TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
+  std::stringstream json;
+  json << std::ifstream(TDDS_SOURCE_DIR "/kernels/cuda/gpus/sm_90.json").rdbuf();
+  PlannedGpu planned(json.str());
+  const auto conv = make_cuda_conv2d(planned, {.batch = 128,
+                                               .height = 8,
+                                               .width = 8,
+                                               .channels = 64,
+                                               .out_channels = 64,
+                                               .filter_h = 3,
+                                               .filter_w = 3,
+                                               .padding = 1,
+                                               .data_gradient = DataGradient::kAdded});
+  CudaDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const DeviceMemory memory(device, 1 << 20, "a test");
+  void* at = memory.data();
+  const auto forward = [&] {
+    const StreamRange range(*stream, "layer1.0.conv1");
+    conv->forward(*stream, at, at, at, at);
+  };
+  EXPECT_NO_THROW(forward());
+  execution = CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
+  EXPECT_THAT(forward, ThrowsMessage<Error>(testing::AllOf(
+                           HasSubstr("'conv2d forward' of layer1.0.conv1 failed"), HasSubstr("engine "),
+                           HasSubstr("CUDNN_STATUS_EXECUTION_FAILED"), HasSubstr("--cudnn_autotune"))));
+  execution = CUDNN_STATUS_SUCCESS;
+  EXPECT_NO_THROW(conv->backward_data(*stream, at, at, at, true, at));
+  EXPECT_THAT([&] { conv->backward_data(*stream, at, at, at, false, at); },
+              ThrowsMessage<Error>(HasSubstr("conv2d backward data was not planned for")));
 }
 
 TEST(CudnnVersion, AnOlderOneThanTheBuildsIsNamed) {

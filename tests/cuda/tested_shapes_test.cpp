@@ -1,0 +1,104 @@
+// The convolutions that tests run on a GPU have plans, so that a first run on one does not fail in the tests
+// themselves: those of ops_test.cpp, of the goldens, of the programs' tests and of the demonstration.
+
+#include <gtest/gtest.h>
+
+#include "kernels/cuda/conv_plans.h"
+#include "kernels/cuda/described_gpu.h"
+#include "kernels/cuda/device.h"
+#include "nets/resnet.h"
+#include "tests/cuda/library_shapes.h"
+#include "tests/golden/golden.h"
+
+namespace tdds::test {
+namespace {
+
+struct Precision {
+  const char* name;
+  DType compute;
+  Conv2dMath math;
+};
+constexpr Precision kPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
+                                     {"tf32", DType::kF32, Conv2dMath::kTf32},
+                                     {"fp16", DType::kF16, Conv2dMath::kExact},
+                                     {"bf16", DType::kBf16, Conv2dMath::kExact}};
+
+class TestedShapes : public testing::TestWithParam<const char*> {
+ protected:
+  void expect_plans(const Conv2dSpec& spec) {
+    ConvPlanStore& store = static_cast<GpuDevice&>(*gpu_).conv_plans();
+    for (const ConvDirection direction : kConvDirections) try {
+        store.get(spec, direction);
+      } catch (const Error& error) {
+        ADD_FAILURE() << error.what();
+      }
+  }
+  void expect_plans(const ResNetSpec& spec, const Precision& precision, std::int32_t batch,
+                    bool train = true) {
+    try {
+      make_resnet(spec)->make_pass(
+          *gpu_, {.batch = batch, .compute = precision.compute, .train = train, .math = precision.math});
+    } catch (const Error& error) {
+      ADD_FAILURE() << precision.name << ": " << error.what();
+    }
+  }
+
+  std::unique_ptr<Device> gpu_ = make_described_gpu(GetParam());
+};
+
+TEST_P(TestedShapes, OfSingleConvolutions) {
+  for (const LibraryShape& shape : kLibraryShapes)
+    for (const Precision& precision : kPrecisions)
+      expect_plans(shape.spec(precision.compute, precision.math));
+}
+
+TEST_P(TestedShapes, OfTheGoldenConvolutions) {
+  struct Case {
+    std::string name;
+    std::int32_t stride, padding;
+  };
+  const Golden golden("ops");
+  for (const Case& one : {Case{"conv3x3_s1", 1, 1}, Case{"conv3x3_s2", 2, 1}, Case{"conv3x3_s2_odd", 2, 1},
+                          Case{"conv1x1_s1", 1, 0}, Case{"conv1x1_s2", 2, 0}, Case{"conv7x7_s2", 2, 3},
+                          Case{"conv3x3_wide", 1, 1}}) {
+    const auto x = golden.shape(one.name + ".x"), w = golden.shape(one.name + ".w");  // NCHW, KCRS
+    const auto at = [](const std::vector<std::int64_t>& shape, int i) {
+      return static_cast<std::int32_t>(shape[i]);
+    };
+    expect_plans({.batch = at(x, 0),
+                  .height = at(x, 2),
+                  .width = at(x, 3),
+                  .channels = at(x, 1),
+                  .out_channels = at(w, 0),
+                  .filter_h = at(w, 2),
+                  .filter_w = at(w, 3),
+                  .stride = one.stride,
+                  .padding = one.padding});
+  }
+}
+
+TEST_P(TestedShapes, OfTheGoldenNetworks) {
+  const std::pair<ResNetSpec, std::int32_t> nets[] = {
+      {{.arch = "resnet18", .classes = 10, .width = 0.125, .image_size = 32}, 4},
+      {{.arch = "resnet50", .classes = 10, .width = 0.125, .image_size = 16}, 4},
+      {{.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 32}, 2},
+      {{.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet}, 2},
+      {{.arch = "resnet50", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet}, 4}};
+  for (const auto& [spec, batch] : nets)
+    for (const bool train : {true, false}) expect_plans(spec, kPrecisions[0], batch, train);
+}
+
+// tests/apps/tiny_run.h: 240 images in batches of 50, and 60 to evaluate: the last of each are 40 and 10; and the demonstration's width.
+TEST_P(TestedShapes, OfThePrograms) {
+  for (const double width : {0.03125, 0.25})
+    for (const Precision& precision : kPrecisions) {
+      const ResNetSpec spec{.arch = "resnet18", .classes = 10, .width = width, .input_channels = 8};
+      for (const std::int32_t batch : {50, 40, 10}) expect_plans(spec, precision, batch);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpus, TestedShapes,
+                         testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"));
+
+}  // namespace
+}  // namespace tdds::test

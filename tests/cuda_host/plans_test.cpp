@@ -1,0 +1,88 @@
+// What is said where cuDNN finalises no plan: its functions pass through here, and fail where a test wants it.
+
+#include <cudnn.h>
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/cuda/conv_plans.h"
+
+namespace {
+
+// What finalising the first execution plan says, and all others.
+cudnnStatus_t of_first = CUDNN_STATUS_SUCCESS, of_others = CUDNN_STATUS_SUCCESS;
+int finalized_plans = 0;
+cudnnBackendDescriptor_t last_plan = nullptr;
+
+template <class Function>
+Function of_cudnn(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
+                                           cudnnBackendDescriptor_t* descriptor) {
+  static const auto real = of_cudnn<decltype(&cudnnBackendCreateDescriptor)>("cudnnBackendCreateDescriptor");
+  const cudnnStatus_t status = real(type, descriptor);
+  if (type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) last_plan = *descriptor;
+  return status;
+}
+
+cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
+  static const auto real = of_cudnn<decltype(&cudnnBackendFinalize)>("cudnnBackendFinalize");
+  if (descriptor == last_plan) {
+    const cudnnStatus_t wanted = finalized_plans++ == 0 ? of_first : of_others;
+    if (wanted != CUDNN_STATUS_SUCCESS) return wanted;
+  }
+  return real(descriptor);
+}
+
+namespace tdds {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+class PlanFailure : public testing::Test {
+ protected:
+  ~PlanFailure() override { of_first = of_others = CUDNN_STATUS_SUCCESS; }
+  static std::shared_ptr<const ConvPlan> plan(cudnnStatus_t first, cudnnStatus_t others) {
+    std::stringstream json;
+    json << std::ifstream(TDDS_SOURCE_DIR "/kernels/cuda/gpus/sm_90.json").rdbuf();
+    ConvPlanStore store(CudnnTarget::described(json.str()), "sm_90", "", nullptr);
+    of_first = first;
+    of_others = others;
+    finalized_plans = 0;
+    return store.get({128, 8, 8, 64, 64, 3, 3, 1, 1, DType::kF16}, ConvDirection::kForward);
+  }
+};
+
+TEST_F(PlanFailure, OfOneEngineLeavesTheOthers) {
+  for (const cudnnStatus_t status :
+       {CUDNN_STATUS_NOT_SUPPORTED_SHAPE, CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED})
+    EXPECT_NE(plan(status, CUDNN_STATUS_SUCCESS), nullptr);
+}
+
+TEST_F(PlanFailure, OfAllIsNamedWithCudnnsReason) {
+  EXPECT_THAT([] { plan(CUDNN_STATUS_NOT_SUPPORTED_SHAPE, CUDNN_STATUS_NOT_SUPPORTED_LAYOUT); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("has no deterministic plan for the convolution forward x"),
+                                         HasSubstr("on sm_90, and says CUDNN_STATUS_NOT_SUPPORTED_LAYOUT"),
+                                         HasSubstr("use another precision or batch"))));
+}
+
+// What is broken says more than what is merely not supported.
+TEST_F(PlanFailure, AnErrorIsPreferredAsTheReason) {
+  EXPECT_THAT([] { plan(CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED, CUDNN_STATUS_NOT_SUPPORTED); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("and says CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED"),
+                                         HasSubstr("let LD_LIBRARY_PATH name the folder"))));
+}
+
+}  // namespace
+}  // namespace tdds
