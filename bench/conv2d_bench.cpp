@@ -1,23 +1,27 @@
-// Convolutions of ResNet-18 for 32x32 images, batch 100, each direction, direct and Winograd.
+// Convolutions of ResNet-18 for 32x32 images, batch 100, each direction: on the CPU direct and Winograd, on the GPU,
+// where there is one, in each precision.
 //
 //   bench_kernels --benchmark_filter='width:100/.*/winograd'
+//   bench_kernels --benchmark_filter='width:100/.*/cuda_fp16'
 //
 // GFLOP/s counts the multiply-adds of the definition, so Winograd may exceed the peak; "of_peak" is that over
-// the peak of fused multiply-adds, measured here on as many threads.
+// the CPU's peak of fused multiply-adds, measured here on as many threads, or over the GPU's by Device::peak().
 
 #include <benchmark/benchmark.h>
 #include <omp.h>
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bench/on_device.h"
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/vectorize.h"
 #include "kernels/device.h"
-#include "kernels/ops.h"
+#include "kernels/half_convert.h"
 
 namespace tdds {
 namespace {
@@ -87,59 +91,101 @@ double peak() {
 
 enum class Direction { kForward, kData, kFilter };
 
-void run(benchmark::State& state, const Conv2dSpec& spec, Direction direction) {
-  const auto device = make_device(DeviceKind::kCpu);
-  const auto stream = device->make_stream();
-  const auto plan = device->ops().make_conv2d(*device, spec);
-  const std::size_t x_elements = std::size_t{1} * spec.batch * spec.height * spec.width * spec.channels;
-  const std::size_t w_elements =
-      std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
-  const std::size_t y_elements =
-      std::size_t{1} * spec.batch * spec.out_height() * spec.out_width() * spec.out_channels;
-  const auto filled = [&](std::size_t elements) {
-    std::vector<float> values(elements);
-    for (std::size_t i = 0; i < elements; ++i) values[i] = static_cast<float>(i * 7919 % 1000) / 500 - 1;
-    DeviceMemory memory(*device, elements * sizeof(float), "a tensor of a benchmark");
-    stream->upload(memory.data(), values.data(), memory.bytes());
-    return memory;
+double peak_of(Device& device, const Conv2dSpec& spec) {
+  if (device.kind() == DeviceKind::kCpu) return peak();
+  const DevicePeak peak = device.peak();
+  if (spec.dtype != DType::kF32) return peak.half;
+  return spec.math == Conv2dMath::kTf32 ? peak.tf32 : peak.fp32;
+}
+
+void run(benchmark::State& state, Bench& bench, const Conv2dSpec& spec, Direction direction) {
+  const auto plan = bench.ops().make_conv2d(bench.device(), spec);
+  const std::int64_t x_elements = std::int64_t{1} * spec.batch * spec.height * spec.width * spec.channels;
+  const std::int64_t w_elements =
+      std::int64_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
+  const std::int64_t y_elements =
+      std::int64_t{1} * spec.batch * spec.out_height() * spec.out_width() * spec.out_channels;
+  const auto filled = [&](std::int64_t elements) -> void* {
+    const auto at = [](std::int64_t i) { return static_cast<float>(i * 7919 % 1000) / 500 - 1; };
+    const auto fill = [&](auto zero) -> void* {
+      std::vector<decltype(zero)> values(static_cast<std::size_t>(elements));
+      for (std::int64_t i = 0; i < elements; ++i)
+        values[static_cast<std::size_t>(i)] = from_float<decltype(zero)>(at(i));
+      return bench.values(values);
+    };
+    if (spec.dtype == DType::kF16) return fill(half_t{});
+    if (spec.dtype == DType::kBf16) return fill(bf16_t{});
+    return fill(float{});
   };
-  const DeviceMemory x = filled(x_elements), w = filled(w_elements), y = filled(y_elements);
-  const DeviceMemory workspace(*device, plan->workspace_bytes(), "a workspace");
-  for (auto _ : state) {
+  void *x = filled(x_elements), *w = filled(w_elements), *y = filled(y_elements);
+  void* workspace = bench.bytes(static_cast<std::int64_t>(plan->workspace_bytes()));
+  measure_runs(state, bench, [&] {
     if (direction == Direction::kForward)
-      plan->forward(*stream, x.data(), w.data(), y.data(), workspace.data());
+      plan->forward(bench.stream(), x, w, y, workspace);
     else if (direction == Direction::kData)
-      plan->backward_data(*stream, y.data(), w.data(), x.data(), false, workspace.data());
+      plan->backward_data(bench.stream(), y, w, x, false, workspace);
     else
-      plan->backward_filter(*stream, x.data(), y.data(), w.data(), workspace.data());
-  }
+      plan->backward_filter(bench.stream(), x, y, w, workspace);
+  });
   const double flops = 2.0 * static_cast<double>(y_elements) * spec.filter_h * spec.filter_w * spec.channels;
   const auto rate = [&](double scale) {
     return benchmark::Counter(flops * scale, benchmark::Counter::kIsIterationInvariantRate);
   };
   state.counters["GFLOP/s"] = rate(1e-9);
-  state.counters["of_peak"] = rate(1 / peak());
+  if (const double peak = peak_of(bench.device(), spec); peak > 0) state.counters["of_peak"] = rate(1 / peak);
   state.counters["workspace_MiB"] = static_cast<double>(plan->workspace_bytes()) / (1 << 20);
   state.SetLabel(plan->description());
 }
 
-bool register_all() {
-  const std::pair<Direction, const char*> directions[] = {
-      {Direction::kForward, "forward"}, {Direction::kData, "data"}, {Direction::kFilter, "filter"}};
+constexpr std::pair<Direction, const char*> kDirections[] = {
+    {Direction::kForward, "forward"}, {Direction::kData, "data"}, {Direction::kFilter, "filter"}};
+
+void add(DeviceKind kind, const std::string& name, const Conv2dSpec& spec, Direction direction) {
+  register_on(kind, name, [spec, direction](benchmark::State& state, Bench& bench) {
+    run(state, bench, spec, direction);
+  })->Unit(benchmark::kMillisecond);
+}
+
+void register_cpu() {
   for (const int width : {100, 25})
     for (const Layer& layer : kLayers)
-      for (const auto& [direction, word] : directions)
+      for (const auto& [direction, word] : kDirections)
         for (const ConvAlgo algo : {ConvAlgo::kDirect, ConvAlgo::kWinograd}) {
           const bool winograd_applies = layer.filter == 3 && layer.stride == 1;
           if (algo == ConvAlgo::kWinograd && !winograd_applies) continue;
-          const std::string name = fmt::format("width:{}/{}/{}/{}", width, layer.name, word, name_of(algo));
-          const Conv2dSpec spec = spec_of(layer, width, algo);
-          benchmark::RegisterBenchmark(
-              name.c_str(),
-              [spec, direction = direction](benchmark::State& state) { run(state, spec, direction); })
-              ->Unit(benchmark::kMillisecond)
-              ->UseRealTime();
+          add(DeviceKind::kCpu, fmt::format("width:{}/{}/{}/{}", width, layer.name, word, name_of(algo)),
+              spec_of(layer, width, algo), direction);
         }
+}
+
+void register_cuda() {
+  struct Precision {
+    const char* name;
+    DType dtype;
+    Conv2dMath math;
+  };
+  constexpr Precision kPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
+                                       {"tf32", DType::kF32, Conv2dMath::kTf32},
+                                       {"fp16", DType::kF16, Conv2dMath::kExact},
+                                       {"bf16", DType::kBf16, Conv2dMath::kExact}};
+  for (const Layer& layer : kLayers)
+    for (const auto& [direction, word] : kDirections)
+      for (const Precision& precision : kPrecisions) {
+        Conv2dSpec spec = spec_of(layer, 100, ConvAlgo::kAuto);
+        const bool stem = spec.channels == 3;
+        if (stem && direction == Direction::kData) continue;  // nothing asks for the images' gradient
+        if (stem) spec.channels = 8;                          // as the networks store images on a GPU
+        spec.dtype = precision.dtype;
+        spec.math = precision.math;
+        spec.data_gradient = stem ? DataGradient::kNone : DataGradient::kWritten;
+        add(DeviceKind::kCuda, fmt::format("width:100/{}/{}/cuda_{}", layer.name, word, precision.name), spec,
+            direction);
+      }
+}
+
+bool register_all() {
+  for (const DeviceKind kind : devices_to_measure())
+    kind == DeviceKind::kCuda ? register_cuda() : register_cpu();
   return true;
 }
 const bool registered = register_all();
