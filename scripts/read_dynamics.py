@@ -56,6 +56,8 @@ def read_dynamics(path, check=True):
     data = np.memmap(path, dtype=np.uint8, mode="r")
     if data[:8].tobytes() != b"TDDSDYN1":
         raise ValueError(f"{path} is not a dynamics store")
+    if len(data) < 64:
+        raise ValueError(f"{path} is truncated within its header")
     version, json_bytes, crc, _, begin, record_bytes = struct.unpack("<IIIIQQ", data[8:40].tobytes())
     if version != 1:
         raise ValueError(f"{path} is of version {version}; this script reads version 1")
