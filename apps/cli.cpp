@@ -137,6 +137,10 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,
 
 }  // namespace
 
+std::string no_negative_seed(const std::string& text) {
+  return text.starts_with('-') ? text + " is no seed; give a whole number of at least 0" : std::string();
+}
+
 std::string version_text() {
   std::string text = version::kProject;
   if (*version::kGit) text += fmt::format(" (git {})", version::kGit);

@@ -50,6 +50,9 @@ class Interrupted : public Error {
   int exit_code_;
 };
 
+// A check of CLI11's for a flag that takes a seed: CLI11 itself would take -1 for the largest number.
+std::string no_negative_seed(const std::string& text);
+
 // "0.1.0 (git 1a2b3c4), GNU 12.2.0 Release, oneDNN 2.6.3, no CUDA": one line, also for the log.
 std::string version_text();
 

@@ -27,13 +27,14 @@ void declare_image_flags(CLI::App& app, DatasetOptions& options) {
       "--label_noise", options.label_noise,
       "Share of the training images that get another label, drawn evenly from the other classes by the seed. "
       "<save_path>/planted.csv names them.");
-  app.add_option("--corrupt", options.corrupt,
-                 "Corrupt some training images, each by one of this list: gaussian_noise, occlusion, "
-                 "resolution, fog, "
-                 "motion_blur.")
-      ->delimiter(',');
+  CLI::Option* corrupt =
+      app.add_option("--corrupt", options.corrupt,
+                     "Corrupt some training images, each by one of this list: gaussian_noise, occlusion, "
+                     "resolution, fog, motion_blur.")
+          ->delimiter(',');
   app.add_option("--corrupt_fraction", options.corrupt_fraction,
-                 "Share of the training images that --corrupt concerns.");
+                 "Share of the training images that --corrupt concerns.")
+      ->needs(corrupt);
   app.add_flag(
       "--skip_bad", options.skip_bad,
       "folder: leave out images that cannot be read, and count them, instead of stopping at the first.");

@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "apps/cli.h"
+
 namespace tdds {
 namespace {
 
@@ -77,6 +79,7 @@ void declare_sweep_flags(CLI::App& app, SweepFlags& flags, TrainingFlags& traini
   app.add_option("--seeds", flags.seeds,
                  "Seeds of the runs: each trains, scores, selects and trains again by itself.")
       ->delimiter(',')
+      ->check(no_negative_seed)
       ->group("Sweep");
   declare_training_on_subsets(app, flags);
   declare_selection_flags(app, flags);

@@ -10,6 +10,7 @@
 #include "tdds/methods/method.h"
 #include "tdds/moderate.h"
 #include "tdds/selection.h"
+#include "tdds/strategy.h"
 
 namespace tdds {
 namespace {
@@ -76,6 +77,28 @@ void check_score(const SweepMethod& method, const SweepFlags& flags, std::int32_
     check_usage(least <= used, "{} needs {} epochs of training, and would use {} of {} (--epochs)",
                 method.name, least, used, epochs);
   }
+}
+
+// Whether the samples can be drawn with Beta weights by the score.
+void check_beta(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
+  const bool can_be_negative = method.score == kModerate || (!find_tdds_variant(method.score) &&
+                                                             find_method(method.score).can_be_negative);
+  check_usage(!can_be_negative,
+              "{}: the weights of a Beta draw are scores of at least 0, and those of {} can be negative; "
+              "choose another selection or another score (--methods)",
+              method.name, method.score);
+  const std::int32_t used = flags.method_epochs > 0 ? flags.method_epochs : epochs;
+  check_usage(
+      used >= methods::kDual.least_epochs,
+      "{} needs the confidences of {} epochs of training, and there is {} (--epochs, --method_epochs)",
+      method.name, methods::kDual.least_epochs, used);
+}
+
+void check_cut_off(const SweepFlags& flags) {
+  for (std::size_t i = 0; i < flags.rates.size(); ++i)
+    check_usage(value_for(flags.ccs_betas, i) >= 0 && value_for(flags.ccs_betas, i) <= flags.rates[i],
+                "--ccs_beta is {} at the rate {}; it is a part of what is pruned: 0 <= beta <= rate",
+                value_for(flags.ccs_betas, i), flags.rates[i]);
 }
 
 }  // namespace
@@ -153,13 +176,12 @@ void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {
   check_per_rate(flags.window_sizes.size(), rates, "--window_size", true);
   check_per_rate(flags.subset_batches.size(), rates, "--subset_batch_size");
   check_per_rate(flags.ccs_betas.size(), rates, "--ccs_beta");
+  check_usage(flags.ccs_strata >= 1, "--ccs_strata is {}; give 1 or more", flags.ccs_strata);
+  check_beta_exponent(flags.beta_c);
   for (const SweepMethod& method : parse_methods(flags.methods)) {
     check_score(method, flags, training.epochs);
-    if (method.selection != "ccs") continue;
-    for (std::size_t i = 0; i < rates; ++i)
-      check_usage(value_for(flags.ccs_betas, i) >= 0 && value_for(flags.ccs_betas, i) <= flags.rates[i],
-                  "--ccs_beta is {} at the rate {}; it is a part of what is pruned: 0 <= beta <= rate",
-                  value_for(flags.ccs_betas, i), flags.rates[i]);
+    if (method.selection == "beta") check_beta(method, flags, training.epochs);
+    if (method.selection == "ccs") check_cut_off(flags);
   }
 }
 
@@ -167,6 +189,8 @@ std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& t
                                  const Dataset& data) {
   const std::int64_t samples = data.train.count();
   const std::vector<SweepMethod> methods = parse_methods(flags.methods);
+  for (const SweepMethod& method : methods)
+    if (method.selection == "ccs") check_strata(flags.ccs_strata, samples);
   std::vector<SweepRun> runs;
   for (const std::uint64_t seed : flags.seeds) {
     for (std::size_t i = 0; i < flags.rates.size(); ++i) {
@@ -186,7 +210,7 @@ std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& t
                         .batch = batch,
                         .setting = tdds_setting(flags, i, training.epochs),
                         .ccs_beta = value_for(flags.ccs_betas, i),
-                        .folder = fmt::format("seed{}/{}_{}", seed, method.name, rate)});
+                        .folder = run_folder(seed, method.name, rate)});
     }
   }
   return runs;
@@ -194,6 +218,14 @@ std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& t
 
 std::string scoring_folder(std::uint64_t seed) {
   return fmt::format("seed{}/all", seed);
+}
+
+std::string scores_folder(std::uint64_t seed) {
+  return fmt::format("seed{}/scores", seed);
+}
+
+std::string run_folder(std::uint64_t seed, const std::string& method, double rate) {
+  return fmt::format("seed{}/{}_{}", seed, method, rate);
 }
 
 }  // namespace tdds

@@ -48,7 +48,10 @@ void check_sweep(const SweepFlags& flags, const TrainingFlags& training);
 // UsageError or Error where the data do not suffice for them.
 std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& training, const Dataset& data);
 
-// Where the training on all samples of a seed goes: "seed1/all".
+// Where the training on all samples of a seed goes: "seed1/all"; its scores: "seed1/scores"; a training on a subset:
+// "seed1/tdds_0.5".
 std::string scoring_folder(std::uint64_t seed);
+std::string scores_folder(std::uint64_t seed);
+std::string run_folder(std::uint64_t seed, const std::string& method, double rate);
 
 }  // namespace tdds

@@ -1,11 +1,13 @@
 #include "apps/sweep_record.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 #include <sstream>
 
 #include "apps/sweep_flags.h"
+#include "apps/sweep_plan.h"
 #include "engine/files.h"
 #include "kernels/check.h"
 
@@ -62,16 +64,47 @@ PlantedRecord planted_record(const Json& j) {
   return {j.at("method"), j.at("seed"), j.at("end"), j.at("count"), j.at("precision"), j.at("recall")};
 }
 
-std::set<std::string> words(const std::string& list) {
-  std::set<std::string> all;
+std::vector<std::string> words(const std::string& list) {
+  std::vector<std::string> all;
   std::istringstream text(list);
-  for (std::string word; std::getline(text, word, ',');) all.insert(word);
+  for (std::string word; std::getline(text, word, ',');) all.push_back(word);
   return all;
 }
 
-bool contains_all(const std::string& list, const std::string& of) {
-  const auto more = words(list), less = words(of);
-  return std::includes(more.begin(), more.end(), less.begin(), less.end());
+template <class Number>
+std::optional<Number> number(const std::string& word) {
+  Number value{};
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+// A seed may be too long for a double.
+bool same_word(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  const auto whole_a = number<std::uint64_t>(a), whole_b = number<std::uint64_t>(b);
+  if (whole_a && whole_b) return *whole_a == *whole_b;
+  const auto real_a = number<double>(a), real_b = number<double>(b);
+  return real_a && real_b && *real_a == *real_b;
+}
+
+bool same_list(const std::string& a, const std::string& b) {
+  const auto left = words(a), right = words(b);
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(), same_word);
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& word) {
+  return std::any_of(list.begin(), list.end(), [&](const auto& each) { return same_word(each, word); });
+}
+
+// The word of --methods or --seeds that `now` leaves out though a run of it is recorded; empty: there is none.
+std::string left_out(const SweepRecord& before, const std::string& flag, const std::string& now) {
+  const std::vector<std::string> kept = words(now);
+  for (const ScoringRecord& run : before.scoring_runs)
+    if (flag == "seeds" && !contains(kept, std::to_string(run.seed))) return std::to_string(run.seed);
+  for (const RunRecord& run : before.runs)
+    if (flag == "methods" && !contains(kept, run.method)) return run.method;
+  return "";
 }
 
 }  // namespace
@@ -137,21 +170,52 @@ SweepRecord read_sweep(const std::filesystem::path& path) {
   return r;
 }
 
+std::string SweepRecord::setting(const std::string& flag) const {
+  for (const auto& [name, value] : settings)
+    if (name == flag) return value;
+  return "";
+}
+
+std::vector<std::string> folders_of(const SweepRecord& record) {
+  std::vector<std::string> folders;
+  for (const std::string& seed_word : words(record.setting("seeds"))) {
+    const auto seed = number<std::uint64_t>(seed_word);
+    if (!seed) continue;
+    folders.push_back(scoring_folder(*seed));
+    folders.push_back(scores_folder(*seed));
+    for (const std::string& method : words(record.setting("methods")))
+      for (const std::string& rate : words(record.setting("rates")))
+        // A name with a slash is none that a sweep wrote, and might lead elsewhere.
+        if (const auto share = number<double>(rate); share && method.find('/') == std::string::npos)
+          folders.push_back(run_folder(*seed, method, *share));
+  }
+  return folders;
+}
+
+bool records_features(const SweepRecord& record) {
+  const std::vector<std::string> methods = words(record.setting("methods"));
+  return record.setting("dynamics_features") == "true" ||
+         (!methods.empty() && need_features(parse_methods(methods)));
+}
+
 void check_continues(const SweepRecord& before, const SweepRecord& now, const std::filesystem::path& path) {
+  check(records_features(before) || !records_features(now),
+        "{} was begun without features, which grand, moderate and --dynamics_features need: leave those out, "
+        "start anew with --overwrite, or choose another --save_path",
+        path.string());
   for (const auto& [flag, value] : now.settings) {
-    if (changes_no_result(flag)) continue;
-    const auto stored = std::find_if(before.settings.begin(), before.settings.end(),
-                                     [&, name = flag](const auto& setting) { return setting.first == name; });
-    const std::string old = stored == before.settings.end() ? "" : stored->second;
+    if (changes_no_result(flag) || flag == "dynamics_features") continue;
+    const std::string old = before.setting(flag);
     if (flag == "methods" || flag == "seeds") {
+      const std::string missing = left_out(before, flag, value);
       check(
-          contains_all(value, old),
-          "{} was begun with --{} {}, and {} leaves some of them out; {} may only be added: give those too, "
-          "start anew with --overwrite, or choose another --save_path",
-          path.string(), flag, old, value, flag);
+          missing.empty(),
+          "{} holds runs of --{} {}, which {} leaves out; {} may only be added: give it too, start anew with "
+          "--overwrite, or choose another --save_path",
+          path.string(), flag, missing, value, flag);
       continue;
     }
-    check(old == value,
+    check(same_list(old, value),
           "{} was begun with --{} {}, and this command has {}; give the same settings, start anew with "
           "--overwrite, or choose another --save_path",
           path.string(), flag, old.empty() ? "(nothing)" : old, value.empty() ? "(nothing)" : value);

@@ -62,6 +62,7 @@ struct SweepRecord {
 
   const ScoringRecord* scoring_run(std::uint64_t seed) const;  // null: not done yet
   const RunRecord* run(const std::string& method, double rate, std::uint64_t seed) const;
+  std::string setting(const std::string& flag) const;  // empty: there is none
 };
 
 void write_sweep(const std::filesystem::path& path, const SweepRecord& record);
@@ -69,8 +70,16 @@ void write_sweep(const std::filesystem::path& path, const SweepRecord& record);
 // Throws Error where the file is no whole record.
 SweepRecord read_sweep(const std::filesystem::path& path);
 
+// The folders that the settings name, whether their runs were done or not, relative to sweep.json: those of the runs
+// and of the scores.
+std::vector<std::string> folders_of(const SweepRecord& record);
+
+// Whether the trainings on all samples record features.
+bool records_features(const SweepRecord& record);
+
 // Throws Error naming the first setting by which `now` cannot go on with what `before` began. Methods and
-// seeds may be added, and flags that change no result may differ.
+// seeds may be added, those of which no run is recorded may be left out, and flags that change no result may differ.
+// Numbers are compared as such: 0.60 is 0.6.
 void check_continues(const SweepRecord& before, const SweepRecord& now, const std::filesystem::path& path);
 
 }  // namespace tdds

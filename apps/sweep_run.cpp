@@ -45,26 +45,42 @@ class Pace {
   double left_ = 0, work_ = 0, seconds_ = 0;
 };
 
-// For the record: without the folder, which may be moved, with every method by its own name, and with lists as
-// the command line has them, not in the brackets of a default.
-ResolvedOptions settings_of(ResolvedOptions options, const std::vector<std::string>& methods) {
+// For the record: without the folder, which may be moved, with every method by its own name, with features where a
+// method needs them, and with lists as the command line has them, not in the brackets of a default.
+ResolvedOptions settings_of(ResolvedOptions options, const std::vector<std::string>& methods,
+                            bool dynamics_features) {
   std::erase_if(options, [](const auto& option) { return option.first == "save_path"; });
   std::vector<std::string> names;
   for (const SweepMethod& method : parse_methods(methods)) names.push_back(method.name);
   for (auto& [flag, value] : options) {
     if (flag == "methods")
       value = fmt::format("{}", fmt::join(names, ","));
+    else if (flag == "dynamics_features")
+      value = dynamics_features ? "true" : "false";
     else if (value.size() >= 2 && value.front() == '[' && value.back() == ']')
       value = value.substr(1, value.size() - 2);
   }
   return options;
 }
 
+std::filesystem::path record_in(const std::string& folder) {
+  return std::filesystem::path(folder) / "sweep.json";
+}
+
+// What the sweep that is to be overwritten left, or nothing where that cannot be read.
+SweepRecord overwritten_record(const std::filesystem::path& path) {
+  try {
+    return std::filesystem::exists(path) ? read_sweep(path) : SweepRecord{};
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 class Sweep {
  public:
-  // training: with dynamics_features where a method needs them.
+  // training: with dynamics_features where they are recorded. before: the sweep to go on with, if there is one.
   Sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainingFlags& training,
-        const ResolvedOptions& resolved)
+        const ResolvedOptions& resolved, std::optional<SweepRecord> before)
       : program_(program),
         flags_(flags),
         training_(training),
@@ -75,7 +91,7 @@ class Sweep {
     setup_.plan(samples(), training.batch_size);
     for (const SweepRun& run : runs_) setup_.plan(run.kept, run.batch);
     make_folder(folder_);
-    start_or_continue();
+    start_or_continue(std::move(before));
   }
 
   int run() {
@@ -91,7 +107,7 @@ class Sweep {
 
  private:
   std::int64_t samples() const { return setup_.data().train.count(); }
-  std::filesystem::path record_path() const { return folder_ / "sweep.json"; }
+  std::filesystem::path record_path() const { return record_in(training_.save_path); }
   std::size_t total() const { return flags_.seeds.size() + runs_.size(); }
   std::size_t recorded() const { return record_.scoring_runs.size() + record_.runs.size(); }
 
@@ -99,7 +115,7 @@ class Sweep {
     return epochs * (static_cast<double>(images) + static_cast<double>(setup_.data().test.count()) / 3);
   }
 
-  void start_or_continue() {
+  void start_or_continue(std::optional<SweepRecord> before) {
     record_ = {.dataset = setup_.data().name,
                .fingerprint = setup_.data().fingerprint,
                .arch = training_.arch,
@@ -107,24 +123,65 @@ class Sweep {
                .epochs = training_.epochs,
                .budget = flags_.budget,
                .samples = samples(),
-               .settings = settings_of(resolved_, flags_.methods)};
+               .settings = settings_of(resolved_, flags_.methods, training_.dynamics_features)};
     if (training_.overwrite) {
-      for (const std::uint64_t seed : flags_.seeds) forget(scoring_folder(seed));
-      for (const SweepRun& run : runs_) forget(run.folder);
-    } else if (std::filesystem::exists(record_path())) {
-      SweepRecord before = read_sweep(record_path());
-      check_continues(before, record_, record_path());
-      record_.scoring_runs = std::move(before.scoring_runs);
-      record_.runs = std::move(before.runs);
-      record_.wrong_labels = std::move(before.wrong_labels);
-      record_.corrupted = std::move(before.corrupted);
-      record_.near_duplicates = std::move(before.near_duplicates);
+      remove_overwritten();
+    } else if (before) {
+      check_continues(*before, record_, record_path());
+      record_.scoring_runs = std::move(before->scoring_runs);
+      record_.runs = std::move(before->runs);
+      record_.wrong_labels = std::move(before->wrong_labels);
+      record_.corrupted = std::move(before->corrupted);
+      record_.near_duplicates = std::move(before->near_duplicates);
+      for (auto* planted : {&record_.wrong_labels, &record_.corrupted, &record_.near_duplicates})
+        std::erase_if(*planted, [&](const PlantedRecord& record) { return !is_scored(record.method); });
+      check_new_methods();
     }
     for (const std::uint64_t seed : flags_.seeds)
       if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), training_.epochs));
     for (const SweepRun& run : runs_)
       if (!is_done(run)) pace_.expect(work_of(run.kept, run.epochs));
     write();
+  }
+
+  // Everything that the sweep before names, and nothing else. Its record forgets the runs first, so that nothing takes
+  // them for done once their folders are gone.
+  void remove_overwritten() {
+    SweepRecord before = overwritten_record(record_path());
+    const std::vector<std::string> folders = folders_of(before);
+    if (!folders.empty()) {
+      before.scoring_runs.clear();
+      before.runs.clear();
+      write_sweep(record_path(), before);
+    }
+    for (const std::string& folder : folders) std::filesystem::remove_all(folder_ / folder);
+    for (const std::uint64_t seed : flags_.seeds) forget(scoring_folder(seed));
+    for (const SweepRun& run : runs_) forget(run.folder);
+  }
+
+  // Before the record names them: a method whose scores cannot be had from the trainings that were done must not
+  // become a part of the sweep.
+  void check_new_methods() {
+    for (const ScoringRecord& done : record_.scoring_runs) {
+      std::optional<SweepSelection> selection;
+      for (const SweepRun& run : runs_) {
+        if (run.seed != done.seed || has_runs(run.method.name)) continue;
+        if (!selection) selection.emplace(folder_, run.seed, flags_, training_.epochs, setup_.device());
+        selection->check_possible(run);
+      }
+    }
+  }
+
+  bool has_runs(const std::string& method) const {
+    return std::any_of(record_.runs.begin(), record_.runs.end(),
+                       [&](const RunRecord& run) { return run.method == method; });
+  }
+
+  // planted: the name of a score, "tdds" or "tdds T=30 J=10".
+  bool is_scored(const std::string& planted) const {
+    return std::any_of(runs_.begin(), runs_.end(), [&](const SweepRun& run) {
+      return planted == run.method.score || planted.starts_with(run.method.score + " ");
+    });
   }
 
   bool is_done(const SweepRun& run) const { return record_.run(run.method.name, run.rate, run.seed); }
@@ -248,7 +305,8 @@ class Sweep {
   }
 
   [[noreturn]] void stop(const std::string& position) const {
-    throw Interrupted(fmt::format("stopped in {}; run the same command again to go on", position),
+    throw Interrupted(fmt::format("stopped in {}; run the same command again{} to go on", position,
+                                  training_.overwrite ? " without --overwrite" : ""),
                       interrupt_.exit_code());
   }
 
@@ -288,7 +346,12 @@ int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const Trainin
   check_sweep(flags, training);
   TrainingFlags recorded = training;
   recorded.dynamics_features |= need_features(parse_methods(flags.methods));
-  return Sweep(program, flags, recorded, resolved).run();
+  std::optional<SweepRecord> before;
+  if (!training.overwrite && std::filesystem::exists(record_in(training.save_path)))
+    before = read_sweep(record_in(training.save_path));
+  // Every seed of a sweep records the same.
+  if (before) recorded.dynamics_features |= records_features(*before);
+  return Sweep(program, flags, recorded, resolved, std::move(before)).run();
 }
 
 }  // namespace tdds

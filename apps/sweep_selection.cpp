@@ -39,7 +39,7 @@ SweepSelection::SweepSelection(const std::filesystem::path& folder, std::uint64_
 
 ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
   ScoreOptions options;
-  options.mask_path = (folder_ / fmt::format("seed{}/scores", seed_)).string();
+  options.mask_path = (folder_ / scores_folder(seed_)).string();
   options.methods = {run.method.score};
   options.trajectory_lens = {run.setting.trajectory_len};
   options.window_sizes = {run.setting.window_size};
@@ -60,16 +60,25 @@ nlohmann::ordered_json SweepSelection::provenance() const {
   return about;
 }
 
-const ScoredMethod& SweepSelection::score(const SweepRun& run) {
+const ScoredMethod& SweepSelection::compute(const SweepRun& run) {
   const std::string key = key_of(run);
   const auto known = scores_.find(key);
   if (known != scores_.end()) return known->second;
-  const ScoreOptions options = options_for(run);
-  ScoredMethod scored = std::move(compute_scores(options, source_, device_).front());
-  make_folder(options.mask_path);
-  write_scores(scored, provenance());
+  ScoredMethod scored = std::move(compute_scores(options_for(run), source_, device_).front());
   methods_.emplace_back(run.method.score, key);
   return scores_.emplace(key, std::move(scored)).first->second;
+}
+
+void SweepSelection::check_possible(const SweepRun& run) {
+  select(compute(run), options_for(run), source_);
+}
+
+const ScoredMethod& SweepSelection::score(const SweepRun& run) {
+  const ScoredMethod& scored = compute(run);
+  if (!written_.insert(key_of(run)).second) return scored;
+  make_folder(folder_ / scores_folder(seed_));
+  write_scores(scored, provenance());
+  return scored;
 }
 
 SubsetChoice SweepSelection::choose(const SweepRun& run) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ class SweepSelection {
   SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
                  std::int32_t epochs, Device& device);
 
+  // Throws where the run's score or its selection cannot be computed. Writes nothing.
+  void check_possible(const SweepRun& run);
+
   // Computes the run's score, once for all runs that share it, and writes it to <folder>/seed<s>/scores.
   const ScoredMethod& score(const SweepRun& run);
 
@@ -34,6 +38,7 @@ class SweepSelection {
   std::vector<PlantedRecord> at_ends(const std::vector<std::uint8_t>& planted) const;
 
  private:
+  const ScoredMethod& compute(const SweepRun& run);
   ScoreOptions options_for(const SweepRun& run) const;
   nlohmann::ordered_json provenance() const;
 
@@ -45,6 +50,7 @@ class SweepSelection {
   DynamicsSource source_;
   SampleIds sample_ids_;
   std::map<std::string, ScoredMethod> scores_;                // by name, which tells the settings
+  std::set<std::string> written_;                             // names, as in scores_
   std::vector<std::pair<std::string, std::string>> methods_;  // "tdds" and the name of its score, in order
 };
 

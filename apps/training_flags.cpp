@@ -6,17 +6,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/cli.h"
 #include "apps/dataset_flags.h"
 #include "kernels/check.h"
 #include "kernels/device.h"
 
 namespace tdds {
 namespace {
-
-// CLI11 would take -1 for the largest number.
-std::string no_negative_seed(const std::string& text) {
-  return text.starts_with('-') ? text + " is no seed; give a whole number of at least 0" : std::string();
-}
 
 void declare_data_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_option(

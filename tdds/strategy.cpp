@@ -66,6 +66,18 @@ std::vector<std::int64_t> select_balanced(std::span<const float> score, std::spa
   return ids;
 }
 
+void check_strata(int strata, std::int64_t samples) {
+  check_usage(strata >= 1 && strata <= samples,
+              "--ccs_strata is {} and there are {} samples; give at least 1 stratum and at most one for each "
+              "sample",
+              strata, samples);
+}
+
+void check_beta_exponent(double c) {
+  check_usage(std::isfinite(c) && c > 0, "--beta_c is {}; the exponent of Beta sampling is a number above 0",
+              c);
+}
+
 std::vector<std::int64_t> select_ccs(std::span<const float> score, std::span<const float> hardness,
                                      double rate, const CcsOptions& options) {
   check(hardness.size() == score.size(), "there are {} hardnesses for {} scores", hardness.size(),
@@ -74,9 +86,9 @@ std::vector<std::int64_t> select_ccs(std::span<const float> score, std::span<con
       options.beta >= 0 && options.beta <= rate,
       "the hard cut-off beta is {} and the rate {}; beta is a part of what is pruned: 0 <= beta <= rate",
       options.beta, rate);
-  check_usage(options.strata >= 1, "{} strata make no sense; give 1 or more", options.strata);
-  std::vector<std::int64_t> easier = order_by_score(hardness);
   const auto samples = static_cast<std::int64_t>(score.size());
+  check_strata(options.strata, samples);
+  std::vector<std::int64_t> easier = order_by_score(hardness);
   easier.resize(easier.size() - static_cast<std::size_t>(pruned_count(options.beta, samples)));
 
   float low = std::numeric_limits<float>::infinity(), high = -low;
@@ -110,7 +122,7 @@ std::vector<std::int64_t> select_beta(std::span<const float> score, const MeanCo
                                       double rate, double c, std::uint64_t seed) {
   check(confidence.p.size() == score.size(), "there are {} confidences for {} scores", confidence.p.size(),
         score.size());
-  check_usage(c > 0, "the exponent c of Beta sampling is {}; give more than 0", c);
+  check_beta_exponent(c);
   const std::vector<std::int64_t> order = order_by_score(score);
   const std::size_t top = std::min<std::size_t>(10, order.size());
   double mean_miss = 0;  // 1 - mu

@@ -21,18 +21,21 @@ std::vector<std::int64_t> select_balanced(std::span<const float> score, std::spa
 // Coverage-centric (CCS, Zheng et al. 2023): drops the int(beta * N) samples of the highest `hardness` (minus
 // the area under the margin), cuts the range of the others' scores into `strata` of equal width, the last one
 // closed, and spreads the budget evenly over them, the smallest stratum first; draws inside a stratum.
-// Throws UsageError unless 0 <= beta <= rate.
+// Throws UsageError unless 0 <= beta <= rate and 1 <= strata <= N.
 struct CcsOptions {
   double beta = 0.2;
   int strata = 50;
   std::uint64_t seed = 42;
 };
+void check_strata(int strata, std::int64_t samples);
 std::vector<std::int64_t> select_ccs(std::span<const float> score, std::span<const float> hardness,
                                      double rate, const CcsOptions& options);
 
 // Beta-weighted sampling (DUAL, Cho et al. 2025): draws without replacement with the weights
 //   BetaPDF(p_i; a, b) * score_i,  b = 15 (1 - mu) (1 - rate^c),  a = 16 - b,
-// p_i the mean confidence of the sample, mu its mean over the 10 highest scores. c is 4 on CIFAR-100.
+// p_i the mean confidence of the sample, mu its mean over the 10 highest scores. c is 4 on CIFAR-100. Throws
+// UsageError unless c > 0, and Error for a score below 0.
+void check_beta_exponent(double c);
 std::vector<std::int64_t> select_beta(std::span<const float> score, const MeanConfidence& confidence,
                                       double rate, double c, std::uint64_t seed);
 

@@ -29,6 +29,7 @@ const Method kAum{.name = "aum",
                   .epochs = 0,
                   .least_epochs = 1,
                   .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
+                  .can_be_negative = true,
                   .make = of_probabilities};
 
 const Method kAumLogit{
@@ -39,6 +40,7 @@ const Method kAumLogit{
     .epochs = 0,
     .least_epochs = 1,
     .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
+    .can_be_negative = true,
     .make = of_logits};
 
 }  // namespace tdds::methods

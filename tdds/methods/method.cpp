@@ -8,6 +8,13 @@
 #include "kernels/check.h"
 
 namespace tdds {
+void check_method_options(const MethodOptions& options) {
+  check_usage(options.epochs >= 0,
+              "--method_epochs is {}; give the number of epochs, or 0 for each method's own", options.epochs);
+  check_usage(options.window_size >= 2, "--method_window is {}; a window has 2 epochs or more",
+              options.window_size);
+}
+
 std::span<const Method* const> all_methods() {
   static constexpr std::array<const Method*, 10> kAll{&methods::kRandom,     &methods::kEntropy,
                                                       &methods::kEl2n,       &methods::kGrand,

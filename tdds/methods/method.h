@@ -23,6 +23,9 @@ struct MethodOptions {
   std::uint64_t seed = 42;        // of the random ones
 };
 
+// Throws UsageError, naming the flags, for numbers that make no sense whatever the method.
+void check_method_options(const MethodOptions& options);
+
 struct Method {
   const char* name;           // as in --method and in file names
   const char* score;          // what is computed, in a line
@@ -32,6 +35,7 @@ struct Method {
   std::int32_t least_epochs;  // that make sense
   std::vector<DynamicsField> needs;
   bool windowed = false;  // over windows of MethodOptions::window_size epochs: no score before the first
+  bool can_be_negative = false;  // then nothing can be drawn by the score as a weight
   std::unique_ptr<Scorer> (*make)(std::int64_t samples, const MethodOptions& options);
 };
 

@@ -152,6 +152,62 @@ TEST(SweepProgramTest, AFinishedSweepTrainsNothingAgainAndMethodsCanBeAdded) {
   EXPECT_EQ(read_text(folder / "seed1/all/log.txt"), log) << "the training on all samples was not repeated";
 }
 
+// Trainings record features or do not: what needs them cannot be added to those that did not.
+TEST(SweepProgramTest, FeaturesAreRecordedFromTheStartOrNever) {
+  const TemporaryFolder without, with_them;
+  const std::vector<std::string> small{"--rates", "0.5", "--seeds", "1", "--methods", "random"};
+  const auto args = with(tiny(without.str()), small);
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  const std::string before = read_text(without / "sweep.json");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--methods", "random,grand"},
+                                               {"--methods", "random,moderate"},
+                                               {"--dynamics_features"}}) {
+    const Outcome outcome = run_tool("tdds-sweep", with(args, more));
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-sweep")) << outcome.err;
+    EXPECT_NE(outcome.err.find("was begun without features"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("--overwrite"), std::string::npos) << outcome.err;
+    EXPECT_EQ(read_text(without / "sweep.json"), before);
+  }
+  EXPECT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+
+  const auto recording = with(tiny(with_them.str()), small);
+  ASSERT_EQ(run_tool("tdds-sweep", with(recording, {"--dynamics_features"})).exit_code, 0);
+  const Outcome added = run_tool("tdds-sweep", with(recording, {"--methods", "random,grand,moderate"}));
+  EXPECT_EQ(added.exit_code, 0) << added.err;
+  EXPECT_EQ(json_of(with_them / "sweep.json").at("runs").size(), 3u);
+}
+
+TEST(SweepProgramTest, AMethodWithoutARunMayBeLeftOut) {
+  const TemporaryFolder folder;
+  const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  Json sweep = json_of(folder / "sweep.json");
+  sweep["settings"]["methods"] = "tdds,random,entropy";
+  sweep["wrong_labels"].push_back(sweep["wrong_labels"][0]);
+  sweep["wrong_labels"].back()["method"] = "entropy";
+  write_text(folder / "sweep.json", sweep.dump());
+  const Outcome outcome = run_tool("tdds-sweep", args);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(json_of(folder / "sweep.json").at("settings").at("methods"), "tdds,random");
+  EXPECT_EQ(read_text(folder / "table.md").find("entropy"), std::string::npos);
+}
+
+TEST(SweepProgramTest, OverwritingRemovesWhatTheSweepBeforeLeft) {
+  const TemporaryFolder folder;
+  const auto args = with(tiny(folder.str()), {"--methods", "random,el2n", "--seeds", "1,2"});
+  ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
+  write_text(folder / "seed1/notes.txt", "mine");
+  const Outcome anew = run_tool(
+      "tdds-sweep", with(args, {"--methods", "el2n", "--seeds", "1", "--rates", "0.5", "--overwrite"}));
+  ASSERT_EQ(anew.exit_code, 0) << anew.err;
+  for (const char* gone : {"seed1/random_0.5", "seed1/el2n_0.7", "seed1/scores/score_random.npy", "seed2/all",
+                           "seed2/scores", "seed2/el2n_0.5"})
+    EXPECT_FALSE(std::filesystem::exists(folder / gone)) << gone;
+  for (const char* there : {"seed1/notes.txt", "seed1/all/dynamics.tdds", "seed1/el2n_0.5/ids.txt"})
+    EXPECT_TRUE(std::filesystem::exists(folder / there)) << there;
+}
+
 TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
@@ -168,6 +224,10 @@ TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
     EXPECT_NE(other.err.find(flag), std::string::npos) << other.err;
   }
   EXPECT_EQ(run_tool("tdds-sweep", with(args, {"--threads", "1"})).exit_code, 0) << "changes no result";
+  EXPECT_EQ(run_tool("tdds-sweep", with(args, {"--rates", "0.50", "--seeds", "01", "--width", "3.125e-2"}))
+                .exit_code,
+            0)
+      << "the same numbers";
   const Outcome anew = run_tool("tdds-sweep", with(args, {"--momentum", "0.8", "--overwrite"}));
   EXPECT_EQ(anew.exit_code, 0) << anew.err;
   EXPECT_NE(anew.out.find("0 are done"), std::string::npos) << anew.out;
@@ -179,8 +239,11 @@ TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
   const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_TRUE(is_one_sentence(stopped.err, "tdds-sweep")) << stopped.err;
-  EXPECT_NE(stopped.err.find("run the same command again"), std::string::npos) << stopped.err;
+  EXPECT_NE(stopped.err.find("run the same command again to go on"), std::string::npos) << stopped.err;
   EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
+  const Outcome anew = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_after_ms = 900});
+  EXPECT_EQ(anew.exit_code, 130);
+  EXPECT_NE(anew.err.find("again without --overwrite to go on"), std::string::npos) << anew.err;
 }
 
 TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
@@ -207,11 +270,14 @@ TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
     DynamicsWriter writer(path, header);
     for (int epoch = 0; epoch < 3; ++epoch) writer.append(epoch, EpochDynamics(header.samples));
   }
+  const std::string before = read_text(folder / "sweep.json");
   const auto more = with(args, {"--methods", "tdds,random,entropy"});
   const Outcome lacking = run_tool("tdds-sweep", more);
   EXPECT_EQ(lacking.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(lacking.err, "tdds-sweep")) << lacking.err;
   EXPECT_NE(lacking.err.find("entropy needs 'entropy'"), std::string::npos) << lacking.err;
+  EXPECT_EQ(read_text(folder / "sweep.json"), before) << "the sweep goes on without it";
+  EXPECT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   std::filesystem::remove(path);
   const Outcome gone = run_tool("tdds-sweep", more);
   EXPECT_EQ(gone.exit_code, 1);
@@ -254,6 +320,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"rate_below", {"--rates=-0.5"}, 2, "-0.5"},
         BadInput{"rate_that_is_none", {"--rates", "nan"}, 2, "nan"},
         BadInput{"rate_twice", {"--rates", "0.5,0.5"}, 2, "0.5 twice"},
+        BadInput{"seed_below", {"--seeds", "1,-1"}, 2, "-1 is no seed"},
         BadInput{"seed_twice", {"--seeds", "1,1"}, 2, "--seeds names 1 twice"},
         BadInput{"method", {"--methods", "tdds,telepathy"}, 2, "telepathy"},
         BadInput{"selection", {"--methods", "tdds+worst"}, 2, "worst"},
@@ -265,6 +332,15 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"lengths", {"--window_size", "3,3,3"}, 2, "3 values for 2 rates"},
         BadInput{"least_epochs", {"--epochs", "1", "--methods", "dyn_unc"}, 2, "dyn_unc needs 2 epochs"},
         BadInput{"cut_off", {"--methods", "ccs", "--ccs_beta", "0.6"}, 2, "beta <= rate"},
+        BadInput{"beta_of_aum", {"--methods", "aum+beta,el2n"}, 2, "those of aum can be negative"},
+        BadInput{"beta_of_aum_logit", {"--methods", "aum_logit+beta"}, 2, "those of aum_logit can be"},
+        BadInput{"beta_of_moderate", {"--methods", "moderate+beta"}, 2, "those of moderate can be"},
+        BadInput{"beta_of_one_epoch", {"--epochs", "1", "--methods", "random+beta"}, 2, "of 2 epochs"},
+        BadInput{"no_strata", {"--ccs_strata", "0"}, 2, "--ccs_strata is 0"},
+        BadInput{"strata", {"--methods", "ccs", "--ccs_strata", "121"}, 2, "there are 120 samples"},
+        BadInput{"exponent_that_is_none", {"--beta_c", "nan"}, 2, "--beta_c is nan"},
+        BadInput{"exponent_below", {"--beta_c=-1"}, 2, "--beta_c is -1"},
+        BadInput{"share_of_no_corruption", {"--corrupt_fraction", "0.5"}, 2, "--corrupt"},
         BadInput{"budget", {"--budget", "hours"}, 2, "hours"},
         BadInput{"batch", {"--subset_batch_size", "0"}, 2, "--batch-size"},
         BadInput{"flag_of_training", {"--stop_after_epoch", "1"}, 2, "stop_after_epoch"}),

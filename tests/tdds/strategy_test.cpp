@@ -79,7 +79,8 @@ TEST(Strategy, CcsPassesWhatAShortStratumLacksToTheOthers) {
     expect_valid(select_ccs(ramp(1000), ramp(1000), rate, {}),
                  1000 - static_cast<std::size_t>(pruned_count(rate, 1000)), 1000);
   EXPECT_THROW(select_ccs(score, hardness, 0.1, {.beta = 0.2}), UsageError);
-  EXPECT_THROW(select_ccs(score, hardness, 0.5, {.beta = 0.2, .strata = 0}), UsageError);
+  for (const int strata : {0, 101, 2000000000})
+    EXPECT_THROW(select_ccs(score, hardness, 0.5, {.beta = 0.2, .strata = strata}), UsageError);
 }
 
 TEST(Strategy, BetaDrawsFollowTheirWeights) {
