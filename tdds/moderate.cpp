@@ -1,7 +1,6 @@
 #include "tdds/moderate.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "engine/safetensors.h"
@@ -63,7 +62,7 @@ void write_features(const std::filesystem::path& path, const DynamicsHeader& run
                      {"epochs", std::to_string(features.epochs)}});
 }
 
-Features read_features(const std::filesystem::path& path, const DynamicsHeader& run) {
+Features read_features(const std::filesystem::path& path, const DynamicsHeader& run, std::int32_t epochs) {
   check(std::filesystem::exists(path),
         "moderate needs {}, which tdds-train --dynamics_features writes at the end of a run", path.string());
   const SafetensorsFile file(path);
@@ -76,13 +75,17 @@ Features read_features(const std::filesystem::path& path, const DynamicsHeader& 
   check(about("seed") == std::to_string(run.seed),
         "{} is of a run with seed {} and the dynamics beside it of one with seed {}; give both from one run",
         path.string(), about("seed"), run.seed);
+  check(about("epochs") == std::to_string(epochs),
+        "{} is of a net after {} epochs and the dynamics beside it are of {}; give both from one run, which "
+        "writes "
+        "the features when it ends",
+        path.string(), about("epochs"), epochs);
   const StoredTensor& tensor = file.at("features");
   check(tensor.dtype == DType::kF32 && tensor.shape.size() == 2 && tensor.shape[0] == run.samples,
         "{} holds no float32 features of {} samples", path.string(), run.samples);
-  Features features{std::vector<float>(tensor.bytes / sizeof(float)), tensor.shape[0], tensor.shape[1]};
+  Features features{std::vector<float>(tensor.bytes / sizeof(float)), tensor.shape[0], tensor.shape[1],
+                    epochs};
   file.read(tensor, features.values.data());
-  const std::string epochs = about("epochs");
-  std::from_chars(epochs.data(), epochs.data() + epochs.size(), features.epochs);
   return features;
 }
 

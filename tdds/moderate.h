@@ -34,8 +34,9 @@ struct Features {
 };
 std::filesystem::path features_beside(const std::filesystem::path& store);
 void write_features(const std::filesystem::path& path, const DynamicsHeader& run, const Features& features);
-// Throws Error where the file is absent or broken or belongs to another run than `run`.
-Features read_features(const std::filesystem::path& path, const DynamicsHeader& run);
+// Throws Error where the file is absent or broken or belongs to another run than `run`, whose dynamics have so many
+// epochs.
+Features read_features(const std::filesystem::path& path, const DynamicsHeader& run, std::int32_t epochs);
 
 // [N] by sample id. labels [N] in 0 .. classes-1; a class may be empty. Throws Error where a feature is not
 // finite.
