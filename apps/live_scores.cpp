@@ -16,6 +16,7 @@ namespace tdds {
 namespace {
 
 constexpr const char* kProgram = "tdds-train";
+constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -25,8 +26,9 @@ void declare_live_score_flags(CLI::App& app, LiveScoreOptions& options) {
          "Scoring methods, a list (tdds-score --list names them): their scores are brought up to date "
          "after every epoch, in the files of tdds-score. Implies --dynamics.")
       ->delimiter(',');
-  app.add_option("--mask_path", options.mask_path,
-                 "--score: the folder for masks and scores; <save_path>/masks where it is not given.");
+  app.add_option(
+      "--mask_path", options.mask_path,
+      "--score: the folder for masks and scores, one for each run; <save_path>/masks where it is not given.");
   app.add_option("--trajectory_len", options.trajectory_lens,
                  "--score tdds, tdds_kl: T, a list: the files of each T are written when it is reached. Not "
                  "given: T is the number of epochs so far, and the files of the epoch before are removed.")
@@ -55,6 +57,7 @@ void check_live_score_flags(const LiveScoreOptions& options) {
   const double least = options.stop_when_stable;
   check_usage(least >= 0 && least <= 1,
               "--stop_when_stable is {}; it is a rank correlation, above 0 and at most 1", least);
+  check_method_options(options.method);
   check_usage(options.stable_epochs >= 1, "--stable_epochs is {}; give 1 or more", options.stable_epochs);
   check_usage(least == 0 || !options.methods.empty(), "--stop_when_stable needs --score: which scores?");
   check_usage(
@@ -87,6 +90,37 @@ LiveScores::LiveScores(const LiveScoreOptions& options, const DynamicsHeader& he
     running_.push_back(
         {name, &method, nullptr, 0, streaming_score(method, header.samples, epochs, options_.method)});
   }
+  if (options.mask_path.empty() || !options.trajectory_lens.empty()) return;
+  for (const Running& running : running_)
+    if (running.variant) check_free(running, epochs);
+}
+
+// A folder that was chosen may be shared: what this run writes in passing, and removes after the next epoch, must not
+// take the place of what another one left.
+void LiveScores::check_free(const Running& running, std::int32_t epochs) const {
+  for (std::int32_t t = running.window_size; t <= epochs; ++t) {
+    const RankingFiles files = files_after(running, t);
+    const bool there = std::filesystem::exists(files.mask) || std::filesystem::exists(files.score);
+    check(!there || is_of_this_run(files),
+          "{} is of another run, and this one writes files of that name and removes them as its epochs pass; "
+          "choose another --mask_path, or move the file away",
+          files.score);
+  }
+}
+
+// By what write_scores says of the files.
+bool LiveScores::is_of_this_run(const RankingFiles& files) const {
+  const std::string path = about_of(files);
+  if (!std::filesystem::exists(path)) return false;
+  const auto about = nlohmann::json::parse(read_file(path, kLargestAbout), nullptr, false);
+  const auto is = [&](const char* key, const auto& value) {
+    return about.is_object() && about.contains(key) && about[key] == value;
+  };
+  if (!is("training_seed", header_.seed) || !is("fingerprint", header_.fingerprint)) return false;
+  if (is("dynamics", store_)) return true;
+  std::error_code ignored;  // the same store by another name
+  return about.contains("dynamics") && about["dynamics"].is_string() &&
+         std::filesystem::equivalent(about["dynamics"].get<std::string>(), store_, ignored);
 }
 
 void LiveScores::add_tdds(const TddsVariant& variant, std::int32_t epochs) {
@@ -168,20 +202,27 @@ bool LiveScores::due(const Running& running) const {
 
 void LiveScores::write(Running& running) {
   make_folder(options_.mask_path);
-  running.written = write_scores(scored(running, epochs_), provenance_of(kProgram, store_, header_, epochs_));
+  running.written = write_scores(scored(running), provenance_of(kProgram, store_, header_, epochs_));
   if (running.variant && options_.trajectory_lens.empty()) remove_previous(running);
 }
 
-// With the score of now; names and files are those after `epochs` epochs.
-ScoredMethod LiveScores::scored(const Running& running, std::int32_t epochs) const {
+// With the score, the names and the files of now.
+ScoredMethod LiveScores::scored(const Running& running) const {
   if (running.method)
-    return describe(options_.mask_path, *running.method, epochs, options_.method, running.score.score());
-  return describe_tdds(options_.mask_path, *running.variant, {epochs, running.window_size}, options_.decay,
+    return describe(options_.mask_path, *running.method, epochs_, options_.method, running.score.score());
+  return describe_tdds(options_.mask_path, *running.variant, {epochs_, running.window_size}, options_.decay,
                        running.score.score());
 }
 
+RankingFiles LiveScores::files_after(const Running& running, std::int32_t epochs) const {
+  return describe_tdds(options_.mask_path, *running.variant, {epochs, running.window_size}, options_.decay,
+                       {})
+      .files;
+}
+
 void LiveScores::remove_previous(const Running& running) const {
-  const RankingFiles old = scored(running, epochs_ - 1).files;
+  const RankingFiles old = files_after(running, epochs_ - 1);
+  if (!is_of_this_run(old)) return;
   std::error_code ignored;
   for (const std::string& path : {old.mask, old.score, about_of(old)}) std::filesystem::remove(path, ignored);
 }

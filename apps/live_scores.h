@@ -18,6 +18,7 @@ class App;
 
 namespace tdds {
 
+struct RankingFiles;
 struct ScoredMethod;
 
 struct LiveScoreOptions {
@@ -38,7 +39,8 @@ void check_live_score_flags(const LiveScoreOptions& options);
 class LiveScores {
  public:
   // header: of the store that records the run, at `store`; epochs: of the whole run. Throws UsageError for
-  // settings that do not fit the run, and where a method needs what `header` does not record.
+  // settings that do not fit the run, and where a method needs what `header` does not record; Error where --mask_path
+  // holds another run's files by the names of those that come and go with the epochs.
   LiveScores(const LiveScoreOptions& options, const DynamicsHeader& header, std::int32_t epochs,
              const std::string& save_path, const std::string& store);
 
@@ -70,10 +72,14 @@ class LiveScores {
 
   void add_tdds(const TddsVariant& variant, std::int32_t epochs);
   void check_recorded(const std::string& name, const std::vector<DynamicsField>& needs) const;
+  void check_free(const Running& running, std::int32_t epochs) const;
+  bool is_of_this_run(const RankingFiles& files) const;
   void take(const EpochView& epoch);
   bool due(const Running& running) const;
   void write(Running& running);
-  ScoredMethod scored(const Running& running, std::int32_t epochs) const;
+  ScoredMethod scored(const Running& running) const;
+  // The files of TDDS or its variant after so many epochs.
+  RankingFiles files_after(const Running& running, std::int32_t epochs) const;
   void remove_previous(const Running& running) const;
 
   LiveScoreOptions options_;

@@ -124,6 +124,16 @@ TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
   EXPECT_EQ(mixed.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(mixed.err, "tdds-score")) << mixed.err;
   EXPECT_NE(mixed.err.find("give both from one run"), std::string::npos) << mixed.err;
+  // Nor those of a run of the same data and seed that was shorter.
+  ASSERT_EQ(run_tool("tdds-train", tiny(other.str(), 2, {"--dynamics_features", "--overwrite"})).exit_code,
+            0);
+  std::filesystem::copy_file(other / "features.safetensors", run / "features.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Outcome shorter = score("moderate");
+  EXPECT_EQ(shorter.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(shorter.err, "tdds-score")) << shorter.err;
+  EXPECT_NE(shorter.err.find("after 2 epochs and the dynamics beside it are of 4"), std::string::npos)
+      << shorter.err;
 }
 
 TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
@@ -186,6 +196,32 @@ TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
   }
 }
 
+// T follows the epochs, so that files come and go: never those of another run.
+TEST(LiveScoresTest, LeaveTheFilesOfAnotherRunAlone) {
+  const TemporaryFolder run, other, masks;
+  const std::vector<std::string> score{"--score", "tdds", "--window_size", "3", "--mask_path", masks.str()};
+  ASSERT_EQ(run_tool("tdds-train", tiny(run.str(), 4, score)).exit_code, 0);
+  const std::vector<std::string> files{"data_mask_win3_ep4.npy", "score_win3_ep4.npy"};
+  EXPECT_EQ(files_in(masks.str(), ".npy"), files);
+  const std::string scores = read_text(masks / "score_win3_ep4.npy");
+  const Outcome shared = run_tool("tdds-train", tiny(other.str(), 6, score));
+  EXPECT_EQ(shared.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(shared.err, "tdds-train")) << shared.err;
+  EXPECT_NE(shared.err.find("score_win3_ep4.npy is of another run"), std::string::npos) << shared.err;
+  EXPECT_EQ(read_text(masks / "score_win3_ep4.npy"), scores);
+  // Beyond its own last epoch nothing is in the way, and nothing is touched.
+  EXPECT_EQ(run_tool("tdds-train", tiny(other.str(), 3, score)).exit_code, 0);
+  EXPECT_EQ(read_text(masks / "score_win3_ep4.npy"), scores);
+  std::filesystem::remove(masks / "score_win3_ep3.npy");
+  std::filesystem::remove(masks / "data_mask_win3_ep3.npy");
+  // The run itself may write them again, from any folder.
+  auto again = tiny(run.str() + "/../" + std::filesystem::path(run.str()).filename().string(), 4, score);
+  again.push_back("--overwrite");
+  const Outcome same = run_tool("tdds-train", again);
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_EQ(files_in(masks.str(), ".npy"), files);
+}
+
 TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
   const TemporaryFolder run;
   // The order of random never changes: settled after its second, third, ... epoch.
@@ -218,6 +254,9 @@ TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
   expect({"--score", "moderate"}, "run tdds-score --method moderate");
   expect({"--dynamics_fields", "kl,karma"}, "there is no field 'karma'");
   expect({"--score", "el2n,el2n"}, "--score names el2n twice");
+  expect({"--score", "el2n", "--method_epochs", "-5"}, "--method_epochs is -5");
+  expect({"--score", "el2n", "--method_window", "1"}, "--method_window is 1");
+  expect({"--corrupt_fraction", "0.5"}, "--corrupt");
   expect({"--score", "tdds", "--window_size", "10"}, "the window must fit into the trajectory");
   expect({"--score", "tdds", "--trajectory_len", "7", "--window_size", "3"}, "--trajectory_len is 7");
   expect({"--score", "tdds", "--window_size", "2"}, "--window_size is 2");
