@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <optional>
 
 #include "apps/cli.h"
@@ -58,7 +59,11 @@ void declare(CLI::App& app, ScoreOptions& options) {
   app.add_option("--export_dir", options.export_dir, "The folder for what --export writes; made if absent.");
   app.add_option("--data_path", options.data_path,
                  "For --export: where the data set is now, if it was moved since the training.");
-  app.add_option("--manualSeed", options.method.seed, "Seed of random, ccs and beta.");
+  app.add_option(
+         "--manualSeed", options.seed,
+         "Seed of random, ccs and beta. Not given: that of the recorded run, so that random is the one that "
+         "tdds-train --score writes; 42 of official files.")
+      ->check(no_negative_seed);
   app.add_option("--device", options.device,
                  "cpu, simt or cuda: where the windows of TDDS are computed and the scores sorted.");
   app.add_option("--threads", options.threads, "CPU threads; 0 takes one for each core.");
@@ -74,13 +79,29 @@ void print_methods() {
   print(kModerate, kModerateScore, kModerateKept, kModerateSource);
 }
 
-void explain(std::int64_t samples, double rate) {
+void explain(std::int64_t samples, double rate, const std::string& selection) {
   const std::int64_t pruned = pruned_count(rate, samples);
+  const bool top = selection == "top";
   fmt::print(
-      "Direction: a mask lists the samples by ascending score; the highest scores are kept.\n"
-      "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask and "
+      "Direction: a mask lists the samples by ascending score; {}{} are kept.\n"
+      "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask{} "
+      "and "
       "trains on the other {}.\n",
-      rate, pruned, samples, samples - pruned);
+      top ? "" : fmt::format("here, by --selection {}, ", selection), kept_by(selection), rate, pruned,
+      samples, top ? "" : " of the selection", samples - pruned);
+}
+
+template <class T>
+void check_distinct(const std::vector<T>& values, const char* flag) {
+  for (const T& value : values)
+    check_usage(std::count(values.begin(), values.end(), value) == 1, "{} names {} twice", flag, value);
+}
+
+// Each score has files of its own name.
+void check_lists(const ScoreOptions& options) {
+  check_distinct(options.methods, "--method");
+  check_distinct(options.trajectory_lens, "--trajectory_len");
+  check_distinct(options.window_sizes, "--window_size");
 }
 
 int score(ScoreOptions& options) {
@@ -89,12 +110,16 @@ int score(ScoreOptions& options) {
     return 0;
   }
   const bool select_too = selects(options);
+  check_lists(options);
+  check_method_options(options.method);
   check_usage(options.threads >= 0, "--threads is {}; give 0 or more", options.threads);
   if (options.threads > 0) omp_set_num_threads(options.threads);
   check_formats(options.formats);
   check_exports(options, select_too);
   const auto device = make_device(parse_device_kind(options.device));
   const DynamicsSource source(options.dynamics_path);
+  options.method.seed =
+      options.seed.value_or(source.store() ? source.store()->header().seed : options.method.seed);
   fmt::print("{}: {}\n", source.path(), source.description());
   if (source.store() && !source.store()->torn_end().empty())
     fmt::print("{}; it is left out\n", source.store()->torn_end());
@@ -126,7 +151,7 @@ int score(ScoreOptions& options) {
         "Ids: a mask numbers the {} samples of the run; the kept ids and exports are those of the whole data "
         "set, by {}.\n",
         samples, sample_ids.path());
-  explain(samples, select_too ? pruning_rate(options, samples) : 0.9);
+  explain(samples, select_too ? pruning_rate(options, samples) : 0.9, options.selection);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string_view>
 
@@ -40,7 +41,7 @@ void score_by_moderate(const ScoreOptions& options, const DynamicsSource& source
   const DynamicsHeader& run = dynamics.header();
   check(!run.labels.empty(), "{} holds no labels, and moderate measures distances within classes",
         source.path());
-  const Features features = read_features(features_beside(source.path()), run);
+  const Features features = read_features(features_beside(source.path()), run, dynamics.epochs());
   scored.push_back({fmt::format("{} (features after {} epochs)", kModerate, features.epochs),
                     kModerate,
                     ranking_files(options.mask_path, kModerate),
@@ -82,17 +83,18 @@ ScoredMethod describe_tdds(const std::string& folder, const TddsVariant& variant
 
 ScoredMethod describe(const std::string& folder, const Method& method, std::int32_t epochs,
                       const MethodOptions& options, std::vector<float> score) {
-  return {fmt::format("{} (epochs 0 to {})", method.name, epochs - 1),
-          method.name,
-          ranking_files(folder, method.name),
-          {{"method", method.name},
-           {"score", method.score},
-           {"direction", method.kept},
-           {"source", method.source},
-           {"epochs", epochs},
-           {"window_size", options.window_size},
-           {"seed", options.seed}},
-          std::move(score)};
+  ScoredMethod scored{fmt::format("{} (epochs 0 to {})", method.name, epochs - 1),
+                      method.name,
+                      ranking_files(folder, method.name),
+                      {{"method", method.name},
+                       {"score", method.score},
+                       {"direction", method.kept},
+                       {"source", method.source},
+                       {"epochs", epochs}},
+                      std::move(score)};
+  if (method.windowed) scored.how["window_size"] = options.window_size;
+  if (&method == &methods::kRandom) scored.how["seed"] = options.seed;
+  return scored;
 }
 
 std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
@@ -111,32 +113,53 @@ std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const Dyna
 }
 
 bool selects(const ScoreOptions& options) {
-  const double rate = options.subset_rate, keep = options.keep;
-  // 0 is the default, and as a rate it would prune nothing.
-  check_usage(rate == 0 || (rate > 0 && rate < 1),
-              "--subset_rate is {}; it is the share that is pruned, between 0 and 1", rate);
-  check_usage(keep == 0 || (keep > 0 && (keep < 1 || keep == std::floor(keep))),
-              "--keep is {}; it is a share between 0 and 1 or a whole number of samples", keep);
-  check_usage(rate == 0 || keep == 0, "--subset_rate and --keep say the same thing; give one of them");
-  return rate != 0 || keep != 0;
+  const auto& rate = options.subset_rate;
+  const auto& keep = options.keep;
+  check_usage(!rate || (*rate > 0 && *rate < 1),
+              "--subset_rate is {}; it is the share that is pruned, between 0 and 1", rate.value_or(0));
+  check_usage(!keep || (*keep > 0 && (*keep < 1 || *keep == std::floor(*keep))),
+              "--keep is {}; it is a share between 0 and 1 or a whole number of samples", keep.value_or(0));
+  check_usage(!rate || !keep, "--subset_rate and --keep say the same thing; give one of them");
+  kept_by(options.selection);
+  check_usage(rate || keep || options.selection == "top",
+              "--selection {} chooses the kept samples: say how many with --subset_rate or --keep",
+              options.selection);
+  return rate || keep;
+}
+
+const char* kept_by(const std::string& selection) {
+  static constexpr std::array<std::pair<std::string_view, const char*>, 5> kWays{
+      {{"top", "the highest scores"},
+       {"bottom", "the lowest scores"},
+       {"balanced", "the highest scores of each class"},
+       {"ccs", "samples drawn from strata of the scores"},
+       {"beta", "samples drawn with Beta weights"}}};
+  for (const auto& [name, kept] : kWays)
+    if (selection == name) return kept;
+  throw UsageError(
+      fmt::format("there is no selection '{}'; choose top, bottom, balanced, ccs or beta", selection));
 }
 
 double pruning_rate(const ScoreOptions& options, std::int64_t samples) {
-  if (options.keep == 0) return options.subset_rate;
-  if (options.keep < 1) return 1 - options.keep;
-  check_usage(options.keep <= static_cast<double>(samples), "--keep is {} and there are {} samples",
-              options.keep, samples);
-  return rate_keeping(static_cast<std::int64_t>(options.keep), samples);
+  if (!options.keep) return options.subset_rate.value_or(0);
+  const double keep = *options.keep;
+  check_usage(keep <= static_cast<double>(samples), "--keep is {} and there are {} samples", keep, samples);
+  // Of a share as many as the rate 1 - keep leaves, had it no rounding error: 1 - 0.9 is less than 0.1 in doubles.
+  constexpr double kRounding = 1e-12;
+  const double count = keep < 1 ? std::ceil(keep * static_cast<double>(samples) * (1 - kRounding)) : keep;
+  return rate_keeping(static_cast<std::int64_t>(count), samples);
 }
 
 Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source) {
   const auto samples = static_cast<std::int64_t>(scored.score.size());
   const double rate = pruning_rate(options, samples);
   Selection selection{options.selection,
-                      options.keep == 0 ? fmt::format("rate{}", rate) : fmt::format("keep{}", options.keep),
+                      options.keep ? fmt::format("keep{}", *options.keep) : fmt::format("rate{}", rate),
                       rate,
                       {},
                       {{"selection", options.selection}}};
+  // The highest scores are what the method itself says.
+  if (selection.name != "top") selection.how["direction"] = kept_by(selection.name);
   if (selection.name == "top" || selection.name == "bottom") {
     const std::vector<std::int64_t> order = order_by_score(scored.score);
     if (selection.name == "top") {
@@ -160,8 +183,6 @@ Selection select(const ScoredMethod& scored, const ScoreOptions& options, const 
     selection.ids = select_ccs(scored.score, hardness, rate, ccs);
     selection.how.update({{"ccs_beta", ccs.beta}, {"ccs_strata", ccs.strata}, {"seed", ccs.seed}});
   } else {
-    check_usage(selection.name == "beta",
-                "there is no selection '{}'; choose top, bottom, balanced, ccs or beta", selection.name);
     const std::int32_t epochs = epochs_used(methods::kDual, dynamics, options.method);
     const std::uint64_t seed = options.method.seed;
     selection.ids = select_beta(scored.score, mean_confidence(dynamics, epochs), rate, options.beta_c, seed);

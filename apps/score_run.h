@@ -2,6 +2,7 @@
 // The work of tdds-score between its flags and its files: which scores and which samples.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct ScoreOptions {
   std::vector<int> trajectory_lens{10}, window_sizes{10};
   double decay = 0.9;
   MethodOptions method;
-  double subset_rate = 0;  // 0: nothing is selected, unless keep is given
-  double keep = 0;         // a share below 1, or a number of samples
+  std::optional<std::uint64_t> seed;  // of the draws; not given: that of the recorded run
+  std::optional<double> subset_rate,
+      keep;  // neither: nothing is selected. keep: a share below 1, or a number
   std::string selection = "top";
   CcsOptions ccs;
   double beta_c = 4;
@@ -46,8 +48,10 @@ ScoredMethod describe(const std::string& folder, const Method& method, std::int3
 std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
                                          Device& device);
 
-// Whether a selection is asked for. Throws UsageError for rates and numbers that make no sense.
+// Whether a selection is asked for. Throws UsageError for rates, numbers and ways to select that make no sense.
 bool selects(const ScoreOptions& options);
+// What a way to select keeps: "the highest scores". Throws UsageError for a way that there is not.
+const char* kept_by(const std::string& selection);
 // The pruning rate asked for, for so many samples.
 double pruning_rate(const ScoreOptions& options, std::int64_t samples);
 

@@ -92,6 +92,11 @@ class ScoreProgramTest : public testing::Test {
     EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
   }
 
+  // What <masks>/<name>.json says.
+  nlohmann::json json_of(const std::string& name) const {
+    return nlohmann::json::parse(read_text(fmt::format("{}/{}.json", masks_, name)));
+  }
+
   TemporaryFolder folder_;
   std::string npy_ = folder_ / "run/npy", masks_ = folder_ / "masks";
 
@@ -285,7 +290,13 @@ TEST_F(ScoreProgramTest, KeepsAShareOrANumber) {
   std::sort(all.begin(), all.end());
   EXPECT_EQ(std::unique(all.begin(), all.end()) - all.begin(), kSamples);
   EXPECT_EQ(all.size(), std::size_t{kSamples});
-  for (const char* keep : {"-1", "many", "1.5", "inf", "nan"})
+  // As the rate that says the same, also where 1 - keep is not the double nearest to it.
+  EXPECT_EQ(kept({"--keep", "0.9"}, "kept_tdds_win10_ep10_top_keep0.9.npy"),
+            kept({"--subset_rate", "0.1"}, "kept_tdds_win10_ep10_top_rate0.1.npy"));
+  EXPECT_EQ(kept({"--keep", "0.0001"}, "kept_tdds_win10_ep10_top_keep0.0001.npy").size(), 1u);
+  kept({"--keep", "0.9", "--format", "npy,json"}, "kept_tdds_win10_ep10_top_keep0.9.npy");
+  EXPECT_EQ(json_of("kept_tdds_win10_ep10_top_keep0.9").at("pruning_rate"), 0.1);
+  for (const char* keep : {"0", "-1", "many", "1.5", "inf", "nan"})
     EXPECT_EQ(score({"--dynamics_path", npy_, "--keep", keep}).exit_code, 2) << keep;
   expect_refusal_after({"--keep", "201"}, "--keep is 201 and there are 200 samples");
   expect_refusal_after({"--keep", "0.5", "--subset_rate", "0.5"}, "say the same thing");
@@ -299,7 +310,38 @@ TEST_F(ScoreProgramTest, RandomCanBeClassBalanced) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto about = nlohmann::json::parse(read_text(masks_ + "/kept_random_balanced_keep50.json"));
   EXPECT_EQ(about.at("kept_by_class"), std::vector<int>(kClasses, 5));
-  EXPECT_EQ(about.at("seed"), 42);
+  EXPECT_EQ(about.at("seed"), 7) << "that of the recorded run";
+}
+
+TEST_F(ScoreProgramTest, DrawsByTheSeedOfTheRunUnlessAnotherIsGiven) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  write_store(store);
+  const auto drawn = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> args{"--dynamics_path", store, "--method", "random"};
+    args.insert(args.end(), flags.begin(), flags.end());
+    EXPECT_EQ(score(args).exit_code, 0);
+    return read_npy_i64(masks_ + "/data_mask_random.npy");
+  };
+  const auto by_the_run = drawn({});
+  EXPECT_EQ(drawn({"--manualSeed", "7"}), by_the_run);
+  EXPECT_NE(drawn({"--manualSeed", "42"}), by_the_run);
+  EXPECT_EQ(json_of("score_random").at("seed"), 42);
+}
+
+// The sentence that says which end is kept, and what a method's file says of settings that it has not.
+TEST_F(ScoreProgramTest, SaysWhatASelectionKeeps) {
+  const std::string store = folder_ / "run/dynamics.tdds";
+  write_store(store);
+  const Outcome outcome = score({"--dynamics_path", store, "--method", "el2n,dual", "--method_window", "4",
+                                 "--subset_rate", "0.5", "--selection", "bottom"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("by --selection bottom, the lowest scores are kept"), std::string::npos)
+      << outcome.out;
+  EXPECT_EQ(json_of("kept_el2n_bottom_rate0.5").at("direction"), "the lowest scores");
+  EXPECT_EQ(json_of("score_el2n_bottom_rate0.5").at("direction"), "the lowest scores");
+  EXPECT_EQ(json_of("score_el2n").at("direction"), "highest");
+  for (const char* key : {"seed", "window_size"}) EXPECT_FALSE(json_of("score_el2n").contains(key)) << key;
+  EXPECT_EQ(json_of("score_dual").at("window_size"), 4);
 }
 
 TEST_F(ScoreProgramTest, RefusesMethodsAndRatesThatMakeNoSense) {
@@ -321,6 +363,23 @@ TEST_F(ScoreProgramTest, RefusesMethodsAndRatesThatMakeNoSense) {
   expect({"--subset_rate", "0.5", "--selection", "best"}, "there is no selection 'best'");
   expect({"--subset_rate", "0.97", "--selection", "balanced"}, "keeps 6 samples for 10 classes");
   expect({"--subset_rate", "0.1", "--selection", "ccs"}, "the hard cut-off beta is 0.2");
+  for (const char* strata : {"0", "201", "2000000000"})
+    expect({"--subset_rate", "0.5", "--selection", "ccs", "--ccs_strata", strata}, "there are 200 samples");
+  expect({"--subset_rate", "0.5", "--selection", "beta", "--beta_c", "nan"}, "--beta_c is nan");
+  expect({"--method", "el2n,tdds,el2n"}, "--method names el2n twice");
+  expect({"--window_size", "3,5,3"}, "--window_size names 3 twice");
+  expect({"--trajectory_len", "12,12"}, "--trajectory_len names 12 twice");
+  expect({"--manualSeed", "-1"}, "-1 is no seed");
+  expect({"--method", "el2n", "--method_epochs", "-5"}, "--method_epochs is -5");
+  expect({"--method", "el2n", "--method_window", "1"}, "--method_window is 1");
+}
+
+// Given, but without effect.
+TEST_F(ScoreProgramTest, RefusesAmountsOfNothingAndSelectionsOfNoAmount) {
+  expect_refusal({"--subset_rate", "0"}, 2, "--subset_rate is 0");
+  expect_refusal({"--keep", "0"}, 2, "--keep is 0");
+  expect_refusal({"--selection", "nonsense"}, 2, "there is no selection 'nonsense'");
+  expect_refusal({"--selection", "bottom"}, 2, "say how many with --subset_rate or --keep");
 }
 
 TEST_F(ScoreProgramTest, NamesWhatWasNotRecorded) {
@@ -398,6 +457,28 @@ TEST_F(ScoreProgramTest, SurvivesAStoreCutAtAnyByteAndAnyFlippedBit) {
     EXPECT_EQ(outcome.exit_code, 1) << at;
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-score")) << outcome.err;
   }
+}
+
+// scripts/read_dynamics.py: whole epochs or its ValueError, wherever the file is cut.
+TEST_F(ScoreProgramTest, TheReaderInPythonSurvivesAStoreCutAnywhere) {
+  if (std::system("python3 -c 'import numpy' 2>/dev/null") != 0) GTEST_SKIP() << "python3 has no numpy here";
+  const std::string path = folder_ / "run/dynamics.tdds", script = folder_ / "cut.py";
+  write_store(path);
+  write_text(script, R"(
+import sys
+sys.path.insert(0, sys.argv[1] + "/scripts")
+from read_dynamics import read_dynamics
+whole = open(sys.argv[2], "rb").read()
+assert read_dynamics(sys.argv[2]).epochs == 12
+for length in [*range(0, 100), *range(100, len(whole), 997)]:
+    with open(sys.argv[2], "wb") as cut:
+        cut.write(whole[:length])
+    try:
+        read_dynamics(sys.argv[2])
+    except ValueError as error:
+        assert length < 40 or "dynamics.tdds" in str(error), error
+)");
+  EXPECT_EQ(std::system(fmt::format("python3 {} {} {}", script, TDDS_SOURCE_DIR, path).c_str()), 0);
 }
 
 TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {
