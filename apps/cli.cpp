@@ -94,6 +94,8 @@ ResolvedOptions resolved_options(const CLI::App& app) {
       std::string value;
       if (option->get_expected_min() == 0)
         value = option->count() > 0 && option->as<bool>() ? "true" : "false";
+      else if (option->count() > 0 && option->get_delimiter() == '\0')
+        value = option->results().back();
       else if (option->count() > 0)
         value = fmt::format("{}", fmt::join(option->results(), ","));
       else

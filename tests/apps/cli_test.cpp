@@ -87,6 +87,7 @@ TEST(Cli, ResolvedOptionsAreGivenOrDefault) {
 
 TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
   EXPECT_EQ(run({"--decay", "1", "--decay=2"}).options.decay, 2);
+  EXPECT_EQ(run({"--decay", "1", "--decay=2"}).resolved[2].second, "2");
   EXPECT_EQ(run({"--seeds", "3,4", "--decay", "1", "--seeds", "5"}).options.seeds, std::vector<int>{5});
   EXPECT_EQ(run({"--seeds=3,4", "--seeds", "5", "-6"}).options.seeds, (std::vector<int>{5, -6}));
   EXPECT_EQ(run({"--seeds", "3", "4", "--dynamics"}).options.seeds, (std::vector<int>{3, 4}));

@@ -241,7 +241,9 @@ TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
   EXPECT_TRUE(is_one_sentence(stopped.err, "tdds-sweep")) << stopped.err;
   EXPECT_NE(stopped.err.find("run the same command again to go on"), std::string::npos) << stopped.err;
   EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
-  const Outcome anew = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_after_ms = 900});
+  std::filesystem::remove_all(folder / "seed1");
+  const auto saved = [&] { return std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"); };
+  const Outcome anew = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_when = saved});
   EXPECT_EQ(anew.exit_code, 130);
   EXPECT_NE(anew.err.find("again without --overwrite to go on"), std::string::npos) << anew.err;
 }
