@@ -85,8 +85,7 @@ void explain(std::int64_t samples, double rate, const std::string& selection) {
   fmt::print(
       "Direction: a mask lists the samples by ascending score; {}{} are kept.\n"
       "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask{} "
-      "and "
-      "trains on the other {}.\n",
+      "and trains on the other {}.\n",
       top ? "" : fmt::format("here, by --selection {}, ", selection), kept_by(selection), rate, pruned,
       samples, top ? "" : " of the selection", samples - pruned);
 }
