@@ -155,6 +155,9 @@ class Sweep {
       write_sweep(record_path(), before);
     }
     for (const std::string& folder : folders) std::filesystem::remove_all(folder_ / folder);
+    std::error_code not_empty;  // that of a seed, which may hold other things
+    for (const std::string& folder : folders)
+      std::filesystem::remove((folder_ / folder).parent_path(), not_empty);
     for (const std::uint64_t seed : flags_.seeds) forget(scoring_folder(seed));
     for (const SweepRun& run : runs_) forget(run.folder);
   }

@@ -201,8 +201,8 @@ TEST(SweepProgramTest, OverwritingRemovesWhatTheSweepBeforeLeft) {
   const Outcome anew = run_tool(
       "tdds-sweep", with(args, {"--methods", "el2n", "--seeds", "1", "--rates", "0.5", "--overwrite"}));
   ASSERT_EQ(anew.exit_code, 0) << anew.err;
-  for (const char* gone : {"seed1/random_0.5", "seed1/el2n_0.7", "seed1/scores/score_random.npy", "seed2/all",
-                           "seed2/scores", "seed2/el2n_0.5"})
+  for (const char* gone : {"seed1/random_0.5", "seed1/el2n_0.7", "seed1/scores/score_random.npy", "seed2",
+                           "seed1/el2n_0.7/ids.txt"})
     EXPECT_FALSE(std::filesystem::exists(folder / gone)) << gone;
   for (const char* there : {"seed1/notes.txt", "seed1/all/dynamics.tdds", "seed1/el2n_0.5/ids.txt"})
     EXPECT_TRUE(std::filesystem::exists(folder / there)) << there;
