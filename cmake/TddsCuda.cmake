@@ -64,7 +64,7 @@ endif()
 # 9.8 brought the device-properties descriptor, by which plans are built for a GPU that is not there.
 find_package(cuDNN 9.8 QUIET)
 if(NOT cuDNN_FOUND)
-  message(${_missing} "CUDA backend: off, cuDNN 9.8 or newer was not found (TDDS_CUDNN_ROOT can name its folder)")
+  message(${_missing} "CUDA backend: off, cuDNN 9.8 or newer was not found (TDDS_CUDNN_ROOT can name its folder, and scripts/cuda_from_pypi.sh fetches it)")
   return()
 endif()
 set(TDDS_HAVE_CUDA ON)
