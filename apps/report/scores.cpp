@@ -92,7 +92,7 @@ const DynamicsReader& store_of(const DynamicsSource& source, std::string_view wh
 
 void add_moderate(const DynamicsSource& source, ScoreSet& set) {
   const DynamicsHeader& run = store_of(source, kModerate).header();
-  const Features features = read_features(features_beside(source.path()), run);
+  const Features features = read_features(features_beside(source.path()), run, source.epochs());
   set.scores.push_back({.name = kModerate,
                         .setting = fmt::format("features after {} epochs", features.epochs),
                         .formula = kModerateScore,

@@ -18,7 +18,8 @@ class ConvPlanStore {
  public:
   // `gpu` names the GPU in errors and in the file. With a timer, plans not yet in `file` are chosen by timing and
   // added to it; without one they are cuDNN's first proposal, or where the precision is served by tensor cores
-  // the first of its best few that uses them without copying the tensors for it, and the file is not looked at. `file` may be empty: no file. A file that is damaged or cannot be written costs the timings and a note.
+  // the first of its best few that uses them without copying the tensors for it, and the file is not looked at.
+  // `file` may be empty: no file. A file that is damaged or cannot be written costs the timings and a note.
   ConvPlanStore(CudnnTarget target, std::string gpu, std::string file, PlanTimer timer);
 
   // Plans to use before all else: choices() of the run that is resumed. Throws Error where the text is none.
