@@ -139,9 +139,12 @@ void add_all(const ScoreOptions& options, const DynamicsSource& source, ScoreSet
     if (!std::string_view(method->name).starts_with("random")) names.emplace_back(method->name);
   names.emplace_back(kModerate);
   for (const std::string& name : names) {
+    const bool as_given =
+        find_tdds_variant(name) && !(options.trajectory_lens.empty() && options.window_sizes.empty());
     try {
       add_score(name, options, source, set);
     } catch (const Error& reason) {
+      if (as_given && dynamic_cast<const UsageError*>(&reason)) throw;
       set.left_out.push_back(fmt::format("{}: {}", name, reason.what()));
     }
   }

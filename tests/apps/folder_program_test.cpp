@@ -308,8 +308,8 @@ TEST_F(FolderProgramTest, KilledWhileCachingItGoesOnToTheSameCache) {
     std::sort(found.begin(), found.end());
     return found;
   };
-  const std::vector<std::string> evaluate{"--evaluate", "--batch-size", "20"};
-  ASSERT_EQ(train(with(evaluate, {"--cache_dir", folder_ / "whole"})).exit_code, 0);
+  const std::vector<std::string> brief{"--epochs", "1", "--batch-size", "20"};
+  ASSERT_EQ(train(with(brief, {"--cache_dir", folder_ / "whole"})).exit_code, 0);
 
   const std::string cache = folder_ / "killed";
   const auto partial_bytes = [&] {
@@ -320,11 +320,11 @@ TEST_F(FolderProgramTest, KilledWhileCachingItGoesOnToTheSameCache) {
   };
   for (const std::uintmax_t at_least : {1, 40'000}) {
     const Outcome killed =
-        run_tool("tdds-train", with(with(flags(), evaluate), {"--save_path", run_, "--cache_dir", cache}),
+        run_tool("tdds-train", with(with(flags(), brief), {"--save_path", run_, "--cache_dir", cache}),
                  {.kill_when = [&] { return partial_bytes() >= at_least; }});
     ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
   }
-  const Outcome continued = train(with(evaluate, {"--cache_dir", cache}));
+  const Outcome continued = train(with(brief, {"--cache_dir", cache}));
   ASSERT_EQ(continued.exit_code, 0) << continued.err;
   EXPECT_NE(continued.out.find("are done)"), std::string::npos) << continued.out;
   EXPECT_TRUE(caches(cache) == caches(folder_ / "whole"));

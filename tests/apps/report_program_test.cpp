@@ -293,6 +293,19 @@ TEST_F(ReportProgramTest, OptionsThatMakeNoSense) {
                  "none");
 }
 
+// Too short for TDDS and without its series: it still says what it can.
+TEST_F(ReportProgramTest, ShortAndPartialRecordingsGiveWhatTheyAllow) {
+  DynamicsHeader header = header_of_shapes();
+  header.fields = {DynamicsField::kLoss, DynamicsField::kEl2n};
+  std::filesystem::remove(store_);
+  write_store(store_, header, 1);
+  const json data = data_of({"--dynamics_path", run_});
+  ASSERT_EQ(data.at("scores").size(), 1u);
+  EXPECT_EQ(data["scores"][0].at("name"), "el2n");
+  EXPECT_THAT(data.at("left_out").dump(), HasSubstr("tdds: "));
+  EXPECT_TRUE(data.at("setting_correlations").is_null());
+}
+
 TEST_F(ReportProgramTest, SweepsThatAreNone) {
   expect_refusal({"--sweep", folder_ / "absent.json"}, 1, "absent.json");
   write_text(sweep_, "{\"format\": ");
