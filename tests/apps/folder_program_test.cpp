@@ -1,6 +1,7 @@
 // A user's own images through the real programs: folders and arrays, cached, scored, damaged and hostile.
 
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <nlohmann/json.hpp>
 

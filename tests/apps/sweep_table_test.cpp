@@ -1,6 +1,7 @@
 #include "apps/sweep_table.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include "apps/published.h"
 #include "apps/sweep_plan.h"
