@@ -25,11 +25,6 @@ std::string png(int seed, int side = 8) {
   return png_bytes(test_pixels(seed, side, side), side, side);
 }
 
-std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
 class FolderProgramTest : public testing::Test {
  protected:
   // Two classes of ten training and two validation images.

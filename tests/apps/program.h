@@ -110,6 +110,12 @@ inline std::vector<std::string> on_the_cpu(const std::string& program, std::vect
   return args;
 }
 
+// Arguments and more of them.
+inline std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
 // Runs `program` (tdds-train, ...) of this build with `args`.
 inline Outcome run_tool(const std::string& program, const std::vector<std::string>& given,
                         const Limits& limits = {}) {

@@ -17,11 +17,6 @@ namespace {
 using Json = nlohmann::json;
 using Ids = std::vector<std::int64_t>;
 
-std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
 // Lines of cells without quotation marks.
 std::vector<std::vector<std::string>> csv_of(const std::string& path) {
   std::vector<std::vector<std::string>> rows;

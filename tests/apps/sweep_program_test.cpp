@@ -14,11 +14,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
 // 120 training images, 16 channels at most: a tenth of a second a run.
 std::vector<std::string> data_and_net(const std::string& folder) {
   return {"--dataset", "shapes", "--shapes_train", "120", "--shapes_test",   "40",   "--width",     "0.03125",

@@ -15,11 +15,6 @@
 
 namespace tdds::test {
 
-inline std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
 // 240 training images, 16 channels at most: a fraction of a second an epoch.
 inline std::vector<std::string> tiny(const std::string& folder, int epochs = 3) {
   return {"--dataset",       "shapes",

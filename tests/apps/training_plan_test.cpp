@@ -137,11 +137,6 @@ TEST(DeviceOptionsTest, AResumedRunBringsItsPlansAndTimedOnesAreKeptInTheUsersCa
 
 const std::vector<std::string> kShapes{"--dataset", "shapes", "--shapes_train", "130", "--shapes_test", "30",
                                        "--width",   "0.125",  "--batch-size",   "32",  "--dry_run"};
-std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
 TEST(DryRunProgramTest, PrintsThePlanAndLeavesNothing) {
   const TemporaryFolder folder;
   for (const char* device : {"cpu", "simt"}) {

@@ -15,23 +15,18 @@
 #include "kernels/cuda/device.h"
 #include "kernels/ops.h"
 #include "nets/resnet.h"
+#include "tests/cuda/gpu_precisions.h"
 
 namespace tdds {
 namespace {
+
+using test::GpuPrecision;
+using test::kGpuPrecisions;
 
 std::string properties_of(const std::string& gpu) {
   return described_gpu_json(gpu);
 }
 
-struct Precision {
-  const char* name;
-  DType compute;
-  Conv2dMath math;
-};
-constexpr Precision kPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
-                                     {"tf32", DType::kF32, Conv2dMath::kTf32},
-                                     {"fp16", DType::kF16, Conv2dMath::kExact},
-                                     {"bf16", DType::kBf16, Conv2dMath::kExact}};
 // The official batches for the full set and for subsets, and the last one of 50,000 samples in batches of
 // 128.
 constexpr std::int32_t kBatches[] = {100, 128, 80};
@@ -43,7 +38,7 @@ TEST_P(PlansOf, EveryNetwork) {
   const std::unique_ptr<Device> gpu = make_described_gpu(GetParam());
   int passes = 0;
   for (const std::string& arch : resnet_names())
-    for (const Precision& precision : kPrecisions)
+    for (const GpuPrecision& precision : kGpuPrecisions)
       for (const std::int32_t batch : kBatches) {
         const std::unique_ptr<Net> net = make_resnet({.arch = arch, .input_channels = 8});
         try {
@@ -59,7 +54,8 @@ TEST_P(PlansOf, EveryNetwork) {
       }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   std::cout << GetParam() << ": the plans of " << passes << " passes in " << seconds.count() << " s\n";
-  EXPECT_EQ(passes, static_cast<int>(resnet_names().size() * std::size(kPrecisions) * std::size(kBatches)));
+  EXPECT_EQ(passes,
+            static_cast<int>(resnet_names().size() * std::size(kGpuPrecisions) * std::size(kBatches)));
 }
 INSTANTIATE_TEST_SUITE_P(Gpus, PlansOf, testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100"));
 
@@ -84,7 +80,7 @@ const Conv2dSpec kResNet18[] = {
 
 TEST(Plans, KeepToTheirPrecision) {
   const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
-  for (const Precision& precision : kPrecisions)
+  for (const GpuPrecision& precision : kGpuPrecisions)
     for (const ConvDirection direction : kConvDirections) {
       Conv2dSpec spec = kLayer;
       spec.dtype = precision.compute;
@@ -111,7 +107,7 @@ TEST(Plans, KeepToTheirPrecision) {
 TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
   const CudnnTarget target = CudnnTarget::described(properties_of(GetParam()));
   ConvPlanStore store(CudnnTarget::described(properties_of(GetParam())), GetParam(), "", nullptr);
-  for (const Precision& precision : kPrecisions) {
+  for (const GpuPrecision& precision : kGpuPrecisions) {
     if (std::string(precision.name) == "fp32") continue;
     for (const Conv2dSpec& layer : kResNet18) {
       Conv2dSpec spec = layer;

@@ -7,21 +7,12 @@
 #include "kernels/cuda/described_gpu.h"
 #include "kernels/cuda/device.h"
 #include "nets/resnet.h"
+#include "tests/cuda/gpu_precisions.h"
 #include "tests/cuda/library_shapes.h"
 #include "tests/golden/golden.h"
 
 namespace tdds::test {
 namespace {
-
-struct Precision {
-  const char* name;
-  DType compute;
-  Conv2dMath math;
-};
-constexpr Precision kPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
-                                     {"tf32", DType::kF32, Conv2dMath::kTf32},
-                                     {"fp16", DType::kF16, Conv2dMath::kExact},
-                                     {"bf16", DType::kBf16, Conv2dMath::kExact}};
 
 class TestedShapes : public testing::TestWithParam<const char*> {
  protected:
@@ -33,7 +24,7 @@ class TestedShapes : public testing::TestWithParam<const char*> {
         ADD_FAILURE() << error.what();
       }
   }
-  void expect_plans(const ResNetSpec& spec, const Precision& precision, std::int32_t batch,
+  void expect_plans(const ResNetSpec& spec, const GpuPrecision& precision, std::int32_t batch,
                     bool train = true) {
     try {
       make_resnet(spec)->make_pass(
@@ -48,7 +39,7 @@ class TestedShapes : public testing::TestWithParam<const char*> {
 
 TEST_P(TestedShapes, OfSingleConvolutions) {
   for (const LibraryShape& shape : kLibraryShapes)
-    for (const Precision& precision : kPrecisions)
+    for (const GpuPrecision& precision : kGpuPrecisions)
       expect_plans(shape.spec(precision.compute, precision.math));
 }
 
@@ -85,13 +76,13 @@ TEST_P(TestedShapes, OfTheGoldenNetworks) {
       {{.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet}, 2},
       {{.arch = "resnet50", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet}, 4}};
   for (const auto& [spec, batch] : nets)
-    for (const bool train : {true, false}) expect_plans(spec, kPrecisions[0], batch, train);
+    for (const bool train : {true, false}) expect_plans(spec, kGpuPrecisions[0], batch, train);
 }
 
 // tests/apps/tiny_run.h: 240 images in batches of 50, and 60 to evaluate: the last of each are 40 and 10; and the demonstration's width.
 TEST_P(TestedShapes, OfThePrograms) {
   for (const double width : {0.03125, 0.25})
-    for (const Precision& precision : kPrecisions) {
+    for (const GpuPrecision& precision : kGpuPrecisions) {
       const ResNetSpec spec{.arch = "resnet18", .classes = 10, .width = width, .input_channels = 8};
       for (const std::int32_t batch : {50, 40, 10}) expect_plans(spec, precision, batch);
     }

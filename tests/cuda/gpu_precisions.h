@@ -1,0 +1,19 @@
+#pragma once
+// The precisions that a GPU has, by name, for tests that plan in each.
+
+#include "kernels/conv2d.h"
+#include "kernels/tensor_view.h"
+
+namespace tdds::test {
+
+struct GpuPrecision {
+  const char* name;
+  DType compute;
+  Conv2dMath math;
+};
+inline constexpr GpuPrecision kGpuPrecisions[] = {{"fp32", DType::kF32, Conv2dMath::kExact},
+                                                  {"tf32", DType::kF32, Conv2dMath::kTf32},
+                                                  {"fp16", DType::kF16, Conv2dMath::kExact},
+                                                  {"bf16", DType::kBf16, Conv2dMath::kExact}};
+
+}  // namespace tdds::test
