@@ -224,7 +224,7 @@ TEST_F(SampleIdsProgramTest, ExportsOfAFolderCountItsBadFilesToo) {
   std::vector<std::string> files;
   for (const std::string split : {"train", "test"})
     for (const std::string name : {"a", "b"}) {
-      const std::string folder = folder_ / ("data/" + split + "/" + name);
+      const std::string folder = folder_ / fmt::format("data/{}/{}", split, name);
       std::filesystem::create_directories(folder);
       for (int i = 0; i < 10; ++i) {
         const std::string file = name + "/" + std::to_string(i) + ".ppm";
