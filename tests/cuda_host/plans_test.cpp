@@ -30,7 +30,11 @@ cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
                                            cudnnBackendDescriptor_t* descriptor) {
   static const auto real = of_cudnn<decltype(&cudnnBackendCreateDescriptor)>("cudnnBackendCreateDescriptor");
   const cudnnStatus_t status = real(type, descriptor);
-  if (type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) last_plan = *descriptor;
+  // Of a plan that is gone, another descriptor may have the address.
+  if (type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)
+    last_plan = *descriptor;
+  else if (*descriptor == last_plan)
+    last_plan = nullptr;
   return status;
 }
 
