@@ -8,7 +8,8 @@ median block of steps, and the table's is the median of the rounds. A step of td
 the data set on the GPU; PyTorch is spared that and trains on one batch of random images. Both sides choose cuDNN's plans by
 timing them, before anything is measured.
 
-    python3 bench/compare_gpu.py [--out FILE] [--rounds 7] [--precisions fp32 tf32 fp16 bf16] [--tdds build/gpu/bench/bench_step]
+    python3 bench/compare_gpu.py [--out FILE] [--rounds 7] [--precisions fp32 tf32 fp16 bf16]
+                                [--dynamics on off] [--tdds build/gpu/bench/bench_step]
 
 It needs a GPU and an installed torch; nothing is downloaded.
 """
@@ -191,6 +192,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--precisions", nargs="+", default=["fp32", "tf32", "fp16", "bf16"],
                         choices=["fp32", "tf32", "fp16", "bf16"])
+    parser.add_argument("--dynamics", nargs="+", default=["on", "off"], choices=["on", "off"])
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS, help="of PyTorch")
     parser.add_argument("--tdds", type=pathlib.Path, default=ROOT / "build/gpu/bench/bench_step")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "runs/compare_gpu.json")
@@ -212,8 +214,8 @@ def main():
     results = {}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for precision in args.precisions:
-        for dynamics in (True, False):
-            results[f"{precision}, dynamics {'on' if dynamics else 'off'}"] = compare(args, precision, dynamics)
+        for dynamics in args.dynamics:
+            results[f"{precision}, dynamics {dynamics}"] = compare(args, precision, dynamics == "on")
             # After each, so that what was measured stays where time runs out.
             commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], text=True, capture_output=True).stdout.strip()
             args.out.write_text(json.dumps({

@@ -1,8 +1,8 @@
 // Batch normalisation, forward and inference; contract and formulas in kernels/batchnorm.h. Three kernels forward:
 // moments of tiles, their merger with the running statistics, application.
 //
-// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the merger: channels, a warp each.
-// Held in:       registers; 8 KiB of shared memory join the rows of a tile.
+// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the merger: channels, a block each.
+// Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
 // Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once. Application
 //                takes the rows last to first, so that it finds the last ones read in L2.
 // Deterministic: the tiles depend on M and C alone, and moments are merged in a fixed order.
@@ -16,13 +16,9 @@
 namespace tdds::TDDS_GPU {
 namespace {
 
-constexpr std::int64_t kLeastMomentRows = 128, kMostMomentTiles = 256;
-constexpr std::int64_t kApplyRows = 128;
-constexpr std::uint32_t kMergeThreads = 128;
-constexpr std::int64_t kAnyTiles = std::int64_t{1} << 30;
-
 // A tile's mean and squared deviations. Each thread takes them of its rows by Welford's recurrence about the
-// tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier.
+// tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier. Two threads'
+// are joined by Chan's formula.
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads)
     moments_kernel(const T* x, std::int64_t rows, std::int64_t tile_rows, BatchNormScratch scratch) {
@@ -32,67 +28,59 @@ __global__ void __launch_bounds__(kTileThreads)
   if (span.inside) {
     pivot = load<kWide>(x + begin * scratch.channels + span.channel);
     float count = 0;
-    for (std::int64_t r = span.first; r < span.last; r += span.step) {
-      const Floats<kWide> values = load<kWide>(x + r * scratch.channels + span.channel);
-      count += 1;
-      const float share = 1 / count;
-      for (int j = 0; j < kWide; ++j) {
-        const float value = values.v[j] - pivot.v[j], off = value - mean.v[j];
-        mean.v[j] += off * share;
-        squares.v[j] += off * (value - mean.v[j]);
-      }
-    }
+    for_each_row(
+        span, [&](std::int64_t r) { return load<kWide>(x + r * scratch.channels + span.channel); },
+        [&](std::int64_t, const Floats<kWide>& values) {
+          count += 1;
+          const float share = 1 / count;
+          for (int j = 0; j < kWide; ++j) {
+            const float value = values.v[j] - pivot.v[j], off = value - mean.v[j];
+            mean.v[j] += off * share;
+            squares.v[j] += off * (value - mean.v[j]);
+          }
+        });
   }
-  const std::uint32_t width = block_dim().x * kWide, column = thread_id().x * kWide;
-  float* means = shared<float>(block_dim().y * width);
-  float* all_squares = shared<float>(block_dim().y * width, block_dim().y * width * sizeof(float));
+  // How many of the tile's rows lie `stride` apart from row y on.
+  const auto count_of = [&](std::uint32_t y, std::uint32_t stride) {
+    const std::int64_t left = span.last - begin - y;
+    return left > 0 ? static_cast<float>((left + stride - 1) / stride) : 0.0f;
+  };
+  join_thread_rows(mean, squares,
+                   [&](std::uint32_t half, const TileExchange<kWide>& other, std::uint32_t rank) {
+                     const std::uint32_t y = thread_id().y;
+                     const float mine = count_of(y, 2 * half), theirs = count_of(y + half, 2 * half);
+                     const float share = theirs > 0 ? theirs / (mine + theirs) : 0.0f;
+                     for (int j = 0; j < kWide; ++j) {
+                       const float off = other.at(0, j, rank) - mean.v[j];
+                       mean.v[j] += off * share;
+                       squares.v[j] += other.at(1, j, rank) + off * off * mine * share;
+                     }
+                   });
+  if (thread_id().y != 0 || !span.inside) return;
   for (int j = 0; j < kWide; ++j) {
-    means[thread_id().y * width + column + j] = mean.v[j];
-    all_squares[thread_id().y * width + column + j] = squares.v[j];
-  }
-  sync_block();
-  // The thread rows are joined by as many threads as the tile has channels.
-  const std::int64_t tile_end = span.last, filled_rows = tile_end - begin;
-  for (std::uint32_t c = rank_in_block(); c < width; c += threads_in_block()) {
-    const std::int32_t channel = block_id().y * width + c;
-    if (channel >= scratch.channels) continue;
-    float joined = 0, joined_squares = 0;
-    for (std::uint32_t y = 0; y < block_dim().y; ++y) {
-      const std::int64_t count = (filled_rows - y + block_dim().y - 1) / block_dim().y;
-      joined += means[y * width + c] * static_cast<float>(count > 0 ? count : 0);
-    }
-    joined /= static_cast<float>(filled_rows);
-    for (std::uint32_t y = 0; y < block_dim().y; ++y) {
-      const std::int64_t count = (filled_rows - y + block_dim().y - 1) / block_dim().y;
-      const float off = means[y * width + c] - joined;
-      joined_squares += all_squares[y * width + c] + off * off * static_cast<float>(count > 0 ? count : 0);
-    }
-    const float origin = to_float(x[begin * scratch.channels + channel]);
-    scratch.sum(0, channel, tile) = static_cast<double>(origin) + joined;
-    scratch.sum(1, channel, tile) = joined_squares;
+    scratch.sum(0, span.channel + j, tile) = static_cast<double>(pivot.v[j]) + mean.v[j];
+    scratch.sum(1, span.channel + j, tile) = squares.v[j];
   }
 }
 
 __global__ void __launch_bounds__(kMergeThreads)
     merge_kernel(BatchNormForwardArgs args, std::int64_t tile_rows, BatchNormScratch scratch) {
-  const std::int64_t channel = global_thread() / kWarpSize;
-  if (channel >= args.channels) return;  // a whole warp
-  const std::int32_t lane = rank_in<Group::kWarp>();
-  const auto rows_of = [&](std::int64_t tile) {
-    const std::int64_t left = args.rows - tile * tile_rows;
-    return static_cast<double>(left < tile_rows ? left : tile_rows);
-  };
+  const std::int32_t channel = block_id().x;
   const double n = static_cast<double>(args.rows);
-  double sum = 0, squares = 0;
-  for (std::int32_t t = lane; t < scratch.tiles; t += kWarpSize)
-    sum += scratch.sum(0, channel, t) * rows_of(t);
-  const double mean = warp_sum(sum) / n;
-  for (std::int32_t t = lane; t < scratch.tiles; t += kWarpSize) {
-    const double off = scratch.sum(0, channel, t) - mean;
-    squares += scratch.sum(1, channel, t) + off * off * rows_of(t);
+  double means[kTilesPerThread], rows[kTilesPerThread], sum = 0, squares = 0;
+  for (int i = 0; i < kTilesPerThread; ++i) {
+    const std::int32_t tile = thread_id().x + i * block_dim().x;
+    const bool inside = tile < scratch.tiles;
+    const std::int64_t left = args.rows - tile * tile_rows;
+    rows[i] = inside ? static_cast<double>(left < tile_rows ? left : tile_rows) : 0;
+    means[i] = inside ? scratch.sum(0, channel, tile) : 0;
+    squares += inside ? scratch.sum(1, channel, tile) : 0;
+    sum += means[i] * rows[i];
   }
-  squares = warp_sum(squares);
-  if (lane != 0) return;
+  const double mean = block_sum(sum) / n;
+  for (int i = 0; i < kTilesPerThread; ++i) squares += (means[i] - mean) * (means[i] - mean) * rows[i];
+  squares = block_sum(squares);
+  if (thread_id().x != 0) return;
   const float inv_std = static_cast<float>(1 / sqrt(squares / n + args.eps));
   args.mean[channel] = static_cast<float>(mean);
   args.inv_std[channel] = inv_std;
@@ -132,18 +120,24 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Affine<T> args) {
     const Floats<kWide> variance = load<kWide>(args.variance + span.channel);
     for (int j = 0; j < kWide; ++j) scale.v[j] /= sqrtf(variance.v[j] + args.eps);
   }
-  for (std::int64_t r = span.first; r < span.last; r += span.step) {
-    const std::int64_t at = r * args.channels + span.channel;
-    Floats<kWide> values = load<kWide>(args.x + at);
-    for (int j = 0; j < kWide; ++j) values.v[j] = (values.v[j] - mean.v[j]) * scale.v[j] + bias.v[j];
-    if (args.residual) {
-      const Floats<kWide> residual = load<kWide>(args.residual + at);
-      for (int j = 0; j < kWide; ++j) values.v[j] += residual.v[j];
-    }
-    if (args.relu)
-      for (int j = 0; j < kWide; ++j) values.v[j] = values.v[j] < 0 ? 0.0f : values.v[j];  // a NaN stays
-    store<kWide>(args.y + at, values);
-  }
+  struct Row {
+    Floats<kWide> x, residual;
+  };
+  for_each_row(
+      span,
+      [&](std::int64_t r) {
+        const std::int64_t at = r * args.channels + span.channel;
+        return Row{load<kWide>(args.x + at),
+                   args.residual ? load<kWide>(args.residual + at) : filled<kWide>(0)};
+      },
+      [&](std::int64_t r, const Row& row) {
+        Floats<kWide> y;
+        for (int j = 0; j < kWide; ++j) {
+          y.v[j] = (row.x.v[j] - mean.v[j]) * scale.v[j] + bias.v[j] + row.residual.v[j];
+          if (args.relu) y.v[j] = y.v[j] < 0 ? 0.0f : y.v[j];  // a NaN stays
+        }
+        store<kWide>(args.y + r * args.channels + span.channel, y);
+      });
 }
 
 template <class T, int kWide>
@@ -155,13 +149,13 @@ void apply(Stream& stream, const char* name, Affine<T> args) {
 
 template <class T, int kWide>
 void forward(Stream& stream, const BatchNormForwardArgs& args) {
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kLeastMomentRows, kMostMomentTiles);
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTiles);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, tiles.grid.x);
   const auto* x = static_cast<const T*>(args.x);
   launch(stream, "batchnorm_moments", moments_kernel<T, kWide>, tiles.grid, tiles.block,
          2 * kTileThreads * kWide * sizeof(float), x, args.rows, tiles.rows, scratch);
-  launch(stream, "batchnorm_merge", merge_kernel, {blocks_for(args.channels, kMergeThreads / kWarpSize)},
-         {kMergeThreads}, 0, args, tiles.rows, scratch);
+  launch(stream, "batchnorm_merge", merge_kernel, {static_cast<std::uint32_t>(args.channels)},
+         merge_block(tiles.grid.x), 0, args, tiles.rows, scratch);
   apply<T, kWide>(stream, "batchnorm_apply",
                   {.x = x,
                    .residual = static_cast<const T*>(args.residual),

@@ -1,8 +1,8 @@
 // Batch normalisation, backward; contract and formulas in kernels/batchnorm.h. Three kernels: sums over tiles, their
 // sum with the coefficients of dx, application.
 //
-// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the sum of tiles: channels, a warp each.
-// Held in:       registers; 8 KiB of shared memory join the rows of a tile.
+// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the sum of tiles: channels, a block each.
+// Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
 // Bytes per row: x, dy and with ReLU y are read twice, dx and dresidual written once, in 16-byte accesses. Application
 //                takes the rows last to first, so that it finds the last ones read in L2.
 // Deterministic: the tiles depend on M and C alone, and each sum has a fixed order.
@@ -15,11 +15,6 @@
 
 namespace tdds::TDDS_GPU {
 namespace {
-
-constexpr std::int64_t kLeastSumRows = 128, kMostSumTiles = 256;
-constexpr std::int64_t kApplyRows = 128;
-constexpr std::uint32_t kMergeThreads = 128;
-constexpr std::int64_t kAnyTiles = std::int64_t{1} << 30;
 
 // dx = scale * (g - offset - (x - mean) * slope) with g = dy where the ReLU let y pass.
 template <class T>
@@ -41,6 +36,17 @@ __device__ Floats<kWide> passed(const Gradient<T>& args, std::int64_t at) {
   return g;
 }
 
+template <int kWide>
+struct GradientRow {
+  Floats<kWide> g, x;
+};
+
+template <int kWide, class T>
+__device__ GradientRow<kWide> row_of(const Gradient<T>& args, const TileSpan& span, std::int64_t r) {
+  const std::int64_t at = r * args.channels + span.channel;
+  return {passed<kWide>(args, at), load<kWide>(args.x + at)};
+}
+
 // A tile's sums of g and of g * (x - mean).
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads) sums_kernel(Gradient<T> args, BatchNormScratch scratch) {
@@ -49,49 +55,40 @@ __global__ void __launch_bounds__(kTileThreads) sums_kernel(Gradient<T> args, Ba
   Floats<kWide> sum = filled<kWide>(0), product = filled<kWide>(0);
   if (span.inside) {
     const Floats<kWide> mean = load<kWide>(args.mean + span.channel);
-    for (std::int64_t r = span.first; r < span.last; r += span.step) {
-      const std::int64_t at = r * args.channels + span.channel;
-      const Floats<kWide> g = passed<kWide>(args, at), x = load<kWide>(args.x + at);
-      for (int j = 0; j < kWide; ++j) {
-        sum.v[j] += g.v[j];
-        product.v[j] += g.v[j] * (x.v[j] - mean.v[j]);
-      }
-    }
+    for_each_row(
+        span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
+        [&](std::int64_t, const GradientRow<kWide>& row) {
+          for (int j = 0; j < kWide; ++j) {
+            sum.v[j] += row.g.v[j];
+            product.v[j] += row.g.v[j] * (row.x.v[j] - mean.v[j]);
+          }
+        });
   }
-  const std::uint32_t width = block_dim().x * kWide, column = thread_id().x * kWide;
-  float* sums = shared<float>(block_dim().y * width);
-  float* products = shared<float>(block_dim().y * width, block_dim().y * width * sizeof(float));
+  join_thread_rows(sum, product, [&](std::uint32_t, const TileExchange<kWide>& other, std::uint32_t rank) {
+    for (int j = 0; j < kWide; ++j) {
+      sum.v[j] += other.at(0, j, rank);
+      product.v[j] += other.at(1, j, rank);
+    }
+  });
+  if (thread_id().y != 0 || !span.inside) return;
   for (int j = 0; j < kWide; ++j) {
-    sums[thread_id().y * width + column + j] = sum.v[j];
-    products[thread_id().y * width + column + j] = product.v[j];
-  }
-  sync_block();
-  for (std::uint32_t c = rank_in_block(); c < width; c += threads_in_block()) {
-    const std::int32_t channel = block_id().y * width + c;
-    if (channel >= args.channels) continue;
-    float all = 0, all_products = 0;
-    for (std::uint32_t y = 0; y < block_dim().y; ++y) {
-      all += sums[y * width + c];
-      all_products += products[y * width + c];
-    }
-    scratch.sum(0, channel, tile) = all;
-    scratch.sum(1, channel, tile) = all_products;
+    scratch.sum(0, span.channel + j, tile) = sum.v[j];
+    scratch.sum(1, span.channel + j, tile) = product.v[j];
   }
 }
 
 __global__ void __launch_bounds__(kMergeThreads)
     coefficients_kernel(BatchNormBackwardArgs args, BatchNormScratch scratch) {
-  const std::int64_t channel = global_thread() / kWarpSize;
-  if (channel >= args.channels) return;  // a whole warp
-  const std::int32_t lane = rank_in<Group::kWarp>();
+  const std::int32_t channel = block_id().x;
   double sum = 0, product = 0;
-  for (std::int32_t t = lane; t < scratch.tiles; t += kWarpSize) {
-    sum += scratch.sum(0, channel, t);
-    product += scratch.sum(1, channel, t);
+  for (int i = 0; i < kTilesPerThread; ++i) {
+    const std::int32_t tile = thread_id().x + i * block_dim().x;
+    sum += tile < scratch.tiles ? scratch.sum(0, channel, tile) : 0;
+    product += tile < scratch.tiles ? scratch.sum(1, channel, tile) : 0;
   }
-  sum = warp_sum(sum);
-  product = warp_sum(product);
-  if (lane != 0) return;
+  sum = block_sum(sum);
+  product = block_sum(product);
+  if (thread_id().x != 0) return;
   const double n = static_cast<double>(args.rows), inv_std = args.inv_std[channel];
   const double dweight = product * inv_std;
   args.dbias[channel] = static_cast<float>(sum);
@@ -110,20 +107,21 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Gradient<T> args, B
   const Floats<kWide> scale = load<kWide>(scratch.coefficient(0) + span.channel);
   const Floats<kWide> offset = load<kWide>(scratch.coefficient(1) + span.channel);
   const Floats<kWide> slope = load<kWide>(scratch.coefficient(2) + span.channel);
-  for (std::int64_t r = span.first; r < span.last; r += span.step) {
-    const std::int64_t at = r * args.channels + span.channel;
-    const Floats<kWide> g = passed<kWide>(args, at), x = load<kWide>(args.x + at);
-    Floats<kWide> dx;
-    for (int j = 0; j < kWide; ++j)
-      dx.v[j] = scale.v[j] * (g.v[j] - offset.v[j] - (x.v[j] - mean.v[j]) * slope.v[j]);
-    store<kWide>(args.dx + at, dx);
-    if (args.dresidual) store<kWide>(args.dresidual + at, g);
-  }
+  for_each_row(
+      span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
+      [&](std::int64_t r, const GradientRow<kWide>& row) {
+        const std::int64_t at = r * args.channels + span.channel;
+        Floats<kWide> dx;
+        for (int j = 0; j < kWide; ++j)
+          dx.v[j] = scale.v[j] * (row.g.v[j] - offset.v[j] - (row.x.v[j] - mean.v[j]) * slope.v[j]);
+        store<kWide>(args.dx + at, dx);
+        if (args.dresidual) store<kWide>(args.dresidual + at, row.g);
+      });
 }
 
 template <class T, int kWide>
 void backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kLeastSumRows, kMostSumTiles);
+  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTiles);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, sums.grid.x);
   Gradient<T> gradient{.x = static_cast<const T*>(args.x),
                        .y = args.relu ? static_cast<const T*>(args.y) : nullptr,
@@ -137,7 +135,7 @@ void backward(Stream& stream, const BatchNormBackwardArgs& args) {
   launch(stream, "batchnorm_backward_sums", sums_kernel<T, kWide>, sums.grid, sums.block,
          2 * kTileThreads * kWide * sizeof(float), gradient, scratch);
   launch(stream, "batchnorm_backward_coefficients", coefficients_kernel,
-         {blocks_for(args.channels, kMergeThreads / kWarpSize)}, {kMergeThreads}, 0, args, scratch);
+         {static_cast<std::uint32_t>(args.channels)}, merge_block(sums.grid.x), 0, args, scratch);
   const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyTiles);
   gradient.tile_rows = tiles.rows;
   launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide>, tiles.grid, tiles.block, 0, gradient,

@@ -9,8 +9,11 @@
 
 namespace tdds::TDDS_GPU {
 
-inline constexpr std::uint32_t kTileThreads = 128;
+inline constexpr std::uint32_t kTileThreads = 256;
 inline constexpr std::uint32_t kTileColumns = 8;  // the most threads side by side: 128 bytes of a row
+// Tiles whose results are merged: enough of them to hide a GPU's memory latency, and few enough to merge.
+inline constexpr std::int64_t kLeastTileRows = 128, kMostTiles = 512;
+inline constexpr std::int64_t kApplyRows = 128, kAnyTiles = std::int64_t{1} << 30;
 
 // The launch of a tiled kernel.
 struct TileGrid {
@@ -50,6 +53,59 @@ __device__ TileSpan tile_span(std::int64_t tile, std::int64_t tile_rows, std::in
   span.channel = (block_id().y * block_dim().x + thread_id().x) * kWide;
   span.inside = span.channel < channels;
   return span;
+}
+
+// Calls take(fetch(row)) for each of a thread's rows. Several are fetched before the first is taken, so that their
+// loads are under way together.
+template <class Fetch, class Take>
+__device__ void for_each_row(const TileSpan& span, Fetch fetch, Take take) {
+  constexpr int kAtOnce = 4;
+  std::int64_t row = span.first;
+  for (; row + (kAtOnce - 1) * span.step < span.last; row += kAtOnce * span.step) {
+    decltype(fetch(row)) fetched[kAtOnce];
+    for (int i = 0; i < kAtOnce; ++i) fetched[i] = fetch(row + i * span.step);
+    for (int i = 0; i < kAtOnce; ++i) take(row + i * span.step, fetched[i]);
+  }
+  for (; row < span.last; row += span.step) take(row, fetch(row));
+}
+
+// What the threads of a tile join: kWide values each of two kinds, those of one place side by side.
+template <int kWide>
+struct TileExchange {
+  float* values = shared<float>(2 * kWide * threads_in_block());
+
+  __device__ float& at(int which, int j, std::uint32_t rank) const {
+    return values[(which * kWide + j) * threads_in_block() + rank];
+  }
+  __device__ void put(const Floats<kWide>& first, const Floats<kWide>& second) const {
+    for (int j = 0; j < kWide; ++j) {
+      at(0, j, rank_in_block()) = first.v[j];
+      at(1, j, rank_in_block()) = second.v[j];
+    }
+  }
+};
+
+// Joins the thread rows of a tile into the first, the upper half into the lower and so on: join(half, exchange, rank) takes
+// what the thread of that rank, `half` rows below, has put.
+template <int kWide, class Join>
+__device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Join join) {
+  const TileExchange<kWide> exchange;
+  exchange.put(first, second);
+  for (std::uint32_t half = block_dim().y / 2; half > 0; half /= 2) {
+    sync_block();
+    if (thread_id().y < half) {
+      join(half, exchange, rank_in_block() + half * block_dim().x);
+      exchange.put(first, second);
+    }
+  }
+}
+
+// The launch that merges tiles: a block for each channel, kTilesPerThread tiles at most for each of its threads.
+inline constexpr int kTilesPerThread = 4;
+inline constexpr std::uint32_t kMergeThreads = kMostTiles / kTilesPerThread;
+inline Dim3 merge_block(std::uint32_t tiles) {
+  const std::uint32_t warps = (tiles + kWarpSize - 1) / kWarpSize;
+  return {warps * kWarpSize < kMergeThreads ? warps * kWarpSize : kMergeThreads};
 }
 
 // Partial results of the tiles, [2][C][tiles] in double, then coefficients, [3][C] in float. There are never more
