@@ -20,7 +20,7 @@ namespace {
 // tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier. Two threads'
 // are joined by Chan's formula.
 template <class T, int kWide>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
     moments_kernel(const T* x, std::int64_t rows, std::int64_t tile_rows, BatchNormScratch scratch) {
   const std::int64_t tile = block_id().x, begin = tile * tile_rows;
   const TileSpan span = tile_span<kWide>(tile, tile_rows, rows, scratch.channels);
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kTileThreads)
   if (span.inside) {
     pivot = load<kWide>(x + begin * scratch.channels + span.channel);
     float count = 0;
-    for_each_row(
+    for_each_row<4>(
         span, [&](std::int64_t r) { return load<kWide>(x + r * scratch.channels + span.channel); },
         [&](std::int64_t, const Floats<kWide>& values) {
           count += 1;
@@ -40,10 +40,10 @@ __global__ void __launch_bounds__(kTileThreads)
           }
         });
   }
+  const auto tile_count = static_cast<std::uint32_t>(span.last - begin);
   // How many of the tile's rows lie `stride` apart from row y on.
   const auto count_of = [&](std::uint32_t y, std::uint32_t stride) {
-    const std::int64_t left = span.last - begin - y;
-    return left > 0 ? static_cast<float>((left + stride - 1) / stride) : 0.0f;
+    return y < tile_count ? static_cast<float>((tile_count - y + stride - 1) / stride) : 0.0f;
   };
   join_thread_rows(mean, squares,
                    [&](std::uint32_t half, const TileExchange<kWide>& other, std::uint32_t rank) {
@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Affine<T> args) {
   struct Row {
     Floats<kWide> x, residual;
   };
-  for_each_row(
+  for_each_row<4>(
       span,
       [&](std::int64_t r) {
         const std::int64_t at = r * args.channels + span.channel;
@@ -142,14 +142,14 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Affine<T> args) {
 
 template <class T, int kWide>
 void apply(Stream& stream, const char* name, Affine<T> args) {
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyTiles);
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
   args.tile_rows = tiles.rows;
   launch(stream, name, apply_kernel<T, kWide>, tiles.grid, tiles.block, 0, args);
 }
 
 template <class T, int kWide>
 void forward(Stream& stream, const BatchNormForwardArgs& args) {
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTiles);
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTileBlocks);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, tiles.grid.x);
   const auto* x = static_cast<const T*>(args.x);
   launch(stream, "batchnorm_moments", moments_kernel<T, kWide>, tiles.grid, tiles.block,

@@ -49,13 +49,14 @@ __device__ GradientRow<kWide> row_of(const Gradient<T>& args, const TileSpan& sp
 
 // A tile's sums of g and of g * (x - mean).
 template <class T, int kWide>
-__global__ void __launch_bounds__(kTileThreads) sums_kernel(Gradient<T> args, BatchNormScratch scratch) {
+__global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
+    sums_kernel(Gradient<T> args, BatchNormScratch scratch) {
   const std::int64_t tile = block_id().x;
   const TileSpan span = tile_span<kWide>(tile, args.tile_rows, args.rows, args.channels);
   Floats<kWide> sum = filled<kWide>(0), product = filled<kWide>(0);
   if (span.inside) {
     const Floats<kWide> mean = load<kWide>(args.mean + span.channel);
-    for_each_row(
+    for_each_row<2>(
         span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
         [&](std::int64_t, const GradientRow<kWide>& row) {
           for (int j = 0; j < kWide; ++j) {
@@ -107,7 +108,7 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Gradient<T> args, B
   const Floats<kWide> scale = load<kWide>(scratch.coefficient(0) + span.channel);
   const Floats<kWide> offset = load<kWide>(scratch.coefficient(1) + span.channel);
   const Floats<kWide> slope = load<kWide>(scratch.coefficient(2) + span.channel);
-  for_each_row(
+  for_each_row<4>(
       span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
       [&](std::int64_t r, const GradientRow<kWide>& row) {
         const std::int64_t at = r * args.channels + span.channel;
@@ -121,7 +122,7 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Gradient<T> args, B
 
 template <class T, int kWide>
 void backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTiles);
+  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTileBlocks);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, sums.grid.x);
   Gradient<T> gradient{.x = static_cast<const T*>(args.x),
                        .y = args.relu ? static_cast<const T*>(args.y) : nullptr,
@@ -136,7 +137,7 @@ void backward(Stream& stream, const BatchNormBackwardArgs& args) {
          2 * kTileThreads * kWide * sizeof(float), gradient, scratch);
   launch(stream, "batchnorm_backward_coefficients", coefficients_kernel,
          {static_cast<std::uint32_t>(args.channels)}, merge_block(sums.grid.x), 0, args, scratch);
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyTiles);
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
   gradient.tile_rows = tiles.rows;
   launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide>, tiles.grid, tiles.block, 0, gradient,
          scratch);

@@ -11,9 +11,10 @@ namespace tdds::TDDS_GPU {
 
 inline constexpr std::uint32_t kTileThreads = 256;
 inline constexpr std::uint32_t kTileColumns = 8;  // the most threads side by side: 128 bytes of a row
-// Tiles whose results are merged: enough of them to hide a GPU's memory latency, and few enough to merge.
-inline constexpr std::int64_t kLeastTileRows = 128, kMostTiles = 512;
-inline constexpr std::int64_t kApplyRows = 128, kAnyTiles = std::int64_t{1} << 30;
+// Tiles whose results are merged: on 128 multiprocessors all of their blocks run at once, in three to each.
+inline constexpr std::uint32_t kTileBlocksPerMultiprocessor = 3;
+inline constexpr std::int64_t kLeastTileRows = 128, kMostTileBlocks = kTileBlocksPerMultiprocessor * 128;
+inline constexpr std::int64_t kApplyRows = 128, kAnyBlocks = std::int64_t{1} << 40;
 
 // The launch of a tiled kernel.
 struct TileGrid {
@@ -21,17 +22,19 @@ struct TileGrid {
   std::int64_t rows;  // of a tile
 };
 
-// Tiles of at least `least_rows`, in at most `most_tiles` of them over M.
+// Tiles of at least `least_rows`, in at most `most_blocks` blocks as far as that goes.
 inline TileGrid tile_grid(std::int64_t rows, std::int32_t channels, int wide, std::int64_t least_rows,
-                          std::int64_t most_tiles) {
+                          std::int64_t most_blocks) {
   const std::int64_t vectors = channels / wide;
   std::uint32_t columns = 1;
   while (columns < kTileColumns && columns < vectors) columns *= 2;
   TileGrid tiles;
   tiles.block = {columns, kTileThreads / columns};
+  const std::int64_t across = blocks_for(vectors, columns);
+  const std::int64_t most_tiles = most_blocks > across ? most_blocks / across : 1;
   tiles.rows = (rows + most_tiles - 1) / most_tiles;
   if (tiles.rows < least_rows) tiles.rows = least_rows;
-  tiles.grid = {blocks_for(rows, tiles.rows), blocks_for(vectors, columns)};
+  tiles.grid = {blocks_for(rows, tiles.rows), static_cast<std::uint32_t>(across)};
   return tiles;
 }
 
@@ -55,18 +58,16 @@ __device__ TileSpan tile_span(std::int64_t tile, std::int64_t tile_rows, std::in
   return span;
 }
 
-// Calls take(fetch(row)) for each of a thread's rows. Several are fetched before the first is taken, so that their
-// loads are under way together.
-template <class Fetch, class Take>
-__device__ void for_each_row(const TileSpan& span, Fetch fetch, Take take) {
-  constexpr int kAtOnce = 4;
-  std::int64_t row = span.first;
-  for (; row + (kAtOnce - 1) * span.step < span.last; row += kAtOnce * span.step) {
-    decltype(fetch(row)) fetched[kAtOnce];
-    for (int i = 0; i < kAtOnce; ++i) fetched[i] = fetch(row + i * span.step);
-    for (int i = 0; i < kAtOnce; ++i) take(row + i * span.step, fetched[i]);
+// Calls take(row, fetch(row)) for each of a thread's rows. kAtOnce are fetched before the first is taken, so that their
+// loads are under way together; of the last ones half as many, and so on.
+template <int kAtOnce, class Fetch, class Take>
+__device__ void for_each_row(TileSpan span, Fetch fetch, Take take) {
+  for (; span.first + (kAtOnce - 1) * span.step < span.last; span.first += kAtOnce * span.step) {
+    decltype(fetch(span.first)) fetched[kAtOnce];
+    for (int i = 0; i < kAtOnce; ++i) fetched[i] = fetch(span.first + i * span.step);
+    for (int i = 0; i < kAtOnce; ++i) take(span.first + i * span.step, fetched[i]);
   }
-  for (; row < span.last; row += span.step) take(row, fetch(row));
+  if constexpr (kAtOnce > 1) for_each_row<kAtOnce / 2>(span, fetch, take);
 }
 
 // What the threads of a tile join: kWide values each of two kinds, those of one place side by side.
@@ -102,7 +103,7 @@ __device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Jo
 
 // The launch that merges tiles: a block for each channel, kTilesPerThread tiles at most for each of its threads.
 inline constexpr int kTilesPerThread = 4;
-inline constexpr std::uint32_t kMergeThreads = kMostTiles / kTilesPerThread;
+inline constexpr std::uint32_t kMergeThreads = kMostTileBlocks / kTilesPerThread;
 inline Dim3 merge_block(std::uint32_t tiles) {
   const std::uint32_t warps = (tiles + kWarpSize - 1) / kWarpSize;
   return {warps * kWarpSize < kMergeThreads ? warps * kWarpSize : kMergeThreads};
