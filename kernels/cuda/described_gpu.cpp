@@ -1,5 +1,6 @@
 #include "kernels/cuda/described_gpu.h"
 
+#include <cuda_runtime_api.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -82,10 +83,29 @@ std::vector<std::string> described_gpu_names() {
   return names;
 }
 
+// cuDNN 9.19 crashes in its heuristics for sm_100 while the driver shows it another GPU (seen with an H100).
+std::string described_gpu_obstacle(std::string_view target) {
+  int gpus = 0, major = 0, minor = 0;
+  if (target != "sm_100" || cudaGetDeviceCount(&gpus) != cudaSuccess ||
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // no GPU: nothing in the way
+    return "";
+  }
+  if (major == 10) return "";
+  return fmt::format(
+      "cuDNN crashes when it plans for {} while it sees another GPU, and this one is an sm_{}{}; hide it by "
+      "writing "
+      "CUDA_VISIBLE_DEVICES= in front of the command",
+      target, major, minor);
+}
+
 std::string described_gpu_json(std::string_view target) {
   const std::string_view json = gpu_description(target);
   check_usage(!json.empty(), "there is no description of a GPU '{}'; choose {}", target,
               fmt::join(described_gpu_names(), ", "));
+  const std::string obstacle = described_gpu_obstacle(target);
+  check(obstacle.empty(), "{}", obstacle);
   return std::string(json);
 }
 

@@ -13,8 +13,10 @@ namespace tdds {
 
 // "sm_80", ...: those whose descriptions (kernels/cuda/gpus) are carried inside the program.
 std::vector<std::string> described_gpu_names();
+// Why cuDNN cannot plan for one of them on this machine, and what to do; empty where it can.
+std::string described_gpu_obstacle(std::string_view target);
 // The JSON of one of them, as cuDNN writes it for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION. Throws UsageError for
-// another name, listing them.
+// another name, listing them, and Error where there is an obstacle.
 std::string described_gpu_json(std::string_view target);
 
 // `name` is for the log and for errors. Throws Error where cuDNN does not take the description. Only make_conv2d

@@ -31,7 +31,13 @@ std::string properties_of(const std::string& gpu) {
 // 128.
 constexpr std::int32_t kBatches[] = {100, 128, 80};
 
-class PlansOf : public testing::TestWithParam<const char*> {};
+class PlansOf : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (const std::string obstacle = described_gpu_obstacle(GetParam()); !obstacle.empty())
+      GTEST_SKIP() << obstacle;
+  }
+};
 
 TEST_P(PlansOf, EveryNetwork) {
   const auto begin = std::chrono::steady_clock::now();
