@@ -110,8 +110,10 @@ void declare_run_flags(CLI::App& app, TrainingFlags& flags) {
   app.add_flag("--resume", flags.resume,
                "Go on where the run in --save_path stopped; start it where there is none.");
   app.add_flag("--overwrite", flags.overwrite, "Start anew where --save_path already holds a run.");
-  app.add_option("--checkpoint_minutes", flags.checkpoint_minutes,
-                 "Also save within an epoch when this many minutes have passed since the last save.");
+  app.add_option(
+      "--checkpoint_minutes", flags.checkpoint_minutes,
+      "Save at least this often, also within an epoch. The end of an epoch is saved in any case, unless the "
+      "last save took more than 1/20 of the time since.");
   app.add_option(
       "--stop_after_epoch", flags.stop_after_epoch,
       "Stop after this many epochs, as if interrupted; the schedule stays that of --epochs. 0: never.");

@@ -13,6 +13,7 @@
 #include "apps/run_identity.h"
 #include "apps/run_log.h"
 #include "apps/sample_ids.h"
+#include "apps/save_pace.h"
 #include "apps/training_plan.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
@@ -41,7 +42,8 @@ class TrainingRun {
         data_(setup.data()),
         net_(setup.net()),
         interrupt_(request.interrupt),
-        folder_(request.flags.save_path) {
+        folder_(request.flags.save_path),
+        pace_(std::chrono::minutes(1) * request.flags.checkpoint_minutes, Clock::now()) {
     if (!flags_.evaluate) make_trainer();
     setup_.start(flags_.manual_seed, flags_.evaluate ? weights_to_evaluate(flags_) : flags_.init_weights);
     start_or_resume();
@@ -56,7 +58,10 @@ class TrainingRun {
   RunResult train() {
     while (!trainer_->done() && !settled()) {
       train_epoch();
-      if (interrupt_.requested() || stop_wanted()) stop("");
+      if (interrupt_.requested() || stop_wanted()) {
+        keep_epoch();
+        stop("");
+      }
     }
     if (!trainer_->done())
       log_->say(fmt::format("the scores have settled: the run ends after epoch {} of {}", trainer_->epoch(),
@@ -167,8 +172,11 @@ class TrainingRun {
         trainer_->step();
         report(progress);
         if (trainer_->cursor() == trainer_->samples()) break;
-        if (interrupt_.requested()) stop(fmt::format(" at image {}", trainer_->cursor()));
-        if (seconds_since(last_save_) > 60 * flags_.checkpoint_minutes) save();
+        if (interrupt_.requested()) {
+          save();
+          stop(fmt::format(" at image {}", trainer_->cursor()));
+        }
+        if (pace_.due(Clock::now())) save();
       }
     }
     const double images = static_cast<double>(trainer_->samples() - first);
@@ -200,14 +208,18 @@ class TrainingRun {
     if (scores_) metrics.score_correlation = scores_->add(record.values);
     metrics.seconds = seconds_since(start);
     if (setup_.train_set().source() != nullptr) tell_waits(epoch, train_seconds);
-    const bool best = history_.add(metrics);
-    const Metadata about{{"arch", flags_.arch}, {"epoch", std::to_string(epoch)}, {"dataset", data_.name}};
-    if (best) save_model(folder_ / kBestModelFile, stream_, net_.params(), about);
-    save_model(folder_ / kLastModelFile, stream_, net_.params(), about);
+    if (history_.add(metrics)) best_model_.emplace(model_now());
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, flags_.epochs));
-    if (!request_.quiet) draw_curve();
-    save();
+    epoch_kept_ = false;
+    if (pace_.due_at_end_of_epoch(Clock::now())) keep_epoch();
+  }
+
+  ModelSnapshot model_now() const {
+    return {
+        stream_,
+        net_.params(),
+        {{"arch", flags_.arch}, {"epoch", std::to_string(history_.last().epoch)}, {"dataset", data_.name}}};
   }
 
   // The training loss is of the weights before each update: only this one shows what the last update did.
@@ -253,12 +265,29 @@ class TrainingRun {
                          ids);
   }
 
-  void save() {
+  // At the end of an epoch: what it leaves, unless that was done.
+  void keep_epoch() {
+    if (epoch_kept_) return;
+    const Clock::time_point begin = Clock::now();
+    keep_best();
+    model_now().write(folder_ / kLastModelFile);
+    if (!request_.quiet) draw_curve();
+    save(begin);
+    epoch_kept_ = true;
+  }
+
+  void keep_best() {
+    if (best_model_) best_model_->write(folder_ / kBestModelFile);
+    best_model_.reset();
+  }
+
+  void save(Clock::time_point begin = Clock::now()) {
+    keep_best();  // first: the history in the checkpoint tells of it
     trainer_->read_state();
     Metadata metadata = history_.to_metadata(identity());
     if (std::string plans = device_.kept_plans(); !plans.empty()) metadata[kKeptPlans] = std::move(plans);
     save_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_, metadata);
-    last_save_ = Clock::now();
+    pace_.saved(begin, Clock::now());
   }
 
   bool settled() const { return scores_ && scores_->stable(); }
@@ -268,7 +297,6 @@ class TrainingRun {
   }
 
   [[noreturn]] void stop(const std::string& where) {
-    save();
     const std::string sentence =
         fmt::format("stopped in epoch {} of {}{}; run the same command with --resume to go on",
                     std::min(trainer_->epoch() + 1, flags_.epochs), flags_.epochs, where);
@@ -277,6 +305,7 @@ class TrainingRun {
   }
 
   void finish() {
+    keep_epoch();
     if (request_.quiet) draw_curve();
     if (flags_.dynamics_features)
       write_features(
@@ -313,8 +342,10 @@ class TrainingRun {
   std::optional<LiveScores> scores_;
   RunHistory history_;
   double images_per_second_ = 0;  // of the last epoch; 0: none was trained
-  Clock::time_point last_save_ = Clock::now();
-  double waited_before_ = 0;  // for data, in earlier epochs
+  SavePace pace_;
+  std::optional<ModelSnapshot> best_model_;  // until it is saved
+  bool epoch_kept_ = true;                   // that the last epoch's end is saved
+  double waited_before_ = 0;                 // for data, in earlier epochs
 };
 
 }  // namespace

@@ -92,11 +92,21 @@ std::vector<std::byte> read_widened(const SafetensorsFile& file, const std::stri
 
 }  // namespace
 
-void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
-                const Metadata& metadata) {
+ModelSnapshot::ModelSnapshot(Stream& stream, const Params& params, Metadata metadata)
+    : metadata_(std::move(metadata)) {
   Snapshot snapshot;
   snapshot.add_params("", stream, params, "weight");
-  write_safetensors(path, snapshot.tensors, metadata);
+  copies_ = std::move(snapshot.copies);
+  tensors_ = std::move(snapshot.tensors);
+}
+
+void ModelSnapshot::write(const std::filesystem::path& path) const {
+  write_safetensors(path, tensors_, metadata_);
+}
+
+void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
+                const Metadata& metadata) {
+  ModelSnapshot(stream, params, metadata).write(path);
 }
 
 void load_model(const std::filesystem::path& path, Stream& stream, Params& params) {

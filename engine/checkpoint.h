@@ -16,6 +16,20 @@
 
 namespace tdds {
 
+// The parameters and buffers at one moment, copied to the host, as a model file has them.
+class ModelSnapshot {
+ public:
+  ModelSnapshot(Stream& stream, const Params& params, Metadata metadata);
+  ModelSnapshot(ModelSnapshot&&) = default;
+  ModelSnapshot& operator=(ModelSnapshot&&) = default;
+  void write(const std::filesystem::path& path) const;
+
+ private:
+  std::vector<std::vector<std::byte>> copies_;
+  std::vector<NamedTensor> tensors_;  // of the copies
+  Metadata metadata_;
+};
+
 void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
                 const Metadata& metadata);
 

@@ -90,6 +90,43 @@ TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToGoOn) {
   expect_the_whole_run();
 }
 
+// On a disk where saving takes longer than many epochs, most ends of epochs are not saved: killed, the run goes on from
+// the last that was, and whether it was killed or not all is there in the end.
+TEST_F(ResumedRunTest, EpochsThatEndFasterThanTheyAreSavedLoseNothing) {
+  const auto on_slow_disk = [&](const Limits& limits) {
+    const ScopedVariable disk("LD_PRELOAD", TDDS_SLOW_DISK), asan("ASAN_OPTIONS", "verify_asan_link_order=0");
+    return run_tool("tdds-train", with(args(folder_), {"--resume"}), limits);
+  };
+  const Outcome killed =
+      on_slow_disk({.kill_when = [&] { return metrics_but_times(folder_.str()).size() == 3; }});
+  ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
+  ASSERT_TRUE(state());
+  EXPECT_EQ(state()->epoch, 1);
+  const Outcome resumed = on_slow_disk({});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_NE(resumed.out.find("resumed at epoch 1, image 0 of 240"), std::string::npos) << resumed.out;
+  expect_the_whole_run();
+  EXPECT_TRUE(read_text(whole_ / "model_best.safetensors") == read_text(folder_ / "model_best.safetensors"));
+  EXPECT_EQ(state()->epoch, 5);
+}
+
+// The best epoch's weights wait for the next save, which may come in the middle of a later epoch.
+TEST_F(ResumedRunTest, AnInterruptAlsoSavesTheBestEpochThatWaited) {
+  const ScopedVariable disk("LD_PRELOAD", TDDS_SLOW_DISK), asan("ASAN_OPTIONS", "verify_asan_link_order=0");
+  const Outcome stopped =
+      run_tool("tdds-train", args(folder_),
+               {.interrupt_when = [&] { return metrics_but_times(folder_.str()).size() == 4; }});
+  ASSERT_EQ(stopped.exit_code, 130) << stopped.err;
+  const SafetensorsFile checkpoint(folder_ / "checkpoint.safetensors"),
+      best(folder_ / "model_best.safetensors");
+  const nlohmann::json history = nlohmann::json::parse(checkpoint.metadata().at("history"));
+  ASSERT_GE(history.size(), 4u);
+  std::size_t expected = 0;
+  for (std::size_t i = 1; i < history.size(); ++i)
+    if (history[i].at("test_accuracy") > history[expected].at("test_accuracy")) expected = i;
+  EXPECT_EQ(best.metadata().at("epoch"), std::to_string(expected));
+}
+
 TEST(ResumeProgramTest, ResumingWithOtherOptionsIsRefused) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 3), {"--stop_after_epoch", "1"})).exit_code, 0);

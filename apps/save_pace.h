@@ -1,0 +1,32 @@
+#pragma once
+// When a run saves itself: often enough that little is lost where it is killed, seldom enough that saving takes a small
+// share of its time, also where an epoch is over sooner than its weights are written down.
+
+#include <chrono>
+
+namespace tdds {
+
+class SavePace {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+
+  // `longest`: --checkpoint_minutes; 0 saves always.
+  SavePace(Seconds longest, Clock::time_point start) : longest_(longest), saved_(start) {}
+
+  // Whether to save in the middle of an epoch.
+  bool due(Clock::time_point now) const { return now - saved_ >= longest_; }
+  // Whether to save at the end of one: always, unless the last save took more than 1/20 of the time since.
+  bool due_at_end_of_epoch(Clock::time_point now) const { return due(now) || now - saved_ >= 20 * took_; }
+  // After a save.
+  void saved(Clock::time_point begin, Clock::time_point end) {
+    took_ = end - begin;
+    saved_ = end;
+  }
+
+ private:
+  Seconds longest_, took_{0};
+  Clock::time_point saved_;
+};
+
+}  // namespace tdds

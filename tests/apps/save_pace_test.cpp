@@ -1,0 +1,36 @@
+#include "apps/save_pace.h"
+
+#include <gtest/gtest.h>
+
+namespace tdds {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(SavePaceTest, TheFirstEndOfAnEpochIsSaved) {
+  const SavePace::Clock::time_point start{};
+  const SavePace pace(seconds(600), start);
+  EXPECT_TRUE(pace.due_at_end_of_epoch(start));
+  EXPECT_FALSE(pace.due(start + seconds(599)));
+  EXPECT_TRUE(pace.due(start + seconds(600)));
+}
+
+TEST(SavePaceTest, SavingTakesATwentiethOfTheTimeAtMost) {
+  const SavePace::Clock::time_point start{};
+  SavePace pace(seconds(600), start);
+  pace.saved(start, start + seconds(2));
+  EXPECT_FALSE(pace.due_at_end_of_epoch(start + seconds(2 + 39)));
+  EXPECT_TRUE(pace.due_at_end_of_epoch(start + seconds(2 + 40)));
+}
+
+TEST(SavePaceTest, TheLongestTimeHoldsHoweverLongSavingTakes) {
+  const SavePace::Clock::time_point start{};
+  SavePace pace(seconds(600), start);
+  pace.saved(start, start + seconds(100));
+  EXPECT_FALSE(pace.due_at_end_of_epoch(start + seconds(100 + 599)));
+  EXPECT_TRUE(pace.due_at_end_of_epoch(start + seconds(100 + 600)));
+  EXPECT_TRUE(SavePace(seconds(0), start).due(start));
+}
+
+}  // namespace
+}  // namespace tdds
