@@ -84,7 +84,7 @@ std::vector<std::byte> widened(const std::vector<std::byte>& halves) {
 // A model's tensor, its 16-bit floats as float32.
 std::vector<std::byte> read_widened(const SafetensorsFile& file, const std::string& name) {
   const DType dtype = file.at(name).dtype;
-  const std::vector<std::byte> bytes = read_tensor(file, name);
+  std::vector<std::byte> bytes = read_tensor(file, name);
   if (dtype == DType::kF16) return widened<half_t>(bytes);
   if (dtype == DType::kBf16) return widened<bf16_t>(bytes);
   return bytes;

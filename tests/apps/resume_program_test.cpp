@@ -47,7 +47,7 @@ class ResumedRunTest : public testing::Test {
 TEST_F(ResumedRunTest, KilledAtAnyTimeEqualsTheUninterruptedRun) {
   const auto kill_when = [&](const char* moment, const std::function<bool()>& holds) {
     SCOPED_TRACE(moment);
-    const Outcome killed = resume({.kill_when = holds});
+    Outcome killed = resume({.kill_when = holds});
     EXPECT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
     return killed;
   };

@@ -117,8 +117,8 @@ TEST_P(ParamsTest, AFilterIsStoredByChannelAndPaddedWithZeros) {
     for (int r = 0; r < 3; ++r)
       for (int s = 0; s < 3; ++s)
         for (int c = 0; c < 8; ++c) {
-          const auto at = static_cast<std::size_t>(((k * 3 + r) * 3 + s) * 8 + c);
-          const auto theirs = static_cast<std::size_t>(((k * 3 + c) * 3 + r) * 3 + s);
+          const int at = ((k * 3 + r) * 3 + s) * 8 + c;
+          const int theirs = ((k * 3 + c) * 3 + r) * 3 + s;
           ASSERT_EQ(value_at(stored + at * size_of(GetParam()), GetParam()), c < 3 ? values[theirs] : 0)
               << k << " " << r << " " << s << " " << c;
         }
@@ -181,8 +181,8 @@ TEST_P(ParamsTest, FiltersStartNormalByTheirFanOut) {
   EXPECT_NEAR(mean, 0, 5 * std / std::sqrt(n));
   EXPECT_NEAR(spread, std, 5 * std / std::sqrt(2 * n));
   for (const auto& [deviations, share] : {std::pair(1.0, 0.3173), std::pair(2.0, 0.0455)}) {
-    const auto beyond =
-        std::count_if(values.begin(), values.end(), [&](float x) { return std::abs(x) > deviations * std; });
+    const auto beyond = std::count_if(values.begin(), values.end(),
+                                      [limit = deviations * std](float x) { return std::abs(x) > limit; });
     EXPECT_NEAR(static_cast<double>(beyond) / n, share, 5 * std::sqrt(share * (1 - share) / n));
   }
 }
