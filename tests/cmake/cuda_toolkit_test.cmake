@@ -1,5 +1,5 @@
 # cmake/TddsCuda.cmake and toolkits that are too old or broken: AUTO goes on without CUDA, ON says why not.
-#   cmake -D SOURCE_DIR=... -D BUILD_DIR=... -P cuda_toolkit_test.cmake
+#   cmake -D SOURCE_DIR=... -D BUILD_DIR=... -D GENERATOR=... -P cuda_toolkit_test.cmake
 set(folder ${BUILD_DIR}/tests/cuda_toolkit)
 file(REMOVE_RECURSE ${folder})
 file(WRITE ${folder}/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
@@ -17,7 +17,8 @@ endfunction()
 
 function(expect succeeds sentence variable)
   file(REMOVE_RECURSE ${folder}/build)
-  execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=CUDACXX ${variable} ${CMAKE_COMMAND} -S ${folder} -B ${folder}/build ${ARGN}
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=CUDACXX ${variable} ${CMAKE_COMMAND} -G ${GENERATOR}
+                          -S ${folder} -B ${folder}/build ${ARGN}
                   RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE complained)
   string(REGEX REPLACE "[ \n]+" " " said "${said}${complained}")
   string(FIND "${said}" "${sentence}" at)
