@@ -17,8 +17,8 @@ constexpr float kLr = 0.01f, kMomentum = 0.9f, kWeightDecay = 5e-4f;
 // nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state after
 // a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by 1e-5.)
 // Winograd's transforms cost digits (a sum holds to 5e-6 where a direct one holds to 1e-6), but no more than the networks
-// themselves do: by AVX-512, AVX2 and plain C++ the most that was needed is 2.4 directly (a loss of the narrow
-// ResNet-50) and 1.2 by Winograd. The tests print it.
+// themselves do: by AVX-512, AVX2 and plain C++, with oneDNN 2.6 and 3.7, the most that was needed is 2.5 (a loss of the
+// narrow ResNet-50). The tests print it.
 constexpr double kYardsticks = 3;
 constexpr double kTensor = 1e-5, kState = 1e-6, kLoss = 1e-6;
 // A mean is as right as the values it is taken of, relative to their spread and not to itself: half an ulp of fp32.
@@ -41,7 +41,11 @@ class GoldenNetTest : public OpTest {
     algo_ = algo;
     start(fixture, spec);
     expect_inputs();
-    const auto losses = golden_->floats("loss"), yardstick = golden_->floats("loss.yardstick");
+    const auto losses = golden_->floats("loss");
+    auto yardstick = golden_->floats("loss.yardstick");
+    // A step's loss is of weights that strayed in the steps before it: what one of them may, it may too.
+    for (std::size_t step = 1; step < yardstick.size(); ++step)
+      yardstick[step] = std::max(yardstick[step], yardstick[step - 1]);
     for (std::size_t step = 0; step < losses.size(); ++step) {
       const double loss = gradients(static_cast<std::int64_t>(step));
       expect_within(std::abs(loss - losses[step]), yardstick[step], kLoss * losses[step],
