@@ -95,8 +95,7 @@ std::string described_gpu_obstacle(std::string_view target) {
   if (major == 10) return "";
   return fmt::format(
       "cuDNN crashes when it plans for {} while it sees another GPU, and this one is an sm_{}{}; hide it by "
-      "writing "
-      "CUDA_VISIBLE_DEVICES= in front of the command",
+      "writing CUDA_VISIBLE_DEVICES= in front of the command",
       target, major, minor);
 }
 

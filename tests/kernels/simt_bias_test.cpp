@@ -71,7 +71,8 @@ TEST_P(SimtBiasTest, TheGradientSumsTheRows) {
       magnitude += std::abs(value);
     }
     // 8 groups sum an eighth of the rows each, then one another: so many roundings, each of a part of the magnitude.
-    const double bound = (batch() / 8.0 + 8) * unit_roundoff(DType::kF32) * magnitude;
+    const int roundings = batch() / 8 + 8;
+    const double bound = roundings * unit_roundoff(DType::kF32) * magnitude;
     ASSERT_NEAR(dbias.value(static_cast<std::size_t>(k)), sum, bound) << "feature " << k;
   }
 }
