@@ -1,27 +1,25 @@
-// Convolutions of ResNet-18 for 32x32 images, batch 100, each direction: on the CPU direct and Winograd, on the GPU,
-// where there is one, in each precision.
+// Convolutions of ResNet-18 for 32x32 images, batch 100, each direction: on the CPU direct and Winograd, on
+// the GPU, where there is one, in each precision.
 //
 //   bench_kernels --benchmark_filter='width:100/.*/winograd'
 //   bench_kernels --benchmark_filter='width:100/.*/cuda_fp16'
 //
 // GFLOP/s counts the multiply-adds of the definition, so Winograd may exceed the peak; "of_peak" is that over
-// the CPU's peak of fused multiply-adds, measured here on as many threads, or over the GPU's by Device::peak().
+// Device::peak().
 
 #include <benchmark/benchmark.h>
-#include <omp.h>
 
-#include <chrono>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bench/on_device.h"
-#include "kernels/check.h"
-#include "kernels/conv2d.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/vectorize.h"
-#include "kernels/device.h"
-#include "kernels/half_convert.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/numerics/mib.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 namespace {
@@ -49,57 +47,19 @@ Conv2dSpec spec_of(const Layer& layer, int width_percent, ConvAlgo algo) {
   return spec;
 }
 
-// kSums vectors of kWidth floats, multiplied and added to independently: enough to hide an addition's
-// latency.
-template <int kWidth, int kSums>
-struct MultiplyAdd {
-  [[gnu::always_inline]] static inline void run(std::int64_t steps, float* result) {
-    using Vec [[gnu::vector_size(kWidth * sizeof(float))]] = float;
-    Vec sums[kSums] = {}, factor = {}, term = {};
-    for (int i = 0; i < kSums; ++i) sums[i] += static_cast<float>(i);
-    factor += 0.999F;
-    term += 0.001F;
-    for (std::int64_t step = 0; step < steps; ++step)
-#pragma GCC unroll 12
-      for (int i = 0; i < kSums; ++i) sums[i] = sums[i] * factor + term;
-    for (int i = 0; i < kSums; ++i) *result += sums[i][0];
-  }
-};
-
-template <int kWidth>
-double measure_peak() {
-  constexpr std::int64_t kSteps = 30'000'000;
-  constexpr int kSums = 12;
-  const auto start = std::chrono::steady_clock::now();
-#pragma omp parallel
-  {
-    float result = 0;
-    cpu::run_vectorized<MultiplyAdd<kWidth, kSums>>(kSteps, &result);
-    benchmark::DoNotOptimize(result);
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return 2.0 * kWidth * kSums * kSteps * omp_get_max_threads() / seconds.count();
-}
-
-// FLOP/s of all threads.
-double peak() {
-  static const double flops = cpu::isa() == cpu::Isa::kAvx512 ? measure_peak<16>()
-                              : cpu::isa() == cpu::Isa::kAvx2 ? measure_peak<8>()
-                                                              : measure_peak<4>();
-  return flops;
-}
-
 enum class Direction { kForward, kData, kFilter };
 
 double peak_of(Device& device, const Conv2dSpec& spec) {
-  if (device.kind() == DeviceKind::kCpu) return peak();
-  const DevicePeak peak = device.peak();
+  static std::map<DeviceKind, DevicePeak> peaks;
+  const auto [at, is_new] = peaks.try_emplace(device.kind());
+  if (is_new) at->second = device.peak();
+  const DevicePeak& peak = at->second;
   if (spec.dtype != DType::kF32) return peak.half;
   return spec.math == Conv2dMath::kTf32 ? peak.tf32 : peak.fp32;
 }
 
 void run(benchmark::State& state, Bench& bench, const Conv2dSpec& spec, Direction direction) {
-  const auto plan = bench.ops().make_conv2d(bench.device(), spec);
+  const auto plan = make_conv2d(bench.device(), spec);
   const std::int64_t x_elements = std::int64_t{1} * spec.batch * spec.height * spec.width * spec.channels;
   const std::int64_t w_elements =
       std::int64_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
@@ -133,7 +93,7 @@ void run(benchmark::State& state, Bench& bench, const Conv2dSpec& spec, Directio
   };
   state.counters["GFLOP/s"] = rate(1e-9);
   if (const double peak = peak_of(bench.device(), spec); peak > 0) state.counters["of_peak"] = rate(1 / peak);
-  state.counters["workspace_MiB"] = static_cast<double>(plan->workspace_bytes()) / (1 << 20);
+  state.counters["workspace_MiB"] = mib(plan->workspace_bytes());
   state.SetLabel(plan->description());
 }
 
@@ -153,7 +113,7 @@ void register_cpu() {
         for (const ConvAlgo algo : {ConvAlgo::kDirect, ConvAlgo::kWinograd}) {
           const bool winograd_applies = layer.filter == 3 && layer.stride == 1;
           if (algo == ConvAlgo::kWinograd && !winograd_applies) continue;
-          add(DeviceKind::kCpu, fmt::format("width:{}/{}/{}/{}", width, layer.name, word, name_of(algo)),
+          add(DeviceKind::kCpu, fmt::format("width:{}/{}/{}/{}", width, layer.name, word, to_string(algo)),
               spec_of(layer, width, algo), direction);
         }
 }
@@ -177,7 +137,7 @@ void register_cuda() {
         if (stem) spec.channels = 8;                          // as the networks store images on a GPU
         spec.dtype = precision.dtype;
         spec.math = precision.math;
-        spec.data_gradient = stem ? DataGradient::kNone : DataGradient::kWritten;
+        spec.data_gradient = stem ? GradientMode::kSkip : GradientMode::kOverwrite;
         add(DeviceKind::kCuda, fmt::format("width:100/{}/{}/cuda_{}", layer.name, word, precision.name), spec,
             direction);
       }

@@ -10,9 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
-#include "kernels/ops.h"
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
@@ -22,8 +21,8 @@ inline std::vector<DeviceKind> devices_to_measure() {
   return {DeviceKind::kCpu};
 }
 
-// Lives as long as the process: making a GPU's handles takes longer than most measurements, and freeing them may
-// come after the driver has gone.
+// Lives as long as the process: making a GPU's handles takes longer than most measurements, and freeing them
+// may come after the driver has gone.
 inline Device& shared_device(DeviceKind kind) {
   static Device* devices[3] = {};
   Device*& device = devices[static_cast<int>(kind)];
@@ -36,7 +35,6 @@ class Bench {
   explicit Bench(DeviceKind kind) : device_(shared_device(kind)), stream_(device_.make_stream()) {}
 
   Device& device() { return device_; }
-  const Ops& ops() { return device_.ops(); }
   Stream& stream() { return *stream_; }
 
   void* bytes(std::int64_t n) {
@@ -71,8 +69,9 @@ class Bench {
   std::vector<DeviceMemory> memory_;
 };
 
-// Runs the op for the benchmark's time. A GPU's is measured as a step runs it: many in one recording, from its
-// launch to the end of the wait for it, so that launching and waiting, once for all of them, hardly count.
+// Runs the op for the benchmark's time. A GPU's is measured as a step runs it: many in one recording, from
+// its launch to the end of the wait for it, so that launching and waiting, once for all of them, hardly
+// count.
 template <class Run>
 void measure_runs(benchmark::State& state, Bench& bench, const Run& run) {
   if (bench.device().kind() != DeviceKind::kCuda) {

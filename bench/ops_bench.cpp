@@ -1,5 +1,6 @@
-// Each op on the shapes of ResNet-18 for 32x32 images at batch 100, on the CPU (BM_Add) and, where there is one, on
-// the GPU (BM_Add/cuda). bytes_per_second counts what the op must move; BM_Memcpy is the speed of light beside it.
+// Each op on the shapes of ResNet-18 for 32x32 images at batch 100, on the CPU (BM_Add) and, where there is
+// one, on the GPU (BM_Add/cuda). bytes_per_second counts what the op must move; BM_Memcpy is the speed of
+// light beside it.
 
 #include <benchmark/benchmark.h>
 
@@ -9,8 +10,15 @@
 #include <vector>
 
 #include "bench/on_device.h"
-#include "kernels/device.h"
-#include "kernels/ops.h"
+#include "kernels/ops/advance.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/pool.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 namespace {
@@ -61,18 +69,18 @@ void BM_BatchNormForward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   // x twice, y once.
   measure(state, bench, 3 * 4 * b.n, [&] {
-    bench.ops().batchnorm_forward(
-        bench.stream(), {b.x, nullptr, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
-                         b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
+    batchnorm_forward(bench.stream(),
+                      {b.x, nullptr, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
+                       b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
   });
 }
 
 void BM_BatchNormForwardResidual(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   measure(state, bench, 4 * 4 * b.n, [&] {
-    bench.ops().batchnorm_forward(
-        bench.stream(), {b.x, b.residual, b.weight, b.bias, b.running, b.running, b.tracked, b.mean,
-                         b.inv_std, b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
+    batchnorm_forward(bench.stream(),
+                      {b.x, b.residual, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
+                       b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
   });
 }
 
@@ -80,36 +88,34 @@ void BM_BatchNormBackward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   // x, y and dy twice, dx once.
   measure(state, bench, 7 * 4 * b.n, [&] {
-    bench.ops().batchnorm_backward(
-        bench.stream(), {b.x, b.y, b.dy, b.weight, b.mean, b.inv_std, b.dweight, b.dbias, b.residual, nullptr,
-                         b.rows, b.channels, DType::kF32, true, b.workspace});
+    batchnorm_backward(bench.stream(),
+                       {b.x, b.y, b.dy, b.weight, b.mean, b.inv_std, b.dweight, b.dbias, b.residual, nullptr,
+                        b.rows, b.channels, DType::kF32, true, b.workspace});
   });
 }
 
 void BM_BatchNormInference(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   measure(state, bench, 2 * 4 * b.n, [&] {
-    bench.ops().batchnorm_inference(bench.stream(), {b.x, nullptr, b.weight, b.bias, b.mean, b.running, b.y,
-                                                     b.rows, b.channels, 1e-5f, DType::kF32, true});
+    batchnorm_inference(bench.stream(), {b.x, nullptr, b.weight, b.bias, b.mean, b.running, b.y, b.rows,
+                                         b.channels, 1e-5f, DType::kF32, true});
   });
 }
 
 void BM_Add(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
-  measure(state, bench, 3 * 4 * b.n, [&] {
-    bench.ops().add(bench.stream(), {b.x, b.residual, b.y, b.n, DType::kF32});
-  });
+  measure(state, bench, 3 * 4 * b.n, [&] { add(bench.stream(), {b.x, b.residual, b.y, b.n, DType::kF32}); });
 }
 
 void BM_Relu(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
-  measure(state, bench, 2 * 4 * b.n, [&] { bench.ops().relu(bench.stream(), {b.x, b.y, b.n, DType::kF32}); });
+  measure(state, bench, 2 * 4 * b.n, [&] { relu(bench.stream(), {b.x, b.y, b.n, DType::kF32}); });
 }
 
 void BM_ReluBackward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   measure(state, bench, 3 * 4 * b.n, [&] {
-    bench.ops().relu_backward(bench.stream(), {b.x, b.dy, b.y, b.n, DType::kF32});
+    relu_backward(bench.stream(), {b.x, b.dy, b.y, b.n, DType::kF32});
   });
 }
 
@@ -140,7 +146,7 @@ void BM_Augment(benchmark::State& state, Bench& bench) {
                          Crop::kPadded,
                          4,
                          42};
-  measure(state, bench, pixels * 3 * 5, [&] { bench.ops().augment(bench.stream(), args); });
+  measure(state, bench, pixels * 3 * 5, [&] { augment(bench.stream(), args); });
 }
 
 void BM_GlobalAvgPool(benchmark::State& state, Bench& bench) {
@@ -148,7 +154,7 @@ void BM_GlobalAvgPool(benchmark::State& state, Bench& bench) {
   const float* x = bench.floats(n);
   float* y = bench.floats(kBatch * 512);
   measure(state, bench, 4 * n, [&] {
-    bench.ops().global_avg_pool(bench.stream(), {x, y, kBatch, 16, 512, DType::kF32});
+    global_avg_pool(bench.stream(), {x, y, kBatch, 16, 512, DType::kF32});
   });
 }
 
@@ -157,7 +163,7 @@ void BM_GlobalAvgPoolBackward(benchmark::State& state, Bench& bench) {
   float* dx = bench.floats(n);
   const float* dy = bench.floats(kBatch * 512);
   measure(state, bench, 4 * n, [&] {
-    bench.ops().global_avg_pool_backward(bench.stream(), {dy, dx, kBatch, 16, 512, DType::kF32});
+    global_avg_pool_backward(bench.stream(), {dy, dx, kBatch, 16, 512, DType::kF32});
   });
 }
 
@@ -184,7 +190,7 @@ void BM_SoftmaxKl(benchmark::State& state, Bench& bench) {
   args.batch = kBatch;
   args.classes = classes;
   // logits in, dlogits out, prev_logp both.
-  measure(state, bench, 4 * 4 * n, [&] { bench.ops().softmax_kl(bench.stream(), args); });
+  measure(state, bench, 4 * 4 * n, [&] { softmax_kl(bench.stream(), args); });
 }
 
 // The parameters of ResNet-18 with 100 classes.
@@ -205,13 +211,13 @@ void BM_Sgd(benchmark::State& state, Bench& bench) {
                      1,
                      true};
   // w and v both ways, the gradient in.
-  measure(state, bench, 5 * 4 * kParameters, [&] { bench.ops().sgd(bench.stream(), args); });
+  measure(state, bench, 5 * 4 * kParameters, [&] { sgd(bench.stream(), args); });
 }
 
 void BM_CheckFinite(benchmark::State& state, Bench& bench) {
   const CheckFiniteArgs args{bench.floats(kParameters), bench.filled<StepState>(1, {}), kParameters,
                              DType::kF32};
-  measure(state, bench, 4 * kParameters, [&] { bench.ops().check_finite(bench.stream(), args); });
+  measure(state, bench, 4 * kParameters, [&] { check_finite(bench.stream(), args); });
 }
 
 void BM_Advance(benchmark::State& state, Bench& bench) {
@@ -220,7 +226,7 @@ void BM_Advance(benchmark::State& state, Bench& bench) {
                          kBatch, true};
   measure(state, bench, kBatch * 9, [&] {
     bench.stream().zero(step, sizeof(StepState));  // else the cursor runs past the order
-    bench.ops().advance(bench.stream(), args);
+    advance(bench.stream(), args);
   });
 }
 
@@ -244,7 +250,7 @@ bool register_all() {
                                                  {"BM_Advance", BM_Advance}};
   for (const DeviceKind kind : devices_to_measure()) {
     const auto add = [kind](const char* name, Body body) {
-      const std::string where = kind == DeviceKind::kCpu ? "" : std::string("/") + name_of(kind);
+      const std::string where = kind == DeviceKind::kCpu ? "" : std::string("/") + to_string(kind);
       return register_on(kind, name + where, body)->Unit(benchmark::kMicrosecond);
     };
     for (const auto& [name, body] : of_activations)

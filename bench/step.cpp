@@ -1,18 +1,22 @@
 // bench_step: times whole training steps or evaluations of a ResNet on random images and prints one JSON
 // object. bench/compare_step.py sets it beside PyTorch.
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "apps/cli/cli.h"
 #include "engine/evaluator.h"
+#include "engine/io/plan_cache.h"
 #include "engine/precision.h"
 #include "engine/trainer.h"
-#include "kernels/check.h"
-#include "kernels/host_stream.h"
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/planning/planning_device.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/host_stream.h"
+#include "kernels/runtime/thread_waiting.h"
 #include "nets/resnet.h"
 
 namespace {
@@ -20,7 +24,10 @@ namespace {
 using namespace tdds;
 
 struct Flags {
-  std::string arch = "resnet18", device = "cpu", precision = "fp32", conv_algo = "auto", plan_cache;
+  std::string arch = "resnet18", plan_cache;
+  DeviceKind device = DeviceKind::kCpu;
+  PrecisionKind precision = PrecisionKind::kFp32;
+  ConvAlgo conv_algo = ConvAlgo::kAuto;
   std::int32_t batch_size = 100, steps = 10, block = 1, warmup = 2, classes = 100;
   double width = 1;
   int threads = 0;
@@ -59,69 +66,94 @@ nlohmann::ordered_json profile_of(const Stream& stream, int steps) {
   return profile;
 }
 
+// A network on random images, with what trains or evaluates it.
+class Workload {
+ public:
+  Workload(Device& device, const Flags& flags, std::int64_t images)
+      : flags_(flags),
+        precision_(precision_on(device.kind(), flags.precision)),
+        stream_(device.make_stream()),
+        net_(make_resnet({.arch = flags.arch,
+                          .classes = flags.classes,
+                          .width = flags.width,
+                          .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8})),
+        set_(device, *stream_, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
+             {0.25f, 0.25f, 0.25f}),
+        pool_(device, *net_) {
+    net_->params().place(device, *stream_, precision_.compute);
+    net_->params().initialize(*stream_, 42);
+    if (flags.evaluate)
+      evaluator_.emplace(device, *stream_, *net_, pool_, set_, flags.batch_size, precision_.compute,
+                         precision_.math, flags.conv_algo);
+    else
+      trainer_.emplace(device, *stream_, *net_, pool_, set_,
+                       TrainOptions{.batch = flags.batch_size,
+                                    .epochs = 1,
+                                    .learning_rate = 1e-3,
+                                    .dynamics = !flags.no_dynamics,
+                                    .compute = precision_.compute,
+                                    .math = precision_.math,
+                                    .algo = flags.conv_algo,
+                                    .loss_scale = precision_.loss_scale});
+    pool_.place();
+  }
+
+  Stream& stream() { return *stream_; }
+  const Net& net() const { return *net_; }
+  Trainer* trainer() { return trainer_ ? &*trainer_ : nullptr; }
+
+  // Seconds of an evaluation, or of a step.
+  double timed() {
+    const auto start = std::chrono::steady_clock::now();
+    if (evaluator_) evaluator_->run();
+    for (int j = 0; trainer_ && j < flags_.block; ++j) trainer_->step();
+    stream_->synchronize();
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return evaluator_ ? took : took / flags_.block;
+  }
+
+ private:
+  const Flags& flags_;
+  Precision precision_;
+  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Net> net_;
+  DeviceDataset set_;
+  PassPool pool_;
+  std::optional<Trainer> trainer_;
+  std::optional<Evaluator> evaluator_;
+};
+
+// What a training step reads and writes, each operand of each op once.
+double bytes_of_step(const Flags& flags, Device& plans) {
+  PlanningDevice device(plans);
+  Workload planned(device, flags, flags.batch_size);
+  device.work() = {};
+  planned.trainer()->step();
+  return device.work().bytes;
+}
+
 nlohmann::ordered_json run(const Flags& flags) {
-  check_usage(!flags.profile || flags.device != "cuda",
+  check_usage(!flags.profile || flags.device != DeviceKind::kCuda,
               "--profile times the ops of a host device; on a GPU use "
               "Nsight Systems");
   set_host_threads(flags.threads);
   DeviceOptions device_options;
   device_options.cudnn_autotune = !flags.plan_cache.empty();
-  device_options.plan_cache = flags.plan_cache;
-  const auto device = make_device(parse_device_kind(flags.device), device_options);
-  const auto stream = device->make_stream();
-  const Precision precision = parse_precision(flags.precision, device->kind());
-  ResNetSpec spec;
-  spec.arch = flags.arch;
-  spec.classes = flags.classes;
-  spec.width = flags.width;
-  spec.input_channels = device->kind() == DeviceKind::kCpu ? 3 : 8;
-  const auto net = make_resnet(spec);
-  net->params().place(*device, *stream, precision.compute);
-  net->params().initialize(*stream, 42);
-  const std::int64_t images = std::int64_t{flags.batch_size} * flags.block * (flags.steps + flags.warmup);
-  const ResidentSet set(*device, *stream, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
-                        {0.25f, 0.25f, 0.25f});
-  const ResidentSet one_batch(*device, *stream, random_images(flags.batch_size, flags.classes),
-                              {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f});
-  PassPool pool(*device, *net);
-  std::unique_ptr<Trainer> trainer;
-  std::unique_ptr<Evaluator> evaluator;
-  if (flags.evaluate) {
-    evaluator =
-        std::make_unique<Evaluator>(*device, *stream, *net, pool, one_batch, flags.batch_size,
-                                    precision.compute, precision.math, parse_conv_algo(flags.conv_algo));
-  } else {
-    TrainOptions options;
-    options.batch = flags.batch_size;
-    options.epochs = 1;
-    options.learning_rate = 1e-3;
-    options.dynamics = !flags.no_dynamics;
-    options.compute = precision.compute;
-    options.math = precision.math;
-    options.algo = parse_conv_algo(flags.conv_algo);
-    options.loss_scale = precision.loss_scale;
-    trainer = std::make_unique<Trainer>(*device, *stream, *net, pool, set, options);
-  }
-  pool.place();
+  device_options.plan_cache = plan_cache_file(flags.plan_cache);
+  const auto device = make_device(flags.device, device_options);
+  const std::int64_t runs = flags.evaluate ? 1 : std::int64_t{flags.block} * (flags.steps + flags.warmup);
+  Workload workload(*device, flags, runs * flags.batch_size);
   std::vector<double> seconds;
-  for (int i = 0; i < flags.warmup + flags.steps; ++i) {
-    if (i == flags.warmup && flags.profile) static_cast<HostStream&>(*stream).time_commands();
-    const auto start = std::chrono::steady_clock::now();
-    if (trainer) {
-      for (int j = 0; j < flags.block; ++j) trainer->step();
-      stream->synchronize();
-    } else {
-      evaluator->run();
-    }
-    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (i >= flags.warmup) seconds.push_back(trainer ? took / flags.block : took);
-  }
-  if (flags.plans && trainer) std::cerr << trainer->plans();
+  seconds.reserve(static_cast<std::size_t>(std::max(0, flags.steps)));
+  for (int i = 0; i < flags.warmup; ++i) workload.timed();
+  if (flags.profile) static_cast<HostStream&>(workload.stream()).time_commands();
+  for (int i = 0; i < flags.steps; ++i) seconds.push_back(workload.timed());
+  if (flags.plans && workload.trainer()) std::cerr << to_string(workload.trainer()->plans());
   const double middle = median(seconds);
   nlohmann::ordered_json result = {
       {"device", device->description()},
-      {"precision", flags.precision},
-      {"conv_algo", flags.conv_algo},
+      {"precision", to_string(flags.precision)},
+      {"conv_algo", to_string(flags.conv_algo)},
       {"cudnn_autotune", !flags.plan_cache.empty()},
       {"arch", flags.arch},
       {"width", flags.width},
@@ -134,46 +166,46 @@ nlohmann::ordered_json run(const Flags& flags) {
       {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
       {"images_per_second", flags.batch_size / middle},
       {"gflops_per_second",
-       (flags.evaluate ? 2 : 6) * 1e-9 * net->forward_macs() * flags.batch_size / middle}};
-  if (trainer) {
-    const Traffic traffic = trainer->traffic();
-    result["planned_bytes"] = traffic.total();
-    result["floor_bytes"] = traffic.floor;
-    result["gigabytes_per_second"] = 1e-9 * traffic.total() / middle;
+       (flags.evaluate ? 2 : 6) * 1e-9 * workload.net().forward_macs() * flags.batch_size / middle}};
+  if (!flags.evaluate) {
+    const double bytes = bytes_of_step(flags, *device);
+    result["operand_bytes"] = bytes;
+    result["operand_gigabytes_per_second"] = 1e-9 * bytes / middle;
   }
-  if (flags.profile) result["profile"] = profile_of(*stream, flags.steps);
+  if (flags.profile) result["profile"] = profile_of(workload.stream(), flags.steps);
   return result;
+}
+
+FlagTable step_flags(Flags& flags) {
+  return {
+      {"arch", &flags.arch, "Network"},
+      {"device", choice(flags.device, kDeviceKinds), "cpu, simt or cuda"},
+      {"precision", choice(flags.precision, kPrecisions),
+       "fp32; on a GPU also tf32, fp16 and bf16; on a CPU bf16"},
+      {"conv_algo", choice(flags.conv_algo, kConvAlgos), "On a CPU: auto, direct or winograd"},
+      {"batch_size", &flags.batch_size, "Images a step"},
+      {"width", &flags.width, "Channel multiplier"},
+      {"steps", &flags.steps, "Steps timed; with --block, blocks"},
+      {"block", &flags.block, "Training steps between two waits for the device"},
+      {"warmup", &flags.warmup, "Steps before them"},
+      {"threads", &flags.threads, "CPU threads; 0: one per core"},
+      {"evaluate", &flags.evaluate, "Forward only"},
+      {"no_dynamics", &flags.no_dynamics, "Train without recording dynamics"},
+      {"profile", &flags.profile, "On a host device: what each op takes in a step"},
+      {"plan_cache", &flags.plan_cache, "On a GPU: choose cuDNN's plans by timing them, and keep them here"},
+      {"plans", &flags.plans, "Print the convolution plans to stderr"}};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  tdds::wait_briefly_then_sleep(argv);
   Flags flags;
-  CLI::App app("Times training steps or evaluations on random images; prints one JSON object.");
-  app.add_option("--arch", flags.arch, "Network")->capture_default_str();
-  app.add_option("--device", flags.device, "cpu, simt or cuda")->capture_default_str();
-  app.add_option("--precision", flags.precision, "fp32; on a GPU also tf32, fp16 and bf16; on a CPU bf16")
-      ->capture_default_str();
-  app.add_option("--conv_algo", flags.conv_algo, "On a CPU: auto, direct or winograd")->capture_default_str();
-  app.add_option("--batch-size", flags.batch_size, "Images a step")->capture_default_str();
-  app.add_option("--width", flags.width, "Channel multiplier")->capture_default_str();
-  app.add_option("--steps", flags.steps, "Steps timed; with --block, blocks")->capture_default_str();
-  app.add_option("--block", flags.block, "Training steps between two waits for the device")
-      ->capture_default_str();
-  app.add_option("--warmup", flags.warmup, "Steps before them")->capture_default_str();
-  app.add_option("--threads", flags.threads, "CPU threads; 0: one per core")->capture_default_str();
-  app.add_flag("--evaluate", flags.evaluate, "Forward only");
-  app.add_flag("--no-dynamics", flags.no_dynamics, "Train without recording dynamics");
-  app.add_flag("--profile", flags.profile, "On a host device: what each op takes in a step");
-  app.add_option("--plan_cache", flags.plan_cache,
-                 "On a GPU: choose cuDNN's plans by timing them, and keep them here");
-  app.add_flag("--plans", flags.plans, "Print the convolution plans to stderr");
-  CLI11_PARSE(app, argc, argv);
-  try {
-    std::cout << run(flags).dump(flags.profile ? 1 : -1) << "\n";
-  } catch (const std::exception& error) {
-    std::cerr << "bench_step: " << error.what() << "\n";
-    return 1;
-  }
-  return 0;
+  return run_program(
+      argc, argv,
+      {"bench_step", "Times training steps or evaluations on random images; prints one JSON object."},
+      step_flags(flags), [&] {
+        std::cout << run(flags).dump(flags.profile ? 1 : -1) << "\n";
+        return 0;
+      });
 }

@@ -32,7 +32,7 @@ def padded(data):
 
 
 def header_bytes(samples, classes, fields):
-    """Everything before the first record, and a record's length (engine/dynamics_store.h)."""
+    """Everything before the first record, and a record's length (engine/io/dynamics_store.h)."""
     described, offset = [], 0
     for name in fields:
         described.append({"name": name, "type": "|u1" if BYTES[name] == 1 else "<f4", "offset": offset})

@@ -25,10 +25,9 @@ if(TDDS_SANITIZE)
   target_link_options(tdds_options INTERFACE -fsanitize=${TDDS_SANITIZE})
 endif()
 
-# tdds_library(NAME DEPENDS...): the static library of one top-level folder, from all its sources.
+# tdds_library(NAME SOURCE...): the static library of one top-level folder.
 function(tdds_library name)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
-  add_library(tdds_${name} STATIC ${sources})
+  add_library(tdds_${name} STATIC ${ARGN})
   add_library(tdds::${name} ALIAS tdds_${name})
-  target_link_libraries(tdds_${name} PUBLIC tdds_options ${ARGN})
+  target_link_libraries(tdds_${name} PUBLIC tdds_options)
 endfunction()

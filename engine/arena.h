@@ -7,8 +7,9 @@
 #include <cstddef>
 #include <string>
 
-#include "kernels/check.h"
-#include "kernels/device.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
@@ -25,7 +26,7 @@ class Arena {
   // The next `bytes`, or null while dry.
   void* take(std::size_t bytes) {
     const std::size_t start = used_;
-    used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    used_ += round_up(bytes, kAlignment);
     if (!memory_.data()) {
       measured_ = std::max(measured_, used_);
       return nullptr;

@@ -1,14 +1,14 @@
-#include "engine/batch_feeder.h"
+#include "engine/batch_prefetcher.h"
 
 #include <algorithm>
 #include <chrono>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
-BatchFeeder::BatchFeeder(Device& device, Stream& stream, const ImageSource& source, std::int64_t image_bytes,
-                         std::int32_t batch)
+BatchPrefetcher::BatchPrefetcher(Device& device, Stream& stream, const ImageSource& source,
+                                 std::int64_t image_bytes, std::int32_t batch)
     : stream_(stream),
       source_(source),
       image_bytes_(image_bytes),
@@ -18,7 +18,7 @@ BatchFeeder::BatchFeeder(Device& device, Stream& stream, const ImageSource& sour
   thread_ = std::thread([this] { work(); });
 }
 
-BatchFeeder::~BatchFeeder() {
+BatchPrefetcher::~BatchPrefetcher() {
   {
     const std::lock_guard lock(mutex_);
     quit_ = true;
@@ -27,7 +27,7 @@ BatchFeeder::~BatchFeeder() {
   thread_.join();
 }
 
-void BatchFeeder::start(std::span<const std::int32_t> order, std::int64_t cursor) {
+void BatchPrefetcher::start(std::span<const std::int32_t> order, std::int64_t cursor) {
   wait_until_read();
   stream_.synchronize();
   order_ = order;
@@ -35,7 +35,7 @@ void BatchFeeder::start(std::span<const std::int32_t> order, std::int64_t cursor
   request();
 }
 
-void BatchFeeder::request() {
+void BatchPrefetcher::request() {
   const std::int64_t left = static_cast<std::int64_t>(order_.size()) - cursor_;
   if (left == 0) return;
   const std::lock_guard lock(mutex_);
@@ -47,13 +47,13 @@ void BatchFeeder::request() {
   changed_.notify_all();
 }
 
-void BatchFeeder::wait_until_read() {
+void BatchPrefetcher::wait_until_read() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !pending_; });
 }
 
-void BatchFeeder::feed() {
-  check(cursor_ < static_cast<std::int64_t>(order_.size()), "BatchFeeder::feed: the order is at its end");
+void BatchPrefetcher::feed() {
+  check(cursor_ < static_cast<std::int64_t>(order_.size()), "BatchPrefetcher::feed: the order is at its end");
   const auto start = std::chrono::steady_clock::now();
   wait_until_read();
   waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -66,7 +66,7 @@ void BatchFeeder::feed() {
                  ready.rows.size() * static_cast<std::size_t>(image_bytes_));
 }
 
-void BatchFeeder::work() {
+void BatchPrefetcher::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return pending_ || quit_; });
@@ -86,7 +86,7 @@ void BatchFeeder::work() {
   }
 }
 
-void BatchFeeder::read(const Request& request) {
+void BatchPrefetcher::read(const Request& request) {
   std::uint8_t* out = buffers_[request.buffer].data();
   for (const std::int32_t row : request.rows) {
     source_.read(row, out);

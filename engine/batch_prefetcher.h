@@ -1,8 +1,10 @@
 #pragma once
-// Batches of a data set that stays on the disk: a thread reads the next one while the step of the last one runs.
+// Batches of a data set that stays on the disk: a thread reads the next one while the step of the last one
+// runs.
 //
-// Two buffers on the host and one on the device are made beforehand; feeding allocates nothing. A buffer may be filled
-// again only after its upload has run, so feed() waits for the stream first: the device idles for one upload a step.
+// Two buffers on the host and one on the device are made beforehand; feeding allocates nothing. A buffer may
+// be filled again only after its upload has run, so feed() waits for the stream first: the device idles for
+// one upload a step.
 
 #include <condition_variable>
 #include <cstdint>
@@ -12,22 +14,23 @@
 #include <thread>
 #include <vector>
 
-#include "engine/image_source.h"
-#include "kernels/device.h"
+#include "engine/data/image_source.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
-class BatchFeeder {
+class BatchPrefetcher {
  public:
-  // batch: the images of a step; the last step of an order takes what is left. `source` must outlive the feeder.
-  BatchFeeder(Device& device, Stream& stream, const ImageSource& source, std::int64_t image_bytes,
-              std::int32_t batch);
-  ~BatchFeeder();
-  BatchFeeder(const BatchFeeder&) = delete;
-  BatchFeeder& operator=(const BatchFeeder&) = delete;
+  // batch: the images of a step; the last step of an order takes what is left. `source` must outlive the
+  // prefetcher.
+  BatchPrefetcher(Device& device, Stream& stream, const ImageSource& source, std::int64_t image_bytes,
+                  std::int32_t batch);
+  ~BatchPrefetcher();
+  BatchPrefetcher(const BatchPrefetcher&) = delete;
+  BatchPrefetcher& operator=(const BatchPrefetcher&) = delete;
 
-  // The coming batches are rows order[cursor], order[cursor + 1], ...; `order` must stay unchanged until its end was fed,
-  // or until the next start().
+  // The coming batches are rows order[cursor], order[cursor + 1], ...; `order` must stay unchanged until its
+  // end was fed, or until the next start().
   void start(std::span<const std::int32_t> order, std::int64_t cursor);
 
   // Enqueues the upload of the next batch to images(). Throws what reading it threw.
@@ -35,7 +38,7 @@ class BatchFeeder {
 
   const std::uint8_t* images() const { return staging_.get<std::uint8_t>(); }  // [B,H,W,3]
 
-  // Seconds that feed() waited for the reading thread since the feeder was made.
+  // Seconds that feed() waited for the reading thread since the prefetcher was made.
   double waited() const { return waited_; }
 
  private:

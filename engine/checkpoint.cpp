@@ -1,11 +1,15 @@
 #include "engine/checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <type_traits>
 
-#include "kernels/check.h"
-#include "kernels/half_convert.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -17,16 +21,14 @@ bool has_momentum(const Param& param) {
   return param.kind != ParamKind::kRunning && param.kind != ParamKind::kCounter;
 }
 
-// Weights that training has blown up would take the place of good ones.
-void check_finite(const std::vector<std::byte>& bytes, const Param& param) {
-  if (dtype_of(param) != DType::kF32) return;
-  for (std::size_t at = 0; at < bytes.size(); at += sizeof(float)) {
+// The first of the floats that a network cannot work with: one that is not finite or, of a variance, below 0.
+std::optional<float> first_bad(const std::vector<std::byte>& floats, bool is_variance = false) {
+  for (std::size_t at = 0; at < floats.size(); at += sizeof(float)) {
     float value;
-    std::memcpy(&value, &bytes[at], sizeof(value));
-    check(std::isfinite(value),
-          "{} is no longer finite: train with a lower --learning_rate; what was saved before stays as it is",
-          param.name);
+    std::memcpy(&value, &floats[at], sizeof(value));
+    if (!std::isfinite(value) || (is_variance && value < 0)) return value;
   }
+  return std::nullopt;
 }
 
 // Host copies that outlive the list of tensors pointing at them.
@@ -43,54 +45,116 @@ struct Snapshot {
       const Param& param = params.list()[i];
       if (std::string_view(which) == "momentum" && !has_momentum(param)) continue;
       std::vector<std::byte> bytes = params.download(stream, i, which);
-      check_finite(bytes, param);
+      // Weights that training has blown up would take the place of good ones.
+      check(
+          dtype_of(param) != DType::kF32 || !first_bad(bytes),
+          "{} is no longer finite: train with a lower `learning_rate`; what was saved before stays as it is",
+          param.name);
       add(prefix + param.name, dtype_of(param), param.shape, std::move(bytes));
     }
   }
 };
 
-void check_fits(const SafetensorsFile& file, const std::string& name, DType dtype,
+void check_fits(const SafetensorsFile& file, const StoredTensor& tensor, DType dtype,
                 const std::vector<std::int64_t>& shape) {
-  const StoredTensor& tensor = file.at(name);
   check(tensor.dtype == dtype && tensor.shape == shape,
-        "{}: tensor '{}' is {} [{}], and this network wants {} [{}]; check --arch, --width and the data set",
-        file.path().string(), name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "), name_of(dtype),
-        fmt::join(shape, ", "));
+        "{}: tensor '{}' is {} [{}], and this network wants {} [{}]; check `arch`, `width` and the data set",
+        file.path().string(), tensor.name, to_string(tensor.dtype), fmt::join(tensor.shape, ", "),
+        to_string(dtype), fmt::join(shape, ", "));
 }
 
-std::vector<std::byte> read_tensor(const SafetensorsFile& file, const std::string& name) {
-  const StoredTensor& tensor = file.at(name);
+void check_values(const SafetensorsFile& file, const StoredTensor& tensor,
+                  const std::vector<std::byte>& floats) {
+  const bool is_variance = tensor.name.ends_with("running_var");
+  const std::optional<float> bad = first_bad(floats, is_variance);
+  check(!bad,
+        "{}: tensor '{}' holds {} where {} is needed; take a file that was saved before that happened, or "
+        "another copy",
+        file.path().string(), tensor.name, bad.value_or(0),
+        is_variance ? "a variance, finite and at least 0," : "a finite float32");
+}
+
+std::vector<std::byte> read_tensor(const SafetensorsFile& file, const StoredTensor& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
   file.read(tensor, bytes.data());
+  if (tensor.dtype == DType::kF32) check_values(file, tensor, bytes);
   return bytes;
 }
 
-bool is_half(DType dtype) {
-  return dtype == DType::kF16 || dtype == DType::kBf16;
-}
-
 template <class T>
-std::vector<std::byte> widened(const std::vector<std::byte>& halves) {
-  std::vector<std::byte> floats(halves.size() / sizeof(T) * sizeof(float));
-  for (std::size_t i = 0; i < halves.size() / sizeof(T); ++i) {
-    T half;
-    std::memcpy(&half, &halves[i * sizeof(T)], sizeof(T));
-    const float value = to_float(half);
+std::vector<std::byte> as_float32(const std::vector<std::byte>& others) {
+  std::vector<std::byte> floats(others.size() / sizeof(T) * sizeof(float));
+  for (std::size_t i = 0; i < others.size() / sizeof(T); ++i) {
+    T other;
+    std::memcpy(&other, &others[i * sizeof(T)], sizeof(T));
+    float value;
+    if constexpr (std::is_same_v<T, double>)
+      value = static_cast<float>(other);
+    else
+      value = to_float(other);
     std::memcpy(&floats[i * sizeof(float)], &value, sizeof(float));
   }
   return floats;
 }
 
-// A model's tensor, its 16-bit floats as float32.
-std::vector<std::byte> read_widened(const SafetensorsFile& file, const std::string& name) {
-  const DType dtype = file.at(name).dtype;
-  std::vector<std::byte> bytes = read_tensor(file, name);
-  if (dtype == DType::kF16) return widened<half_t>(bytes);
-  if (dtype == DType::kBf16) return widened<bf16_t>(bytes);
+// A model's tensor, floats of any width as float32.
+std::vector<std::byte> read_param(const SafetensorsFile& file, const StoredTensor& tensor,
+                                  const Param& param) {
+  const bool converts =
+      dtype_of(param) == DType::kF32 &&
+      (tensor.dtype == DType::kF16 || tensor.dtype == DType::kBf16 || tensor.dtype == DType::kF64);
+  check_fits(file, tensor, converts ? tensor.dtype : dtype_of(param), param.shape);
+  std::vector<std::byte> bytes = read_tensor(file, tensor);
+  if (tensor.dtype == DType::kF16) bytes = as_float32<half_t>(bytes);
+  if (tensor.dtype == DType::kBf16) bytes = as_float32<bf16_t>(bytes);
+  if (tensor.dtype == DType::kF64) bytes = as_float32<double>(bytes);
+  if (converts) check_values(file, tensor, bytes);
   return bytes;
 }
 
+// The name without the components that a wrapper adds wherever it is put around a module: "module"
+// (DataParallel), "_orig_mod" (torch.compile).
+std::string unwrapped(const std::string& name) {
+  std::string plain = "." + name;
+  for (const std::string_view wrapper : {".module.", "._orig_mod."})
+    for (std::size_t at; (at = plain.find(wrapper)) != std::string::npos;)
+      plain.erase(at, wrapper.size() - 1);
+  return plain.substr(1);
+}
+
+// A file's tensors by the network's names; of a checkpoint those of its model.
+std::map<std::string, const StoredTensor*> tensors_of_model(const SafetensorsFile& file,
+                                                            const std::string& first) {
+  constexpr std::string_view kModel = "model.";
+  std::map<std::string, const StoredTensor*> tensors;
+  const bool checkpoint =
+      std::any_of(file.tensors().begin(), file.tensors().end(),
+                  [&](const StoredTensor& tensor) { return unwrapped(tensor.name) == "model." + first; });
+  for (const StoredTensor& tensor : file.tensors()) {
+    std::string name = unwrapped(tensor.name);
+    if (checkpoint && (name.starts_with("momentum.") || name.starts_with("trainer."))) continue;
+    if (checkpoint && name.starts_with(kModel)) name.erase(0, kModel.size());
+    const auto [same, is_new] = tensors.emplace(name, &tensor);
+    check(is_new, "{}: tensors '{}' and '{}' are both '{}' of the network; keep the one that is meant",
+          file.path().string(), same->second->name, tensor.name, name);
+  }
+  return tensors;
+}
+
+void check_classes(const SafetensorsFile& file, const StoredTensor& tensor, const Param& param) {
+  if (param.kind != ParamKind::kLinear || tensor.shape.size() != param.shape.size()) return;
+  check(
+      tensor.shape[0] == param.shape[0],
+      "{}: tensor '{}' is of {} classes, and the data set has {}; take weights for that many, or draw a new "
+      "last layer with `init_head` random",
+      file.path().string(), tensor.name, tensor.shape[0], param.shape[0]);
+}
+
 }  // namespace
+
+const char* to_string(Head head) {
+  return head == Head::kFile ? "file" : "random";
+}
 
 ModelSnapshot::ModelSnapshot(Stream& stream, const Params& params, Metadata metadata)
     : metadata_(std::move(metadata)) {
@@ -109,24 +173,26 @@ void save_model(const std::filesystem::path& path, Stream& stream, const Params&
   ModelSnapshot(stream, params, metadata).write(path);
 }
 
-void load_model(const std::filesystem::path& path, Stream& stream, Params& params) {
+void load_model(const std::filesystem::path& path, Stream& stream, Params& params, Head head) {
   const SafetensorsFile file(path);
-  const bool checkpoint = file.contains("model." + params.list()[0].name);
-  const bool parallel = file.contains("module." + params.list()[0].name);
-  const std::string prefix = checkpoint ? "model." : parallel ? "module." : "";
-  std::set<std::string> known;
+  std::map<std::string, const StoredTensor*> tensors = tensors_of_model(file, params.list()[0].name);
+  std::vector<std::vector<std::byte>> values;  // by parameter; empty: the network's own stay
   for (const Param& param : params.list()) {
-    const std::string name = prefix + param.name;
-    const DType stored = file.at(name).dtype, wanted = dtype_of(param);
-    check_fits(file, name, wanted == DType::kF32 && is_half(stored) ? stored : wanted, param.shape);
-    known.insert(name);
+    const auto node = tensors.extract(param.name);
+    values.emplace_back();
+    if (head == Head::kRandom && param.kind == ParamKind::kLinear) continue;
+    if (node.empty() && param.kind == ParamKind::kCounter) {  // older PyTorch had none
+      values.back().resize(sizeof(std::int64_t));
+      continue;
+    }
+    check(!node.empty(), "{} has no tensor called {}", path.string(), param.name);
+    check_classes(file, *node.mapped(), param);
+    values.back() = read_param(file, *node.mapped(), param);
   }
-  if (!checkpoint)
-    for (const StoredTensor& tensor : file.tensors())
-      check(known.contains(tensor.name), "{}: tensor '{}' belongs to another network; check --arch",
-            path.string(), tensor.name);
-  for (int i = 0; i < static_cast<int>(params.list().size()); ++i)
-    params.upload(stream, i, read_widened(file, prefix + params.list()[i].name));
+  check(tensors.empty(), "{}: tensor '{}' belongs to another network; check `arch`", path.string(),
+        tensors.empty() ? "" : tensors.begin()->second->name);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!values[i].empty()) params.upload(stream, static_cast<int>(i), values[i]);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,
@@ -137,7 +203,7 @@ void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Pa
   for (const StateArray& array : trainer.state_arrays()) {
     std::int64_t elements = 1;
     for (std::int64_t size : array.shape) elements *= size;
-    std::vector<std::byte> bytes(elements * size_of(array.dtype));
+    std::vector<std::byte> bytes(elements * element_size(array.dtype));
     stream.download(bytes.data(), array.device_memory, bytes.size());
     stream.synchronize();
     snapshot.add("trainer." + array.name, array.dtype, array.shape, std::move(bytes));
@@ -148,24 +214,28 @@ void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Pa
 Metadata load_checkpoint(const std::filesystem::path& path, Stream& stream, Params& params,
                          Trainer& trainer) {
   const SafetensorsFile file(path);
+  std::vector<std::vector<std::byte>> values;
+  const auto take = [&](const std::string& name, DType dtype, const std::vector<std::int64_t>& shape) {
+    check_fits(file, file.at(name), dtype, shape);
+    values.push_back(read_tensor(file, file.at(name)));
+  };
   for (const Param& param : params.list()) {
-    check_fits(file, "model." + param.name, dtype_of(param), param.shape);
-    if (has_momentum(param)) check_fits(file, "momentum." + param.name, DType::kF32, param.shape);
+    take("model." + param.name, dtype_of(param), param.shape);
+    if (has_momentum(param)) take("momentum." + param.name, DType::kF32, param.shape);
   }
   for (const StateArray& array : trainer.state_arrays())
-    check_fits(file, "trainer." + array.name, array.dtype, array.shape);
+    take("trainer." + array.name, array.dtype, array.shape);
 
+  auto next = values.begin();
   for (int i = 0; i < static_cast<int>(params.list().size()); ++i) {
-    const Param& param = params.list()[i];
-    params.upload(stream, i, read_tensor(file, "model." + param.name));
-    if (has_momentum(param))
-      params.upload(stream, i, read_tensor(file, "momentum." + param.name), "momentum");
+    params.upload(stream, i, *next++);
+    if (has_momentum(params.list()[i])) params.upload(stream, i, *next++, "momentum");
   }
   for (const StateArray& array : trainer.state_arrays()) {
-    const std::vector<std::byte> bytes = read_tensor(file, "trainer." + array.name);
-    stream.upload(array.device_memory, bytes.data(), bytes.size());
-    stream.synchronize();
+    stream.upload(array.device_memory, next->data(), next->size());
+    ++next;
   }
+  stream.synchronize();
   trainer.restored();
   return file.metadata();
 }

@@ -1,17 +1,19 @@
 #pragma once
 // What training leaves on the disk, as safetensors.
 //
-//   model file       the parameters and buffers alone, under PyTorch's names, as load_state_dict(strict=True) takes them
-//   checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under "trainer.", and
-//                    in the metadata whatever the program adds: with it training goes on bit for bit
+//   model file       the parameters and buffers alone, under PyTorch's names, as load_state_dict(strict=True)
+//                    takes them
+//   checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under
+//                    "trainer.", and in the metadata whatever the program adds: with it training goes on bit
+//                    for bit
 //
 // Saving throws Error, and leaves the file as it was, where a weight or a momentum is not finite.
 
 #include <filesystem>
 #include <string>
 
+#include "engine/io/safetensors.h"
 #include "engine/net.h"
-#include "engine/safetensors.h"
 #include "engine/trainer.h"
 
 namespace tdds {
@@ -33,15 +35,22 @@ class ModelSnapshot {
 void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
                 const Metadata& metadata);
 
-// Loads by name; a prefix "module." (DataParallel) is taken off, and f16 and bf16 (a model saved after .half()) become
-// float32. Throws Error where a tensor is missing, has another shape or type, or is one too many, naming it.
-void load_model(const std::filesystem::path& path, Stream& stream, Params& params);
+// Where the last layer comes from: kRandom leaves the network's as it was drawn, for a data set with other
+// classes.
+enum class Head : std::uint8_t { kFile, kRandom };
+const char* to_string(Head head);  // "file", "random"
+
+// Loads by name, from a model file or a checkpoint. The components "module" (DataParallel) and "_orig_mod"
+// (torch.compile) of a name are dropped. f16, bf16 and f64 become float32, and a missing num_batches_tracked
+// counts as 0. Throws Error, naming the tensor, where one is missing, given twice, one too many, of another
+// shape or type, or not finite, a running variance also where it is negative; nothing is changed then.
+void load_model(const std::filesystem::path& path, Stream& stream, Params& params, Head head = Head::kFile);
 
 void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,
                      const Trainer& trainer, const Metadata& metadata);
 
 // Fills parameters, momenta and the trainer's arrays, and returns the metadata. Nothing is changed on the
-// device before the whole file was found to fit.
+// device before the whole file was found to fit and to hold finite numbers.
 Metadata load_checkpoint(const std::filesystem::path& path, Stream& stream, Params& params, Trainer& trainer);
 
 }  // namespace tdds

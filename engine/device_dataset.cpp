@@ -1,15 +1,15 @@
-#include "engine/resident_set.h"
+#include "engine/device_dataset.h"
 
 #include <vector>
 
-#include "kernels/augment.h"
-#include "kernels/check.h"
-#include "kernels/crop_box.h"
+#include "engine/batch_prefetcher.h"
+#include "kernels/numerics/crop_box.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
-ResidentSet::ResidentSet(Device& device, Stream& stream, const ImageSet& set,
-                         const std::array<float, 3>& mean, const std::array<float, 3>& std)
+DeviceDataset::DeviceDataset(Device& device, Stream& stream, const ImageSet& set,
+                             const std::array<float, 3>& mean, const std::array<float, 3>& std)
     : count_(set.count()), height_(set.height), width_(set.width), source_(set.source) {
   check(count_ > 0, "the data set has no images");
   if (!source_) images_ = DeviceMemory(device, set.images.size(), "the images");
@@ -24,6 +24,27 @@ ResidentSet::ResidentSet(Device& device, Stream& stream, const ImageSet& set,
   aspects_ = DeviceMemory(device, aspects.size() * sizeof(std::uint32_t), "the shapes of crops");
   stream.upload(aspects_.data(), aspects.data(), aspects.size() * sizeof(std::uint32_t));
   stream.synchronize();
+}
+
+AugmentArgs DeviceDataset::augmentation(const TensorView& x, const std::int32_t* order,
+                                        const StepState* state, const BatchPrefetcher* prefetcher) const {
+  return {.images = prefetcher ? prefetcher->images() : images(),
+          .order = order,
+          .state = state,
+          .table = table(),
+          .aspects = aspects(),
+          .x = x.data,
+          .dtype = x.dtype,
+          .batch = static_cast<std::int32_t>(x.shape[0]),
+          .height = height_,
+          .width = width_,
+          .out_height = static_cast<std::int32_t>(x.shape[1]),
+          .out_width = static_cast<std::int32_t>(x.shape[2]),
+          .channels_out = static_cast<std::int32_t>(x.shape[3]),
+          .crop = Crop::kCentre,
+          .padding = 0,
+          .seed = 0,
+          .gathered = prefetcher != nullptr};
 }
 
 }  // namespace tdds

@@ -1,21 +1,26 @@
 #pragma once
-// A data set as the steps read it, in device memory: images as uint8, labels, and the table that normalises them. Images
-// that stay on the disk are not in it; a BatchFeeder (engine/batch_feeder.h) brings them a batch at a time.
+// A data set as the steps read it, in device memory: images as uint8, labels, and the table that normalises
+// them. Images that stay on the disk are not in it; a BatchPrefetcher (engine/batch_prefetcher.h) brings them
+// a batch at a time.
 
 #include <array>
 #include <cstdint>
 #include <memory>
 
-#include "engine/dataset.h"
-#include "kernels/device.h"
+#include "engine/data/dataset.h"
+#include "kernels/ops/augment.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
-class ResidentSet {
+class BatchPrefetcher;
+
+class DeviceDataset {
  public:
-  // Copies the set; the stream is synchronised. Images on the disk are read from set.source as long as this lives. mean and std per channel, in units of pixel / 255.
-  ResidentSet(Device& device, Stream& stream, const ImageSet& set, const std::array<float, 3>& mean,
-              const std::array<float, 3>& std);
+  // Copies the set; the stream is synchronised. Images on the disk are read from set.source as long as this
+  // lives. mean and std per channel, in units of pixel / 255.
+  DeviceDataset(Device& device, Stream& stream, const ImageSet& set, const std::array<float, 3>& mean,
+                const std::array<float, 3>& std);
 
   std::int64_t count() const { return count_; }
   std::int32_t height() const { return height_; }
@@ -28,6 +33,11 @@ class ResidentSet {
   const std::int32_t* labels() const { return labels_.get<std::int32_t>(); }      // [N]
   const float* table() const { return table_.get<float>(); }                      // [3,256]
   const std::uint32_t* aspects() const { return aspects_.get<std::uint32_t>(); }  // crop_aspects()
+
+  // The op that brings the batch at the state's cursor to x [B,OH,OW,C], as the centre crop of evaluation.
+  // prefetcher: what reads the images that are on the disk, or null.
+  AugmentArgs augmentation(const TensorView& x, const std::int32_t* order, const StepState* state,
+                           const BatchPrefetcher* prefetcher) const;
 
  private:
   std::int64_t count_;

@@ -1,13 +1,18 @@
 #include "engine/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 
-#include "engine/order.h"
-#include "kernels/ops.h"
+#include "engine/shuffle.h"
+#include "kernels/ops/advance.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/feature_norm.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
 
-Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
                      std::int32_t batch, DType compute, Conv2dMath math, ConvAlgo algo)
     : device_(device), stream_(stream), net_(net), set_(set) {
   const std::int32_t full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, set.count()));
@@ -20,33 +25,35 @@ Evaluator::Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, c
   rows_ = counting_ids(set.count());
   const std::vector<std::int32_t>& order = rows_;
   if (set.source())
-    feeder_ = std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(), full);
+    prefetcher_ = std::make_unique<BatchPrefetcher>(device, stream, *set.source(), set.image_bytes(), full);
   state_ = DeviceMemory(device, sizeof(StepState), "the evaluation's state");
   order_ = DeviceMemory(device, order.size() * sizeof(std::int32_t), "the evaluation's order");
   loss_ = DeviceMemory(device, order.size() * sizeof(float), "the evaluation's losses");
   correct_ = DeviceMemory(device, order.size(), "the evaluation's hits");
   in_top5_ = DeviceMemory(device, order.size(), "the evaluation's hits among five");
+  logit_norm_ = DeviceMemory(device, order.size() * sizeof(float), "the evaluation's lengths of logits");
   stream.upload(order_.data(), order.data(), order.size() * sizeof(std::int32_t));
   stream.synchronize();
 }
 
 template <class AfterStep>
-void Evaluator::enqueue_all(const AfterStep& after_step) {
+void Evaluator::enqueue_all(const std::function<void()>& poll, const AfterStep& after_step) {
   stream_.zero(state_.data(), state_.bytes());
-  if (feeder_) feeder_->start(rows_, 0);
+  if (prefetcher_) prefetcher_->start(rows_, 0);
   for (std::int64_t done = 0; done < set_.count();) {
+    if (poll) poll();
     RecordedStep& step = done + steps_[0].batch <= set_.count() ? steps_[0] : steps_.back();
-    if (feeder_) feeder_->feed();
+    if (prefetcher_) prefetcher_->feed();
     step.run(stream_, [&] { enqueue_step(step); });
     after_step(step, done);
     done += step.batch;
   }
 }
 
-std::vector<float> Evaluator::features() {
+std::vector<float> Evaluator::features(const std::function<void()>& poll) {
   const auto width = static_cast<std::size_t>(net_.features());
   std::vector<float> all(static_cast<std::size_t>(set_.count()) * width);
-  enqueue_all([&](const RecordedStep& step, std::int64_t first) {
+  enqueue_all(poll, [&](const RecordedStep& step, std::int64_t first) {
     stream_.download(all.data() + static_cast<std::size_t>(first) * width, step.pass->features(),
                      static_cast<std::size_t>(step.batch) * width * sizeof(float));
   });
@@ -54,13 +61,17 @@ std::vector<float> Evaluator::features() {
   return all;
 }
 
-Evaluation Evaluator::run() {
-  enqueue_all([](const RecordedStep&, std::int64_t) {});
+Evaluation Evaluator::run(const std::function<void()>& poll) {
+  enqueue_all(poll, [](const RecordedStep&, std::int64_t) {});
   StepState state;
   stream_.download(&state, state_.data(), sizeof(state));
   std::vector<std::uint8_t> in_top5(in_top5_.bytes());
   stream_.download(in_top5.data(), in_top5_.data(), in_top5_.bytes());
+  std::vector<float> logit_norm(rows_.size());
+  stream_.download(logit_norm.data(), logit_norm_.data(), logit_norm_.bytes());
   stream_.synchronize();
+  if (!std::all_of(logit_norm.begin(), logit_norm.end(), [](float norm) { return std::isfinite(norm); }))
+    return {.loss = NAN, .accuracy = NAN, .top5 = NAN};
   const auto n = static_cast<double>(set_.count());
   return {.loss = state.loss_sum / n,
           .accuracy = static_cast<double>(state.correct) / n,
@@ -68,48 +79,38 @@ Evaluation Evaluator::run() {
 }
 
 void Evaluator::enqueue_step(const RecordedStep& step) {
-  const Ops& ops = device_.ops();
-  const TensorView x = step.pass->input();
   auto* state = state_.get<StepState>();
   const auto* order = order_.get<std::int32_t>();
-  ops.augment(stream_, {.images = feeder_ ? feeder_->images() : set_.images(),
-                        .order = order,
-                        .state = state,
-                        .table = set_.table(),
-                        .aspects = set_.aspects(),
-                        .x = x.data,
-                        .dtype = x.dtype,
-                        .batch = step.batch,
-                        .height = set_.height(),
-                        .width = set_.width(),
-                        .out_height = static_cast<std::int32_t>(x.shape[1]),
-                        .out_width = static_cast<std::int32_t>(x.shape[2]),
-                        .channels_out = static_cast<std::int32_t>(x.shape[3]),
-                        .crop = Crop::kCentre,
-                        .padding = 0,
-                        .seed = 0,
-                        .gathered = feeder_ != nullptr});
+  augment(stream_, set_.augmentation(step.pass->input(), order, state, prefetcher_.get()));
   step.pass->forward(stream_);
-  ops.softmax_kl(stream_, {.logits = step.pass->logits(),
-                           .labels = set_.labels(),
-                           .order = order,
-                           .state = state,
-                           .dlogits = nullptr,
-                           .prev_logp = nullptr,
-                           .visit_logits = nullptr,
-                           .out = {.loss = loss_.get<float>(),
-                                   .correct = correct_.get<std::uint8_t>(),
-                                   .in_top5 = in_top5_.get<std::uint8_t>()},
-                           .batch_weight = nullptr,
-                           .loss_scale = 1,
-                           .batch = step.batch,
-                           .classes = net_.classes()});
-  ops.advance(stream_, {.state = state,
-                        .order = order,
-                        .loss = loss_.get<float>(),
-                        .correct = correct_.get<std::uint8_t>(),
-                        .batch = step.batch,
-                        .count_step = false});
+  softmax_kl(stream_, {.logits = step.pass->logits(),
+                       .labels = set_.labels(),
+                       .order = order,
+                       .state = state,
+                       .dlogits = nullptr,
+                       .prev_logp = nullptr,
+                       .visit_logits = nullptr,
+                       .out = {.loss = loss_.get<float>(),
+                               .correct = correct_.get<std::uint8_t>(),
+                               .in_top5 = in_top5_.get<std::uint8_t>()},
+                       .batch_weight = nullptr,
+                       .loss_scale = 1,
+                       .batch = step.batch,
+                       .classes = net_.classes()});
+  // A NaN counts as a hit or not by how the compiler ordered a comparison, and -inf of another class leaves
+  // the loss as it is: the length of the logits tells both.
+  feature_norm(stream_, {.features = step.pass->logits(),
+                         .order = order,
+                         .state = state,
+                         .norm = logit_norm_.get<float>(),
+                         .batch = step.batch,
+                         .width = net_.classes()});
+  advance(stream_, {.state = state,
+                    .order = order,
+                    .loss = loss_.get<float>(),
+                    .correct = correct_.get<std::uint8_t>(),
+                    .batch = step.batch,
+                    .count_step = false});
 }
 
 }  // namespace tdds

@@ -2,47 +2,51 @@
 // Loss and accuracy on a data set, in inference mode, without augmentation.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
-#include "engine/batch_feeder.h"
+#include "engine/batch_prefetcher.h"
+#include "engine/device_dataset.h"
 #include "engine/net.h"
 #include "engine/pass_pool.h"
 #include "engine/recorded_step.h"
-#include "engine/resident_set.h"
-#include "kernels/step_state.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
 
+// Means over all samples; top5: the label is among the five largest logits. NaN, all three, where a logit is
+// not finite.
 struct Evaluation {
-  double loss, accuracy, top5;  // means over all samples; top5: the label is among the five largest logits
+  double loss, accuracy, top5;
 };
 
 class Evaluator {
  public:
   // Adds its passes to `pool`; place() it before the first run(). `set` must outlive the evaluator.
-  Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+  Evaluator(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
             std::int32_t batch, DType compute, Conv2dMath math = Conv2dMath::kExact,
             ConvAlgo algo = ConvAlgo::kAuto);
 
-  Evaluation run();
+  // poll is called between batches and may throw to end the work; it may be empty.
+  Evaluation run(const std::function<void()>& poll = {});
   // What the last layer reads of every sample: [N,F] by row.
-  std::vector<float> features();
+  std::vector<float> features(const std::function<void()>& poll = {});
 
  private:
   // Enqueues the whole set; after_step(step, first row) after each batch.
   template <class AfterStep>
-  void enqueue_all(const AfterStep& after_step);
+  void enqueue_all(const std::function<void()>& poll, const AfterStep& after_step);
   void enqueue_step(const RecordedStep& step);
 
   Device& device_;
   Stream& stream_;
   Net& net_;
-  const ResidentSet& set_;
+  const DeviceDataset& set_;
   std::vector<RecordedStep> steps_;
-  DeviceMemory state_, order_, loss_, correct_, in_top5_;
-  std::vector<std::int32_t> rows_;       // 0 .. N - 1
-  std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
+  DeviceMemory state_, order_, loss_, correct_, in_top5_, logit_norm_;
+  std::vector<std::int32_t> rows_;               // 0 .. N - 1
+  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null where the images are in memory
 };
 
 }  // namespace tdds

@@ -1,5 +1,8 @@
 #include "engine/layer.h"
 
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/pool.h"
+
 namespace tdds {
 namespace {
 
@@ -24,29 +27,29 @@ ConvDecl ConvDecl::declare(Params& params, const std::string& name, std::int32_t
 
 ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t height, std::int32_t width)
     : context_(context), filter_(decl.filter), name_(layer_name(context, decl.filter)) {
-  plan_ = context.device.ops().make_conv2d(context.device, {.batch = context.batch,
-                                                            .height = height,
-                                                            .width = width,
-                                                            .channels = decl.channels,
-                                                            .out_channels = decl.out_channels,
-                                                            .filter_h = decl.size,
-                                                            .filter_w = decl.size,
-                                                            .stride = decl.stride,
-                                                            .padding = decl.padding,
-                                                            .dtype = context.compute,
-                                                            .backward = context.train,
-                                                            .math = context.math,
-                                                            .algo = context.algo,
-                                                            .data_gradient = decl.data_gradient});
+  plan_ = make_conv2d(context.device, {.batch = context.batch,
+                                       .height = height,
+                                       .width = width,
+                                       .channels = decl.channels,
+                                       .out_channels = decl.out_channels,
+                                       .filter_h = decl.size,
+                                       .filter_w = decl.size,
+                                       .stride = decl.stride,
+                                       .padding = decl.padding,
+                                       .dtype = context.compute,
+                                       .backward = context.train,
+                                       .math = context.math,
+                                       .algo = context.algo,
+                                       .data_gradient = decl.data_gradient});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
 }
 
 std::size_t ConvLayer::x_bytes() const {
   const Conv2dSpec& spec = plan_->spec();
-  return std::size_t(spec.batch) * spec.height * spec.width * spec.channels * size_of(spec.dtype);
+  return std::size_t(spec.batch) * spec.height * spec.width * spec.channels * element_size(spec.dtype);
 }
 std::size_t ConvLayer::y_bytes() const {
-  return y_rows() * y_channels() * size_of(plan_->spec().dtype);
+  return y_rows() * y_channels() * element_size(plan_->spec().dtype);
 }
 
 void ConvLayer::forward(Stream& stream, const void* x) {
@@ -62,19 +65,17 @@ void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
   plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
 }
 
-Traffic ConvLayer::traffic() const {
-  const Conv2dSpec& s = plan_->spec();
-  const double x = static_cast<double>(x_bytes()), y = static_cast<double>(y_bytes());
-  const double w = 1.0 * s.out_channels * s.filter_h * s.filter_w * s.channels * size_of(s.dtype);
-  const double forward = x + w + y, filter = x + y + w;
-  const double data = s.data_gradient == DataGradient::kNone ? 0 : y + w + x;
-  return {.floor = forward + filter + data, .passes = s.data_gradient == DataGradient::kAdded ? x : 0};
+ConvolutionPlan ConvLayer::plan() const {
+  const Conv2dSpec& spec = plan_->spec();
+  return {fmt::format("{} {}x{}x{} -> {} {}x{}/{}", name_, spec.height, spec.width, spec.channels,
+                      spec.out_channels, spec.filter_h, spec.filter_w, spec.stride),
+          plan_->served()};
 }
 
-std::string ConvLayer::description() const {
-  const Conv2dSpec& spec = plan_->spec();
-  return fmt::format("{} {}x{}x{} -> {} {}x{}/{}: {}", name_, spec.height, spec.width, spec.channels,
-                     spec.out_channels, spec.filter_h, spec.filter_w, spec.stride, plan_->description());
+std::string to_string(const std::vector<ConvolutionPlan>& plans) {
+  std::string text;
+  for (const auto& [layer, served] : plans) text += fmt::format("{}: {}\n", layer, to_string(served));
+  return text;
 }
 
 BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, std::int32_t channels) {
@@ -90,7 +91,7 @@ BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, 
     : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), rows_(rows), relu_(relu) {
   check_usage(!context.train || rows >= 2,
               "a batch of {} image leaves {} a single value per channel, and batch norm cannot be trained on "
-              "that; choose a --batch_size (with --accumulate: its part) that leaves no last batch of 1",
+              "that; choose a `batch_size` (with `accumulate`: its part) that leaves no last batch of 1",
               context.batch, name_);
   context.workspace_bytes = std::max(context.workspace_bytes, batchnorm_workspace_bytes(rows, decl.channels));
 }
@@ -99,7 +100,7 @@ void BatchNormLayer::bind(Arena& saved, void* x) {
   x_ = x;
   y_ = x;
   if (!context_.train) return;
-  y_ = saved.take(rows_ * decl_.channels * size_of(context_.compute));
+  y_ = saved.take(rows_ * decl_.channels * element_size(context_.compute));
   mean_ = saved.take_array<float>(decl_.channels);
   inv_std_ = saved.take_array<float>(decl_.channels);
 }
@@ -108,65 +109,57 @@ void BatchNormLayer::forward(Stream& stream, const void* residual) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
   if (!context_.train) {
-    context_.device.ops().batchnorm_inference(stream, {.x = x_,
-                                                       .residual = residual,
-                                                       .weight = params.vector(decl_.weight),
-                                                       .bias = params.vector(decl_.bias),
-                                                       .running_mean = params.running(decl_.running_mean),
-                                                       .running_var = params.running(decl_.running_var),
-                                                       .y = y_,
-                                                       .rows = rows_,
-                                                       .channels = decl_.channels,
-                                                       .eps = kEps,
-                                                       .dtype = context_.compute,
-                                                       .relu = relu_});
+    batchnorm_inference(stream, {.x = x_,
+                                 .residual = residual,
+                                 .weight = params.vector(decl_.weight),
+                                 .bias = params.vector(decl_.bias),
+                                 .running_mean = params.running(decl_.running_mean),
+                                 .running_var = params.running(decl_.running_var),
+                                 .y = y_,
+                                 .rows = rows_,
+                                 .channels = decl_.channels,
+                                 .eps = kEps,
+                                 .dtype = context_.compute,
+                                 .relu = relu_});
     return;
   }
-  context_.device.ops().batchnorm_forward(stream, {.x = x_,
-                                                   .residual = residual,
-                                                   .weight = params.vector(decl_.weight),
-                                                   .bias = params.vector(decl_.bias),
-                                                   .running_mean = params.running(decl_.running_mean),
-                                                   .running_var = params.running(decl_.running_var),
-                                                   .batches_tracked = params.counter(decl_.batches_tracked),
-                                                   .mean = mean_,
-                                                   .inv_std = inv_std_,
-                                                   .y = y_,
-                                                   .rows = rows_,
-                                                   .channels = decl_.channels,
-                                                   .eps = kEps,
-                                                   .momentum = kMomentum,
-                                                   .dtype = context_.compute,
-                                                   .relu = relu_,
-                                                   .workspace = context_.workspace});
+  batchnorm_forward(stream, {.x = x_,
+                             .residual = residual,
+                             .weight = params.vector(decl_.weight),
+                             .bias = params.vector(decl_.bias),
+                             .running_mean = params.running(decl_.running_mean),
+                             .running_var = params.running(decl_.running_var),
+                             .batches_tracked = params.counter(decl_.batches_tracked),
+                             .mean = mean_,
+                             .inv_std = inv_std_,
+                             .y = y_,
+                             .rows = rows_,
+                             .channels = decl_.channels,
+                             .eps = kEps,
+                             .momentum = kMomentum,
+                             .dtype = context_.compute,
+                             .relu = relu_,
+                             .workspace = context_.workspace});
 }
 
 void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
-  context_.device.ops().batchnorm_backward(stream, {.x = x_,
-                                                    .y = y_,
-                                                    .dy = dy,
-                                                    .weight = params.vector(decl_.weight),
-                                                    .mean = mean_,
-                                                    .inv_std = inv_std_,
-                                                    .dweight = params.vector_gradient(decl_.weight),
-                                                    .dbias = params.vector_gradient(decl_.bias),
-                                                    .dx = dx,
-                                                    .dresidual = dresidual,
-                                                    .rows = rows_,
-                                                    .channels = decl_.channels,
-                                                    .dtype = context_.compute,
-                                                    .relu = relu_,
-                                                    .workspace = context_.workspace});
-}
-
-Traffic BatchNormLayer::traffic(bool residual) const {
-  const double map = static_cast<double>(rows_) * decl_.channels * size_of(context_.compute);
-  const double forward = 3 + (residual ? 1 : 0);  // x twice, y
-  const double backward =
-      2 * (2 + (relu_ ? 1 : 0)) + 1 + (residual ? 1 : 0);  // x, dy, y twice; dx, dresidual
-  return {.passes = map * (forward + backward)};
+  batchnorm_backward(stream, {.x = x_,
+                              .y = y_,
+                              .dy = dy,
+                              .weight = params.vector(decl_.weight),
+                              .mean = mean_,
+                              .inv_std = inv_std_,
+                              .dweight = params.vector_gradient(decl_.weight),
+                              .dbias = params.vector_gradient(decl_.bias),
+                              .dx = dx,
+                              .dresidual = dresidual,
+                              .rows = rows_,
+                              .channels = decl_.channels,
+                              .dtype = context_.compute,
+                              .relu = relu_,
+                              .workspace = context_.workspace});
 }
 
 MaxPoolLayer::MaxPoolLayer(PassContext& context, std::int32_t height, std::int32_t width,
@@ -182,25 +175,18 @@ MaxPoolLayer::MaxPoolLayer(PassContext& context, std::int32_t height, std::int32
              .dtype = context.compute} {}
 
 void MaxPoolLayer::bind(Arena& saved) {
-  y_ = saved.take(shape_.outputs() * size_of(shape_.dtype));
+  y_ = saved.take(shape_.outputs() * element_size(shape_.dtype));
   if (context_.train) argmax_ = saved.take_array<std::uint8_t>(shape_.outputs());
 }
 
 void MaxPoolLayer::forward(Stream& stream, const void* x) {
   const StreamRange range(stream, "maxpool");
-  context_.device.ops().max_pool(stream, {.x = x, .y = y_, .argmax = argmax_, .shape = shape_});
+  max_pool(stream, {.x = x, .y = y_, .argmax = argmax_, .shape = shape_});
 }
 
 void MaxPoolLayer::backward(Stream& stream, const void* dy, void* dx) {
   const StreamRange range(stream, "maxpool");
-  context_.device.ops().max_pool_backward(stream, {.dy = dy, .argmax = argmax_, .dx = dx, .shape = shape_});
-}
-
-Traffic MaxPoolLayer::traffic() const {
-  const auto outputs = static_cast<double>(shape_.outputs());
-  const double inputs = static_cast<double>(shape_.batch) * shape_.height * shape_.width * shape_.channels;
-  // Forward reads x and writes y, backward reads dy and writes dx; argmax is a byte each way.
-  return {.passes = 2 * (inputs + outputs) * static_cast<double>(size_of(shape_.dtype)) + 2 * outputs};
+  max_pool_backward(stream, {.dy = dy, .argmax = argmax_, .dx = dx, .shape = shape_});
 }
 
 HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t features,
@@ -213,8 +199,8 @@ HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t
 
 HeadLayer::HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions)
     : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), positions_(positions) {
-  plan_ = context.device.ops().make_linear(
-      context.device, {.batch = context.batch, .in_features = decl.features, .out_features = decl.classes});
+  plan_ = make_linear(context.device,
+                      {.batch = context.batch, .in_features = decl.features, .out_features = decl.classes});
 }
 
 void HeadLayer::bind(Arena& saved) {
@@ -227,18 +213,14 @@ void HeadLayer::bind(Arena& saved) {
   dlogits_ = saved.take_array<float>(logits);
 }
 
-Traffic HeadLayer::traffic() const {
-  return {.floor = 2.0 * context_.batch * positions_ * decl_.features * size_of(context_.compute)};
-}
-
 void HeadLayer::forward(Stream& stream, const void* x) {
   const StreamRange range(stream, name_);
-  context_.device.ops().global_avg_pool(stream, {.x = x,
-                                                 .y = features_,
-                                                 .batch = context_.batch,
-                                                 .positions = positions_,
-                                                 .channels = decl_.features,
-                                                 .dtype = context_.compute});
+  global_avg_pool(stream, {.x = x,
+                           .y = features_,
+                           .batch = context_.batch,
+                           .positions = positions_,
+                           .channels = decl_.features,
+                           .dtype = context_.compute});
   plan_->forward(stream, features_, context_.params.vector(decl_.weight), context_.params.vector(decl_.bias),
                  logits_);
 }
@@ -247,12 +229,12 @@ void HeadLayer::backward(Stream& stream, void* dx) {
   const StreamRange range(stream, name_);
   plan_->backward(stream, features_, context_.params.vector(decl_.weight), dlogits_, dfeatures_,
                   context_.params.vector_gradient(decl_.weight), context_.params.vector_gradient(decl_.bias));
-  context_.device.ops().global_avg_pool_backward(stream, {.dy = dfeatures_,
-                                                          .dx = dx,
-                                                          .batch = context_.batch,
-                                                          .positions = positions_,
-                                                          .channels = decl_.features,
-                                                          .dtype = context_.compute});
+  global_avg_pool_backward(stream, {.dy = dfeatures_,
+                                    .dx = dx,
+                                    .batch = context_.batch,
+                                    .positions = positions_,
+                                    .channels = decl_.features,
+                                    .dtype = context_.compute});
 }
 
 }  // namespace tdds

@@ -8,8 +8,11 @@
 
 #include "engine/arena.h"
 #include "engine/params.h"
-#include "engine/traffic.h"
-#include "kernels/ops.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/max_pool.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/stream.h"
 
 namespace tdds {
 
@@ -29,12 +32,20 @@ struct PassContext {
 struct ConvDecl {
   int filter;  // index in Params
   std::int32_t channels, out_channels, size, stride, padding;
-  DataGradient data_gradient = DataGradient::kEither;
+  GradientMode data_gradient = GradientMode::kBoth;
 
   static ConvDecl declare(Params& params, const std::string& name, std::int32_t channels,
                           std::int32_t out_channels, std::int32_t size, std::int32_t stride,
                           std::int32_t stored_channels = 0);
 };
+
+// A convolution of a net: its name and shape, and what serves it.
+struct ConvolutionPlan {
+  std::string layer;  // "layer1.0.conv1 32x32x64 -> 64 3x3/1"
+  std::vector<ServedDirection> served;
+};
+// One line each: "<layer>: forward=...; data=...; filter=...".
+std::string to_string(const std::vector<ConvolutionPlan>& plans);
 
 class ConvLayer {
  public:
@@ -52,9 +63,7 @@ class ConvLayer {
   std::size_t y_bytes() const;
   std::int32_t out_height() const { return plan_->spec().out_height(); }
   std::int32_t out_width() const { return plan_->spec().out_width(); }
-  // Of a training step: forward, the filter's gradient and, where it is asked for, the data's.
-  Traffic traffic() const;
-  std::string description() const;
+  ConvolutionPlan plan() const;
   // "layer1.0.conv1": of its filter, without ".weight".
   const std::string& name() const { return name_; }
 
@@ -85,8 +94,6 @@ class BatchNormLayer {
   void forward(Stream& stream, const void* residual);
   // dx may be dy when dresidual is null or another buffer; dresidual (may be null) may be dy.
   void backward(Stream& stream, const void* dy, void* dx, void* dresidual);
-  // Of a training step, with a residual that gets a gradient or without.
-  Traffic traffic(bool residual) const;
 
   void* y() const { return y_; }
 
@@ -110,7 +117,6 @@ class MaxPoolLayer {
   void bind(Arena& saved);
   void forward(Stream& stream, const void* x);
   void backward(Stream& stream, const void* dy, void* dx);  // dx is not dy
-  Traffic traffic() const;                                  // of a training step
 
   void* y() const { return y_; }
   std::int32_t out_height() const { return shape_.out_height(); }
@@ -140,7 +146,6 @@ class HeadLayer {
   void forward(Stream& stream, const void* x);
   void backward(Stream& stream, void* dx);
 
-  Traffic traffic() const;  // of its map; the rest is thousands of times smaller
   float* features() const { return features_; }
   float* logits() const { return logits_; }
   float* dlogits() const { return dlogits_; }

@@ -6,11 +6,10 @@
 #include <string>
 
 #include "engine/arena.h"
+#include "engine/layer.h"
 #include "engine/params.h"
-#include "engine/traffic.h"
-#include "kernels/conv2d.h"
-#include "kernels/device.h"
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
 
@@ -41,10 +40,7 @@ class Pass {
   virtual void forward(Stream& stream) = 0;
   virtual void backward(Stream& stream) = 0;  // overwrites every gradient
 
-  virtual Traffic traffic() const = 0;  // of forward and backward
-
-  // One line a convolution: its name, its shape and the implementation that serves each direction.
-  virtual std::string plans() const = 0;
+  virtual std::vector<ConvolutionPlan> plans() const = 0;
 };
 
 class Net {

@@ -5,19 +5,16 @@
 #include <numbers>
 #include <string_view>
 
-#include "kernels/check.h"
-#include "kernels/half_convert.h"
-#include "kernels/philox.h"
-#include "kernels/stream.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/stream.h"
 
 namespace tdds {
 namespace {
 
 constexpr std::int64_t kSliceElements = 128;
-
-std::int64_t rounded(std::int64_t n) {
-  return (n + kSliceElements - 1) / kSliceElements * kSliceElements;
-}
 
 bool is_trained(ParamKind kind) {
   return kind == ParamKind::kFilter || kind == ParamKind::kLinear || kind == ParamKind::kVector;
@@ -83,7 +80,7 @@ int Params::add(Param param) {
       break;
   }
   param.offset = *total;
-  *total += rounded(param.stored_elements);
+  *total += round_up(param.stored_elements, kSliceElements);
   list_.push_back(std::move(param));
   return static_cast<int>(list_.size()) - 1;
 }
@@ -138,7 +135,7 @@ void Params::place(Device& device, Stream& stream, DType compute) {
   filters_.compute_type = compute;
   const bool copies = compute != DType::kF32;
   const std::size_t filter_bytes = filters_.n * sizeof(float), vector_bytes = vectors_.n * sizeof(float);
-  const std::size_t typed_bytes = filters_.n * size_of(compute);
+  const std::size_t typed_bytes = filters_.n * element_size(compute);
   const std::size_t total = 2 * filter_bytes + typed_bytes * (copies ? 2 : 1) + 3 * vector_bytes +
                             running_elements_ * sizeof(float) + counter_elements_ * sizeof(std::int64_t);
   memory_ = DeviceMemory(device, total, "parameters, momentum and gradients");
@@ -169,10 +166,11 @@ std::int64_t Params::trainable() const {
 
 const void* Params::filter(int index) const {
   const std::byte* base = static_cast<const std::byte*>(filters_.compute ? filters_.compute : filters_.w);
-  return base + list_[index].offset * size_of(filters_.compute_type);
+  return base + list_[index].offset * element_size(filters_.compute_type);
 }
 void* Params::filter_gradient(int index) const {
-  return static_cast<std::byte*>(filters_.gradient) + list_[index].offset * size_of(filters_.compute_type);
+  return static_cast<std::byte*>(filters_.gradient) +
+         list_[index].offset * element_size(filters_.compute_type);
 }
 float* Params::vector(int index) const {
   return vectors_.w + list_[index].offset;
@@ -235,7 +233,7 @@ std::vector<std::byte> Params::download(Stream& stream, int index, const char* w
   if (param.kind == ParamKind::kRunning) {
     stream.download(stored.data(), running(index), stored.size() * sizeof(float));
   } else if (word == "gradient" && param.kind == ParamKind::kFilter && filters_.compute_type != DType::kF32) {
-    std::vector<std::byte> typed(stored.size() * size_of(filters_.compute_type));
+    std::vector<std::byte> typed(stored.size() * element_size(filters_.compute_type));
     stream.download(typed.data(), filter_gradient(index), typed.size());
     stream.synchronize();
     const auto convert = filters_.compute_type == DType::kF16 ? widen<half_t> : widen<bf16_t>;
@@ -285,11 +283,11 @@ void Params::upload(Stream& stream, int index, std::span<const std::byte> values
 
 void Params::refresh_compute_copy(Stream& stream, int index, std::span<const float> stored) {
   if (!filters_.compute) return;
-  std::vector<std::byte> typed(stored.size() * size_of(filters_.compute_type));
+  std::vector<std::byte> typed(stored.size() * element_size(filters_.compute_type));
   const auto convert = filters_.compute_type == DType::kF16 ? narrow<half_t> : narrow<bf16_t>;
   convert(stored.data(), typed.data(), stored.size());
   stream.upload(
-      static_cast<std::byte*>(filters_.compute) + list_[index].offset * size_of(filters_.compute_type),
+      static_cast<std::byte*>(filters_.compute) + list_[index].offset * element_size(filters_.compute_type),
       typed.data(), typed.size());
   stream.synchronize();
 }

@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
 

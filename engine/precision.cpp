@@ -1,23 +1,34 @@
 #include "engine/precision.h"
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
-Precision parse_precision(std::string_view word, DeviceKind device) {
-  check_usage(word == "fp32" || word == "tf32" || word == "fp16" || word == "bf16",
-              "there is no precision '{}'; choose fp32, tf32, fp16 or bf16 (--precision)", word);
-  const bool cpu_bf16 = word == "bf16" && device == DeviceKind::kCpu;
-  check_usage(word == "fp32" || cpu_bf16 || device == DeviceKind::kCuda,
-              "precision '{}' is not available on device '{}'; use --precision fp32", word, name_of(device));
+const char* to_string(PrecisionKind kind) {
+  constexpr std::array kNames{"fp32", "tf32", "fp16", "bf16"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+Precision precision_on(DeviceKind device, PrecisionKind kind) {
+  const bool cpu_bf16 = kind == PrecisionKind::kBf16 && device == DeviceKind::kCpu;
+  check_usage(kind == PrecisionKind::kFp32 || cpu_bf16 || device == DeviceKind::kCuda,
+              "precision '{}' is not available on device '{}'; use `precision` fp32", to_string(kind),
+              to_string(device));
   check_usage(
       !cpu_bf16 || host_has_bf16(),
       "precision 'bf16' needs a CPU with avx512_bf16, which this one has not or TDDS_CPU_ISA hides; use "
-      "--precision fp32");
-  if (word == "tf32") return {.math = Conv2dMath::kTf32};
-  if (word == "fp16") return {.compute = DType::kF16, .loss_scale = 1024};
-  if (word == "bf16") return {.compute = DType::kBf16};
-  return {};
+      "`precision` fp32");
+  switch (kind) {
+    case PrecisionKind::kFp32:
+      return {};
+    case PrecisionKind::kTf32:
+      return {.math = Conv2dMath::kTf32};
+    case PrecisionKind::kFp16:
+      return {.compute = DType::kF16, .loss_scale = 1024};
+    case PrecisionKind::kBf16:
+      return {.compute = DType::kBf16};
+  }
+  throw Error("precision_on: not a precision");
 }
 
 }  // namespace tdds

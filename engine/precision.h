@@ -1,14 +1,20 @@
 #pragma once
-// The precisions a run can ask for: how activations and filter gradients are stored, and how they are multiplied.
-// Master weights, statistics, losses and everything derived from logits are fp32 in each.
+// The precisions a run can ask for: how activations and filter gradients are stored, and how they are
+// multiplied. Master weights, statistics, losses and everything derived from logits are fp32 in each.
 
-#include <string_view>
+#include <array>
+#include <cstdint>
 
-#include "kernels/conv2d.h"
-#include "kernels/device.h"
-#include "kernels/tensor_view.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+enum class PrecisionKind : std::uint8_t { kFp32, kTf32, kFp16, kBf16 };
+inline constexpr std::array kPrecisions{PrecisionKind::kFp32, PrecisionKind::kTf32, PrecisionKind::kFp16,
+                                        PrecisionKind::kBf16};
+const char* to_string(PrecisionKind kind);  // "fp32", "tf32", "fp16", "bf16"
 
 struct Precision {
   DType compute = DType::kF32;
@@ -16,8 +22,8 @@ struct Precision {
   float loss_scale = 1;  // fp16: 1024, so that small gradients do not vanish
 };
 
-// "fp32"; on a GPU also "tf32", "fp16" and "bf16"; on a CPU with avx512_bf16 also "bf16". Throws UsageError for another word, and for one that the device
-// does not have.
-Precision parse_precision(std::string_view word, DeviceKind device);
+// kFp32; on a GPU all; on a CPU with avx512_bf16 also kBf16. Throws UsageError for one that the device does
+// not have.
+Precision precision_on(DeviceKind device, PrecisionKind kind);
 
 }  // namespace tdds

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "engine/net.h"
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 namespace tdds {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -15,21 +15,19 @@ double annealed(double lr, double t, double t_max) {
 
 }  // namespace
 
-Decay parse_decay(std::string_view name) {
-  if (name == "cosine") return Decay::kCosine;
-  if (name == "step") return Decay::kStep;
-  throw UsageError(fmt::format("there is no schedule '{}'; choose cosine or step (--schedule)", name));
+const char* to_string(Decay decay) {
+  return decay == Decay::kCosine ? "cosine" : "step";
 }
 
 std::vector<float> learning_rates(const Schedule& schedule, double lr, double t_max,
                                   std::int64_t steps_per_epoch, std::int32_t epochs) {
   check_usage(schedule.warmup_epochs >= 0 && schedule.warmup_epochs < epochs,
-              "a warm-up of {} epochs does not fit into {} (--warmup_epochs)", schedule.warmup_epochs,
+              "a warm-up of {} epochs does not fit into {} (`warmup_epochs`)", schedule.warmup_epochs,
               epochs);
   check_usage(
       schedule.step_epochs > 0 && schedule.gamma > 0 && schedule.gamma <= 1,
       "the learning rate cannot fall by the factor {} every {} epochs; the factor is above 0 and at most "
-      "1, the epochs above 0 (--lr_gamma, --lr_step_epochs)",
+      "1, the epochs above 0 (`lr_gamma`, `lr_step_epochs`)",
       schedule.gamma, schedule.step_epochs);
   const auto per_epoch = static_cast<double>(steps_per_epoch);
   const auto warmup = static_cast<std::int64_t>(std::llround(schedule.warmup_epochs * per_epoch));

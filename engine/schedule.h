@@ -6,18 +6,18 @@
 //   step:    lr_t = lr * gamma^floor(e / step_epochs),  e the epoch of step t
 //   warm-up: lr_t = lr * (t + 1) / w  for t < w, in place of the above
 //
-// t = 0 .. steps - 1; w, the steps of the warm-up, is 0 without one. t_max need not be whole, nor the number of
-// steps: past t_max the rate rises again, as PyTorch's does.
+// t = 0 .. steps - 1; w, the steps of the warm-up, is 0 without one. t_max need not be whole, nor the number
+// of steps: past t_max the rate rises again, as PyTorch's does.
 
+#include <array>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 namespace tdds {
 
 enum class Decay : std::uint8_t { kCosine, kStep };
-// Throws UsageError for a name that is neither "cosine" nor "step".
-Decay parse_decay(std::string_view name);
+inline constexpr std::array kDecays{Decay::kCosine, Decay::kStep};
+const char* to_string(Decay decay);  // "cosine", "step"
 
 struct Schedule {
   Decay decay = Decay::kCosine;

@@ -1,8 +1,8 @@
-#include "engine/order.h"
+#include "engine/shuffle.h"
 
 #include <numeric>
 
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
 
 namespace tdds {
 

@@ -3,28 +3,30 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/order.h"
 #include "engine/schedule.h"
-#include "kernels/ops.h"
+#include "engine/shuffle.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/accumulate.h"
+#include "kernels/ops/advance.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/feature_norm.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
 namespace {
 
-// CIFAR's 4 for images of up to 64 pixels, and in that proportion for larger ones.
-std::int32_t crop_padding(const ResidentSet& set) {
-  return std::max(4, std::min(set.height(), set.width()) / 16);
-}
-
 void check_options(const TrainOptions& options, std::int64_t rows) {
-  check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", options.epochs);
-  const std::pair<const char*, double> rates[] = {{"--learning_rate", options.learning_rate},
-                                                  {"--momentum", options.momentum},
-                                                  {"--decay", options.weight_decay}};
+  check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (`epochs`)", options.epochs);
+  const std::pair<const char*, double> rates[] = {{"`learning_rate`", options.learning_rate},
+                                                  {"`momentum`", options.momentum},
+                                                  {"`decay`", options.weight_decay}};
   for (const auto& [flag, value] : rates)
     check_usage(value >= 0 && std::isfinite(value), "{} is {}; it must be finite and at least 0", flag,
                 value);
-  check_usage(options.label_smoothing >= 0 && options.label_smoothing < 1,
-              "a label smoothing of {} makes no sense; give 0 to below 1 (--label_smoothing)",
+  check_usage(options.label_smoothing >= 0 && static_cast<float>(options.label_smoothing) < 1,
+              "a label smoothing of {} makes no sense; give 0 to below 1 (`label_smoothing`)",
               options.label_smoothing);
   check_usage(options.weights.empty() || static_cast<std::int64_t>(options.weights.size()) == rows,
               "there are {} sample weights for {} samples", options.weights.size(), rows);
@@ -35,12 +37,16 @@ void check_options(const TrainOptions& options, std::int64_t rows) {
 
 }  // namespace
 
+std::int32_t crop_padding(std::int32_t height, std::int32_t width) {
+  return std::max(4, std::min(height, width) / 16);
+}
+
 std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate) {
   check_usage(accumulate >= 1 && batch % accumulate == 0,
-              "a batch of {} does not fall into {} equal parts (--batch-size, --accumulate)", batch,
+              "a batch of {} does not fall into {} equal parts (`batch_size`, `accumulate`)", batch,
               accumulate);
   batch /= accumulate;
-  check_usage(batch >= 1, "a batch has at least 1 sample, not {} (--batch-size)", batch);
+  check_usage(batch >= 1, "a batch has at least 1 sample, not {} (`batch_size`)", batch);
   check_usage(samples >= 1, "there are no samples to train on");
   const auto full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, samples));
   const auto rest = static_cast<std::int32_t>(samples % full);
@@ -48,7 +54,11 @@ std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, 
   return {full, rest};
 }
 
-Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+std::int64_t steps_per_epoch(std::int64_t samples, std::int32_t batch) {
+  return ceil_div(samples, batch);
+}
+
+Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
                  TrainOptions options)
     : device_(device), stream_(stream), net_(net), set_(set), options_(std::move(options)) {
   check_options(options_, set.count());
@@ -57,8 +67,8 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
   plan_steps(pool);
   allocate();
   if (set.source())
-    feeder_ = std::make_unique<BatchFeeder>(device, stream, *set.source(), set.image_bytes(),
-                                            steps_[0].recorded.batch);
+    prefetcher_ = std::make_unique<BatchPrefetcher>(device, stream, *set.source(), set.image_bytes(),
+                                                    steps_[0].recorded.batch);
 }
 
 // Walks through an epoch and keeps every step that is new.
@@ -129,7 +139,7 @@ void Trainer::allocate() {
 }
 
 std::int64_t Trainer::steps_per_epoch() const {
-  return (samples() + options_.batch - 1) / options_.batch;
+  return tdds::steps_per_epoch(samples(), options_.batch);
 }
 
 void Trainer::start_epoch() {
@@ -137,7 +147,7 @@ void Trainer::start_epoch() {
   order_host_ = options_.shuffle ? shuffled(ids_, options_.seed, epoch_) : ids_;
   stream_.upload(order_.data(), order_host_.data(), order_host_.size() * sizeof(std::int32_t));
   order_current_ = true;
-  if (feeder_) feeder_->start(order_host_, cursor_);
+  if (prefetcher_) prefetcher_->start(order_host_, cursor_);
 }
 
 void Trainer::step() {
@@ -147,7 +157,7 @@ void Trainer::step() {
   for (std::int32_t done = 0; done < group;) {
     const std::int32_t size = std::min(steps_[0].recorded.batch, group - done);
     MicroStep& step = *find_step(size, group, done == 0, done + size == group);
-    if (feeder_) feeder_->feed();
+    if (prefetcher_) prefetcher_->feed();
     step.recorded.run(
         stream_, [&] { enqueue_step(step); }, options_.record_steps);
     done += size;
@@ -167,80 +177,65 @@ DynamicsView Trainer::dynamics_view() const {
 
 void Trainer::enqueue_step(const MicroStep& micro) {
   const RecordedStep& step = micro.recorded;
-  const Ops& ops = device_.ops();
-  const TensorView x = step.pass->input();
   auto* state = state_.get<StepState>();
   const auto* order = order_.get<std::int32_t>();
-  ops.augment(stream_, {.images = feeder_ ? feeder_->images() : set_.images(),
-                        .order = order,
-                        .state = state,
-                        .table = set_.table(),
-                        .aspects = set_.aspects(),
-                        .x = x.data,
-                        .dtype = x.dtype,
-                        .batch = step.batch,
-                        .height = set_.height(),
-                        .width = set_.width(),
-                        .out_height = static_cast<std::int32_t>(x.shape[1]),
-                        .out_width = static_cast<std::int32_t>(x.shape[2]),
-                        .channels_out = static_cast<std::int32_t>(x.shape[3]),
-                        .crop = options_.crop,
-                        .padding = crop_padding(set_),
-                        .seed = options_.seed,
-                        .gathered = feeder_ != nullptr});
+  AugmentArgs images = set_.augmentation(step.pass->input(), order, state, prefetcher_.get());
+  images.crop = options_.crop;
+  images.padding = crop_padding(set_.height(), set_.width());
+  images.seed = options_.seed;
+  augment(stream_, images);
   step.pass->forward(stream_);
   if (weights_.data() && micro.first)
-    ops.batch_weight(stream_, {.weights = weights_.get<float>(),
-                               .order = order,
-                               .state = state,
-                               .batch_weight = batch_weight_.get<float>(),
-                               .batch = micro.group});
-  ops.softmax_kl(stream_, {.logits = step.pass->logits(),
-                           .labels = set_.labels(),
+    batch_weight(stream_, {.weights = weights_.get<float>(),
                            .order = order,
                            .state = state,
-                           .dlogits = step.pass->dlogits(),
-                           .prev_logp = prev_logp_.get<float>(),
-                           .visit_logits = visit_logits_.get<float>(),
-                           .out = dynamics_view(),
                            .batch_weight = batch_weight_.get<float>(),
-                           .loss_scale = options_.loss_scale *
-                                         (static_cast<float>(step.batch) / static_cast<float>(micro.group)),
-                           .smoothing = options_.label_smoothing,
-                           .batch = step.batch,
-                           .classes = net_.classes()});
+                           .batch = micro.group});
+  softmax_kl(stream_, {.logits = step.pass->logits(),
+                       .labels = set_.labels(),
+                       .order = order,
+                       .state = state,
+                       .dlogits = step.pass->dlogits(),
+                       .prev_logp = prev_logp_.get<float>(),
+                       .visit_logits = visit_logits_.get<float>(),
+                       .out = dynamics_view(),
+                       .batch_weight = batch_weight_.get<float>(),
+                       .loss_scale = options_.loss_scale *
+                                     (static_cast<float>(step.batch) / static_cast<float>(micro.group)),
+                       .smoothing = static_cast<float>(options_.label_smoothing),
+                       .batch = step.batch,
+                       .classes = net_.classes()});
   if (feature_norm_.data())
-    ops.feature_norm(stream_, {.features = step.pass->features(),
-                               .order = order,
-                               .state = state,
-                               .norm = feature_norm_.get<float>(),
-                               .batch = step.batch,
-                               .width = net_.features()});
+    feature_norm(stream_, {.features = step.pass->features(),
+                           .order = order,
+                           .state = state,
+                           .norm = feature_norm_.get<float>(),
+                           .batch = step.batch,
+                           .width = net_.features()});
   step.pass->backward(stream_);
   if (options_.accumulate > 1) enqueue_accumulation(micro.first);
   if (micro.last) enqueue_optimizer();
-  ops.advance(stream_, {.state = state,
-                        .order = order,
-                        .loss = loss_.get<float>(),
-                        .correct = correct_.get<std::uint8_t>(),
-                        .batch = step.batch,
-                        .count_step = micro.last});
+  advance(stream_, {.state = state,
+                    .order = order,
+                    .loss = loss_.get<float>(),
+                    .correct = correct_.get<std::uint8_t>(),
+                    .batch = step.batch,
+                    .count_step = micro.last});
 }
 
 void Trainer::enqueue_accumulation(bool first) {
   const auto add = [&](const Params::Range& range, const DeviceMemory& sum) {
-    device_.ops().accumulate(stream_, {.gradient = range.gradient,
-                                       .sum = sum.get<float>(),
-                                       .n = range.n,
-                                       .dtype = range.compute_type,
-                                       .first = first});
+    accumulate(stream_, {.gradient = range.gradient,
+                         .sum = sum.get<float>(),
+                         .n = range.n,
+                         .dtype = range.compute_type,
+                         .first = first});
   };
   add(net_.params().filters(), filter_sum_);
   add(net_.params().vectors(), vector_sum_);
 }
 
 void Trainer::enqueue_optimizer() {
-  const Ops& ops = device_.ops();
   auto* state = state_.get<StepState>();
   const Params::Range ranges[] = {net_.params().filters(), net_.params().vectors()};
   const DeviceMemory* sums[] = {&filter_sum_, &vector_sum_};
@@ -249,28 +244,28 @@ void Trainer::enqueue_optimizer() {
   const auto gradient_type = [&](int i) { return summed ? DType::kF32 : ranges[i].compute_type; };
   if (options_.loss_scale != 1)
     for (int i = 0; i < 2; ++i)
-      ops.check_finite(
+      tdds::check_finite(
           stream_, {.gradient = gradient(i), .state = state, .n = ranges[i].n, .dtype = gradient_type(i)});
   for (int i = 0; i < 2; ++i)
-    ops.sgd(stream_, {.w = ranges[i].w,
-                      .v = ranges[i].v,
-                      .gradient = gradient(i),
-                      .compute = ranges[i].compute,
-                      .lr_table = lr_table_.get<float>(),
-                      .state = state,
-                      .n = ranges[i].n,
-                      .gradient_dtype = gradient_type(i),
-                      .compute_dtype = ranges[i].compute_type,
-                      .momentum = static_cast<float>(options_.momentum),
-                      .weight_decay = static_cast<float>(options_.weight_decay),
-                      .inverse_scale = 1 / options_.loss_scale,
-                      .nesterov = options_.nesterov});
+    sgd(stream_, {.w = ranges[i].w,
+                  .v = ranges[i].v,
+                  .gradient = gradient(i),
+                  .compute = ranges[i].compute,
+                  .lr_table = lr_table_.get<float>(),
+                  .state = state,
+                  .n = ranges[i].n,
+                  .gradient_dtype = gradient_type(i),
+                  .compute_dtype = ranges[i].compute_type,
+                  .momentum = static_cast<float>(options_.momentum),
+                  .weight_decay = static_cast<float>(options_.weight_decay),
+                  .inverse_scale = 1 / options_.loss_scale,
+                  .nesterov = options_.nesterov});
 }
 
 void Trainer::check_finite(const StepState& state) const {
   check(
       std::isfinite(state.loss_sum),
-      "the loss is no longer finite (epoch {}, step {}): train with a lower --learning_rate; what was saved "
+      "the loss is no longer finite (epoch {}, step {}): train with a lower `learning_rate`; what was saved "
       "before stays as it is",
       epoch_, state.step);
 }
@@ -280,16 +275,21 @@ void Trainer::check_some_step_counted(const StepState& state) const {
   check(skipped < steps || steps == 0,
         "all {} steps of epoch {} were skipped, since their gradients, scaled by {} for the sake of fp16, "
         "are not "
-        "finite: train with a lower --learning_rate, or with --precision bf16 or fp32; what was saved before "
+        "finite: train with a lower `learning_rate`, or with `precision` bf16 or fp32; what was saved before "
         "stays "
         "as it is",
         steps, epoch_, options_.loss_scale);
 }
 
-StepState Trainer::read_state() {
+StepState Trainer::download_state() {
   StepState state;
   stream_.download(&state, state_.data(), sizeof(state));
   stream_.synchronize();
+  return state;
+}
+
+StepState Trainer::read_state() {
+  const StepState state = download_state();
   check_finite(state);
   return state;
 }
@@ -351,7 +351,12 @@ std::vector<StateArray> Trainer::state_arrays() const {
 }
 
 void Trainer::restored() {
-  const StepState state = read_state();
+  const StepState state = download_state();
+  check(
+      std::isfinite(state.loss_sum),
+      "the checkpoint's sum of losses is {}, where a finite one is needed: the file is damaged; take another "
+      "copy",
+      state.loss_sum);
   check(
       state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 && state.cursor <= samples() &&
           (state.cursor % options_.batch == 0 || state.cursor == samples()),
@@ -364,24 +369,7 @@ void Trainer::restored() {
   start_epoch();
 }
 
-Traffic Trainer::traffic() const {
-  const RecordedStep& micro = steps_[0].recorded;
-  const TensorView x = micro.pass->input();
-  const Traffic pass = micro.pass->traffic();
-  Traffic sum;
-  for (std::int32_t i = 0; i < options_.accumulate; ++i) {
-    sum += pass;
-    sum.floor += static_cast<double>(x.bytes()) + 3.0 * micro.batch * set_.height() * set_.width();
-  }
-  for (const Params::Range& range : {net_.params().filters(), net_.params().vectors()}) {
-    const std::size_t typed = size_of(range.compute_type);
-    const std::size_t element = 4 * sizeof(float) + typed + (range.compute ? typed : 0);  // w and v both ways
-    sum.floor += static_cast<double>(range.n) * static_cast<double>(element);
-  }
-  return sum;
-}
-
-std::string Trainer::plans() const {
+std::vector<ConvolutionPlan> Trainer::plans() const {
   return steps_[0].recorded.pass->plans();
 }
 

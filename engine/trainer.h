@@ -2,24 +2,24 @@
 // Training: what a step is, in which order the samples come, and what an epoch leaves behind.
 //
 // A step is augment, forward, loss and dynamics, backward, optimizer, bookkeeping: enqueued eagerly the first
-// time, then recorded and replayed (one recording per batch size). step() itself does not wait for the device, but
-// where the images come from the disk: then for the upload before, once a step.
+// time, then recorded and replayed (one recording per batch size). step() itself does not wait for the
+// device, but where the images come from the disk: then for the upload before, once a step.
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "engine/batch_feeder.h"
-#include "engine/dynamics_store.h"
+#include "engine/batch_prefetcher.h"
+#include "engine/device_dataset.h"
+#include "engine/io/dynamics_store.h"
 #include "engine/net.h"
 #include "engine/pass_pool.h"
 #include "engine/recorded_step.h"
-#include "engine/resident_set.h"
 #include "engine/schedule.h"
-#include "kernels/augment.h"
-#include "kernels/softmax_kl.h"
-#include "kernels/step_state.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
 
@@ -30,7 +30,7 @@ struct TrainOptions {
   bool nesterov = true;
   double t_max = 0;             // of the cosine schedule, in steps; 0: full_t_max
   Schedule schedule = {};       // its warm-up counts in epochs
-  float label_smoothing = 0;    // of the gradient; the recorded loss stays -log p_y
+  double label_smoothing = 0;   // of the gradient; the recorded loss stays -log p_y
   std::int32_t accumulate = 1;  // micro-batches whose gradients make a step: `batch` is a multiple
   std::uint64_t seed = 42;
   Crop crop = Crop::kPadded;  // kCentre: no augmentation
@@ -64,15 +64,21 @@ struct EpochRecord {
   std::int64_t skipped_steps = 0;   // since training began, for non-finite gradients
 };
 
+// The zero padding of Crop::kPadded: CIFAR's 4 for images of up to 64 pixels, and in that proportion for
+// larger ones.
+std::int32_t crop_padding(std::int32_t height, std::int32_t width);
+
 // The sizes of the passes of an epoch: the full batch (with accumulation, micro-batch) and, where it does not
-// divide the samples, the last one. Throws UsageError for no samples, an empty batch, or one that `accumulate` does
-// not divide.
+// divide the samples, the last one. Throws UsageError for no samples, an empty batch, or one that
+// `accumulate` does not divide.
 std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate = 1);
+// The last one may be of fewer samples.
+std::int64_t steps_per_epoch(std::int64_t samples, std::int32_t batch);
 
 class Trainer {
  public:
   // Adds its passes to `pool`; place() it before the first step. `set` must outlive the trainer.
-  Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const ResidentSet& set,
+  Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
           TrainOptions options);
 
   const TrainOptions& options() const { return options_; }
@@ -98,10 +104,9 @@ class Trainer {
   void restored();
 
   // Seconds that the steps waited for images from the disk; 0 where they are in memory.
-  double waited_for_data() const { return feeder_ ? feeder_->waited() : 0; }
+  double waited_for_data() const { return prefetcher_ ? prefetcher_->waited() : 0; }
 
-  std::string plans() const;
-  Traffic traffic() const;  // of a step of the full batch
+  std::vector<ConvolutionPlan> plans() const;
   std::size_t state_bytes() const { return memory_bytes_; }
 
  private:
@@ -119,13 +124,14 @@ class Trainer {
   void enqueue_accumulation(bool first);
   void enqueue_optimizer();
   DynamicsView dynamics_view() const;
+  StepState download_state();
   void check_finite(const StepState& state) const;
   void check_some_step_counted(const StepState& state) const;
 
   Device& device_;
   Stream& stream_;
   Net& net_;
-  const ResidentSet& set_;
+  const DeviceDataset& set_;
   TrainOptions options_;
   std::vector<std::int32_t> ids_, order_host_;
   std::vector<MicroStep> steps_;  // each that an epoch holds once, the first of the full batch in front
@@ -133,7 +139,7 @@ class Trainer {
   std::int64_t cursor_ = 0;
   std::int64_t steps_before_ = 0, skipped_before_ = 0;  // this epoch, or since it was resumed
   bool order_current_ = false;
-  std::unique_ptr<BatchFeeder> feeder_;  // null where the images are in memory
+  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null where the images are in memory
   std::size_t memory_bytes_ = 0;
 
   DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, true_kl_, log_other_, entropy_, el2n_,

@@ -5,7 +5,8 @@
 #include <optional>
 
 #include "engine/layer.h"
-#include "kernels/check.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -22,7 +23,7 @@ const Arch& find_arch(std::string_view name) {
   for (const Arch& arch : kArchs)
     if (name == arch.name) return arch;
   throw UsageError(fmt::format(
-      "there is no network '{}'; choose resnet18, resnet34, resnet50 or resnet101 (--arch)", name));
+      "there is no network '{}'; choose resnet18, resnet34, resnet50 or resnet101 (`arch`)", name));
 }
 
 std::int32_t scaled_channels(double width, std::int32_t base) {
@@ -133,20 +134,9 @@ class Block {
     for (const auto& unit : main_) most = std::max(most, unit->conv.y_bytes());
     return most;
   }
-  Traffic traffic() const {
-    Traffic sum;
-    for (std::size_t i = 0; i < main_.size(); ++i) {
-      sum += main_[i]->conv.traffic();
-      sum += main_[i]->norm.traffic(i + 1 == main_.size());
-    }
-    if (!shortcut_) return sum;
-    sum += shortcut_->conv.traffic();
-    sum += shortcut_->norm.traffic(false);
-    return sum;
-  }
-  void describe(std::string& text) const {
-    for (const auto& unit : main_) text += unit->conv.description() + "\n";
-    if (shortcut_) text += shortcut_->conv.description() + "\n";
+  void add_plans(std::vector<ConvolutionPlan>& plans) const {
+    for (const auto& unit : main_) plans.push_back(unit->conv.plan());
+    if (shortcut_) plans.push_back(shortcut_->conv.plan());
   }
 
  private:
@@ -225,19 +215,10 @@ class ResNetPass final : public Pass {
     stem_.conv.backward_filter(stream, input_, g.a);
   }
 
-  Traffic traffic() const override {
-    Traffic sum = stem_.conv.traffic();
-    sum += stem_.norm.traffic(false);
-    if (pool_) sum += pool_->traffic();
-    for (const auto& block : blocks_) sum += block->traffic();
-    sum += head_->traffic();
-    return sum;
-  }
-
-  std::string plans() const override {
-    std::string text = stem_.conv.description() + "\n";
-    for (const auto& block : blocks_) block->describe(text);
-    return text;
+  std::vector<ConvolutionPlan> plans() const override {
+    std::vector<ConvolutionPlan> plans{stem_.conv.plan()};
+    for (const auto& block : blocks_) block->add_plans(plans);
+    return plans;
   }
 
  private:
@@ -262,7 +243,7 @@ class ResNet final : public Net {
     const bool imagenet = spec.stem == Stem::kImageNet;
     decl_.stem = declare_unit("conv1", "bn1", 3, channels, imagenet ? 7 : 3, imagenet ? 2 : 1, size,
                               spec.input_channels);
-    decl_.stem->conv.data_gradient = DataGradient::kNone;
+    decl_.stem->conv.data_gradient = GradientMode::kSkip;
     if (imagenet) size = (size + 1) / 2;  // the max-pool
     for (int stage = 0; stage < 4; ++stage)
       for (int i = 0; i < arch_.blocks[stage]; ++i) {
@@ -291,7 +272,7 @@ class ResNet final : public Net {
                         std::int32_t out, std::int32_t filter, std::int32_t stride, std::int32_t& size,
                         std::int32_t stored = 0) {
     const ConvDecl conv_decl = ConvDecl::declare(params_, conv, channels, out, filter, stride, stored);
-    size = (size + stride - 1) / stride;
+    size = ceil_div(size, stride);
     macs_ += double(size) * size * filter * filter * channels * out;
     return {conv_decl, BatchNormDecl::declare(params_, norm, out)};
   }
@@ -317,9 +298,9 @@ class ResNet final : public Net {
       block.shortcut = declare_unit(name + ".downsample.0", name + ".downsample.1", channels, out, 1, stride,
                                     shortcut_size);
     // As Block::backward calls them: what the first convolution gives is added to the shortcut's.
-    for (UnitDecl& one : block.main) one.conv.data_gradient = DataGradient::kWritten;
-    block.main.front().conv.data_gradient = DataGradient::kAdded;
-    if (block.shortcut) block.shortcut->conv.data_gradient = DataGradient::kWritten;
+    for (UnitDecl& one : block.main) one.conv.data_gradient = GradientMode::kOverwrite;
+    block.main.front().conv.data_gradient = GradientMode::kAccumulate;
+    if (block.shortcut) block.shortcut->conv.data_gradient = GradientMode::kOverwrite;
     size = main_size;
     decl_.blocks.push_back(std::move(block));
     return out;
@@ -335,8 +316,13 @@ class ResNet final : public Net {
 
 }  // namespace
 
+const char* to_string(Stem stem) {
+  return stem == Stem::kCifar ? "cifar" : "imagenet";
+}
+
 std::vector<std::string> resnet_names() {
   std::vector<std::string> names;
+  names.reserve(kArchs.size());
   for (const Arch& arch : kArchs) names.emplace_back(arch.name);
   return names;
 }

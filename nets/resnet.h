@@ -1,10 +1,10 @@
 #pragma once
-// ResNet-18, 34, 50 and 101 (He et al. 2016) with the CIFAR stem of the official TDDS model, conv 3x3/1, batch
-// norm, ReLU, no max-pool; or with ImageNet's, conv 7x7/2, batch norm, ReLU, max-pool 3x3/2: then they are
-// torchvision's networks, with its names. Four stages of 64, 128, 256, 512 channels times `width`, strides 1, 2, 2, 2;
-// a 1x1 projection with batch norm where the shape changes; global average pool; linear with bias. The
-// Bottleneck's stride is on its 3x3. Parameters are named as in PyTorch: conv1.weight, bn1.running_mean,
-// layer2.0.downsample.0.weight, fc.bias, ...
+// ResNet-18, 34, 50 and 101 (He et al. 2016) with the CIFAR stem of the official TDDS model, conv 3x3/1,
+// batch norm, ReLU, no max-pool; or with ImageNet's, conv 7x7/2, batch norm, ReLU, max-pool 3x3/2: then they
+// are torchvision's networks, with its names. Four stages of 64, 128, 256, 512 channels times `width`,
+// strides 1, 2, 2, 2; a 1x1 projection with batch norm where the shape changes; global average pool; linear
+// with bias. The Bottleneck's stride is on its 3x3. Parameters are named as in PyTorch: conv1.weight,
+// bn1.running_mean, layer2.0.downsample.0.weight, fc.bias, ...
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +17,7 @@
 namespace tdds {
 
 enum class Stem : std::uint8_t { kCifar, kImageNet };
+const char* to_string(Stem stem);  // "cifar", "imagenet"
 
 struct ResNetSpec {
   std::string arch = "resnet18";  // resnet18, resnet34, resnet50, resnet101

@@ -19,7 +19,7 @@ for include in "$folder"/lib/python3*/site-packages/nvidia/*/include; do include
 runtime=$(sed -n 's/^#define CUDART_VERSION *\([0-9]*\).*/\1/p' "$folder"/lib/python3*/site-packages/nvidia/cuda_runtime/include/cuda_runtime_api.h)
 
 failed=()
-sources=(kernels/cuda/*.cpp)
+sources=(kernels/cuda/*.cpp kernels/cuda/*/*.cpp kernels/backends/cuda.cpp)
 for source in "${sources[@]}"; do
   "${CXX:-g++}" -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I . "${includes[@]}" "$source" || failed+=("$source")
 done

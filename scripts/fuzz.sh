@@ -24,13 +24,13 @@ cmake --preset fuzz >/dev/null
 readers=(image npy pickle safetensors store manifest)
 cmake --build --preset fuzz --parallel "$(nproc)" --target "${readers[@]/#/fuzz_}" >/dev/null
 for reader in "${readers[@]}"; do
-  seeds=tests/fuzz/corpus/$reader
-  [ "$reader" != image ] || seeds=tests/golden/images
+  seeds=(tests/fuzz/corpus/"$reader")
+  [ "$reader" != image ] || seeds=(tests/golden/images tests/golden/forms)
   found=build/fuzz/corpus/$reader
   mkdir -p "$found"
   log=build/fuzz/$reader.log
   if ! "build/fuzz/tests/fuzz/fuzz_$reader" -max_total_time="$seconds" -seed=1 -max_len=20000 -rss_limit_mb=4096 -timeout=60 \
-      -artifact_prefix=build/fuzz/crash-"$reader"- "$found" "$seeds" >"$log" 2>&1; then
+      -artifact_prefix=build/fuzz/crash-"$reader"- "$found" "${seeds[@]}" >"$log" 2>&1; then
     tail -n 60 "$log" >&2
     echo "fuzz.sh: the reader of $reader failed; the input is build/fuzz/crash-$reader-*" >&2
     exit 1

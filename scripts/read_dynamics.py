@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads the dynamics store `dynamics.tdds` that tdds-train writes; needs numpy alone. engine/dynamics_store.h describes
+"""Reads the dynamics store `dynamics.tdds` that tdds-train writes; needs numpy alone. engine/io/dynamics_store.h describes
 the format.
 
     from read_dynamics import read_dynamics

@@ -13,7 +13,8 @@ packages=(
   libboost-context-dev            # fibers, for running the CUDA kernels on the CPU
   libfmt-dev libcli11-dev nlohmann-json3-dev
   libcurl4-openssl-dev libarchive-dev libssl-dev  # data sets: download, unpack, verify
-  libstb-dev fonts-dejavu-core                    # the curves
+  libstb-dev zlib1g-dev                           # images
+  fonts-dejavu-core                               # the curves
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi

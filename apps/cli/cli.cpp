@@ -1,4 +1,4 @@
-#include "apps/cli.h"
+#include "apps/cli/cli.h"
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -11,7 +11,7 @@
 #include <set>
 #include <string_view>
 
-#include "apps/help.h"
+#include "apps/cli/help.h"
 #include "apps/version.h"
 
 namespace tdds {
@@ -65,7 +65,7 @@ void drop_repeated_lists(const CLI::App& app, std::vector<std::string>& argument
     --at;
     if (!is_long_flag(*at) || *at == "--") continue;
     const CLI::Option* option = app.get_option_no_throw(at->substr(0, at->find('=')));
-    if (option == nullptr || option->get_delimiter() == '\0' || seen.insert(option).second) continue;
+    if (option == nullptr || option->get_expected_max() <= 1 || seen.insert(option).second) continue;
     at = arguments.erase(at, std::find_if(at + 1, arguments.end(), is_long_flag));
   }
 }
@@ -87,44 +87,38 @@ std::vector<std::string> normalised(const CLI::App& app, int argc, const char* c
   return arguments;
 }
 
-ResolvedOptions resolved_options(const CLI::App& app) {
-  ResolvedOptions resolved;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_configurable() && !option->get_lnames().empty()) {
-      std::string value;
-      if (option->get_expected_min() == 0)
-        value = option->count() > 0 && option->as<bool>() ? "true" : "false";
-      else if (option->count() > 0 && option->get_delimiter() == '\0')
-        value = option->results().back();
-      else if (option->count() > 0)
-        value = fmt::format("{}", fmt::join(option->results(), ","));
-      else
-        value = option->get_default_str();
-      resolved.emplace_back(option->get_lnames().front(), value);
-    }
+void take_earlier(const CLI::App& app, const FlagTable& flags, EarlierFlags& earlier) {
+  for (const auto& [name, text] : earlier.find(texts_of(flags))) {
+    const Flag* flag = find_flag(flags, name);
+    if (!flag || app.count("--" + name) > 0) continue;
+    const std::string preset = flag->variable.get();
+    flag->variable.set(name, text);
+    if (flag->variable.get() != preset) earlier.taken.emplace_back(name, flag->variable.get());
   }
-  return resolved;
 }
 
 // One line, whatever the message was.
 void complain(const std::string& program, std::string sentence) {
+  sentence = with_flag_names(sentence);
   std::replace_if(
       sentence.begin(), sentence.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   // Not fmt::print, which throws where stderr cannot be written: the exit code must still tell.
   std::fputs(fmt::format("{}: {}\n", program, sentence).c_str(), stderr);
 }
 
-int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,
-                  const std::function<void(CLI::App&)>& declare,
-                  const std::function<int(const ResolvedOptions&)>& run) {
+int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
+                  const std::function<int()>& run, EarlierFlags* earlier) {
+  if (earlier) earlier->defaults = texts_of(flags);
   CLI::App app(info.purpose, info.name);
-  app.set_help_flag("-h,--help", "Show this text.");
+  app.set_help_flag("-h,--help", "Show this text.")->group("Flags");
   app.set_version_flag("--version", fmt::format("{} {}", info.name, version_text()),
-                       "Show the versions of the program and of what it was built with.");
-  app.option_defaults()->always_capture_default()->take_last();
-  declare(app);
+                       "Show the versions of the program and of what it was built with.")
+      ->group("Flags");
+  app.option_defaults()->take_last();
+  declare_flags(app, flags);
   try {
     app.parse(normalised(app, argc, argv));
+    if (earlier) take_earlier(app, flags, *earlier);
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", help_text(app, info));
     return 0;
@@ -134,14 +128,10 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info,
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{}; --help lists all flags", error.what()));
   }
-  return run(resolved_options(app));
+  return run();
 }
 
 }  // namespace
-
-std::string no_negative_seed(const std::string& text) {
-  return text.starts_with('-') ? text + " is no seed; give a whole number of at least 0" : std::string();
-}
 
 std::string version_text() {
   std::string text = version::kProject;
@@ -149,13 +139,12 @@ std::string version_text() {
   return text + fmt::format(", {}, oneDNN {}, {}", version::kCompiler, version::kOneDnn, version::kCuda);
 }
 
-int run_program(int argc, const char* const* argv, const ProgramInfo& info,
-                const std::function<void(CLI::App&)>& declare,
-                const std::function<int(const ResolvedOptions&)>& run) {
+int run_program(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
+                const std::function<int()>& run, EarlierFlags* earlier) {
   std::signal(SIGXFSZ, SIG_IGN);
   int code = 1;
   try {
-    code = parse_and_run(argc, argv, info, declare, run);
+    code = parse_and_run(argc, argv, info, flags, run, earlier);
     check(std::fflush(stdout) == 0, "cannot write to the standard output: what was printed is incomplete");
   } catch (const Interrupted& interrupted) {
     complain(info.name, interrupted.what());

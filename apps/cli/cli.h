@@ -7,22 +7,16 @@
 //
 //   int main(int argc, char** argv) {
 //     Options options;
-//     return tdds::run_program(
-//         argc, argv, {"tdds-train", "Trains a network."},
-//         [&](CLI::App& app) { app.add_option("--epochs", options.epochs, "How many epochs to train."); },
-//         [&](const tdds::ResolvedOptions& resolved) { train(options, resolved); return 0; });
+//     const tdds::FlagTable flags{{"epochs", &options.epochs, "How many epochs to train."}};
+//     return tdds::run_program(argc, argv, {"tdds-train", "Trains a network."}, flags,
+//                              [&] { train(options); return 0; });
 //   }
 
 #include <functional>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "kernels/check.h"
-
-namespace CLI {
-class App;
-}
+#include "apps/cli/flags.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -32,13 +26,18 @@ struct ProgramInfo {
   std::string examples = {};  // shown at the end of --help, as it is
 };
 
-// Every flag, without its dashes, in the order of declaration, with the value that holds: given or default.
-using ResolvedOptions = std::vector<std::pair<std::string, std::string>>;
+// What an earlier start was given, for the flags that this command line leaves out.
+struct EarlierFlags {
+  // Given what the command line came to; returns nothing where nothing goes on. Flags that the program does
+  // not have are passed over.
+  std::function<FlagTexts(const FlagTexts& flags)> find;
+  FlagTexts taken = {};     // set before `run` is called: those that took the place of a default
+  FlagTexts defaults = {};  // likewise: of every flag
+};
 
-// Declares the flags, parses, runs. Defaults are the values that the bound variables have when declared.
-int run_program(int argc, const char* const* argv, const ProgramInfo& info,
-                const std::function<void(CLI::App&)>& declare,
-                const std::function<int(const ResolvedOptions&)>& run);
+// Parses the command line into the variables of `flags`, whose values are the defaults, and runs.
+int run_program(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
+                const std::function<int()>& run, EarlierFlags* earlier = nullptr);
 
 // Thrown after a signal was heeded and the work saved: the sentence says how to go on.
 class Interrupted : public Error {
@@ -49,9 +48,6 @@ class Interrupted : public Error {
  private:
   int exit_code_;
 };
-
-// A check of CLI11's for a flag that takes a seed: CLI11 itself would take -1 for the largest number.
-std::string no_negative_seed(const std::string& text);
 
 // "0.1.0 (git 1a2b3c4), GNU 12.2.0 Release, oneDNN 2.6.3, no CUDA": one line, also for the log.
 std::string version_text();

@@ -1,17 +1,16 @@
 #pragma once
-// The flags of a user's own images, which every program that loads a data set has.
+// The flags that say which data set it is, which every program that loads one has.
 
-#include "engine/dataset.h"
-
-namespace CLI {
-class App;
-}
+#include "apps/cli/flags.h"
+#include "engine/data/dataset.h"
 
 namespace tdds {
 
-void declare_image_flags(CLI::App& app, DatasetOptions& options);
+// All but the seed's.
+FlagTable dataset_flags(DatasetOptions& options);
 
-// Long work on a data set says what it is about to do and how far it is: on the console.
+// Long work on a data set says on the console what it is about to do and how far it is, and ends where an
+// InterruptRequest (apps/cli/interrupt.h) that lives is requested.
 void show_loading(DatasetOptions& options);
 
 }  // namespace tdds

@@ -1,26 +1,23 @@
-#include "apps/help.h"
+#include "apps/cli/help.h"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <sstream>
 
+#include "apps/cli/cli.h"
+
 namespace tdds {
 namespace {
 
 constexpr std::size_t kWidth = 80;
-
-// CLI11 puts the default of a list into brackets of its own.
-std::string plain_list(const std::string& text) {
-  return text.starts_with('[') && text.ends_with(']') ? text.substr(1, text.size() - 2) : text;
-}
 
 std::string flag_heading(const CLI::Option& option) {
   std::string heading = "  " + option.get_name(false, true);
   for (std::size_t at = 0; (at = heading.find(",--", at)) != std::string::npos;) heading.insert(at + 1, " ");
   const bool is_switch = option.get_expected_min() == 0;
   if (!is_switch && !option.get_type_name().empty()) heading += " " + option.get_type_name();
-  const std::string preset = plain_list(option.get_default_str());
+  const std::string preset = option.get_default_str();
   if (!is_switch && !preset.empty()) heading += " [" + preset + "]";
   if (option.get_required()) heading += " (required)";
   return heading;
@@ -50,7 +47,7 @@ std::string help_text(const CLI::App& app, const ProgramInfo& info) {
   text += fmt::format("\nUsage: {} [FLAGS]; in a flag's name, _ and - are alike.\n", info.name);
   for (const std::string& group : app.get_groups()) {
     if (group.empty()) continue;
-    text += fmt::format("\n{}:\n", group == "Options" ? "Flags" : group);
+    text += fmt::format("\n{}:\n", group);
     for (const CLI::Option* option : app.get_options())
       if (option->get_group() == group)
         text += flag_heading(*option) + "\n" + wrapped(option->get_description(), 6, kWidth);

@@ -1,7 +1,7 @@
 #pragma once
 // The text behind --help.
 
-#include "apps/cli.h"
+#include "apps/cli/cli.h"
 
 namespace tdds {
 

@@ -1,29 +1,52 @@
-#include "apps/interrupt.h"
+#include "apps/cli/interrupt.h"
 
+#include <array>
 #include <csignal>
+#include <cstddef>
+
+#include "apps/cli/cli.h"
 
 namespace tdds {
 namespace {
 
+constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+
 // A handler can reach nothing but objects of static storage.
 volatile std::sig_atomic_t received_signal = 0;
+std::array<struct sigaction, kSignals.size()> before;
+
+struct sigaction action_of(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;  // a write under way goes on
+  sigemptyset(&action.sa_mask);
+  return action;
+}
 
 extern "C" void note_signal(int signal) {
-  received_signal = signal;
-  std::signal(signal, SIG_DFL);
+  if (received_signal == 0) received_signal = signal;
+  // A terminal and a job's end may send SIGHUP and SIGUSR1 more than once: those two never end the saving.
+  if (signal != SIGINT && signal != SIGTERM) return;
+  const struct sigaction at_once = action_of(SIG_DFL);
+  for (std::size_t i = 0; i < kSignals.size(); ++i)
+    if ((kSignals[i] == SIGINT || kSignals[i] == SIGTERM) && before[i].sa_handler != SIG_IGN)
+      sigaction(kSignals[i], &at_once, nullptr);
 }
 
 }  // namespace
 
 InterruptRequest::InterruptRequest() {
   received_signal = 0;
-  std::signal(SIGINT, note_signal);
-  std::signal(SIGTERM, note_signal);
+  const struct sigaction noting = action_of(note_signal);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &before[i]);
+    if (before[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &noting, nullptr);
+  }
 }
 
 InterruptRequest::~InterruptRequest() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
+  received_signal = 0;
 }
 
 bool InterruptRequest::requested() const {
@@ -32,6 +55,10 @@ bool InterruptRequest::requested() const {
 
 int InterruptRequest::exit_code() const {
   return 128 + received_signal;
+}
+
+void heed_interrupt(const std::string& sentence) {
+  if (received_signal != 0) throw Interrupted(sentence, 128 + received_signal);
 }
 
 }  // namespace tdds

@@ -1,4 +1,4 @@
-#include "apps/report/sheets.h"
+#include "apps/report/contact_sheets.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,7 +9,7 @@
 #include <unordered_map>
 
 #include "apps/report/base64.h"
-#include "tdds/selection.h"
+#include "tdds/selection/selection.h"
 
 namespace tdds::report {
 namespace {
@@ -26,34 +26,34 @@ std::vector<std::int32_t> highest(const std::vector<std::int64_t>& order, int im
   return {order.rbegin(), order.rbegin() + static_cast<std::ptrdiff_t>(count)};
 }
 
-const ReportScore* find_score(const ScoreSet& set, const std::string& name, int& index) {
+const ReportScore* find_score(const ScoreSet& set, const Method& method, int& index) {
   for (std::size_t i = 0; i < set.scores.size(); ++i) {
-    if (set.scores[i].name != name) continue;
+    if (set.scores[i].method != &method) continue;
     index = static_cast<int>(i);
     return &set.scores[i];
   }
   return nullptr;
 }
 
-void add_ends(const ScoreSet& set, int images, std::vector<Sheet>& sheets) {
+void add_ends(const ScoreSet& set, int images, std::vector<ContactSheet>& sheets) {
   for (std::size_t i = 0; i < set.scores.size(); ++i) {
     const ReportScore& score = set.scores[i];
     if (score.variant) continue;
     const int index = static_cast<int>(i);
-    sheets.push_back(
-        {"images", score.name, "highest scores: kept to the last", "", index, highest(score.order, images)});
-    sheets.push_back(
-        {"images", score.name, "lowest scores: pruned first", "", index, lowest(score.order, images)});
+    sheets.push_back({"images", score.method->name, "highest scores: kept to the last", "", index,
+                      highest(score.order, images)});
+    sheets.push_back({"images", score.method->name, "lowest scores: pruned first", "", index,
+                      lowest(score.order, images)});
   }
 }
 
-void add_disputed(const ScoreSet& set, int images, std::vector<Sheet>& sheets) {
+void add_disputed(const ScoreSet& set, int images, std::vector<ContactSheet>& sheets) {
   std::vector<std::vector<float>> standings;
   std::string names;
   for (const ReportScore& score : set.scores) {
     if (score.variant) continue;
     standings.push_back(score.standing);
-    names += (names.empty() ? "" : ", ") + score.name;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", score.method->name);
   }
   if (standings.size() < 2) return;
   const std::vector<float> spread = disagreement(standings);
@@ -65,12 +65,13 @@ void add_disputed(const ScoreSet& set, int images, std::vector<Sheet>& sheets) {
        0, highest(order_by_score(spread), images)});
 }
 
-void add_suspects(const Subject& subject, const DataMap* map, int images, std::vector<Sheet>& sheets) {
-  if (subject.labels().empty()) return;
+void add_suspects(const ReportInput& input, const DataMap* map, int images,
+                  std::vector<ContactSheet>& sheets) {
+  if (input.labels().empty()) return;
   int index = -1;
   // AUM's score is its negative, so the highest are the lowest margins.
-  if (const ReportScore* aum = find_score(subject.set(), "aum", index))
-    sheets.push_back({"suspects", "aum", "lowest area under the margin",
+  if (const ReportScore* aum = find_score(input.set(), methods::kAum, index))
+    sheets.push_back({"suspects", aum->method->name, "lowest area under the margin",
                       "Score: minus the area under the margin.", index, highest(aum->order, images)});
   if (map)
     sheets.push_back({"suspects", "p_y", "lowest mean probability of the given label", "", -1,
@@ -97,42 +98,42 @@ double rounded(float value) {
 
 }  // namespace
 
-std::vector<Sheet> choose_sheets(const Subject& subject, const DataMap* map, int images) {
-  std::vector<Sheet> sheets;
-  add_ends(subject.set(), images, sheets);
-  add_disputed(subject.set(), images, sheets);
-  add_suspects(subject, map, images, sheets);
+std::vector<ContactSheet> choose_contact_sheets(const ReportInput& input, const DataMap* map, int images) {
+  std::vector<ContactSheet> sheets;
+  add_ends(input.set(), images, sheets);
+  add_disputed(input.set(), images, sheets);
+  add_suspects(input, map, images, sheets);
   return sheets;
 }
 
-std::vector<std::int32_t> rows_shown(const std::vector<Sheet>& sheets) {
+std::vector<std::int32_t> rows_shown(const std::vector<ContactSheet>& sheets) {
   std::vector<std::int32_t> rows;
   std::unordered_map<std::int32_t, bool> seen;
-  for (const Sheet& sheet : sheets)
+  for (const ContactSheet& sheet : sheets)
     for (const std::int32_t row : sheet.rows)
       if (seen.emplace(row, true).second) rows.push_back(row);
   return rows;
 }
 
-Json tiles_json(const Subject& subject, const DataMap* map, const std::vector<std::int32_t>& rows) {
-  Json json{{"ids", subject.sample_ids().of({rows.begin(), rows.end()})}, {"labels", Json::array()}};
-  const auto labels = subject.labels();
-  const PlantedTruth* truth = subject.truth();
-  const Dataset* data = subject.data();
+Json tiles_json(const ReportInput& input, const DataMap* map, const std::vector<std::int32_t>& rows) {
+  Json json{{"ids", input.sample_ids().of({rows.begin(), rows.end()})}, {"labels", Json::array()}};
+  const auto labels = input.labels();
+  const GroundTruth* truth = input.truth();
+  const Dataset* data = input.data();
   for (const std::int32_t row : rows) {
     const auto at = static_cast<std::size_t>(row);
-    if (!labels.empty()) json["labels"].push_back(subject.class_name(labels[at]));
+    if (!labels.empty()) json["labels"].push_back(input.class_name(labels[at]));
     if (truth) {
       json["wrong"].push_back(static_cast<int>(truth->wrong_label[at]));
-      json["true"].push_back(subject.class_name(truth->true_labels[at]));
+      json["true"].push_back(input.class_name(truth->true_labels[at]));
       const int corruption = truth->corruption.empty() ? 0 : truth->corruption[at];
-      json["corruption"].push_back(corruption == 0 ? "" : name_of(static_cast<Corruption>(corruption - 1)));
+      json["corruption"].push_back(corruption == 0 ? "" : to_string(static_cast<Corruption>(corruption - 1)));
     }
     if (data && !data->train_files.empty())
       json["files"].push_back(data->train_files.at(static_cast<std::size_t>(data->train_ids.at(at))));
     if (map) json["mean"].push_back(rounded(map->mean[at]));
   }
-  for (const ReportScore& score : subject.set().scores) {
+  for (const ReportScore& score : input.set().scores) {
     Json values = Json::array(), standings = Json::array();
     for (const std::int32_t row : rows) {
       values.push_back(rounded(score.score[static_cast<std::size_t>(row)]));
@@ -141,7 +142,7 @@ Json tiles_json(const Subject& subject, const DataMap* map, const std::vector<st
     json["scores"].push_back(std::move(values));
     json["standings"].push_back(std::move(standings));
   }
-  const DynamicsReader* store = subject.source().store();
+  const DynamicsReader* store = input.source().store();
   if (store && store->has(DynamicsField::kLoss) && store->epochs() > 0) {
     json["epochs"] = store->epochs();
     json["trajectories"] = trajectories(*store, rows);
@@ -149,11 +150,11 @@ Json tiles_json(const Subject& subject, const DataMap* map, const std::vector<st
   return json;
 }
 
-Json sheets_json(const std::vector<Sheet>& sheets, const std::vector<std::int32_t>& rows) {
+Json sheets_json(const std::vector<ContactSheet>& sheets, const std::vector<std::int32_t>& rows) {
   std::unordered_map<std::int32_t, int> tile_of;
   for (std::size_t i = 0; i < rows.size(); ++i) tile_of[rows[i]] = static_cast<int>(i);
   Json json = Json::array();
-  for (const Sheet& sheet : sheets) {
+  for (const ContactSheet& sheet : sheets) {
     Json tiles = Json::array();
     for (const std::int32_t row : sheet.rows) tiles.push_back(tile_of.at(row));
     json.push_back({{"section", sheet.section},

@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "apps/report/sprite.h"
-#include "apps/report/subject.h"
-#include "tdds/report_statistics.h"
+#include "apps/report/report_input.h"
+#include "apps/report/sprite_sheet.h"
+#include "tdds/statistics/report_statistics.h"
 
 namespace tdds::report {
 
-struct Sheet {
+struct ContactSheet {
   std::string section;  // "images" or "suspects"
   std::string group;    // sheets of one group stand together: a method's name
   std::string title, note;
@@ -20,16 +20,18 @@ struct Sheet {
   std::vector<std::int32_t> rows;  // samples
 };
 
-// The highest and lowest of each score, the samples that the scores disagree about most, and those whose labels
-// are suspected. Variants of a method are left out. map: null where the recording has no losses.
-std::vector<Sheet> choose_sheets(const Subject& subject, const DataMap* map, int images);
+// The highest and lowest of each score, the samples that the scores disagree about most, and those whose
+// labels are suspected. Variants of a method are left out. map: null where the recording has no losses.
+std::vector<ContactSheet> choose_contact_sheets(const ReportInput& input, const DataMap* map, int images);
 
 // The samples of all sheets, each once, in the order of their first appearance.
-std::vector<std::int32_t> rows_shown(const std::vector<Sheet>& sheets);
+std::vector<std::int32_t> rows_shown(const std::vector<ContactSheet>& sheets);
 
-// {ids, labels, true, wrong, planted, names, mean, epochs, trajectories, scores}: what stands under the images.
-nlohmann::ordered_json tiles_json(const Subject& subject, const DataMap* map,
+// {ids, labels, true, wrong, planted, names, mean, epochs, trajectories, scores}: what stands under the
+// images.
+nlohmann::ordered_json tiles_json(const ReportInput& input, const DataMap* map,
                                   const std::vector<std::int32_t>& rows);
-nlohmann::ordered_json sheets_json(const std::vector<Sheet>& sheets, const std::vector<std::int32_t>& rows);
+nlohmann::ordered_json sheets_json(const std::vector<ContactSheet>& sheets,
+                                   const std::vector<std::int32_t>& rows);
 
 }  // namespace tdds::report

@@ -5,21 +5,25 @@
 
 #include <optional>
 
-#include "apps/planted_truth.h"
 #include "apps/report/base64.h"
-#include "apps/report/resources.h"
+#include "apps/report/contact_sheets.h"
 #include "apps/report/sections.h"
-#include "apps/report/sheets.h"
-#include "kernels/check.h"
+#include "apps/train/ground_truth.h"
+#include "engine/io/json_text.h"
+#include "kernels/runtime/check.h"
 
-namespace tdds::report {
+namespace tdds {
+
+std::string_view page_file(std::string_view name);  // embedded: of this folder's .html, .css and .js
+
+namespace report {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 std::string escaped(const std::string& text) {
   std::string html;
-  for (const char c : text) {
+  for (const char c : utf8_of(text)) {
     if (c == '<')
       html += "&lt;";
     else if (c == '>')
@@ -32,10 +36,10 @@ std::string escaped(const std::string& text) {
   return html;
 }
 
-// JSON for a script element: no `<` may stand in it, or a class named `</script>` would end it. Names of files
-// and classes may be any bytes; what is not UTF-8 is replaced.
-std::string script_json(const Json& json) {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+// JSON for a script element: no `<` may stand in it, or a class named `</script>` would end it. Names of
+// files and classes may be any bytes.
+std::string script_json(Json json) {
+  const std::string text = json_text(std::move(json));
   std::string safe;
   safe.reserve(text.size());
   for (const char c : text) {
@@ -60,56 +64,58 @@ std::string filled(std::string_view page, const std::vector<std::pair<std::strin
   return result.append(page.substr(at));
 }
 
-std::optional<DataMap> map_of(const Subject& subject) {
-  const DynamicsReader* store = subject.source().store();
+std::optional<DataMap> map_of(const ReportInput& input) {
+  const DynamicsReader* store = input.source().store();
   if (!store || !store->has(DynamicsField::kLoss)) return {};
   return data_map(*store, store->epochs());
 }
 
-std::string sprite_css(const Sprite& sprite) {
+std::string sprite_css(const SpriteSheet& sprite) {
   return fmt::format(".thumb{{background-image:url(data:image/png;base64,{})}}",
                      base64_of<char>(std::span(sprite.png)));
 }
 
 }  // namespace
 
-std::string report_page(const Subject& subject, const ReportOptions& options) {
-  const std::optional<DataMap> map = map_of(subject);
+std::string report_page(const ReportInput& input, const ReportOptions& options) {
+  const std::optional<DataMap> map = map_of(input);
   const DataMap* known = map ? &*map : nullptr;
-  const std::vector<Sheet> sheets = choose_sheets(subject, known, options.images);
+  const std::vector<ContactSheet> sheets = choose_contact_sheets(input, known, options.images);
   const std::vector<std::int32_t> rows = rows_shown(sheets);
-  const PlantedTruth truth = subject.truth() ? *subject.truth() : PlantedTruth{};
+  const GroundTruth truth = input.truth() ? *input.truth() : GroundTruth{};
 
-  Json data{{"facts", facts_json(subject)},
+  Json data{{"facts", facts_json(input)},
             {"rate", options.subset_rate},
-            {"scores", scores_json(subject, options.subset_rate)},
-            {"left_out", subject.set().left_out},
-            {"no_images", subject.no_images()},
-            {"method_correlations", method_correlations_json(subject)},
-            {"setting_correlations", setting_correlations_json(subject)},
-            {"map", known ? map_json(subject, *known) : Json()},
-            {"classes", classes_json(subject)},
-            {"found", found_json(subject, truth.wrong_label)},
-            {"found_corrupted", found_json(subject, truth.corruption)},
-            {"found_duplicates", found_json(subject, near_duplicates(truth))},
-            {"tiles", tiles_json(subject, known, rows)},
+            {"scores", scores_json(input, options.subset_rate)},
+            {"left_out", input.set().left_out},
+            {"no_images", input.no_images()},
+            {"method_correlations", method_correlations_json(input)},
+            {"setting_correlations", setting_correlations_json(input)},
+            {"map", known ? map_json(input, *known) : Json()},
+            {"classes", classes_json(input)},
+            {"found", found_json(input, truth.wrong_label)},
+            {"found_corrupted", found_json(input, truth.corruption)},
+            {"found_duplicates", found_json(input, near_duplicates(truth))},
+            {"tiles", tiles_json(input, known, rows)},
             {"sheets", sheets_json(sheets, rows)},
-            {"sweep", subject.sweep() ? sweep_json(*subject.sweep()) : Json()}};
+            {"sweep", input.sweep() ? sweep_json(*input.sweep()) : Json()}};
   std::string sprite_style;
-  if (subject.data() && !rows.empty()) {
-    const Sprite sprite = make_sprite(subject.data()->train, rows);
+  if (input.data() && !rows.empty()) {
+    const SpriteSheet sprite = make_sprite_sheet(input.data()->train, rows);
     sprite_style = sprite_css(sprite);
     data["sprite"] = {{"columns", sprite.columns},
                       {"rows", sprite.rows},
                       {"width", sprite.width},
                       {"height", sprite.height}};
   }
-  return filled(page_html(),
-                {{"@TITLE@", escaped("TDDS report: " + subject.dataset_name())},
-                 {"@STYLE@", std::string(page_css())},
+  return filled(page_file("page.html"),
+                {{"@TITLE@", escaped("TDDS report: " + input.dataset_name())},
+                 {"@STYLE@", std::string(page_file("page.css"))},
                  {"@SPRITE@", sprite_style},
-                 {"@DATA@", script_json(data)},
-                 {"@SCRIPT@", fmt::format("{}\n{}\n{}", charts_js(), datamap_js(), report_js())}});
+                 {"@DATA@", script_json(std::move(data))},
+                 {"@SCRIPT@", fmt::format("{}\n{}\n{}", page_file("charts.js"), page_file("datamap.js"),
+                                          page_file("report.js"))}});
 }
 
-}  // namespace tdds::report
+}  // namespace report
+}  // namespace tdds

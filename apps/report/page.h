@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "apps/report/subject.h"
+#include "apps/report/report_input.h"
 
 namespace tdds::report {
 
-std::string report_page(const Subject& subject, const ReportOptions& options);
+std::string report_page(const ReportInput& input, const ReportOptions& options);
 
 }  // namespace tdds::report

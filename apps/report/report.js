@@ -36,6 +36,9 @@ function accuracy() {
     const full = data.sweep.full[which].count ? data.sweep.full[which] : null;
     accuracyChart(find(`accuracy-${which}`), which === 'last' ? 'Accuracy of the last epoch' : 'Best accuracy over the epochs', series, full);
   }
+  const {trainings} = data.sweep;
+  find('accuracy').append(table(['training', 'samples', 'batch', 'steps'], trainings.map((one) => [one.rate ? `rate ${one.rate}` : 'all samples', one.kept, one.batch, one.steps]), 'What each training is given'),
+    ...trainings.filter((one) => one.warning).map((one) => make('p', {class: 'warning'}, `Rate ${one.rate}: ${one.warning}.`)));
 }
 
 function histograms() {

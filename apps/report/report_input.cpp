@@ -1,9 +1,13 @@
-#include "apps/report/subject.h"
+#include "apps/report/report_input.h"
 
 #include <fmt/format.h>
 
-#include "apps/dataset_flags.h"
-#include "kernels/check.h"
+#include <filesystem>
+
+#include "apps/cli/dataset_flags.h"
+#include "apps/cli/interrupt.h"
+#include "apps/score/image_order.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds::report {
 namespace {
@@ -16,84 +20,91 @@ void check_options(const ReportOptions& options) {
               "--dynamics_path is missing: give the folder of a run of tdds-train --dynamics, or --sweep");
 }
 
-// The scores that the sweep judged, and not others.
-ScoreOptions with_settings_of(const Sweep& sweep, ScoreOptions options) {
-  if (options.trajectory_lens.empty()) options.trajectory_lens = sweep.scores.trajectory_lens;
-  if (options.window_sizes.empty()) options.window_sizes = sweep.scores.window_sizes;
-  if (!options.decay) options.decay = sweep.scores.decay;
-  if (options.method_window == 0) options.method_window = sweep.scores.method_window;
-  if (options.method_epochs == 0) options.method_epochs = sweep.scores.method_epochs;
-  return options;
+// The folder of the sweep's first training on all samples.
+std::string first_scoring_run(const SweepRecord& sweep, const std::filesystem::path& path) {
+  check(!sweep.scoring_runs.empty(), "{} holds no scoring run yet; give --dynamics_path", path.string());
+  return (path.parent_path() / sweep.scoring_runs.front().folder).string();
 }
 
 }  // namespace
 
-Subject::Subject(const ReportOptions& options) {
+ReportInput::ReportInput(const ReportOptions& options) : sweep_path_(options.sweep_path) {
   check_options(options);
-  if (!options.sweep_path.empty()) sweep_ = read_sweep(options.sweep_path);
-  const std::string& path = options.dynamics_path.empty() ? sweep_->first_scoring_run : options.dynamics_path;
-  check(!path.empty(), "{} holds no scoring run yet; give --dynamics_path", options.sweep_path);
-  source_.emplace(path);
-  set_ = scores_for_report(sweep_ ? with_settings_of(*sweep_, options.scores) : options.scores, *source_);
+  if (!sweep_path_.empty()) {
+    sweep_ = read_sweep(sweep_path_);
+    check(!sweep_->runs.empty(), "{} holds no finished run yet; let tdds-sweep go on first", sweep_path_);
+  }
+  source_.emplace(
+      options.dynamics_path.empty() ? first_scoring_run(*sweep_, sweep_path_) : options.dynamics_path,
+      rule_of(options.missing));
+  set_ = scores_for_report(options.scores, *source_);
   sample_ids_ = SampleIds(*source_, samples());
   load_images(options);
-  check_sweep();
+  if (sweep_)
+    check(sweep_->samples == samples(),
+          "{} is of {} samples and {} of {}; give the dynamics of one of its scoring runs, or none",
+          sweep_path_, sweep_->samples, source_->path(), samples());
 }
 
-void Subject::load_images(const ReportOptions& report) {
+void ReportInput::load_images(const ReportOptions& report) {
   DatasetOptions options = report.data;
   const DynamicsReader* store = source_->store();
-  const bool asked = !options.name.empty();
-  if (!asked && (!store || store->header().dataset != "shapes")) {
+  const bool asked = !options.name.empty() && !report.data_recorded;
+  if (options.name.empty() && (!store || store->header().dataset != "shapes")) {
     no_images_ = "give --dataset and --data_path of the run to see the images";
     return;
   }
   if (store) options.seed = store->header().seed;
-  if (sweep_ && sweep_->data_seed) options.seed = *sweep_->data_seed;
   if (report.data_seed) options.seed = *report.data_seed;
   if (options.name.empty()) options.name = "shapes";
   if (options.name == "shapes" && options.shapes_train == 0)
     options.shapes_train = samples();  // exact unless some were held out
   show_loading(options);
-  Dataset data = load_dataset(options);
-  const bool same =
-      data.train.count() == samples() && (!store || data.fingerprint == store->header().fingerprint);
-  if (same) {
-    data_ = std::move(data);
-    return;
+  const InterruptRequest interrupt;
+  try {
+    take_images(load_dataset(options));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    if (asked) throw;
+    no_images_ = error.what();
   }
-  const std::string reason = fmt::format(
+}
+
+void ReportInput::take_images(Dataset data) {
+  const DynamicsReader* store = source_->store();
+  // Images that stayed on the disk have another fingerprint, and the same manifest.
+  const bool same = data.train.count() == samples() &&
+                    (!store || data.fingerprint == store->header().fingerprint ||
+                     (!data.manifest.empty() && data.manifest.hash() == store->header().manifest));
+  if (!same) check_image_order(std::filesystem::path(source_->path()).parent_path() / "manifest.tsv");
+  check(
+      same,
       "{} was not recorded on these {} images of {}; give the data flags of the run, which its log.txt lists",
       source_->path(), data.train.count(), data.name);
-  check(!asked, "{}", reason);
-  no_images_ = reason;
+  data_ = std::move(data);
 }
 
-void Subject::check_sweep() const {
-  if (!sweep_) return;
-  check(sweep_->samples == samples(),
-        "{} is of {} samples and {} of {}; give the dynamics of one of its scoring runs, or none",
-        sweep_->path, sweep_->samples, source_->path(), samples());
-}
-
-std::span<const std::int32_t> Subject::labels() const {
+std::span<const std::int32_t> ReportInput::labels() const {
   if (source_->store() && !source_->store()->header().labels.empty())
     return source_->store()->header().labels;
   if (data_) return data_->train.labels;
   return {};
 }
 
-std::int32_t Subject::classes() const {
+std::int32_t ReportInput::classes() const {
   if (source_->store()) return source_->store()->header().classes;
   return data_ ? data_->classes : 0;
 }
 
-std::string Subject::class_name(std::int32_t label) const {
+std::string ReportInput::class_name(std::int32_t label) const {
   const auto at = static_cast<std::size_t>(label);
   return data_ && at < data_->class_names.size() ? data_->class_names[at] : std::to_string(label);
 }
 
-std::string Subject::dataset_name() const {
+std::string ReportInput::dataset_name() const {
   if (source_->store() && !source_->store()->header().dataset.empty())
     return source_->store()->header().dataset;
   return data_ ? data_->name : "recorded dynamics";

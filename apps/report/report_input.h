@@ -7,36 +7,40 @@
 #include <string>
 
 #include "apps/report/scores.h"
-#include "apps/report/sweep_file.h"
-#include "apps/sample_ids.h"
-#include "engine/dataset.h"
-#include "tdds/dynamics_source.h"
+#include "apps/score/missing_visits.h"
+#include "apps/score/sample_ids.h"
+#include "apps/sweep/sweep_record.h"
+#include "engine/data/dataset.h"
+#include "tdds/dynamics/dynamics_source.h"
 
 namespace tdds::report {
 
 struct ReportOptions {
   std::string dynamics_path, sweep_path, output = "report.html";
   DatasetOptions data;  // name empty: no images, unless the run was on `shapes`, which is drawn again
-  ScoreOptions scores;  // what is not given is the sweep's, where there is one
-  std::optional<std::uint64_t>
-      data_seed;  // --manualSeed of the run; not given: the sweep's, or the recording's
+  bool data_recorded =
+      false;  // data's name is the sweep's: no images where they are not there, instead of an error
+  MissingVisitsFlags missing;
+  ReportScoreOptions scores;
+  std::optional<std::uint64_t> data_seed;  // none: the recording's
   double subset_rate = 0.5;
   int images = 24;  // in a contact sheet
 };
 
-class Subject {
+class ReportInput {
  public:
   // Throws UsageError for options that make no sense, Error for files that are missing, damaged or do not
   // belong together.
-  explicit Subject(const ReportOptions& options);
+  explicit ReportInput(const ReportOptions& options);
 
   const DynamicsSource& source() const { return *source_; }
   std::int64_t samples() const { return static_cast<std::int64_t>(set_.scores.front().score.size()); }
   const ScoreSet& set() const { return set_; }
   const SampleIds& sample_ids() const { return sample_ids_; }
-  const Sweep* sweep() const { return sweep_ ? &*sweep_ : nullptr; }
+  const SweepRecord* sweep() const { return sweep_ ? &*sweep_ : nullptr; }
+  const std::string& sweep_path() const { return sweep_path_; }
   const Dataset* data() const { return data_ ? &*data_ : nullptr; }
-  const PlantedTruth* truth() const { return data_ && data_->truth ? &*data_->truth : nullptr; }
+  const GroundTruth* truth() const { return data_ && data_->truth ? &*data_->truth : nullptr; }
   std::span<const std::int32_t> labels() const;  // [N], or empty
   std::int32_t classes() const;
   std::string class_name(std::int32_t label) const;  // its name, or its number
@@ -46,9 +50,10 @@ class Subject {
 
  private:
   void load_images(const ReportOptions& report);
-  void check_sweep() const;
+  void take_images(Dataset data);  // throws Error where they are others than those recorded
 
-  std::optional<Sweep> sweep_;
+  std::string sweep_path_;
+  std::optional<SweepRecord> sweep_;
   std::optional<DynamicsSource> source_;
   ScoreSet set_;
   SampleIds sample_ids_;

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <string_view>
 
-#include "kernels/check.h"
-#include "kernels/device.h"
-#include "tdds/methods/method.h"
-#include "tdds/moderate.h"
-#include "tdds/rank_correlation.h"
-#include "tdds/report_statistics.h"
-#include "tdds/selection.h"
+#include "apps/score/missing_visits.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
+#include "tdds/selection/selection.h"
+#include "tdds/statistics/rank_correlation.h"
+#include "tdds/statistics/report_statistics.h"
 
 namespace tdds::report {
 namespace {
@@ -22,12 +21,12 @@ void add_order(ReportScore& score) {
   score.standing = standing(score.ranks);
 }
 
-double decay_of(const ScoreOptions& options) {
+double decay_of(const ReportScoreOptions& options) {
   return options.decay.value_or(0.9);
 }
 
 // The pairs with J <= T, the shown one first.
-std::vector<ScoreSetting> settings_of(const ScoreOptions& options, const DynamicsSource& source) {
+std::vector<ScoreSetting> pairs_of(const ReportScoreOptions& options, const DynamicsSource& source) {
   SettingLists lists = default_settings(source.epochs());
   if (!options.trajectory_lens.empty()) lists.trajectory_lens = options.trajectory_lens;
   if (!options.window_sizes.empty()) lists.window_sizes = options.window_sizes;
@@ -43,109 +42,62 @@ std::vector<ScoreSetting> settings_of(const ScoreOptions& options, const Dynamic
       check_setting({t, j}, decay_of(options), source.epochs(), source.path());
       settings.push_back({t, j});
     }
-  constexpr std::size_t kMost = 40;
+  constexpr std::size_t kMax = 40;
   check_usage(
-      settings.size() <= kMost,
+      settings.size() <= kMax,
       "--trajectory_len and --window_size make {} pairs, and a heat map of more than {} cannot be read; "
       "give fewer",
-      settings.size(), kMost);
+      settings.size(), kMax);
   return settings;
 }
 
-void add_variant(const TddsVariant& variant, const ScoreSetting& setting, double decay,
-                 std::vector<float> score, ScoreSet& set) {
-  set.scores.push_back({.name = variant.name,
-                        .setting = fmt::format("{} decay={}", text_of(setting), decay),
-                        .formula = variant.score,
-                        .kept = variant.kept,
-                        .source = variant.source,
-                        .score = std::move(score)});
-  add_order(set.scores.back());
-}
-
-// TDDS is compared over all settings, its relative shown with the first.
-void add_tdds(const TddsVariant& variant, const ScoreOptions& options, const DynamicsSource& source,
-              ScoreSet& set) {
-  const double decay = decay_of(options);
-  std::vector<ScoreSetting> settings = settings_of(options, source);
-  const bool compared = &variant == &kTdds;
-  if (!compared) settings.resize(1);
-  std::int32_t epochs = 0;
-  for (const ScoreSetting& setting : settings) epochs = std::max(epochs, setting.trajectory_len);
-  const auto device = make_device(DeviceKind::kCpu);
-  auto scores = tdds_scores(*device, source.series(epochs, variant.series), settings, decay);
-  if (compared) {
-    for (const auto& score : scores) set.ranks.push_back(average_ranks(score));
-    set.settings = settings;
+std::vector<MethodOptions> settings_of(const Method& method, const ReportScoreOptions& options,
+                                       const DynamicsSource& source) {
+  if (!has_trajectory(method)) {
+    const std::int32_t epochs = options.method_epochs > 0 ? options.method_epochs : source.epochs();
+    return {{.epochs = options.method_epochs,
+             .window_size = options.method_window > 0 ? options.method_window : default_window(epochs)}};
   }
-  add_variant(variant, settings[0], decay, std::move(scores[0]), set);
+  std::vector<MethodOptions> settings;
+  for (const auto& [t, j] : pairs_of(options, source))
+    settings.push_back({.epochs = t, .window_size = j, .decay = decay_of(options)});
+  return settings;
 }
 
-const DynamicsReader& store_of(const DynamicsSource& source, std::string_view what) {
-  check(source.store() != nullptr,
-        "{} needs the dynamics store that tdds-train --dynamics writes; {} holds official .npy files, which "
-        "carry no "
-        "labels",
-        what, source.path());
-  return *source.store();
-}
-
-void add_moderate(const DynamicsSource& source, ScoreSet& set) {
-  const DynamicsHeader& run = store_of(source, kModerate).header();
-  const Features features = read_features(features_beside(source.path()), run, source.epochs());
-  set.scores.push_back({.name = kModerate,
-                        .setting = fmt::format("features after {} epochs", features.epochs),
-                        .formula = kModerateScore,
-                        .kept = kModerateKept,
-                        .source = kModerateSource,
-                        .score = moderate_scores(features, run.labels, run.classes)});
-  add_order(set.scores.back());
-}
-
-void add_method(const Method& method, const ScoreOptions& report, const DynamicsSource& source,
-                ScoreSet& set) {
-  const DynamicsReader& dynamics = store_of(source, method.name);
-  MethodOptions options{.epochs = report.method_epochs};
-  options.window_size =
-      report.method_window > 0
-          ? report.method_window
-          : default_window(report.method_epochs > 0 ? report.method_epochs : dynamics.epochs());
-  const std::int32_t epochs = epochs_used(method, dynamics, options);
-  set.scores.push_back(
-      {.name = method.name,
-       .setting = fmt::format("epochs 0 to {}{}", epochs - 1,
-                              method.windowed ? fmt::format(", J={}", options.window_size) : std::string()),
-       .formula = method.score,
-       .kept = method.kept,
-       .source = method.source,
-       .score = compute_scores(method, dynamics, options)});
-  add_order(set.scores.back());
-}
-
-void add_score(const std::string& name, const ScoreOptions& options, const DynamicsSource& source,
+// A method with T and J is compared over all of them, its variants are shown with the first.
+void add_score(const Method& method, const ReportScoreOptions& options, const DynamicsSource& source,
                ScoreSet& set) {
-  if (const TddsVariant* variant = find_tdds_variant(name))
-    add_tdds(*variant, options, source, set);
-  else if (name == kModerate)
-    add_moderate(source, set);
-  else
-    add_method(find_method(name), options, source, set);
+  std::vector<MethodOptions> settings = settings_of(method, options, source);
+  if (method.variant_of) settings.resize(1);
+  const auto device = make_device(DeviceKind::kCpu);
+  std::vector<MethodScore> computed = method.compute(method, source, settings, *device);
+  MethodScore& shown = computed.front();
+  const auto samples = static_cast<std::int64_t>(shown.score.size());
+  if (!shown.visits.missing.empty()) set.missing_visits = text_of_missing(shown.visits, samples);
+  if (has_trajectory(method) && !method.variant_of) {
+    for (const MethodScore& each : computed) {
+      set.settings.push_back({each.used.epochs, each.used.window_size});
+      set.ranks.push_back(average_ranks(each.score));
+    }
+  }
+  set.scores.push_back(
+      {.method = &method, .setting = to_string(method, shown.used), .score = std::move(shown.score)});
+  add_order(set.scores.back());
 }
 
 // All that can be had; what cannot is told with its reason.
-void add_all(const ScoreOptions& options, const DynamicsSource& source, ScoreSet& set) {
-  std::vector<std::string> names{kTdds.name, kTddsKl.name};
-  for (const Method* method : all_methods())
-    if (!std::string_view(method->name).starts_with("random")) names.emplace_back(method->name);
-  names.emplace_back(kModerate);
-  for (const std::string& name : names) {
+void add_all(const ReportScoreOptions& options, const DynamicsSource& source, ScoreSet& set) {
+  for (const Method* method : all_methods()) {
+    if (method->drawn) continue;
     const bool as_given =
-        find_tdds_variant(name) && !(options.trajectory_lens.empty() && options.window_sizes.empty());
+        has_trajectory(*method) && !(options.trajectory_lens.empty() && options.window_sizes.empty());
     try {
-      add_score(name, options, source, set);
+      add_score(*method, options, source, set);
     } catch (const Error& reason) {
-      if (as_given && dynamic_cast<const UsageError*>(&reason)) throw;
-      set.left_out.push_back(fmt::format("{}: {}", name, reason.what()));
+      const bool usage = dynamic_cast<const UsageError*>(&reason) != nullptr;
+      if (usage && as_given) throw;
+      if (!usage && !source.store() && method->official) throw;  // official files allow nothing else
+      set.left_out.push_back(fmt::format("{}: {}", method->name, with_flag_names(reason.what())));
     }
   }
   check(!set.scores.empty(), "{} allows no score: {}", source.path(), fmt::join(set.left_out, "; "));
@@ -153,7 +105,9 @@ void add_all(const ScoreOptions& options, const DynamicsSource& source, ScoreSet
 
 void mark_variants(std::vector<ReportScore>& scores) {
   for (ReportScore& score : scores)
-    for (const ReportScore& other : scores) score.variant |= score.name.starts_with(other.name + "_");
+    for (const ReportScore& other : scores)
+      score.variant |=
+          score.method->variant_of && other.method->name == std::string_view(score.method->variant_of);
 }
 
 }  // namespace
@@ -167,10 +121,10 @@ SettingLists default_settings(std::int32_t epochs) {
   return lists;
 }
 
-ScoreSet scores_for_report(const ScoreOptions& options, const DynamicsSource& source) {
+ScoreSet scores_for_report(const ReportScoreOptions& options, const DynamicsSource& source) {
   ScoreSet set;
   if (options.methods.empty()) add_all(options, source, set);
-  for (const std::string& name : options.methods) add_score(name, options, source, set);
+  for (const std::string& name : options.methods) add_score(find_method(name), options, source, set);
   mark_variants(set.scores);
   return set;
 }

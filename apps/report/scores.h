@@ -5,23 +5,22 @@
 #include <string>
 #include <vector>
 
-#include "tdds/dynamics_source.h"
-#include "tdds/tdds_score.h"
+#include "tdds/dynamics/dynamics_source.h"
+#include "tdds/methods/tdds_score.h"
 
 namespace tdds::report {
 
 struct ReportScore {
-  std::string name;                      // "aum"
+  const Method* method = nullptr;
   std::string setting;                   // "epochs 0 to 7, J=3", "T=90 J=10 decay=0.9"
-  std::string formula, kept, source;     // as Method has them
   bool variant = false;                  // of another one here: aum_logit of aum
   std::vector<float> score;              // [N] by row; the highest are kept
-  std::vector<std::int64_t> order = {};  // ascending (tdds/selection.h)
+  std::vector<std::int64_t> order = {};  // ascending (tdds/selection/selection.h)
   std::vector<double> ranks = {};        // average ranks
   std::vector<float> standing = {};      // 0 .. 1
 };
 
-struct ScoreOptions {
+struct ReportScoreOptions {
   std::vector<std::string> methods;  // empty: all that the recording allows, but for the random ones
   std::vector<int> trajectory_lens, window_sizes;     // TDDS; the first pair is the one shown; empty: chosen
   std::optional<double> decay;                        // TDDS; 0.9 if not given
@@ -29,15 +28,16 @@ struct ScoreOptions {
 };
 
 struct ScoreSet {
-  std::vector<ReportScore> scores;     // TDDS first
-  std::vector<std::string> left_out;   // methods, each with its reason
+  std::vector<ReportScore> scores;    // TDDS first
+  std::vector<std::string> left_out;  // methods, each with its reason
+  std::string missing_visits;         // how many were carried; empty where the recording says nothing of them
   std::vector<ScoreSetting> settings;  // of TDDS, for the comparison of T and J; empty where it is not shown
   std::vector<std::vector<double>> ranks;  // [settings][N]
 };
 
 // Throws UsageError for names and settings that make no sense, Error where the recording lacks what a method
 // that was asked for needs.
-ScoreSet scores_for_report(const ScoreOptions& options, const DynamicsSource& source);
+ScoreSet scores_for_report(const ReportScoreOptions& options, const DynamicsSource& source);
 
 // T and J that are compared where none are given: five lengths up to all epochs, and half, once and twice the
 // window that is shown. The first of each is shown: at most 90 epochs, in windows of at most 10.

@@ -1,17 +1,18 @@
-#include "apps/report/sprite.h"
+#include "apps/report/sprite_sheet.h"
 
 #include <stb/stb_image_write.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "engine/dataset_resize.h"
-#include "kernels/check.h"
+#include "engine/image/dataset_resize.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds::report {
 namespace {
 
-constexpr int kMostColumns = 32, kMostPixels = 64;
+constexpr int kMaxColumns = 32, kMaxPixels = 64;
 
 void append(void* png, void* bytes, int count) {
   static_cast<std::string*>(png)->append(static_cast<const char*>(bytes), static_cast<std::size_t>(count));
@@ -19,16 +20,16 @@ void append(void* png, void* bytes, int count) {
 
 }  // namespace
 
-Sprite make_sprite(const ImageSet& set, std::span<const std::int32_t> rows) {
-  Sprite sprite;
+SpriteSheet make_sprite_sheet(const ImageSet& set, std::span<const std::int32_t> rows) {
+  SpriteSheet sprite;
   const int count = static_cast<int>(rows.size());
   check(count > 0, "there is no image to put into the report");
   const int longer = std::max(set.width, set.height);
-  const bool shrink = longer > kMostPixels;
-  sprite.width = shrink ? std::max(1, set.width * kMostPixels / longer) : set.width;
-  sprite.height = shrink ? std::max(1, set.height * kMostPixels / longer) : set.height;
-  sprite.columns = std::min(count, kMostColumns);
-  sprite.rows = (count + sprite.columns - 1) / sprite.columns;
+  const bool shrink = longer > kMaxPixels;
+  sprite.width = shrink ? std::max(1, set.width * kMaxPixels / longer) : set.width;
+  sprite.height = shrink ? std::max(1, set.height * kMaxPixels / longer) : set.height;
+  sprite.columns = std::min(count, kMaxColumns);
+  sprite.rows = ceil_div(count, sprite.columns);
 
   const auto image_row = 3 * static_cast<std::size_t>(sprite.width);
   const auto stride = image_row * static_cast<std::size_t>(sprite.columns);

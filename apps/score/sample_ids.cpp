@@ -1,10 +1,10 @@
-#include "apps/sample_ids.h"
+#include "apps/score/sample_ids.h"
 
 #include <algorithm>
 #include <functional>
 
-#include "engine/npy.h"
-#include "kernels/check.h"
+#include "engine/io/npy.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {

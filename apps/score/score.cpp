@@ -3,80 +3,69 @@
 
 #include <fmt/core.h>
 #include <omp.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <optional>
 
-#include "apps/cli.h"
-#include "apps/score_run.h"
-#include "apps/subset_export.h"
-#include "engine/files.h"
-#include "tdds/moderate.h"
-#include "tdds/tdds_score.h"
+#include "apps/cli/cli.h"
+#include "apps/score/score_run.h"
+#include "apps/score/subset_export.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/thread_waiting.h"
 
 namespace tdds {
 namespace {
 
-void declare(CLI::App& app, ScoreOptions& options) {
-  app.add_flag("--list", options.list, "Print every method: what it computes, what is kept, its source.");
-  app.add_option("--dynamics_path", options.dynamics_path,
-                 "What tdds-train --dynamics wrote: its folder, dynamics.tdds, or the official .npy files.");
-  app.add_option("--mask_path", options.mask_path, "The folder for the masks and scores; made if absent.");
-  app.add_option("--method", options.methods, "Scoring methods, a list; --list names them.")->delimiter(',');
-  app.add_option(
-         "--trajectory_len", options.trajectory_lens,
-         "TDDS: T, how many epochs are used, from the first. A list (10,20,30) gives a mask for each.")
-      ->delimiter(',');
-  app.add_option("--window_size", options.window_sizes,
-                 "TDDS: J, the epochs in a window, 3 <= J <= T. May be a list.")
-      ->delimiter(',');
-  app.add_option("--decay", options.decay,
-                 "TDDS: the weight of the newest window in the moving average, 0 to 1.");
-  app.add_option("--method_epochs", options.method.epochs,
-                 "The epochs that the other methods use, from the first; 0 takes each one's own choice.");
-  app.add_option("--method_window", options.method.window_size, "J of dyn_unc and dual.");
-  app.add_option(
-      "--subset_rate", options.subset_rate,
-      "Pruning rate: the share of the samples left out. When given, the kept ids are written too.");
-  app.add_option("--keep", options.keep,
-                 "In place of --subset_rate, what to keep: a share below 1, or a number of samples.");
-  app.add_option(
-      "--selection", options.selection,
-      "How the kept are chosen: top (the highest scores), bottom (the lowest), balanced (the highest of each "
-      "class), ccs "
-      "(strata of the score, without the hardest by aum) or beta (drawn with DUAL's Beta weights).");
-  app.add_option("--ccs_beta", options.ccs.beta, "ccs: the share of the samples dropped as the hardest.");
-  app.add_option("--ccs_strata", options.ccs.strata, "ccs: the number of strata.");
-  app.add_option("--beta_c", options.beta_c, "beta: the exponent c (4 for CIFAR-100, 5.5 for CIFAR-10).");
-  app.add_option("--format", options.formats, "Forms of the kept ids: npy, txt, csv, json.")->delimiter(',');
-  app.add_option(
-         "--export", options.exports,
-         "Also write the kept files of a data set of folders for other frameworks, a list of: list (a path a "
-         "line), csv (id, path, label, class, score) and links (folders of symbolic links, "
-         "train/<class>/<file>).")
-      ->delimiter(',');
-  app.add_option("--export_dir", options.export_dir, "The folder for what --export writes; made if absent.");
-  app.add_option("--data_path", options.data_path,
-                 "For --export: where the data set is now, if it was moved since the training.");
-  app.add_option(
-         "--manualSeed", options.seed,
-         "Seed of random, ccs and beta. Not given: that of the recorded run, so that random is the one that "
-         "tdds-train --score writes; 42 of official files.")
-      ->check(no_negative_seed);
-  app.add_option("--device", options.device,
-                 "cpu, simt or cuda: where the windows of TDDS are computed and the scores sorted.");
-  app.add_option("--threads", options.threads, "CPU threads; 0 takes one for each core.");
+FlagTable score_flags(ScoreOptions& options) {
+  FlagTable flags{
+      {"list", &options.list, "Print every method: what it computes, what is kept, its source."},
+      {"dynamics_path", &options.dynamics_path,
+       "What tdds-train --dynamics wrote: its folder, dynamics.tdds, or the official .npy files."}};
+  append(flags, missing_visits_flags(options.missing));
+  append(
+      flags,
+      {{"mask_path", &options.mask_path, "The folder for the masks and scores; made if absent."},
+       {"method", &options.methods, "Scoring methods, a list; --list names them."},
+       {"trajectory_len", &options.trajectory_lens,
+        "TDDS: T, how many epochs are used, from the first. A list (10,20,30) gives a mask for each."},
+       {"window_size", &options.window_sizes, "TDDS: J, the epochs in a window, 3 <= J <= T. May be a list."},
+       {"decay", &options.decay, "TDDS: the weight of the newest window in the moving average, 0 to 1."},
+       {"method_epochs", &options.method.epochs,
+        "The epochs that the other methods use, from the first; 0 takes each one's own choice."},
+       {"method_window", &options.method.window_size, fmt::format("J of {}.", names_of(has_windows))},
+       {"subset_rate", &options.subset_rate,
+        "Pruning rate: the share of the samples left out. When given, the kept ids are written too."},
+       {"keep", &options.keep,
+        "In place of --subset_rate, what to keep: a share below 1, or a number of samples."},
+       {"selection", &options.selection,
+        "How the kept are chosen: top (the highest scores), bottom (the lowest), balanced (the highest of "
+        "each "
+        "class, at least one), ccs "
+        "(strata of the score, without the hardest by aum) or beta (drawn with DUAL's Beta weights)."},
+       {"ccs_beta", &options.ccs.beta, "ccs: the share of the samples dropped as the hardest."},
+       {"ccs_strata", &options.ccs.strata, "ccs: the number of strata."},
+       {"beta_c", &options.beta_c, "beta: the exponent c (4 for CIFAR-100, 5.5 for CIFAR-10)."},
+       {"format", &options.formats, "Forms of the kept ids: npy, txt, csv, json."},
+       {"export", &options.exports,
+        "Also write the kept files of a data set of folders for other frameworks, a list of: list (a path a "
+        "line), csv (id, path, label, class, score) and links (folders of symbolic links, "
+        "train/<class>/<file>)."},
+       {"export_dir", &options.export_dir, "The folder for what --export writes; made if absent."},
+       {"data_path", &options.data_path,
+        "For --export: where the data set is now, if it was moved since the training."},
+       {"manualSeed", &options.seed,
+        "Seed of random, ccs and beta. Not given: that of the recorded run, so that random is the one that "
+        "tdds-train --score writes; 42 of official files."},
+       {"device", choice(options.device, kDeviceKinds),
+        "cpu, simt or cuda: where the windows of TDDS are computed and the scores sorted."},
+       {"threads", &options.threads, "CPU threads; 0 takes one for each core."}});
+  return flags;
 }
 
 void print_methods() {
-  const auto print = [](const char* name, const char* score, const char* kept, const char* source) {
-    fmt::print("{}\n  score   {}\n  kept    {}\n  source  {}\n", name, score, kept, source);
-  };
-  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
-    print(variant->name, variant->score, variant->kept, variant->source);
-  for (const Method* method : all_methods()) print(method->name, method->score, method->kept, method->source);
-  print(kModerate, kModerateScore, kModerateKept, kModerateSource);
+  for (const Method* method : all_methods())
+    fmt::print("{}\n  score   {}\n  kept    {}\n  source  {}\n", method->name, method->score, method->kept,
+               method->source);
 }
 
 void explain(std::int64_t samples, double rate, const std::string& selection) {
@@ -115,8 +104,8 @@ int score(ScoreOptions& options) {
   if (options.threads > 0) omp_set_num_threads(options.threads);
   check_formats(options.formats);
   check_exports(options, select_too);
-  const auto device = make_device(parse_device_kind(options.device));
-  const DynamicsSource source(options.dynamics_path);
+  const auto device = make_device(options.device);
+  const DynamicsSource source(options.dynamics_path, rule_of(options.missing));
   options.method.seed =
       options.seed.value_or(source.store() ? source.store()->header().seed : options.method.seed);
   fmt::print("{}: {}\n", source.path(), source.description());
@@ -124,7 +113,7 @@ int score(ScoreOptions& options) {
     fmt::print("{}; it is left out\n", source.store()->torn_end());
   while (options.mask_path.size() > 1 && options.mask_path.back() == '/') options.mask_path.pop_back();
 
-  const std::vector<ScoredMethod> scored = compute_scores(options, source, *device);
+  const std::vector<ScoredMethod> scored = run_methods(options, source, *device);
   const auto samples = static_cast<std::int64_t>(scored.front().score.size());
   const SampleIds sample_ids(source, samples);
   auto provenance = provenance_of(source, samples);
@@ -158,6 +147,7 @@ int score(ScoreOptions& options) {
 }  // namespace tdds
 
 int main(int argc, char** argv) {
+  tdds::wait_briefly_then_sleep(argv);
   tdds::ScoreOptions options;
   const tdds::ProgramInfo info{
       "tdds-score",
@@ -170,7 +160,6 @@ int main(int argc, char** argv) {
       "  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual --subset_rate 0.7\n"
       "  tdds-score --dynamics_path run --mask_path masks --subset_rate 0.7 --export csv,links --export_dir "
       "kept\n"};
-  return tdds::run_program(
-      argc, argv, info, [&](CLI::App& app) { tdds::declare(app, options); },
-      [&](const tdds::ResolvedOptions&) { return tdds::score(options); });
+  return tdds::run_program(argc, argv, info, tdds::score_flags(options),
+                           [&] { return tdds::score(options); });
 }

@@ -1,15 +1,16 @@
-#include "apps/score_output.h"
+#include "apps/score/score_output.h"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "apps/cli.h"
-#include "engine/files.h"
-#include "engine/npy.h"
-#include "kernels/check.h"
-#include "tdds/strategy.h"
+#include "apps/cli/cli.h"
+#include "engine/io/files.h"
+#include "engine/io/json_text.h"
+#include "engine/io/npy.h"
+#include "kernels/runtime/check.h"
+#include "tdds/selection/strategy.h"
 
 namespace tdds {
 namespace {
@@ -44,7 +45,7 @@ void write_ids(const std::string& path, const std::string& format, const ScoredM
   } else if (format == "csv") {
     write_file_atomically(path, as_csv(scored, selection, labels, sample_ids));
   } else {
-    write_file_atomically(path, merged(about, {{"ids", ids}}).dump() + "\n");
+    write_file_atomically(path, json_text(merged(about, {{"ids", ids}})) + "\n");
   }
 }
 
@@ -94,7 +95,7 @@ void check_formats(std::span<const std::string> formats) {
 std::string write_scores(const ScoredMethod& scored, const Json& provenance, Device* sorter) {
   const Ranking ranking = sorter ? rank_by_score(*sorter, scored.score) : rank_by_score(scored.score);
   write_ranking(scored.files, ranking);
-  write_file_atomically(about_of(scored.files), merged(scored.how, provenance).dump(1) + "\n");
+  write_file_atomically(about_of(scored.files), json_text(merged(scored.how, provenance), 1) + "\n");
   return fmt::format("{}: scores {:.6g} to {:.6g}, median {:.6g}\n  {}\n  {}\n", scored.name,
                      ranking.scores.front(), ranking.scores.back(), ranking.scores[ranking.scores.size() / 2],
                      scored.files.mask, scored.files.score);
@@ -125,7 +126,7 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
   if (selection.name == "top") return;
   const RankingFiles files = ranking_files(folder, name);
   write_ranking(files, ranking_of(selection.ids, samples));
-  write_file_atomically(about_of(files), about.dump(1) + "\n");
+  write_file_atomically(about_of(files), json_text(about, 1) + "\n");
   fmt::print("  {}\n  {}\n", files.mask, files.score);
 }
 

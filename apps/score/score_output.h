@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "apps/sample_ids.h"
-#include "tdds/dynamics_source.h"
-#include "tdds/selection.h"
+#include "apps/score/sample_ids.h"
+#include "tdds/dynamics/dynamics_source.h"
+#include "tdds/selection/selection.h"
 
 namespace tdds {
 
@@ -32,8 +32,8 @@ nlohmann::ordered_json provenance_of(const std::string& program, const std::stri
 // What they are: `<folder>/score_<stem>.json`.
 std::string about_of(const RankingFiles& files);
 
-// Writes the mask, the scores and what they are; returns a paragraph about them. `sorter` orders them, null: the
-// host.
+// Writes the mask, the scores and what they are; returns a paragraph about them. `sorter` orders them, null:
+// the host.
 std::string write_scores(const ScoredMethod& scored, const nlohmann::ordered_json& provenance,
                          Device* sorter = nullptr);
 
@@ -48,10 +48,10 @@ struct Selection {
 // Throws UsageError for a format that write_selection does not know.
 void check_formats(std::span<const std::string> formats);
 
-// Writes `<folder>/kept_<stem>_<selection>_<amount>.<format>` for each format: npy (int64), txt (an id a line),
-// csv (id, label, score, kept of every sample), json (provenance, counts and ids): ids, not rows. For another selection than
-// `top` also a mask and scores, and what they are, that make the official train_subset.py keep these samples. Prints the counts
-// overall and, with labels, by class.
+// Writes `<folder>/kept_<stem>_<selection>_<amount>.<format>` for each format: npy (int64), txt (an id a
+// line), csv (id, label, score, kept of every sample), json (provenance, counts and ids): ids, not rows. For
+// another selection than `top` also a mask and scores, and what they are, that make the official
+// train_subset.py keep these samples. Prints the counts overall and, with labels, by class.
 void write_selection(const std::string& folder, const ScoredMethod& scored, const Selection& selection,
                      std::span<const std::string> formats, const nlohmann::ordered_json& provenance,
                      std::span<const std::int32_t> labels, std::int32_t classes, const SampleIds& sample_ids);

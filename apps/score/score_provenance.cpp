@@ -1,10 +1,11 @@
-#include "apps/score_provenance.h"
+#include "apps/score/score_provenance.h"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "apps/score/image_order.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -20,9 +21,10 @@ std::filesystem::path about_path(const std::filesystem::path& mask, const std::f
 
 }  // namespace
 
-void check_scores_are_of(const Dataset& data, const std::string& mask_path, const std::string& score_path) {
+std::string check_scores_are_of(const Dataset& data, const std::string& mask_path,
+                                const std::string& score_path) {
   const std::filesystem::path path = about_path(mask_path, score_path);
-  if (path.empty() || !std::filesystem::exists(path)) return;
+  if (path.empty() || !std::filesystem::exists(path)) return {};
   const auto about = nlohmann::json::parse(read_file(path, kLargestAbout), nullptr, false);
   const auto text = [&](const char* key) {
     return about.is_object() && about.contains(key) && about[key].is_string() ? about[key].get<std::string>()
@@ -30,12 +32,23 @@ void check_scores_are_of(const Dataset& data, const std::string& mask_path, cons
   };
   const std::string fingerprint = text("fingerprint"), manifest = text("manifest");
   // The same files and labels at another size of the images are the same samples.
-  const bool same_files = !manifest.empty() && !data.manifest.empty() && manifest == data.manifest.hash();
+  const bool same_files = !manifest.empty() && !data.manifest.empty() && data.manifest.matches(manifest);
+  const bool fits = fingerprint.empty() || fingerprint == data.fingerprint || same_files;
+  const std::string reason = fits ? "" : order_reason(data, manifest);
+  check(reason.empty(),
+        "{} says that the scores are of other data ({}) than this run's {}: {}; train and score again",
+        path.string(), text("dataset"), data.name, reason);
   check(
-      fingerprint.empty() || fingerprint == data.fingerprint || same_files,
+      fits,
       "{} says that the scores are of other data ({}) than this run's {}; score the data that you train on, "
       "with the same --max_train_samples, --val_fraction and seed",
       path.string(), text("dataset"), data.name);
+  if (fingerprint == data.fingerprint || !same_files || manifest == data.manifest.hash()) return {};
+  return fmt::format(
+      "{} is of an earlier version, which knew the images by path and size: images that were replaced by "
+      "others of "
+      "equal size since are not noticed",
+      path.string());
 }
 
 }  // namespace tdds

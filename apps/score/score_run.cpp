@@ -1,4 +1,4 @@
-#include "apps/score_run.h"
+#include "apps/score/score_run.h"
 
 #include <fmt/core.h>
 
@@ -7,106 +7,67 @@
 #include <cmath>
 #include <string_view>
 
-#include "kernels/check.h"
-#include "tdds/moderate.h"
+#include "kernels/runtime/check.h"
+#include "tdds/methods/tdds_score.h"
 
 namespace tdds {
 namespace {
 
-void score_by_tdds(const TddsVariant& variant, const ScoreOptions& options, const DynamicsSource& source,
-                   Device& device, std::vector<ScoredMethod>& scored) {
+std::vector<MethodOptions> settings_of(const Method& method, const ScoreOptions& options,
+                                       const DynamicsSource& source) {
+  if (!has_trajectory(method)) return {options.method};
   std::vector<ScoreSetting> left_out;
-  const std::vector<ScoreSetting> settings = fitting_settings(
-      options.trajectory_lens, options.window_sizes, options.decay, source.epochs(), source.path(), left_out);
+  std::vector<MethodOptions> settings;
+  for (const auto& [t, j] : fitting_settings(options.trajectory_lens, options.window_sizes, options.decay,
+                                             source.epochs(), source.path(), left_out))
+    settings.push_back({.epochs = t, .window_size = j, .decay = options.decay});
   for (const ScoreSetting& setting : left_out)
-    fmt::print("{} is left out: the window does not fit into the trajectory\n", text_of(setting));
-  int epochs = 0;
-  for (const ScoreSetting& setting : settings) epochs = std::max(epochs, setting.trajectory_len);
-  auto scores = tdds_scores(device, source.series(epochs, variant.series), settings, options.decay);
-  for (std::size_t i = 0; i < settings.size(); ++i)
-    scored.push_back(
-        describe_tdds(options.mask_path, variant, settings[i], options.decay, std::move(scores[i])));
-}
-
-const DynamicsReader& store_of(const DynamicsSource& source, std::string_view what) {
-  check(source.store() != nullptr,
-        "{} needs the dynamics store that tdds-train --dynamics writes; {} holds official .npy files", what,
-        source.path());
-  return *source.store();
-}
-
-void score_by_moderate(const ScoreOptions& options, const DynamicsSource& source,
-                       std::vector<ScoredMethod>& scored) {
-  const DynamicsReader& dynamics = store_of(source, kModerate);
-  const DynamicsHeader& run = dynamics.header();
-  check(!run.labels.empty(), "{} holds no labels, and moderate measures distances within classes",
-        source.path());
-  const Features features = read_features(features_beside(source.path()), run, dynamics.epochs());
-  scored.push_back({fmt::format("{} (features after {} epochs)", kModerate, features.epochs),
-                    kModerate,
-                    ranking_files(options.mask_path, kModerate),
-                    {{"method", kModerate},
-                     {"score", kModerateScore},
-                     {"direction", kModerateKept},
-                     {"source", kModerateSource},
-                     {"epochs", features.epochs}},
-                    moderate_scores(features, run.labels, run.classes)});
-}
-
-void score_by(const Method& method, const ScoreOptions& options, const DynamicsSource& source,
-              std::vector<ScoredMethod>& scored) {
-  const DynamicsReader& dynamics = store_of(source, method.name);
-  auto score = compute_scores(method, dynamics, options.method);
-  scored.push_back(describe(options.mask_path, method, epochs_used(method, dynamics, options.method),
-                            options.method, std::move(score)));
+    fmt::print("{} is left out: the window does not fit into the trajectory\n", to_string(setting));
+  return settings;
 }
 
 }  // namespace
 
-ScoredMethod describe_tdds(const std::string& folder, const TddsVariant& variant, const ScoreSetting& setting,
-                           double decay, std::vector<float> score) {
-  const auto [t, j] = setting;
-  const std::string stem = fmt::format("{}_win{}_ep{}", variant.name, j, t);
-  const bool official = &variant == &kTdds;
-  return {fmt::format("{} {} decay={}", variant.name, text_of(setting), decay),
-          stem,
-          official ? official_ranking_files(folder, j, t) : ranking_files(folder, stem),
-          {{"method", variant.name},
-           {"score", variant.score},
-           {"direction", variant.kept},
-           {"source", variant.source},
-           {"trajectory_len", t},
-           {"window_size", j},
-           {"decay", decay}},
-          std::move(score)};
-}
-
-ScoredMethod describe(const std::string& folder, const Method& method, std::int32_t epochs,
-                      const MethodOptions& options, std::vector<float> score) {
-  ScoredMethod scored{fmt::format("{} (epochs 0 to {})", method.name, epochs - 1),
+ScoredMethod describe(const std::string& folder, const Method& method, MethodScore computed) {
+  const MethodOptions& used = computed.used;
+  const std::string text = to_string(method, used);
+  ScoredMethod scored{fmt::format("{} ({})", method.name, text),
                       method.name,
-                      ranking_files(folder, method.name),
+                      {},
                       {{"method", method.name},
                        {"score", method.score},
                        {"direction", method.kept},
-                       {"source", method.source},
-                       {"epochs", epochs}},
-                      std::move(score)};
-  if (method.windowed) scored.how["window_size"] = options.window_size;
-  if (&method == &methods::kRandom) scored.how["seed"] = options.seed;
+                       {"source", method.source}},
+                      std::move(computed.score)};
+  if (has_trajectory(method)) {
+    scored.name = fmt::format("{} {}", method.name, text);
+    scored.stem += fmt::format("_win{}_ep{}", used.window_size, used.epochs);
+    scored.how["trajectory_len"] = used.epochs;
+    scored.how["window_size"] = used.window_size;
+    scored.how["decay"] = used.decay;
+  } else {
+    scored.how["epochs"] = used.epochs;
+    if (has_windows(method)) scored.how["window_size"] = used.window_size;
+    if (method.drawn) scored.how["seed"] = used.seed;
+  }
+  scored.files = method.official ? official_ranking_files(folder, used.window_size, used.epochs)
+                                 : ranking_files(folder, scored.stem);
+  if (!computed.visits.missing.empty())
+    scored.how["missing_visits"] =
+        json_of_missing(computed.visits, static_cast<std::int64_t>(scored.score.size()));
   return scored;
 }
 
-std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
-                                         Device& device) {
+std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const DynamicsSource& source,
+                                      Device& device) {
   std::vector<ScoredMethod> scored;
   for (const std::string& name : options.methods) {
-    if (const TddsVariant* variant = find_tdds_variant(name))
-      score_by_tdds(*variant, options, source, device, scored);
-    else if (name == kModerate)
-      score_by_moderate(options, source, scored);
-    else
-      score_by(find_method(name), options, source, scored);
+    const Method& method = find_method(name);
+    auto computed = method.compute(method, source, settings_of(method, options, source), device);
+    const auto samples = static_cast<std::int64_t>(computed.front().score.size());
+    const std::string missing = text_of_missing(computed.front().visits, samples);
+    if (!missing.empty()) fmt::print("{}\n", missing);
+    for (MethodScore& each : computed) scored.push_back(describe(options.mask_path, method, std::move(each)));
   }
   check_usage(!scored.empty(), "--method is empty; --list names the methods");
   return scored;
@@ -144,7 +105,8 @@ double pruning_rate(const ScoreOptions& options, std::int64_t samples) {
   if (!options.keep) return options.subset_rate.value_or(0);
   const double keep = *options.keep;
   check_usage(keep <= static_cast<double>(samples), "--keep is {} and there are {} samples", keep, samples);
-  // Of a share as many as the rate 1 - keep leaves, had it no rounding error: 1 - 0.9 is less than 0.1 in doubles.
+  // Of a share as many as the rate 1 - keep leaves, had it no rounding error: 1 - 0.9 is less than 0.1 in
+  // doubles.
   constexpr double kRounding = 1e-12;
   const double count = keep < 1 ? std::ceil(keep * static_cast<double>(samples) * (1 - kRounding)) : keep;
   return rate_keeping(static_cast<std::int64_t>(count), samples);
@@ -171,7 +133,7 @@ Selection select(const ScoredMethod& scored, const ScoreOptions& options, const 
     std::sort(selection.ids.begin(), selection.ids.end());
     return selection;
   }
-  const DynamicsReader& dynamics = store_of(source, "--selection " + selection.name);
+  const DynamicsReader& dynamics = source.store_for("--selection " + selection.name);
   if (selection.name == "balanced") {
     check(!dynamics.header().labels.empty(), "{} holds no labels, so no classes can be balanced",
           source.path());

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "apps/score_output.h"
-#include "kernels/device.h"
-#include "tdds/dynamics_source.h"
+#include "apps/score/missing_visits.h"
+#include "apps/score/score_output.h"
+#include "kernels/runtime/device.h"
+#include "tdds/dynamics/dynamics_source.h"
 #include "tdds/methods/method.h"
-#include "tdds/strategy.h"
-#include "tdds/tdds_score.h"
+#include "tdds/selection/strategy.h"
 
 namespace tdds {
 
@@ -22,6 +22,7 @@ struct ScoreOptions {
   std::vector<int> trajectory_lens{10}, window_sizes{10};
   double decay = 0.9;
   MethodOptions method;
+  MissingVisitsFlags missing;
   std::optional<std::uint64_t> seed;  // of the draws; not given: that of the recorded run
   std::optional<double> subset_rate,
       keep;  // neither: nothing is selected. keep: a share below 1, or a number
@@ -31,24 +32,21 @@ struct ScoreOptions {
   std::vector<std::string> formats{"npy", "json"};
   std::vector<std::string> exports;  // list, csv, links
   std::string export_dir, data_path;
-  std::string device = "cpu";
+  DeviceKind device = DeviceKind::kCpu;
   int threads = 0;
   bool list = false;
 };
 
-// One score with its names, files in `folder` and description.
-ScoredMethod describe_tdds(const std::string& folder, const TddsVariant& variant, const ScoreSetting& setting,
-                           double decay, std::vector<float> score);
-// epochs: how many were used.
-ScoredMethod describe(const std::string& folder, const Method& method, std::int32_t epochs,
-                      const MethodOptions& options, std::vector<float> score);
+// A score with its names, files in `folder` and description.
+ScoredMethod describe(const std::string& folder, const Method& method, MethodScore computed);
 
 // Every score asked for: TDDS once for each pair of trajectory length and window. Pairs of lists in which the
 // window does not fit are told and left out. Throws UsageError for names and settings that make no sense.
-std::vector<ScoredMethod> compute_scores(const ScoreOptions& options, const DynamicsSource& source,
-                                         Device& device);
+std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const DynamicsSource& source,
+                                      Device& device);
 
-// Whether a selection is asked for. Throws UsageError for rates, numbers and ways to select that make no sense.
+// Whether a selection is asked for. Throws UsageError for rates, numbers and ways to select that make no
+// sense.
 bool selects(const ScoreOptions& options);
 // What a way to select keeps: "the highest scores". Throws UsageError for a way that there is not.
 const char* kept_by(const std::string& selection);

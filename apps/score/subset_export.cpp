@@ -1,11 +1,12 @@
-#include "apps/subset_export.h"
+#include "apps/score/subset_export.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "apps/score/image_order.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -50,8 +51,9 @@ SubsetExporter::SubsetExporter(const ScoreOptions& options, const DynamicsSource
         source.path());
   const std::string& expected = source.store()->header().manifest;
   manifest_path_ = fs::path(source.path()).parent_path() / "manifest.tsv";
+  check_image_order(manifest_path_);
   manifest_ = read_manifest(manifest_path_.string());
-  check(manifest_.hash() == expected, "{} is not of the data that {} was recorded on; restore it",
+  check(manifest_.matches(expected), "{} is not of the data that {} was recorded on; restore it",
         manifest_path_.string(), source.path());
   folder_ = options.data_path.empty() ? fs::path(manifest_.folder) : fs::path(options.data_path) / "train";
   folder_ = fs::absolute(folder_).lexically_normal();

@@ -8,19 +8,20 @@
 #include <filesystem>
 #include <string>
 
-#include "apps/sample_ids.h"
-#include "apps/score_run.h"
-#include "engine/manifest.h"
+#include "apps/score/sample_ids.h"
+#include "apps/score/score_run.h"
+#include "engine/data/manifest.h"
 
 namespace tdds {
 
-// Throws UsageError for --export without --export_dir or without a selection, and for a form that there is not.
+// Throws UsageError for --export without --export_dir or without a selection, and for a form that there is
+// not.
 void check_exports(const ScoreOptions& options, bool selects);
 
 class SubsetExporter {
  public:
-  // Throws Error where the run that `source` is of left no manifest, or one of other data, or where the files are not
-  // where they should be.
+  // Throws Error where the run that `source` is of left no manifest, or one of other data, or where the files
+  // are not where they should be.
   SubsetExporter(const ScoreOptions& options, const DynamicsSource& source, const SampleIds& sample_ids);
 
   // Throws Error where the folder of links is there already.

@@ -1,5 +1,5 @@
 #pragma once
-// Accuracies that the TDDS paper reports (Zhang et al., CVPR 2024, Table 1), to stand beside ours.
+// Published accuracies of ResNet-18, to stand beside ours: each with where it was found and how.
 
 #include <optional>
 #include <string_view>
@@ -7,15 +7,15 @@
 namespace tdds {
 
 struct Published {
-  double mean;
-  std::optional<double> deviation;  // over the paper's runs
-  // Found in the paper's abstract, the authors' README or their public answers, or a difference of two such
-  // figures; the others are quoted from memory of the table and may be wrong.
-  bool confirmed;
+  double accuracy;  // percent
+  // "stated" in the source's text, code or answers; "derived" from such figures; "read off" a plot, to about
+  // 0.1.
+  std::string_view kind;
+  std::string_view source;  // without commas
 };
 
 // dataset: cifar10 or cifar100; method: a row of a sweep's table, or "all" (rate 0); rate: the pruned share.
-// Nothing where the paper has nothing: it trained ResNet-18, at full width, for 200 epochs.
+// Nothing where no source is known: all are of ResNet-18 at full width and, except for CCS's, 200 epochs.
 std::optional<Published> published_accuracy(std::string_view dataset, std::string_view arch,
                                             std::string_view method, double rate);
 

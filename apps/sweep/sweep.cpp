@@ -1,11 +1,15 @@
 // tdds-sweep: the paper's experiment in one command: methods x pruning rates x seeds, and the table of it.
 
-#include "apps/sweep_run.h"
+#include "apps/sweep/sweep_record.h"
+#include "apps/sweep/sweep_run.h"
+#include "kernels/runtime/thread_waiting.h"
 
 int main(int argc, char** argv) {
+  tdds::wait_briefly_then_sleep(argv);
   tdds::SweepFlags flags;
-  tdds::TrainingFlags training;
-  training.save_path = "./checkpoint/sweep";
+  tdds::TrainConfig config;
+  config.save_path = "./checkpoint/sweep";
+  const tdds::FlagTable table = sweep_flags(flags, config);
   const tdds::ProgramInfo program{
       "tdds-sweep",
       "Compares pruning methods: for every seed it trains a ResNet on all samples while it records their "
@@ -17,9 +21,12 @@ int main(int argc, char** argv) {
       "--seeds 1,2,3 --save_path ./runs/sweep\n"
       "  tdds-sweep --dataset shapes --shapes_train 4000 --width 0.25 --epochs 8 --methods every "
       "--rates 0.3,0.5,0.7 --no_score_weighting --save_path ./runs/shapes\n"};
+  tdds::EarlierFlags earlier{.find = tdds::flags_of_sweep};
   return tdds::run_program(
-      argc, argv, program, [&](CLI::App& app) { tdds::declare_sweep_flags(app, flags, training); },
-      [&](const tdds::ResolvedOptions& resolved) {
-        return tdds::run_sweep(program, flags, training, resolved);
-      });
+      argc, argv, program, table,
+      [&] {
+        tdds::settle_batches(flags, config);
+        return tdds::run_sweep(program, flags, config, tdds::texts_of(table), earlier);
+      },
+      &earlier);
 }

@@ -1,26 +1,31 @@
 #pragma once
-// What tdds-sweep is asked for, beside the flags of a training (apps/training_flags.h).
+// What tdds-sweep is asked for, beside the flags of a training (apps/train/train_config.h).
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/training_flags.h"
-
-namespace CLI {
-class App;
-}
+#include "apps/train/train_config.h"
 
 namespace tdds {
+
+// What trainings on subsets have in common with those on all samples: the number of epochs, or about that of
+// steps.
+enum class Budget : std::uint8_t { kEpochs, kSteps };
+inline constexpr std::array kBudgets{Budget::kEpochs, Budget::kSteps};
+const char* to_string(Budget budget);  // "epochs", "steps"
 
 struct SweepFlags {
   std::vector<std::string> methods{"tdds", "random"};
   std::vector<double> rates{0.3, 0.5, 0.7, 0.8, 0.9};  // pruned shares
   std::vector<std::uint64_t> seeds{1, 2, 3};
-  std::string budget = "epochs";
+  Budget budget = Budget::kEpochs;
+  std::optional<std::int32_t> batch_size = {};  // on all samples
   // One value for all rates, or one for each.
-  std::vector<int> trajectory_lens, window_sizes;  // empty: by the rate, see tdds_setting
-  std::vector<std::int32_t> subset_batches{128};
+  std::vector<int> trajectory_lens = {}, window_sizes = {};  // empty: by the rate, see tdds_setting
+  std::vector<std::int32_t> subset_batches = {};             // empty: see settle_batches
   std::vector<double> ccs_betas{0.2};
   double score_decay = 0.9, beta_c = 4;
   int ccs_strata = 50;
@@ -28,8 +33,12 @@ struct SweepFlags {
   bool no_score_weighting = false, keep_models = false;
 };
 
-// Declares these and those of a training, but for the ones that a sweep decides itself.
-void declare_sweep_flags(CLI::App& app, SweepFlags& flags, TrainingFlags& training);
+// These and those of a training, but for the ones that a sweep decides itself.
+FlagTable sweep_flags(SweepFlags& flags, TrainConfig& config);
+
+// Sets the batches that the command leaves open: subsets take --batch_size where that is given, so that like
+// is compared with like; where neither is, both take the official code's, 100 and 128.
+void settle_batches(SweepFlags& flags, TrainConfig& config);
 
 // The flags that leave every result as it is: the same sweep may go on with other values.
 bool changes_no_result(const std::string& flag);

@@ -1,4 +1,4 @@
-#include "apps/sweep_plan.h"
+#include "apps/sweep/sweep_plan.h"
 
 #include <algorithm>
 #include <array>
@@ -6,34 +6,42 @@
 #include <set>
 
 #include "engine/trainer.h"
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tdds/methods/method.h"
-#include "tdds/moderate.h"
-#include "tdds/selection.h"
-#include "tdds/strategy.h"
+#include "tdds/selection/selection.h"
+#include "tdds/selection/strategy.h"
 
 namespace tdds {
 namespace {
 
+// Rows of their own name: a score with the selection that its paper has.
+struct NamedRow {
+  const char* name;
+  const Method* score;
+  const char* selection;
+};
+constexpr std::array<NamedRow, 2> kNamedRows{
+    {{"ccs", &methods::kAum, "ccs"}, {"dual_beta", &methods::kDual, "beta"}}};
+
 SweepMethod parse_method(const std::string& name) {
-  if (name == "ccs") return {name, "aum", "ccs"};
-  if (name == "dual_beta") return {name, "dual", "beta"};
+  for (const NamedRow& row : kNamedRows)
+    if (name == row.name) return {name, row.score, row.selection};
   const std::size_t plus = name.find('+');
-  SweepMethod method{name, name.substr(0, plus), plus == std::string::npos ? "top" : name.substr(plus + 1)};
-  if (!find_tdds_variant(method.score) && method.score != kModerate) find_method(method.score);
+  SweepMethod method{name, &find_method(name.substr(0, plus)),
+                     plus == std::string::npos ? "top" : name.substr(plus + 1)};
   const std::string& way = method.selection;
   check_usage(
       way == "top" || way == "bottom" || way == "balanced" || way == "ccs" || way == "beta",
       "there is no selection '{}' as in '{}'; choose bottom, balanced, ccs or beta, or only '{}' for the "
       "highest scores",
-      way, name, method.score);
+      way, name, method.score->name);
   return method;
 }
 
 std::vector<std::string> every_method() {
-  std::vector<std::string> names{kTdds.name, kTddsKl.name};
+  std::vector<std::string> names;
   for (const Method* method : all_methods()) names.emplace_back(method->name);
-  names.insert(names.end(), {kModerate, "ccs", "dual_beta"});
+  for (const NamedRow& row : kNamedRows) names.emplace_back(row.name);
   return names;
 }
 
@@ -55,38 +63,34 @@ void check_distinct(const std::vector<T>& values, const char* flag) {
   for (const T& value : values) check_usage(seen.insert(value).second, "{} names {} twice", flag, value);
 }
 
-std::int32_t epochs_on_subset(const SweepFlags& flags, const TrainingFlags& training, std::int64_t samples,
+std::int32_t epochs_on_subset(const SweepFlags& flags, const TrainConfig& config, std::int64_t samples,
                               std::int64_t kept, std::int32_t batch) {
-  if (flags.budget == "epochs") return training.epochs;
-  const auto steps = [](std::int64_t n, std::int32_t size) { return (n + size - 1) / size; };
-  const std::int64_t budget = training.epochs * steps(samples, training.batch_size);
-  const double epochs = static_cast<double>(budget) / static_cast<double>(steps(kept, batch));
+  if (flags.budget == Budget::kEpochs) return config.train.epochs;
+  const std::int64_t budget = config.train.epochs * steps_per_epoch(samples, config.train.batch);
+  const double epochs = static_cast<double>(budget) / static_cast<double>(steps_per_epoch(kept, batch));
   return std::max(1, static_cast<std::int32_t>(std::lround(epochs)));
 }
 
 // Whether the score can be had from a training of so many epochs.
 void check_score(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
-  if (find_tdds_variant(method.score)) {
+  if (has_trajectory(*method.score)) {
     for (std::size_t i = 0; i < flags.rates.size(); ++i)
       check_setting(tdds_setting(flags, i, epochs), flags.score_decay, epochs, "the training on all samples");
-  } else if (method.score != kModerate) {
-    const Method& scorer = find_method(method.score);
-    std::int32_t used = scorer.epochs > 0 ? std::min(scorer.epochs, epochs) : epochs;
-    if (flags.method_epochs > 0) used = flags.method_epochs;
-    const std::int32_t least = least_epochs(scorer, {.window_size = method_window(flags, epochs)});
-    check_usage(least <= used, "{} needs {} epochs of training, and would use {} of {} (--epochs)",
-                method.name, least, used, epochs);
+    return;
   }
+  std::int32_t used = method.score->epochs > 0 ? std::min(method.score->epochs, epochs) : epochs;
+  if (flags.method_epochs > 0) used = flags.method_epochs;
+  const std::int32_t least = least_epochs(*method.score, {.window_size = method_window(flags, epochs)});
+  check_usage(least <= used, "{} needs {} epochs of training, and would use {} of {} (--epochs)", method.name,
+              least, used, epochs);
 }
 
 // Whether the samples can be drawn with Beta weights by the score.
 void check_beta(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
-  const bool can_be_negative = method.score == kModerate || (!find_tdds_variant(method.score) &&
-                                                             find_method(method.score).can_be_negative);
-  check_usage(!can_be_negative,
+  check_usage(!method.score->can_be_negative,
               "{}: the weights of a Beta draw are scores of at least 0, and those of {} can be negative; "
               "choose another selection or another score (--methods)",
-              method.name, method.score);
+              method.name, method.score->name);
   const std::int32_t used = flags.method_epochs > 0 ? flags.method_epochs : epochs;
   check_usage(
       used >= methods::kDual.least_epochs,
@@ -142,12 +146,8 @@ ScoreSetting tdds_setting(const SweepFlags& flags, std::size_t rate_index, std::
 }
 
 bool need_features(const std::vector<SweepMethod>& methods) {
-  return std::any_of(methods.begin(), methods.end(), [](const SweepMethod& method) {
-    if (find_tdds_variant(method.score)) return false;
-    if (method.score == kModerate) return true;
-    const std::vector<DynamicsField>& needs = find_method(method.score).needs;
-    return std::find(needs.begin(), needs.end(), DynamicsField::kFeatureNorm) != needs.end();
-  });
+  return std::any_of(methods.begin(), methods.end(),
+                     [](const SweepMethod& method) { return needs_features(*method.score); });
 }
 
 std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs) {
@@ -155,23 +155,21 @@ std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs) {
   return default_window(flags.method_epochs > 0 ? flags.method_epochs : epochs);
 }
 
-void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {
-  check_training_flags(training);
+void check_sweep(const SweepFlags& flags, const TrainConfig& config) {
+  check_config(config);
   const std::size_t rates = flags.rates.size();
   for (const double rate : flags.rates)
     check_usage(rate > 0 && rate < 1, "--rates names {}; a rate is the share that is pruned, between 0 and 1",
                 rate);
   check_distinct(flags.rates, "--rates");
   check_distinct(flags.seeds, "--seeds");
-  check_usage(flags.budget == "epochs" || flags.budget == "steps",
-              "there is no budget '{}'; choose epochs or steps (--budget)", flags.budget);
-  check_usage(training.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", training.epochs);
-  check_usage(flags.method_epochs >= 0 && flags.method_epochs <= training.epochs,
-              "--method_epochs is {}; there are {} (--epochs)", flags.method_epochs, training.epochs);
+  check_usage(config.train.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", config.train.epochs);
+  check_usage(flags.method_epochs >= 0 && flags.method_epochs <= config.train.epochs,
+              "--method_epochs is {}; there are {} (--epochs)", flags.method_epochs, config.train.epochs);
   check_usage(
-      flags.method_window >= 0 && flags.method_window <= training.epochs,
+      flags.method_window >= 0 && flags.method_window <= config.train.epochs,
       "--method_window is {}, and the training has {} epochs (--epochs): the window must fit into them",
-      flags.method_window, training.epochs);
+      flags.method_window, config.train.epochs);
   check_per_rate(flags.trajectory_lens.size(), rates, "--trajectory_len", true);
   check_per_rate(flags.window_sizes.size(), rates, "--window_size", true);
   check_per_rate(flags.subset_batches.size(), rates, "--subset_batch_size");
@@ -179,14 +177,13 @@ void check_sweep(const SweepFlags& flags, const TrainingFlags& training) {
   check_usage(flags.ccs_strata >= 1, "--ccs_strata is {}; give 1 or more", flags.ccs_strata);
   check_beta_exponent(flags.beta_c);
   for (const SweepMethod& method : parse_methods(flags.methods)) {
-    check_score(method, flags, training.epochs);
-    if (method.selection == "beta") check_beta(method, flags, training.epochs);
+    check_score(method, flags, config.train.epochs);
+    if (method.selection == "beta") check_beta(method, flags, config.train.epochs);
     if (method.selection == "ccs") check_cut_off(flags);
   }
 }
 
-std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& training,
-                                 const Dataset& data) {
+std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainConfig& config, const Dataset& data) {
   const std::int64_t samples = data.train.count();
   const std::vector<SweepMethod> methods = parse_methods(flags.methods);
   for (const SweepMethod& method : methods)
@@ -200,15 +197,17 @@ std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& t
                   "a rate of {} keeps {} of {} samples, fewer than the {} classes; lower it (--rates)", rate,
                   kept, samples, data.classes);
       const std::int32_t batch = value_for(flags.subset_batches, i);
-      batch_sizes(kept, batch, training.accumulate);
+      batch_sizes(kept, batch, config.train.accumulate);
+      const std::int32_t epochs = epochs_on_subset(flags, config, samples, kept, batch);
       for (const SweepMethod& method : methods)
         runs.push_back({.method = method,
                         .rate = rate,
                         .seed = seed,
                         .kept = kept,
-                        .epochs = epochs_on_subset(flags, training, samples, kept, batch),
+                        .epochs = epochs,
                         .batch = batch,
-                        .setting = tdds_setting(flags, i, training.epochs),
+                        .steps = epochs * steps_per_epoch(kept, batch),
+                        .setting = tdds_setting(flags, i, config.train.epochs),
                         .ccs_beta = value_for(flags.ccs_betas, i),
                         .folder = run_folder(seed, method.name, rate)});
     }

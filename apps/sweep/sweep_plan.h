@@ -5,16 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "apps/sweep_flags.h"
-#include "engine/dataset.h"
-#include "tdds/tdds_score.h"
+#include "apps/sweep/sweep_flags.h"
+#include "engine/data/dataset.h"
+#include "tdds/methods/tdds_score.h"
 
 namespace tdds {
 
 // A row of the table: which score, and how the kept are chosen by it.
 struct SweepMethod {
   std::string name;       // in tables and folders: "tdds", "aum+balanced", "ccs"
-  std::string score;      // as in tdds-score --method
+  const Method* score;    // as in tdds-score --method
   std::string selection;  // top, bottom, balanced, ccs, beta
 };
 
@@ -30,7 +30,8 @@ struct SweepRun {
   std::uint64_t seed = 0;
   std::int64_t kept = 0;
   std::int32_t epochs = 0, batch = 0;
-  ScoreSetting setting;  // of TDDS
+  std::int64_t steps = 0;  // of the optimizer, in all epochs
+  ScoreSetting setting;    // of TDDS
   double ccs_beta = 0;
   std::string folder;  // "seed1/tdds_0.5"
 };
@@ -42,14 +43,14 @@ ScoreSetting tdds_setting(const SweepFlags& flags, std::size_t rate_index, std::
 std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs);
 
 // Throws UsageError for what makes no sense, whatever the data.
-void check_sweep(const SweepFlags& flags, const TrainingFlags& training);
+void check_sweep(const SweepFlags& flags, const TrainConfig& config);
 
 // The trainings on subsets in their order: seeds, in a seed the rates, in a rate the methods. Throws
 // UsageError or Error where the data do not suffice for them.
-std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainingFlags& training, const Dataset& data);
+std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainConfig& config, const Dataset& data);
 
-// Where the training on all samples of a seed goes: "seed1/all"; its scores: "seed1/scores"; a training on a subset:
-// "seed1/tdds_0.5".
+// Where the training on all samples of a seed goes: "seed1/all"; its scores: "seed1/scores"; a training on a
+// subset: "seed1/tdds_0.5".
 std::string scoring_folder(std::uint64_t seed);
 std::string scores_folder(std::uint64_t seed);
 std::string run_folder(std::uint64_t seed, const std::string& method, double rate);

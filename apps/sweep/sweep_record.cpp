@@ -1,15 +1,18 @@
-#include "apps/sweep_record.h"
+#include "apps/sweep/sweep_record.h"
+
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <sstream>
 
-#include "apps/sweep_flags.h"
-#include "apps/sweep_plan.h"
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "apps/sweep/sweep_flags.h"
+#include "apps/sweep/sweep_plan.h"
+#include "apps/train/recorded_flags.h"
+#include "apps/train/run_fingerprint.h"
+#include "engine/io/files.h"
+#include "engine/io/json_text.h"
+#include "engine/trainer.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -60,51 +63,68 @@ RunRecord run_record(const Json& j) {
           j.at("steps"),  j.at("best_accuracy"), j.at("last_accuracy"), j.at("folder"), j.at("selection")};
 }
 
+template <class Run>
+void check_accuracies(const Run& run, const std::filesystem::path& path) {
+  for (const double percent : {run.best_accuracy, run.last_accuracy})
+    check(percent >= 0 && percent <= 100, "{}: {} is {} %, and an accuracy is a percentage", path.string(),
+          run.folder, percent);
+}
+
 PlantedRecord planted_record(const Json& j) {
   return {j.at("method"), j.at("seed"), j.at("end"), j.at("count"), j.at("precision"), j.at("recall")};
 }
 
-std::vector<std::string> words(const std::string& list) {
-  std::vector<std::string> all;
-  std::istringstream text(list);
-  for (std::string word; std::getline(text, word, ',');) all.push_back(word);
-  return all;
+// As this version writes the value: numbers in their shortest form, lists without brackets.
+std::string canonical(const std::string& flag, const std::string& text) {
+  SweepFlags flags;
+  TrainConfig config;
+  const FlagTable table = sweep_flags(flags, config);
+  const Flag* known = find_flag(table, flag);
+  if (!known) return text;
+  known->variable.set(flag, text);
+  return known->variable.get();
 }
 
-template <class Number>
-std::optional<Number> number(const std::string& word) {
-  Number value{};
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
-  return value;
-}
-
-// A seed may be too long for a double.
-bool same_word(const std::string& a, const std::string& b) {
-  if (a == b) return true;
-  const auto whole_a = number<std::uint64_t>(a), whole_b = number<std::uint64_t>(b);
-  if (whole_a && whole_b) return *whole_a == *whole_b;
-  const auto real_a = number<double>(a), real_b = number<double>(b);
-  return real_a && real_b && *real_a == *real_b;
-}
-
-bool same_list(const std::string& a, const std::string& b) {
-  const auto left = words(a), right = words(b);
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(), same_word);
+// The settings of the sweep alone; of those that the record lacks nothing is taken for granted.
+SweepFlags sweep_settings(const SweepRecord& record) {
+  SweepFlags flags{.methods = {}, .rates = {}, .seeds = {}};
+  TrainConfig config;
+  const FlagTable table = sweep_flags(flags, config);
+  for (const auto& [name, text] : record.settings)
+    if (const Flag* known = find_flag(table, name)) known->variable.set(name, text);
+  return flags;
 }
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
-  return std::any_of(list.begin(), list.end(), [&](const auto& each) { return same_word(each, word); });
+  return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-// The word of --methods or --seeds that `now` leaves out though a run of it is recorded; empty: there is none.
+// The word of --methods or --seeds that `now` leaves out though a run of it is recorded; empty: there is
+// none.
 std::string left_out(const SweepRecord& before, const std::string& flag, const std::string& now) {
-  const std::vector<std::string> kept = words(now);
+  const std::vector<std::string> kept = split_list(now);
   for (const ScoringRecord& run : before.scoring_runs)
     if (flag == "seeds" && !contains(kept, std::to_string(run.seed))) return std::to_string(run.seed);
   for (const RunRecord& run : before.runs)
     if (flag == "methods" && !contains(kept, run.method)) return run.method;
   return "";
+}
+
+// What a sweep was begun with, to be compared with `now`. A flag that its record lacks did not exist then, or
+// `auto` stands there: what that means is appended to `guessed`.
+std::string setting_then(const SweepRecord& before, const std::string& flag, const std::string& now,
+                         const SweepDefaults& defaults, std::vector<std::string>& guessed) {
+  const std::string *recorded = find_text(before.settings, flag),
+                    *automatic = find_text(defaults.automatic, flag);
+  const bool unresolved = automatic && (!recorded || *recorded == "auto" || *recorded == "0");
+  if (recorded && (!unresolved || *recorded == now)) return *recorded;
+  std::string then;
+  if (unresolved)
+    then = *automatic;
+  else if (const std::string* standard = find_text(defaults.flags, flag))
+    then = *standard;
+  guessed.push_back(fmt::format("--{} {}", flag, then.empty() ? "(nothing)" : then));
+  return then;
 }
 
 }  // namespace
@@ -122,41 +142,49 @@ const RunRecord* SweepRecord::run(const std::string& method, double rate, std::u
 }
 
 void write_sweep(const std::filesystem::path& path, const SweepRecord& r) {
-  Json settings = Json::object();
-  for (const auto& [flag, value] : r.settings) settings[flag] = value;
+  RunFingerprint images = r.images;
+  images.erase("fingerprint");  // stands by itself, as before there were the others
   const Json json{{"format", kFormat},
                   {"dataset", r.dataset},
-                  {"fingerprint", r.fingerprint},
+                  {"fingerprint", r.images.at("fingerprint")},
                   {"arch", r.arch},
                   {"width", r.width},
                   {"epochs", r.epochs},
                   {"budget", r.budget},
                   {"samples", r.samples},
-                  {"settings", settings},
+                  {"images", images},
+                  {"settings", to_json(r.settings)},
                   {"scoring_runs", to_json(r.scoring_runs)},
                   {"runs", to_json(r.runs)},
                   {"wrong_labels", to_json(r.wrong_labels)},
                   {"corrupted", to_json(r.corrupted)},
                   {"near_duplicates", to_json(r.near_duplicates)}};
-  write_file_atomically(path, json.dump(1) + "\n");
+  write_file_atomically(path, json_text(json, 1) + "\n");
 }
 
 SweepRecord read_sweep(const std::filesystem::path& path) {
   const std::string text = read_file(path, kLargestRecord);
+  const auto refuse = [&](std::string_view reason) {
+    throw Error(fmt::format("{} is not a file that tdds-sweep wrote: {}; tdds-sweep --overwrite starts anew",
+                            path.string(), reason));
+  };
   SweepRecord r;
   try {
     const Json json = Json::parse(text);
-    check(json.at("format") == kFormat, "{} has another format than {}; choose another --save_path",
-          path.string(), kFormat);
+    const std::string format = json.at("format");
+    check(format == kFormat,
+          "{} has the format '{}', and this program reads {}; a new sweep needs another --save_path",
+          path.string(), format, kFormat);
     r.dataset = json.at("dataset");
-    r.fingerprint = json.at("fingerprint");
+    r.images = json.value("images", RunFingerprint{});
+    r.images["fingerprint"] = json.at("fingerprint");
     r.arch = json.at("arch");
     r.width = json.at("width");
     r.epochs = json.at("epochs");
     r.budget = json.at("budget");
     r.samples = json.at("samples");
-    for (const auto& [flag, value] : json.at("settings").items())
-      r.settings.emplace_back(flag, value.get<std::string>());
+    for (const auto& [flag, value] : texts_from_json(json.at("settings")))
+      r.settings.emplace_back(flag, canonical(flag, value));
     for (const Json& each : json.at("scoring_runs")) r.scoring_runs.push_back(scoring_record(each));
     for (const Json& each : json.at("runs")) r.runs.push_back(run_record(each));
     for (const Json& each : json.at("wrong_labels")) r.wrong_labels.push_back(planted_record(each));
@@ -164,48 +192,79 @@ SweepRecord read_sweep(const std::filesystem::path& path) {
       r.corrupted.push_back(planted_record(each));
     for (const Json& each : json.value("near_duplicates", Json::array()))
       r.near_duplicates.push_back(planted_record(each));
-  } catch (const Json::exception&) {
-    throw Error(fmt::format("{} is no record of a sweep; start anew with --overwrite", path.string()));
+  } catch (const Json::exception& reason) {
+    // "[json.exception.out_of_range.403] key 'runs' not found": the part behind the bracket is for people.
+    const std::string_view what = reason.what();
+    refuse(what.substr(what.find("] ") + 2));
+  } catch (const UsageError& reason) {  // a setting that is none
+    refuse(reason.what());
+  }
+  for (const ScoringRecord& run : r.scoring_runs) check_accuracies(run, path);
+  for (const RunRecord& run : r.runs) {
+    check_accuracies(run, path);
+    check(run.rate > 0 && run.rate < 1,
+          "{}: a run of {} has the pruning rate {}, which is not between 0 and 1", path.string(), run.method,
+          run.rate);
   }
   return r;
 }
 
 std::string SweepRecord::setting(const std::string& flag) const {
-  for (const auto& [name, value] : settings)
-    if (name == flag) return value;
-  return "";
+  const std::string* text = find_text(settings, flag);
+  return text ? *text : "";
+}
+
+std::int64_t SweepRecord::kept(double rate) const {
+  for (const RunRecord& run : runs)
+    if (run.rate == rate) return run.kept;
+  return rate > 0 ? 0 : samples;
+}
+
+std::int32_t SweepRecord::batch(double rate) const {
+  const SweepFlags flags = sweep_settings(*this);
+  if (rate == 0) return flags.batch_size.value_or(0);
+  const std::vector<std::int32_t>& batches = flags.subset_batches;
+  if (batches.size() == 1) return batches[0];
+  const auto at = std::find(flags.rates.begin(), flags.rates.end(), rate) - flags.rates.begin();
+  return at < std::ssize(batches) ? batches[static_cast<std::size_t>(at)] : 0;
+}
+
+std::int64_t SweepRecord::steps(double rate) const {
+  for (const RunRecord& run : runs)
+    if (run.rate == rate) return run.steps;
+  return rate > 0 ? 0 : epochs * steps_per_epoch(samples, std::max(1, batch(0)));
 }
 
 std::vector<std::string> folders_of(const SweepRecord& record) {
+  const SweepFlags flags = sweep_settings(record);
   std::vector<std::string> folders;
-  for (const std::string& seed_word : words(record.setting("seeds"))) {
-    const auto seed = number<std::uint64_t>(seed_word);
-    if (!seed) continue;
-    folders.push_back(scoring_folder(*seed));
-    folders.push_back(scores_folder(*seed));
-    for (const std::string& method : words(record.setting("methods")))
-      for (const std::string& rate : words(record.setting("rates")))
+  for (const std::uint64_t seed : flags.seeds) {
+    folders.push_back(scoring_folder(seed));
+    folders.push_back(scores_folder(seed));
+    for (const std::string& method : flags.methods)
+      for (const double rate : flags.rates)
         // A name with a slash is none that a sweep wrote, and might lead elsewhere.
-        if (const auto share = number<double>(rate); share && method.find('/') == std::string::npos)
-          folders.push_back(run_folder(*seed, method, *share));
+        if (method.find('/') == std::string::npos) folders.push_back(run_folder(seed, method, rate));
   }
   return folders;
 }
 
 bool records_features(const SweepRecord& record) {
-  const std::vector<std::string> methods = words(record.setting("methods"));
+  const std::vector<std::string> methods = split_list(record.setting("methods"));
   return record.setting("dynamics_features") == "true" ||
          (!methods.empty() && need_features(parse_methods(methods)));
 }
 
-void check_continues(const SweepRecord& before, const SweepRecord& now, const std::filesystem::path& path) {
+std::vector<std::string> check_continues(const SweepRecord& before, const SweepRecord& now,
+                                         const SweepDefaults& defaults, const std::filesystem::path& path) {
   check(records_features(before) || !records_features(now),
-        "{} was begun without features, which grand, moderate and --dynamics_features need: leave those out, "
+        "{} was begun without features, which {} and --dynamics_features need: leave those out, "
         "start anew with --overwrite, or choose another --save_path",
-        path.string());
+        path.string(), names_of(needs_features));
+  std::vector<std::string> guessed;
   for (const auto& [flag, value] : now.settings) {
     if (changes_no_result(flag) || flag == "dynamics_features") continue;
-    const std::string old = before.setting(flag);
+    const std::string old = setting_then(before, flag, value, defaults, guessed);
     if (flag == "methods" || flag == "seeds") {
       const std::string missing = left_out(before, flag, value);
       check(
@@ -215,15 +274,32 @@ void check_continues(const SweepRecord& before, const SweepRecord& now, const st
           path.string(), flag, missing, value, flag);
       continue;
     }
-    check(same_list(old, value),
+    check(old == value,
           "{} was begun with --{} {}, and this command has {}; give the same settings, start anew with "
           "--overwrite, or choose another --save_path",
           path.string(), flag, old.empty() ? "(nothing)" : old, value.empty() ? "(nothing)" : value);
   }
-  check(before.fingerprint == now.fingerprint,
-        "{} was begun on another {} than what is there now; start anew with --overwrite, or choose another "
-        "--save_path",
-        path.string(), now.dataset);
+  std::vector<std::string> untold, notes;
+  check_same_images(before.images, now.images, path.string(), untold);
+  if (!guessed.empty())
+    notes.push_back(fmt::format(
+        "{} is of an older version and does not tell these; they are taken to be as they were then: {}",
+        path.string(), fmt::join(guessed, ", ")));
+  if (!untold.empty())
+    notes.push_back(fmt::format(
+        "{} is of an older version, which did not record these, and they are taken to be the same: {}",
+        path.string(), fmt::join(untold, ", ")));
+  return notes;
+}
+
+FlagTexts flags_of_sweep(const FlagTexts& flags) {
+  const std::string *folder = find_text(flags, "save_path"), *overwrite = find_text(flags, "overwrite");
+  if (!folder || (overwrite && *overwrite == "true")) return {};
+  const std::filesystem::path record = std::filesystem::path(*folder) / kSweepFile;
+  if (!std::filesystem::exists(record)) return {};
+  FlagTexts recorded = read_sweep(record).settings;
+  drop_flags_of_one_start(recorded);
+  return recorded;
 }
 
 }  // namespace tdds

@@ -1,70 +1,42 @@
-#include "apps/sweep_run.h"
+#include "apps/sweep/sweep_run.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <optional>
 
-#include "apps/planted_truth.h"
-#include "apps/sweep_plan.h"
-#include "apps/sweep_record.h"
-#include "apps/sweep_selection.h"
-#include "apps/sweep_table.h"
-#include "apps/training_run.h"
-#include "engine/files.h"
+#include "apps/score/image_order.h"
+#include "apps/sweep/pace.h"
+#include "apps/sweep/sweep_plan.h"
+#include "apps/sweep/sweep_record.h"
+#include "apps/sweep/sweep_selection.h"
+#include "apps/sweep/sweep_table.h"
+#include "apps/train/ground_truth.h"
+#include "apps/train/recorded_flags.h"
+#include "apps/train/run_fingerprint.h"
+#include "apps/train/run_folder.h"
+#include "apps/train/training_run.h"
+#include "engine/io/files.h"
 
 namespace tdds {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string clock_text(double seconds) {
-  const std::int64_t whole = std::llround(seconds);
-  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
-// How long it will take, from what was done since the start: in images passed through the network, those of
-// the tests, which have no backward pass, at a third.
-class Pace {
- public:
-  void expect(double work) { left_ += work; }
-  void done(double work, double seconds) {
-    left_ -= work;
-    work_ += work;
-    seconds_ += seconds;
-  }
-  // "about 0:12:30 left", or nothing yet.
-  std::string left_text() const {
-    return work_ > 0 && left_ > 0 ? fmt::format("about {} left", clock_text(left_ / work_ * seconds_)) : "";
-  }
-
- private:
-  double left_ = 0, work_ = 0, seconds_ = 0;
-};
-
-// For the record: without the folder, which may be moved, with every method by its own name, with features where a
-// method needs them, and with lists as the command line has them, not in the brackets of a default.
-ResolvedOptions settings_of(ResolvedOptions options, const std::vector<std::string>& methods,
-                            bool dynamics_features) {
-  std::erase_if(options, [](const auto& option) { return option.first == "save_path"; });
+// For the record: without the folder, which may be moved, with every method by its own name, and with
+// features where a method needs them.
+FlagTexts settings_of(FlagTexts texts, const std::vector<std::string>& methods, bool dynamics_features) {
+  std::erase_if(texts, [](const auto& text) { return text.first == "save_path"; });
   std::vector<std::string> names;
   for (const SweepMethod& method : parse_methods(methods)) names.push_back(method.name);
-  for (auto& [flag, value] : options) {
-    if (flag == "methods")
-      value = fmt::format("{}", fmt::join(names, ","));
-    else if (flag == "dynamics_features")
-      value = dynamics_features ? "true" : "false";
-    else if (value.size() >= 2 && value.front() == '[' && value.back() == ']')
-      value = value.substr(1, value.size() - 2);
-  }
-  return options;
+  return with_choices(std::move(texts), {{"methods", join_list(names)},
+                                         {"dynamics_features", dynamics_features ? "true" : "false"}});
 }
 
 std::filesystem::path record_in(const std::string& folder) {
-  return std::filesystem::path(folder) / "sweep.json";
+  return std::filesystem::path(folder) / kSweepFile;
 }
 
 // What the sweep that is to be overwritten left, or nothing where that cannot be read.
@@ -78,20 +50,22 @@ SweepRecord overwritten_record(const std::filesystem::path& path) {
 
 class Sweep {
  public:
-  // training: with dynamics_features where they are recorded. before: the sweep to go on with, if there is one.
-  Sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainingFlags& training,
-        const ResolvedOptions& resolved, std::optional<SweepRecord> before)
+  // config: with dynamics_features where they are recorded. before: the sweep to go on with, if there is one.
+  Sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainConfig& config,
+        const FlagTexts& texts, const EarlierFlags& earlier, const FileLock& lock,
+        std::optional<SweepRecord> before)
       : program_(program),
         flags_(flags),
-        training_(training),
-        resolved_(resolved),
-        folder_(training.save_path),
-        setup_(training),
-        runs_(plan_sweep(flags, training, setup_.data())) {
-    setup_.plan(samples(), training.batch_size);
+        config_(config),
+        texts_(texts),
+        folder_(config.save_path),
+        setup_(config),
+        runs_(plan_sweep(flags, config, setup_.data())) {
+    setup_.plan(samples(), config.train.batch);
     for (const SweepRun& run : runs_) setup_.plan(run.kept, run.batch);
-    make_folder(folder_);
-    start_or_continue(std::move(before));
+    if (!lock.warning().empty()) notes_.push_back("warning: " + lock.warning());
+    if (!earlier.taken.empty()) notes_.push_back(taken_note(earlier, "the sweep in " + folder_.string()));
+    start_or_continue(std::move(before), earlier.defaults);
   }
 
   int run() {
@@ -107,7 +81,7 @@ class Sweep {
 
  private:
   std::int64_t samples() const { return setup_.data().train.count(); }
-  std::filesystem::path record_path() const { return record_in(training_.save_path); }
+  std::filesystem::path record_path() const { return record_in(config_.save_path); }
   std::size_t total() const { return flags_.seeds.size() + runs_.size(); }
   std::size_t recorded() const { return record_.scoring_runs.size() + record_.runs.size(); }
 
@@ -115,19 +89,25 @@ class Sweep {
     return epochs * (static_cast<double>(images) + static_cast<double>(setup_.data().test.count()) / 3);
   }
 
-  void start_or_continue(std::optional<SweepRecord> before) {
+  void start_or_continue(std::optional<SweepRecord> before, const FlagTexts& defaults) {
     record_ = {.dataset = setup_.data().name,
-               .fingerprint = setup_.data().fingerprint,
-               .arch = training_.arch,
-               .width = training_.width,
-               .epochs = training_.epochs,
-               .budget = flags_.budget,
+               .arch = config_.arch,
+               .images = data_fingerprint(config_, setup_.data()),
+               .width = config_.width,
+               .epochs = config_.train.epochs,
+               .budget = to_string(flags_.budget),
                .samples = samples(),
-               .settings = settings_of(resolved_, flags_.methods, training_.dynamics_features)};
-    if (training_.overwrite) {
+               .settings = settings_of(with_choices(texts_, made_choices(config_, setup_)), flags_.methods,
+                                       config_.dynamics_features)};
+    if (config_.overwrite) {
       remove_overwritten();
     } else if (before) {
-      check_continues(*before, record_, record_path());
+      for (const ScoringRecord& run : before->scoring_runs)
+        check_image_order(folder_ / run.folder / "manifest.tsv");
+      for (const std::string& note : check_continues(
+               *before, record_, {.flags = defaults, .automatic = automatic_choices(config_, setup_)},
+               record_path()))
+        notes_.push_back("note: " + note);
       record_.scoring_runs = std::move(before->scoring_runs);
       record_.runs = std::move(before->runs);
       record_.wrong_labels = std::move(before->wrong_labels);
@@ -138,23 +118,29 @@ class Sweep {
       check_new_methods();
     }
     for (const std::uint64_t seed : flags_.seeds)
-      if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), training_.epochs));
+      if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), config_.train.epochs));
     for (const SweepRun& run : runs_)
       if (!is_done(run)) pace_.expect(work_of(run.kept, run.epochs));
     write();
   }
 
-  // Everything that the sweep before names, and nothing else. Its record forgets the runs first, so that nothing takes
-  // them for done once their folders are gone.
+  // Everything that the sweep before names, and nothing else. Its record forgets the runs first, so that
+  // nothing takes them for done once their folders are gone.
   void remove_overwritten() {
     SweepRecord before = overwritten_record(record_path());
-    const std::vector<std::string> folders = folders_of(before);
+    std::vector<std::string> folders = folders_of(before);
+    std::erase_if(folders, [&](const auto& folder) { return !std::filesystem::exists(folder_ / folder); });
+    // Before anything is removed: none of them is in use. One at a time, since a process has few descriptors.
+    for (const std::string& folder : folders) lock_run_folder(folder_ / folder);
     if (!folders.empty()) {
       before.scoring_runs.clear();
       before.runs.clear();
       write_sweep(record_path(), before);
     }
-    for (const std::string& folder : folders) std::filesystem::remove_all(folder_ / folder);
+    for (const std::string& folder : folders) {
+      const auto lock = lock_run_folder(folder_ / folder);  // its file goes with the rest
+      std::filesystem::remove_all(folder_ / folder);
+    }
     std::error_code not_empty;  // that of a seed, which may hold other things
     for (const std::string& folder : folders)
       std::filesystem::remove((folder_ / folder).parent_path(), not_empty);
@@ -162,14 +148,14 @@ class Sweep {
     for (const SweepRun& run : runs_) forget(run.folder);
   }
 
-  // Before the record names them: a method whose scores cannot be had from the trainings that were done must not
-  // become a part of the sweep.
+  // Before the record names them: a method whose scores cannot be had from the trainings that were done must
+  // not become a part of the sweep.
   void check_new_methods() {
     for (const ScoringRecord& done : record_.scoring_runs) {
       std::optional<SweepSelection> selection;
       for (const SweepRun& run : runs_) {
         if (run.seed != done.seed || has_runs(run.method.name)) continue;
-        if (!selection) selection.emplace(folder_, run.seed, flags_, training_.epochs, setup_.device());
+        if (!selection) selection.emplace(folder_, run.seed, flags_, config_.train.epochs, setup_.device());
         selection->check_possible(run);
       }
     }
@@ -183,55 +169,83 @@ class Sweep {
   // planted: the name of a score, "tdds" or "tdds T=30 J=10".
   bool is_scored(const std::string& planted) const {
     return std::any_of(runs_.begin(), runs_.end(), [&](const SweepRun& run) {
-      return planted == run.method.score || planted.starts_with(run.method.score + " ");
+      const std::string score = run.method.score->name;
+      return planted == score || planted.starts_with(score + " ");
     });
   }
 
   bool is_done(const SweepRun& run) const { return record_.run(run.method.name, run.rate, run.seed); }
 
+  // Of the first method with T and J: the others have the same.
+  void print_trajectories() const {
+    const auto first = std::find_if(runs_.begin(), runs_.end(),
+                                    [](const SweepRun& run) { return has_trajectory(*run.method.score); });
+    if (first == runs_.end()) return;
+    std::string settings;
+    for (const SweepRun& run : runs_)
+      if (run.method.name == first->method.name && run.seed == first->seed)
+        settings += fmt::format("{} {} at {}", settings.empty() ? "" : ",", to_string(run.setting), run.rate);
+    fmt::print("{}:{}\n", first->method.name, settings);
+  }
+
+  // What each training gets: the batches and numbers of steps may differ from rate to rate.
+  void print_steps() const {
+    fmt::print("all samples: {} steps of {} images\n", record_.steps(0), config_.train.batch);
+    for (const SweepRun& run : runs_) {
+      if (run.seed != runs_[0].seed || run.method.name != runs_[0].method.name) continue;
+      fmt::print("rate {}: {} kept, {} steps of {} images\n", run.rate, run.kept, run.steps, run.batch);
+      if (const std::string warning = few_steps_warning(run.steps); !warning.empty())
+        fmt::print("{}\n", warning);
+    }
+  }
+
   void introduce() const {
     fmt::print("{}: {} runs, {} of them on all {} samples; {} are done\n", record_.dataset, total(),
                flags_.seeds.size(), samples(), recorded());
+    for (const std::string& note : notes_) fmt::print("{}\n", note);
     for (const std::string& note : setup_.data().notes) fmt::print("{}\n", note);
-    std::string settings;
-    for (const SweepRun& run : runs_)
-      if (run.method.name == "tdds" && run.seed == flags_.seeds[0])
-        settings += fmt::format("{} {} at {}", settings.empty() ? "" : ",", text_of(run.setting), run.rate);
-    if (!settings.empty()) fmt::print("tdds:{}\n", settings);
+    print_steps();
+    print_trajectories();
     std::fflush(stdout);
   }
 
   void train_on_all(std::uint64_t seed) {
     const std::string folder = scoring_folder(seed);
     if (!record_.scoring_run(seed)) {
-      TrainingFlags flags = training_;
-      flags.dynamics = true;
-      flags.manual_seed = seed;
-      const RunResult result = train_in(folder, flags, nullptr, fmt::format("all samples, seed {}", seed));
+      const auto lock = lock_run_folder(folder_ / folder);
+      TrainConfig config = config_;
+      config.dynamics = true;
+      config.train.seed = seed;
+      const RunResult result = train_in(
+          folder, config, nullptr,
+          fmt::format("all samples ({} steps of {}), seed {}", record_.steps(0), config.train.batch, seed));
       record_.scoring_runs.push_back({seed, folder, 100 * result.best_accuracy, 100 * result.last_accuracy});
       write();
+      tidy(folder);
+    } else {
+      tidy_recorded(folder);
     }
-    tidy(folder);
   }
 
   void train_on_subsets(std::uint64_t seed) {
     std::vector<const SweepRun*> runs;
     for (const SweepRun& run : runs_)
       if (run.seed == seed) runs.push_back(&run);
+    for (const SweepRun* run : runs)
+      if (is_done(*run)) tidy_recorded(run->folder);
     if (!std::all_of(runs.begin(), runs.end(), [&](const SweepRun* run) { return is_done(*run); })) {
-      SweepSelection selection(folder_, seed, flags_, training_.epochs, setup_.device());
+      SweepSelection selection(folder_, seed, flags_, config_.train.epochs, setup_.device());
       for (const SweepRun* run : runs) selection.score(*run);
       record_planted(seed, selection);
       for (const SweepRun* run : runs)
         if (!is_done(*run)) train_on_subset(*run, selection);
     }
-    for (const SweepRun* run : runs) tidy(run->folder);
   }
 
   // What the ends of every order hold of the samples that were planted.
   void record_planted(std::uint64_t seed, const SweepSelection& selection) {
     if (!setup_.data().truth) return;
-    const PlantedTruth& truth = *setup_.data().truth;
+    const GroundTruth& truth = *setup_.data().truth;
     std::vector<std::uint8_t> corrupted;
     for (const std::uint8_t kind : truth.corruption) corrupted.push_back(kind != 0 ? 1 : 0);
     replace_records(record_.wrong_labels, seed, selection.at_ends(truth.wrong_label));
@@ -246,15 +260,17 @@ class Sweep {
   }
 
   void train_on_subset(const SweepRun& run, SweepSelection& selection) {
-    TrainingFlags flags = training_;
-    flags.dynamics_features = false;
-    flags.epochs = run.epochs;
-    flags.batch_size = run.batch;
-    flags.manual_seed = run.seed;
+    TrainConfig config = config_;
+    config.dynamics_features = false;
+    config.train.epochs = run.epochs;
+    config.train.batch = run.batch;
+    config.train.seed = run.seed;
+    const auto lock = lock_run_folder(folder_ / run.folder);
     const SubsetChoice choice = selection.choose(run);
     const RunResult result =
-        train_in(run.folder, flags, &choice,
-                 fmt::format("{} at {} ({} kept), seed {}", run.method.name, run.rate, run.kept, run.seed));
+        train_in(run.folder, config, &choice,
+                 fmt::format("{} at {} ({} kept, {} steps of {}), seed {}", run.method.name, run.rate,
+                             run.kept, run.steps, run.batch, run.seed));
     record_.runs.push_back({.method = run.method.name,
                             .rate = run.rate,
                             .seed = run.seed,
@@ -269,28 +285,28 @@ class Sweep {
     tidy(run.folder);
   }
 
-  RunResult train_in(const std::string& folder, TrainingFlags flags, const SubsetChoice* subset,
+  RunResult train_in(const std::string& folder, TrainConfig config, const SubsetChoice* subset,
                      const std::string& what) {
     const std::size_t number = recorded() + 1;
     const std::string position = fmt::format("run {} of {}", number, total());
     if (interrupt_.requested()) stop(position);
-    flags.save_path = (folder_ / folder).string();
-    flags.resume = true;
+    config.save_path = (folder_ / folder).string();
+    config.resume = true;
     const bool resumed = std::filesystem::exists(folder_ / folder / "checkpoint.safetensors");
     const std::string left = pace_.left_text();
     const Clock::time_point start = Clock::now();
     try {
       const RunResult result =
           train(setup_, {.program = program_,
-                         .resolved = resolved_,
-                         .flags = flags,
+                         .flags = texts_,
+                         .config = config,
                          .interrupt = interrupt_,
                          .subset = subset,
                          .label = fmt::format("{}{}, ", position, left.empty() ? "" : ", " + left),
                          .quiet = true});
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       const double work =
-          work_of(subset ? static_cast<std::int64_t>(subset->ids.size()) : samples(), flags.epochs);
+          work_of(subset ? static_cast<std::int64_t>(subset->ids.size()) : samples(), config.train.epochs);
       // A resumed run tells nothing of the pace: only a part of it was done here.
       if (resumed)
         pace_.expect(-work);
@@ -309,7 +325,7 @@ class Sweep {
 
   [[noreturn]] void stop(const std::string& position) const {
     throw Interrupted(fmt::format("stopped in {}; run the same command again{} to go on", position,
-                                  training_.overwrite ? " without --overwrite" : ""),
+                                  config_.overwrite ? " without --overwrite" : ""),
                       interrupt_.exit_code());
   }
 
@@ -320,41 +336,60 @@ class Sweep {
   }
 
   void forget(const std::string& folder) const {
-    std::filesystem::remove(folder_ / folder / "checkpoint.safetensors");
+    if (!std::filesystem::exists(folder_ / folder / kCheckpointFile)) return;
+    const auto lock = lock_run_folder(folder_ / folder);
+    std::filesystem::remove(folder_ / folder / kCheckpointFile);
   }
 
+  std::vector<std::filesystem::path> needless_files(const std::string& folder) const {
+    std::vector<std::filesystem::path> files{folder_ / folder / kCheckpointFile};
+    if (!flags_.keep_models)
+      for (const char* name : {kBestModelFile, kLastModelFile}) files.push_back(folder_ / folder / name);
+    std::erase_if(files, [](const auto& file) { return !std::filesystem::exists(file); });
+    return files;
+  }
+
+  // Of a run that is recorded, in a folder that is locked.
   void tidy(const std::string& folder) const {
-    forget(folder);
-    if (flags_.keep_models) return;
-    for (const char* name : {"model_best.safetensors", "model_last.safetensors"})
-      std::filesystem::remove(folder_ / folder / name);
+    for (const std::filesystem::path& file : needless_files(folder)) std::filesystem::remove(file);
+  }
+
+  // The sweep may have been killed after a run was recorded and before it was tidied.
+  void tidy_recorded(const std::string& folder) const {
+    if (needless_files(folder).empty()) return;
+    const auto lock = lock_run_folder(folder_ / folder);
+    tidy(folder);
   }
 
   const ProgramInfo& program_;
   const SweepFlags& flags_;
-  const TrainingFlags& training_;
-  const ResolvedOptions& resolved_;
+  const TrainConfig& config_;
+  const FlagTexts& texts_;
   std::filesystem::path folder_;
   InterruptRequest interrupt_;
   TrainingSetup setup_;
   std::vector<SweepRun> runs_;
   SweepRecord record_;
+  std::vector<std::string> notes_;
   Pace pace_;
 };
 
 }  // namespace
 
-int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainingFlags& training,
-              const ResolvedOptions& resolved) {
-  check_sweep(flags, training);
-  TrainingFlags recorded = training;
+int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainConfig& config,
+              const FlagTexts& texts, const EarlierFlags& earlier) {
+  check_sweep(flags, config);
+  TrainConfig recorded = config;
   recorded.dynamics_features |= need_features(parse_methods(flags.methods));
+  make_folder(config.save_path);
+  const auto lock = lock_or_refuse(std::filesystem::path(config.save_path) / ".sweep.lock",
+                                   fmt::format("the sweep in {}", config.save_path), "--save_path");
   std::optional<SweepRecord> before;
-  if (!training.overwrite && std::filesystem::exists(record_in(training.save_path)))
-    before = read_sweep(record_in(training.save_path));
+  if (!config.overwrite && std::filesystem::exists(record_in(config.save_path)))
+    before = read_sweep(record_in(config.save_path));
   // Every seed of a sweep records the same.
   if (before) recorded.dynamics_features |= records_features(*before);
-  return Sweep(program, flags, recorded, resolved, std::move(before)).run();
+  return Sweep(program, flags, recorded, texts, earlier, *lock, std::move(before)).run();
 }
 
 }  // namespace tdds

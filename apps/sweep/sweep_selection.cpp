@@ -1,12 +1,13 @@
-#include "apps/sweep_selection.h"
+#include "apps/sweep/sweep_selection.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "engine/files.h"
+#include "engine/io/files.h"
+#include "engine/io/json_text.h"
 #include "engine/schedule.h"
-#include "tdds/selection.h"
+#include "tdds/selection/selection.h"
 
 namespace tdds {
 namespace {
@@ -16,13 +17,12 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kLargestIdFile = std::uint64_t{1} << 32;
 
 std::string key_of(const SweepRun& run) {
-  return find_tdds_variant(run.method.score) ? run.method.score + " " + text_of(run.setting)
-                                             : run.method.score;
+  const std::string name = run.method.score->name;
+  return has_trajectory(*run.method.score) ? name + " " + to_string(run.setting) : name;
 }
 
-// Only where the highest scores of TDDS are kept does the official code weight the loss.
 bool is_weighted(const SweepRun& run, const SweepFlags& flags) {
-  return find_tdds_variant(run.method.score) && run.method.selection == "top" && !flags.no_score_weighting;
+  return run.method.score->weights_loss && run.method.selection == "top" && !flags.no_score_weighting;
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ SweepSelection::SweepSelection(const std::filesystem::path& folder, std::uint64_
 ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
   ScoreOptions options;
   options.mask_path = (folder_ / scores_folder(seed_)).string();
-  options.methods = {run.method.score};
+  options.methods = {run.method.score->name};
   options.trajectory_lens = {run.setting.trajectory_len};
   options.window_sizes = {run.setting.window_size};
   options.decay = flags_.score_decay;
@@ -64,8 +64,8 @@ const ScoredMethod& SweepSelection::compute(const SweepRun& run) {
   const std::string key = key_of(run);
   const auto known = scores_.find(key);
   if (known != scores_.end()) return known->second;
-  ScoredMethod scored = std::move(compute_scores(options_for(run), source_, device_).front());
-  methods_.emplace_back(run.method.score, key);
+  ScoredMethod scored = std::move(run_methods(options_for(run), source_, device_).front());
+  methods_.emplace_back(run.method.score->name, key);
   return scores_.emplace(key, std::move(scored)).first->second;
 }
 
@@ -101,7 +101,7 @@ SubsetChoice SweepSelection::choose(const SweepRun& run) {
                     {"kept_by_class", count_by_class(selection.ids, header.labels, header.classes)},
                     {"loss_weighted_by_score", is_weighted(run, flags_)}});
   about.update(provenance());
-  write_file_atomically(folder / "selection.json", about.dump(1) + "\n");
+  write_file_atomically(folder / "selection.json", json_text(std::move(about), 1) + "\n");
 
   SubsetChoice choice;
   choice.ids.assign(selection.ids.begin(), selection.ids.end());

@@ -8,19 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "apps/sample_ids.h"
-#include "apps/score_output.h"
-#include "apps/score_run.h"
-#include "apps/sweep_plan.h"
-#include "apps/sweep_record.h"
-#include "apps/training_run.h"
-#include "tdds/dynamics_source.h"
+#include "apps/score/sample_ids.h"
+#include "apps/score/score_output.h"
+#include "apps/score/score_run.h"
+#include "apps/sweep/sweep_plan.h"
+#include "apps/sweep/sweep_record.h"
+#include "apps/train/training_run.h"
+#include "tdds/dynamics/dynamics_source.h"
 
 namespace tdds {
 
 class SweepSelection {
  public:
-  // `folder` is that of the sweep, `epochs` those of the training on all samples. Throws Error where the dynamics are not there or damaged.
+  // `folder` is that of the sweep, `epochs` those of the training on all samples. Throws Error where the
+  // dynamics are not there or damaged.
   SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
                  std::int32_t epochs, Device& device);
 

@@ -1,41 +1,25 @@
-#include "apps/sweep_table.h"
+#include "apps/sweep/sweep_table.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
-#include <optional>
 
-#include "apps/published.h"
+#include "apps/sweep/paper_results.h"
+#include "apps/train/train_options.h"
+#include "tdds/statistics/report_statistics.h"
 
 namespace tdds {
 namespace {
 
-struct Statistics {
-  std::size_t count = 0;
-  double mean = 0;
-  std::optional<double> deviation = {};  // of two or more
-};
-
-Statistics statistics(const std::vector<double>& values) {
-  Statistics s{.count = values.size()};
-  for (const double value : values) s.mean += value / static_cast<double>(values.size());
-  if (values.size() < 2) return s;
-  double squares = 0;
-  for (const double value : values) squares += (value - s.mean) * (value - s.mean);
-  s.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
-  return s;
-}
-
-std::string text_of(const Statistics& s) {
+std::string to_string(const Repetitions& s) {
   if (s.count == 0) return "";
-  return s.deviation ? fmt::format("{:.2f} ± {:.2f}", s.mean, *s.deviation) : fmt::format("{:.2f}", s.mean);
+  return s.count > 1 ? fmt::format("{:.2f} ± {:.2f}", s.mean, s.deviation) : fmt::format("{:.2f}", s.mean);
 }
 
-std::string cell(const Statistics& best, const Statistics& last) {
-  return best.count == 0 ? "" : fmt::format("{} / {}", text_of(best), text_of(last));
+std::string cell(const Repetitions& best, const Repetitions& last) {
+  return best.count == 0 ? "" : fmt::format("{} / {}", to_string(best), to_string(last));
 }
 
 // Of UTF-8 text: the bytes that start a character.
@@ -76,7 +60,7 @@ class Tables {
   }
 
   std::string text() const {
-    std::string text = heading() + "\n" + accuracies();
+    std::string text = heading() + warnings() + "\n" + accuracies();
     for (const std::string& more :
          {published(),
           planted(r_.wrong_labels, "Planted wrong labels", "is wrongly labelled", "wrongly labelled"),
@@ -89,13 +73,12 @@ class Tables {
 
   std::string csv() const {
     std::string text =
-        "method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,published_std,"
-        "published_status\n";
-    text += csv_line("all", 0, r_.samples, of_all(&ScoringRecord::best_accuracy),
-                     of_all(&ScoringRecord::last_accuracy));
+        "method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,published_kind,"
+        "published_source,batch,steps\n";
+    text += csv_line("all", 0, of_all(&ScoringRecord::best_accuracy), of_all(&ScoringRecord::last_accuracy));
     for (const std::string& method : methods_)
       for (const double rate : rates_)
-        text += csv_line(method, rate, kept(rate), of(method, rate, &RunRecord::best_accuracy),
+        text += csv_line(method, rate, of(method, rate, &RunRecord::best_accuracy),
                          of(method, rate, &RunRecord::last_accuracy));
     return text;
   }
@@ -106,23 +89,30 @@ class Tables {
     if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
   }
 
-  Statistics of(const std::string& method, double rate, double RunRecord::*accuracy) const {
+  Repetitions of(const std::string& method, double rate, double RunRecord::*accuracy) const {
     std::vector<double> values;
     for (const RunRecord& run : r_.runs)
       if (run.method == method && run.rate == rate) values.push_back(run.*accuracy);
-    return statistics(values);
+    return repetitions(values);
   }
 
-  Statistics of_all(double ScoringRecord::*accuracy) const {
+  Repetitions of_all(double ScoringRecord::*accuracy) const {
     std::vector<double> values;
     for (const ScoringRecord& run : r_.scoring_runs) values.push_back(run.*accuracy);
-    return statistics(values);
+    return repetitions(values);
   }
 
-  std::int64_t kept(double rate) const {
-    for (const RunRecord& run : r_.runs)
-      if (run.rate == rate) return run.kept;
-    return 0;
+  std::string steps(double rate) const {
+    return fmt::format("{} steps of {}", r_.steps(rate), r_.batch(rate));
+  }
+
+  // What the numbers of the lines below cannot be taken for.
+  std::string warnings() const {
+    std::string text;
+    for (const double rate : rates_)
+      if (const std::string warning = few_steps_warning(r_.steps(rate)); !warning.empty())
+        text += fmt::format("\n{:.4g} % pruned: {}.\n", 100 * rate, warning);
+    return text;
   }
 
   std::string heading() const {
@@ -139,17 +129,19 @@ class Tables {
   std::vector<std::string> columns(bool with_kept) const {
     std::vector<std::string> names{"method"};
     for (const double rate : rates_)
-      names.push_back(with_kept ? fmt::format("{:.4g} % pruned, {} kept", 100 * rate, kept(rate))
-                                : fmt::format("{:.4g} % pruned", 100 * rate));
+      names.push_back(
+          with_kept ? fmt::format("{:.4g} % pruned: {} kept, {}", 100 * rate, r_.kept(rate), steps(rate))
+                    : fmt::format("{:.4g} % pruned", 100 * rate));
     return names;
   }
 
   std::string accuracies() const {
     const std::string all =
         cell(of_all(&ScoringRecord::best_accuracy), of_all(&ScoringRecord::last_accuracy));
-    if (rates_.empty()) return markdown({{"method", "nothing pruned"}, {"all samples", all}});
+    const std::string title = "all samples: " + steps(0);
+    if (rates_.empty()) return markdown({{"method", "nothing pruned"}, {title, all}});
     Cells rows{columns(true)};
-    rows.push_back({"all samples"});
+    rows.push_back({title});
     rows.back().resize(rows[0].size(), all);
     for (const std::string& method : methods_) {
       rows.push_back({method});
@@ -160,37 +152,42 @@ class Tables {
     return markdown(rows);
   }
 
-  // Empty where the paper has nothing to compare with.
+  // Empty where nothing was published to compare with.
   std::string published() const {
     Cells rows{columns(false)};
+    std::vector<std::string> sources;
     const auto add_row = [&](const std::string& title, const std::string& method) {
       std::vector<std::string> row{title};
       bool any = false;
       for (const double rate : rates_) {
         const auto figure = published_accuracy(r_.dataset, r_.arch, method, rate);
         any |= figure.has_value();
-        row.push_back(!figure ? ""
-                              : fmt::format("{} {}", text_of({1, figure->mean, figure->deviation}),
-                                            figure->confirmed ? "(confirmed)" : "(recalled)"));
+        row.emplace_back();
+        if (!figure) continue;
+        const std::string source = fmt::format("{}, {}", figure->source, figure->kind);
+        const auto at = std::find(sources.begin(), sources.end(), source) - sources.begin();
+        if (at == std::ssize(sources)) sources.push_back(source);
+        row.back() = fmt::format("{:.2f} [{}]", figure->accuracy, at + 1);
       }
       if (any) rows.push_back(row);
     };
     add_row("all samples", "all");
     for (const std::string& method : methods_) add_row(method, method);
     if (rows.size() == 1 || rates_.empty()) return "";
-    return "Published for " + r_.dataset +
-           " by Zhang et al. (CVPR 2024), ResNet-18 of width 1, 200 epochs, best epoch. Confirmed: found in "
-           "the abstract, the README or the authors' answers; recalled: from memory of their Table 1, "
-           "unchecked.\n\n" +
-           markdown(rows);
+    std::string text = "Published for " + r_.dataset +
+                       ", ResNet-18 of width 1, best epoch. A figure is stated by its source, "
+                       "derived from figures that are, or read off a plot, to about 0.1:\n\n" +
+                       markdown(rows) + "\n";
+    for (std::size_t i = 0; i < sources.size(); ++i) text += fmt::format("{}. {}\n", i + 1, sources[i]);
+    return text;
   }
 
-  static Statistics found(const std::vector<PlantedRecord>& records, const std::string& method,
-                          const char* end, double PlantedRecord::*share) {
+  static Repetitions found(const std::vector<PlantedRecord>& records, const std::string& method,
+                           const char* end, double PlantedRecord::*share) {
     std::vector<double> values;
     for (const PlantedRecord& each : records)
       if (each.method == method && each.end == end) values.push_back(100 * each.*share);
-    return statistics(values);
+    return repetitions(values);
   }
 
   // Empty where nothing was planted.
@@ -205,7 +202,7 @@ class Tables {
       rows.push_back({method});
       for (const char* end : {"low", "high"})
         for (const auto share : {&PlantedRecord::precision, &PlantedRecord::recall})
-          rows.back().push_back(text_of(found(records, method, end, share)));
+          rows.back().push_back(to_string(found(records, method, end, share)));
     }
     return fmt::format(
                "{}: {} of {} samples, {:.1f} %. Among the {} samples with the lowest "
@@ -217,19 +214,17 @@ class Tables {
            markdown(rows);
   }
 
-  std::string csv_line(const std::string& method, double rate, std::int64_t kept_count,
-                       const Statistics& best, const Statistics& last) const {
-    const auto number = [](std::optional<double> value) {
-      return value ? fmt::format("{}", *value) : std::string();
+  std::string csv_line(const std::string& method, double rate, const Repetitions& best,
+                       const Repetitions& last) const {
+    const auto mean = [](const Repetitions& s) { return s.count > 0 ? fmt::format("{}", s.mean) : ""; };
+    const auto deviation = [](const Repetitions& s) {
+      return s.count > 1 ? fmt::format("{}", s.deviation) : "";
     };
-    const auto mean = [&](const Statistics& s) { return s.count ? number(s.mean) : std::string(); };
     const auto figure = published_accuracy(r_.dataset, r_.arch, method, rate);
-    return fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", method, rate, kept_count, best.count, mean(best),
-                       number(best.deviation), mean(last), number(last.deviation),
-                       figure ? number(figure->mean) : "", figure ? number(figure->deviation) : "",
-                       !figure             ? ""
-                       : figure->confirmed ? "confirmed"
-                                           : "recalled");
+    return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", method, rate, r_.kept(rate), best.count,
+                       mean(best), deviation(best), mean(last), deviation(last),
+                       figure ? fmt::format("{}", figure->accuracy) : "", figure ? figure->kind : "",
+                       figure ? figure->source : "", r_.batch(rate), r_.steps(rate));
   }
 
   const SweepRecord& r_;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "apps/sweep_record.h"
+#include "apps/sweep/sweep_record.h"
 
 namespace tdds {
 
@@ -13,7 +13,7 @@ namespace tdds {
 std::string sweep_markdown(const SweepRecord& record);
 
 // One line a method and rate: method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,
-// published_std,published_status. The training on all samples is the method "all" at the rate 0.
+// published_kind,published_source. The training on all samples is the method "all" at the rate 0.
 std::string sweep_csv(const SweepRecord& record);
 
 }  // namespace tdds

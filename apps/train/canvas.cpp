@@ -1,4 +1,4 @@
-#include "apps/canvas.h"
+#include "apps/train/canvas.h"
 
 #include <stb/stb_image_write.h>
 #include <stb/stb_truetype.h>
@@ -7,17 +7,19 @@
 #include <cmath>
 #include <string>
 
-#include "apps/font.h"
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
+
+std::string_view font_file(std::string_view name);  // embedded: font.ttf, the build's TDDS_FONT
+
 namespace {
 
 const stbtt_fontinfo& font() {
   static const stbtt_fontinfo kFont = [] {
     stbtt_fontinfo info;
-    const unsigned char* bytes = font_file().data();
+    const auto* bytes = reinterpret_cast<const unsigned char*>(font_file("font.ttf").data());
     check(stbtt_InitFont(&info, bytes, stbtt_GetFontOffsetForIndex(bytes, 0)) != 0,
           "the font that this program was built with is no TrueType font; build it with another TDDS_FONT");
     return info;

@@ -1,18 +1,18 @@
 #pragma once
-// When a run saves itself: often enough that little is lost where it is killed, seldom enough that saving takes a small
-// share of its time, also where an epoch is over sooner than its weights are written down.
+// When a run saves itself: often enough that little is lost where it is killed, seldom enough that saving
+// takes a small share of its time, also where an epoch is over sooner than its weights are written down.
 
 #include <chrono>
 
 namespace tdds {
 
-class SavePace {
+class CheckpointPolicy {
  public:
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
 
   // `longest`: --checkpoint_minutes; 0 saves always.
-  SavePace(Seconds longest, Clock::time_point start) : longest_(longest), saved_(start) {}
+  CheckpointPolicy(Seconds longest, Clock::time_point start) : longest_(longest), saved_(start) {}
 
   // Whether to save in the middle of an epoch.
   bool due(Clock::time_point now) const { return now - saved_ >= longest_; }

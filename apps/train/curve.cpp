@@ -1,4 +1,4 @@
-#include "apps/curve.h"
+#include "apps/train/curve.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "apps/canvas.h"
-#include "kernels/check.h"
+#include "apps/train/canvas.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {

@@ -1,25 +1,26 @@
 #pragma once
 // What was planted into the training samples, as files, so that scores can be judged against it.
 //
-//   planted.csv           row,id,label,true_label,corruption,duplicate_of,difficulty of the samples that were tampered
-//                         with; of a drawn set, where each has a difficulty, of every sample. duplicate_of is the id of
-//                         the original, which may have been held out; empty where there is none
+//   planted.csv           row,id,label,true_label,corruption,duplicate_of,difficulty of the samples that were
+//                         tampered with; of a drawn set, where each has a difficulty, of every sample.
+//                         duplicate_of is the id of the original, which may have been held out; empty where
+//                         there is none
 //   wrong_label_ids.npy   int64: the rows with a wrong label, as masks count them
 
 #include <filesystem>
 #include <string>
 
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 
 namespace tdds {
 
 // The content of planted.csv; data.truth is there.
-std::string planted_csv(const Dataset& data);
+std::string ground_truth_csv(const Dataset& data);
 
 // 1 for each row that is a near-duplicate of another sample: [N].
-std::vector<std::uint8_t> near_duplicates(const PlantedTruth& truth);
+std::vector<std::uint8_t> near_duplicates(const GroundTruth& truth);
 
 // Writes both files, where something was planted.
-void write_planted_truth(const std::filesystem::path& folder, const Dataset& data);
+void write_ground_truth(const std::filesystem::path& folder, const Dataset& data);
 
 }  // namespace tdds

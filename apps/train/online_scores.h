@@ -4,24 +4,23 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/dynamics_store.h"
-#include "tdds/streaming_score.h"
-#include "tdds/tdds_score.h"
-
-namespace CLI {
-class App;
-}
+#include "apps/cli/flags.h"
+#include "engine/io/dynamics_store.h"
+#include "engine/io/file_lock.h"
+#include "tdds/methods/streaming_score.h"
+#include "tdds/methods/tdds_score.h"
 
 namespace tdds {
 
 struct RankingFiles;
 struct ScoredMethod;
 
-struct LiveScoreOptions {
+struct OnlineScoreOptions {
   std::vector<std::string> methods;   // empty: no scores
   std::vector<int> trajectory_lens;   // T of TDDS; empty: the epochs so far
   std::vector<int> window_sizes{10};  // J of TDDS
@@ -32,17 +31,18 @@ struct LiveScoreOptions {
   int stable_epochs = 3;
 };
 
-void declare_live_score_flags(CLI::App& app, LiveScoreOptions& options);
+FlagTable online_score_flags(OnlineScoreOptions& options);
 // Throws UsageError for flags that contradict each other, whatever the run.
-void check_live_score_flags(const LiveScoreOptions& options);
+void check_online_score_flags(const OnlineScoreOptions& options);
 
-class LiveScores {
+class OnlineScores {
  public:
   // header: of the store that records the run, at `store`; epochs: of the whole run. Throws UsageError for
-  // settings that do not fit the run, and where a method needs what `header` does not record; Error where --mask_path
-  // holds another run's files by the names of those that come and go with the epochs.
-  LiveScores(const LiveScoreOptions& options, const DynamicsHeader& header, std::int32_t epochs,
-             const std::string& save_path, const std::string& store);
+  // settings that do not fit the run, and where a method needs what `header` does not record; Error where
+  // --mask_path holds another run's files by the names of those that come and go with the epochs, or another
+  // process writes files of these names there.
+  OnlineScores(const OnlineScoreOptions& options, const DynamicsHeader& header, std::int32_t epochs,
+               const std::string& save_path, const std::string& store);
 
   // Sentences for the log: which scores, which pairs are left out.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -63,26 +63,26 @@ class LiveScores {
  private:
   struct Running {
     std::string name;
-    const Method* method;        // null: TDDS or its variant
-    const TddsVariant* variant;  // null: another method
-    int window_size;             // of TDDS
+    const Method* method;
+    MethodOptions options;
     StreamingScore score;
-    std::string written = {};  // the paragraph of the last files
+    std::string written = {};             // the paragraph of the last files
+    std::unique_ptr<FileLock> lock = {};  // of the files of this name in --mask_path
   };
 
-  void add_tdds(const TddsVariant& variant, std::int32_t epochs);
-  void check_recorded(const std::string& name, const std::vector<DynamicsField>& needs) const;
+  void add_trajectories(const Method& method, std::int32_t epochs);
+  void check_recorded(const Method& method) const;
+  void lock_files();
   void check_free(const Running& running, std::int32_t epochs) const;
   bool is_of_this_run(const RankingFiles& files) const;
   void take(const EpochView& epoch);
   bool due(const Running& running) const;
   void write(Running& running);
-  ScoredMethod scored(const Running& running) const;
-  // The files of TDDS or its variant after so many epochs.
-  RankingFiles files_after(const Running& running, std::int32_t epochs) const;
+  // With the names and files of a score of so many epochs.
+  ScoredMethod after(const Running& running, std::int32_t epochs, std::vector<float> score) const;
   void remove_previous(const Running& running) const;
 
-  LiveScoreOptions options_;
+  OnlineScoreOptions options_;
   DynamicsHeader header_;
   std::string store_;
   std::vector<Running> running_;

@@ -1,11 +1,11 @@
-#include "apps/run_folder.h"
+#include "apps/train/run_folder.h"
 
 #include <algorithm>
 #include <array>
 
-#include "engine/files.h"
-#include "kernels/check.h"
-#include "tdds/moderate.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
+#include "tdds/methods/moderate.h"
 
 namespace tdds {
 namespace {
@@ -37,21 +37,34 @@ std::string trace_of_run(const fs::path& folder) {
 
 }  // namespace
 
-void claim_run_folder(const TrainingFlags& flags) {
-  check_usage(!flags.resume || !flags.overwrite,
+std::unique_ptr<FileLock> lock_or_refuse(const fs::path& file, std::string_view what, std::string_view flag) {
+  auto lock = std::make_unique<FileLock>(file);
+  check(lock->held(), "{} is at work on {}: wait until it has ended, or choose another {}", lock->holder(),
+        what, flag);
+  return lock;
+}
+
+std::unique_ptr<FileLock> lock_run_folder(const fs::path& folder) {
+  make_folder(folder);
+  return lock_or_refuse(folder / ".lock", fmt::format("the run in {}", folder.string()), "--save_path");
+}
+
+std::unique_ptr<FileLock> claim_run_folder(const TrainConfig& config) {
+  check_usage(!config.resume || !config.overwrite,
               "--resume and --overwrite contradict each other; give one of them");
-  const std::string trace = flags.resume || flags.overwrite ? "" : trace_of_run(flags.save_path);
+  std::unique_ptr<FileLock> lock = lock_run_folder(config.save_path);
+  const std::string trace = config.resume || config.overwrite ? "" : trace_of_run(config.save_path);
   check_usage(trace.empty(),
               "{} already holds a run ({}); add --resume to go on with it, --overwrite to start anew, or "
               "choose another "
               "--save_path",
-              flags.save_path, trace);
-  make_folder(flags.save_path);
+              config.save_path, trace);
+  return lock;
 }
 
-std::string weights_to_evaluate(const TrainingFlags& flags) {
-  if (!flags.init_weights.empty()) return flags.init_weights;
-  const fs::path best = fs::path(flags.save_path) / kBestModelFile;
+std::string weights_to_evaluate(const TrainConfig& config) {
+  if (!config.init_weights.empty()) return config.init_weights;
+  const fs::path best = fs::path(config.save_path) / kBestModelFile;
   check_usage(
       fs::exists(best),
       "there is nothing to evaluate: {} is not there; give the --save_path of a run, or --init_weights",

@@ -1,4 +1,4 @@
-#include "apps/run_history.h"
+#include "apps/train/run_history.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "apps/curve.h"
-#include "apps/progress.h"
-#include "kernels/check.h"
+#include "apps/cli/progress.h"
+#include "apps/train/curve.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -22,49 +22,53 @@ EpochMetrics parse(const Json& line) {
   m.train_accuracy = line.at("train_accuracy");
   m.test_loss = line.at("test_loss");
   m.test_accuracy = line.at("test_accuracy");
-  m.test_top5 = line.at("test_top5");
+  m.test_top5 = line.value("test_top5", 0.0);
   if (line.contains("val_loss")) {
     m.val_loss = line.at("val_loss").get<double>();
     m.val_accuracy = line.at("val_accuracy").get<double>();
   }
-  m.images_per_second = line.at("images_per_second");
-  m.seconds = line.at("seconds");
-  m.skipped_steps = line.at("skipped_steps");
+  m.images_per_second = line.value("images_per_second", 0.0);
+  m.seconds = line.value("seconds", 0.0);
+  m.skipped_steps = line.value("skipped_steps", std::int64_t{0});
   if (line.contains("score_correlation")) line["score_correlation"].get_to(m.score_correlation);
   return m;
 }
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
+// What the metadata has under `key`.
+Json parsed(const Metadata& metadata, const char* key, const std::string& path) {
+  const auto found = metadata.find(key);
+  check(found != metadata.end(), "{} is not a checkpoint of this program; start anew with --overwrite", path);
+  return Json::parse(found->second);
+}
+
+[[noreturn]] void refuse_damaged(const std::string& path) {
+  throw Error(fmt::format("{} lacks what a resumed run needs; start anew with --overwrite", path));
 }
 
 }  // namespace
 
-RunHistory RunHistory::from_metadata(const Metadata& metadata, const RunIdentity& identity,
-                                     const std::string& path) {
+RunFingerprint recorded_fingerprint(const Metadata& metadata, const std::string& path) {
+  try {
+    return parsed(metadata, "identity", path).get<RunFingerprint>();
+  } catch (const Json::exception&) {
+    refuse_damaged(path);
+  }
+}
+
+RunHistory RunHistory::from_metadata(const Metadata& metadata, const std::string& path) {
   RunHistory history;
   try {
-    const Json stored = Json::parse(metadata.at("identity"));
-    for (const auto& [option, value] : identity) {
-      const std::string before = stored.at(option);
-      check(before == value,
-            "{} was made with {} '{}', and this run has '{}'; give the same options, or start anew with "
-            "--overwrite",
-            path, option, first_line(before), first_line(value));
-    }
-    for (const Json& line : Json::parse(metadata.at("history"))) history.add(parse(line));
+    for (const Json& line : parsed(metadata, "history", path)) history.add(parse(line));
   } catch (const Json::exception&) {
-    throw Error(fmt::format("{} lacks what a resumed run needs; start anew with --overwrite", path));
-  } catch (const std::out_of_range&) {
-    throw Error(fmt::format("{} is not a checkpoint of this program; start anew with --overwrite", path));
+    refuse_damaged(path);
   }
   return history;
 }
 
-Metadata RunHistory::to_metadata(const RunIdentity& identity) const {
+Metadata RunHistory::to_metadata(const RunFingerprint& fingerprint) const {
   Json lines = Json::array();
   for (const EpochMetrics& metrics : epochs_) lines.push_back(json_line(metrics));
-  return {{"identity", Json(identity).dump()}, {"history", lines.dump()}};
+  return {{"identity", Json(fingerprint).dump()}, {"history", lines.dump()}};
 }
 
 bool RunHistory::add(const EpochMetrics& metrics) {
@@ -109,7 +113,7 @@ std::string RunHistory::text_line(const EpochMetrics& m, std::int32_t epochs) co
   return text;
 }
 
-Json RunHistory::result_json(const RunIdentity& identity) const {
+Json RunHistory::result_json(const RunFingerprint& fingerprint) const {
   Json result{{"best_test_accuracy", best().test_accuracy},
               {"best_epoch", best().epoch},
               {"chosen_by", best().val_accuracy ? "held-out accuracy" : "test accuracy"},
@@ -119,7 +123,7 @@ Json RunHistory::result_json(const RunIdentity& identity) const {
   double seconds = 0;
   for (const EpochMetrics& metrics : epochs_) seconds += metrics.seconds;
   result["seconds"] = seconds;
-  for (const auto& [option, value] : identity)
+  for (const auto& [option, value] : fingerprint)
     if (option != "plans") result["run"][option] = value;
   return result;
 }

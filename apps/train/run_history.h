@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 
 namespace tdds {
 
@@ -29,21 +29,23 @@ struct EpochMetrics {
 };
 
 // What must be equal for a run to be resumed: option and value.
-using RunIdentity = std::map<std::string, std::string>;
+using RunFingerprint = std::map<std::string, std::string>;
+
+// Of a checkpoint's metadata. Throws Error, naming `path`, where it has none.
+RunFingerprint recorded_fingerprint(const Metadata& metadata, const std::string& path);
 
 class RunHistory {
  public:
-  // Throws Error naming the first option that differs from the checkpoint's.
-  static RunHistory from_metadata(const Metadata& metadata, const RunIdentity& identity,
-                                  const std::string& path);
-  Metadata to_metadata(const RunIdentity& identity) const;
+  // Of a checkpoint's metadata. Throws Error, naming `path`, where it has no history.
+  static RunHistory from_metadata(const Metadata& metadata, const std::string& path);
+  Metadata to_metadata(const RunFingerprint& fingerprint) const;
 
   // Returns whether this epoch is the best so far.
   bool add(const EpochMetrics& metrics);
 
   nlohmann::ordered_json json_line(const EpochMetrics& metrics) const;
   std::string text_line(const EpochMetrics& metrics, std::int32_t epochs) const;
-  nlohmann::ordered_json result_json(const RunIdentity& identity) const;
+  nlohmann::ordered_json result_json(const RunFingerprint& fingerprint) const;
   std::string summary() const;
   void draw(const std::filesystem::path& png, const std::string& title) const;
 

@@ -1,4 +1,4 @@
-#include "apps/run_log.h"
+#include "apps/train/run_log.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -7,7 +7,8 @@
 #include <cstdio>
 #include <ctime>
 
-#include "engine/files.h"
+#include "engine/io/files.h"
+#include "engine/io/json_text.h"
 
 namespace tdds {
 namespace {
@@ -36,13 +37,13 @@ std::string kept_metrics(const std::string& text, int first_epoch) {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program,
-               const ResolvedOptions& options, std::string_view device_description, bool console)
+RunLog::RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const FlagTexts& options,
+               std::string_view device_description, bool console)
     : folder_(folder), console_(console) {
   make_folder(folder_);
   std::string heading = fmt::format("# {} {}\n# started {}\n", program.name, version_text(), now_text());
   heading += fmt::format("# device: {}\n", device_description);
-  for (const auto& [name, value] : options) heading += fmt::format("#   --{} {}\n", name, value);
+  for (const auto& [name, value] : options) heading += fmt::format("#   --{} {}\n", name, line_of(value));
   append_to_file(folder_ / "log.txt", heading);
 }
 
@@ -52,7 +53,8 @@ void RunLog::begin_metrics(int first_epoch) {
   write_file_atomically(metrics, keep ? kept_metrics(read_file(metrics, kLargestMetrics), first_epoch) : "");
 }
 
-void RunLog::say(std::string_view line) {
+void RunLog::say(std::string_view sentence) {
+  const std::string line = with_flag_names(std::string(sentence));
   if (console_) {
     fmt::print("{}\n", line);
     std::fflush(stdout);
@@ -61,15 +63,13 @@ void RunLog::say(std::string_view line) {
 }
 
 void RunLog::note(std::string_view line) {
-  append_to_file(folder_ / "log.txt", fmt::format("{}  {}\n", now_text(), line));
+  append_to_file(folder_ / "log.txt", fmt::format("{}  {}\n", now_text(), line_of(line)));
 }
 
 void RunLog::add_metrics(const nlohmann::ordered_json& object) {
   check(object.is_object() && object.contains("epoch") && object["epoch"].is_number_integer(),
         "add_metrics: a line of metrics.jsonl needs an integer \"epoch\"");
-  // Not JSON: NaN, which becomes null, and broken UTF-8, whose bytes become U+FFFD.
-  append_to_file(folder_ / "metrics.jsonl",
-                 object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  append_to_file(folder_ / "metrics.jsonl", json_text(object) + "\n");
 }
 
 }  // namespace tdds

@@ -9,22 +9,22 @@
 #include <string>
 #include <string_view>
 
-#include "apps/cli.h"
+#include "apps/cli/cli.h"
 
 namespace tdds {
 
 class RunLog {
  public:
   // Makes the folder and adds the heading.
-  RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const ResolvedOptions& options,
+  RunLog(const std::filesystem::path& folder, const ProgramInfo& program, const FlagTexts& options,
          std::string_view device_description, bool console = true);
 
-  // Drops the lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last one that a crash cut short: for 0 all of
-  // them, while a resumed run keeps those of the epochs that it does not repeat.
+  // Drops the lines of metrics.jsonl with "epoch" >= `first_epoch`, and a last one that a crash cut short:
+  // for 0 all of them, while a resumed run keeps those of the epochs that it does not repeat.
   void begin_metrics(int first_epoch);
 
   // One line to the console (stdout), where there is one, and, with the time of day, to log.txt.
-  void say(std::string_view line);
+  void say(std::string_view sentence);
   // To log.txt alone.
   void note(std::string_view line);
   // One object to metrics.jsonl. Throws Error where it has no integer "epoch".

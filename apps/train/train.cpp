@@ -1,9 +1,15 @@
 // tdds-train: trains a network on a whole data set and records every sample's training dynamics.
 
-#include "apps/training_run.h"
+#include "apps/train/recorded_flags.h"
+#include "apps/train/training_program.h"
+#include "kernels/runtime/thread_waiting.h"
 
 int main(int argc, char** argv) {
-  tdds::TrainingFlags flags;
+  tdds::wait_briefly_then_sleep(argv);
+  tdds::TrainConfig config;
+  tdds::FlagTable flags = training_flags(config);
+  append(flags, dynamics_flags(config));
+  append(flags, planning_flags(config));
   const tdds::ProgramInfo program{
       "tdds-train",
       "Trains a ResNet and, with --dynamics, records how every training sample behaves from epoch to epoch, "
@@ -16,15 +22,12 @@ int main(int argc, char** argv) {
       "  tdds-train --arch resnet50 --batch-size 256 --precision fp16 --dry_run --target sm_90\n"
       "  tdds-train --dataset shapes --width 0.25 --epochs 60 --score tdds,el2n,dual --stop_when_stable 0.99 "
       "--save_path ./runs/scored\n"};
+  tdds::EarlierFlags earlier{.find = tdds::flags_of_run};
   return tdds::run_program(
-      argc, argv, program,
-      [&](CLI::App& app) {
-        tdds::declare_training_flags(app, flags);
-        tdds::declare_dynamics_flags(app, flags);
-        tdds::declare_planning_flags(app, flags);
+      argc, argv, program, flags,
+      [&] {
+        tdds::check_online_score_flags(config.score);
+        return tdds::run_training(program, config, tdds::texts_of(flags), earlier);
       },
-      [&](const tdds::ResolvedOptions& resolved) {
-        tdds::check_live_score_flags(flags.score);
-        return tdds::run_training(program, flags, resolved);
-      });
+      &earlier);
 }

@@ -1,42 +1,41 @@
-#include "apps/train_options.h"
+#include "apps/train/train_options.h"
 
 #include <algorithm>
 
 namespace tdds {
 
-TrainOptions train_options(const TrainingFlags& flags, const TrainingSetup& setup,
+TrainOptions train_options(const TrainConfig& config, const TrainingSetup& setup,
                            const SubsetChoice* subset) {
-  const bool dynamics = records_dynamics(flags);
-  const std::vector<DynamicsField> fields = recorded_fields(flags);
-  const bool feature_norm =
-      std::find(fields.begin(), fields.end(), DynamicsField::kFeatureNorm) != fields.end();
-  TrainOptions options{.batch = flags.batch_size,
-                       .epochs = flags.epochs,
-                       .learning_rate = flags.learning_rate,
-                       .momentum = flags.momentum,
-                       .weight_decay = flags.decay,
-                       .schedule = {.decay = parse_decay(flags.schedule),
-                                    .warmup_epochs = flags.warmup_epochs,
-                                    .step_epochs = flags.lr_step_epochs,
-                                    .gamma = flags.lr_gamma},
-                       .label_smoothing = static_cast<float>(flags.label_smoothing),
-                       .accumulate = flags.accumulate,
-                       .seed = flags.manual_seed,
-                       .crop = setup.crop(),
-                       .shuffle = !flags.no_shuffle,
-                       .dynamics = dynamics,
-                       .feature_norm = dynamics && feature_norm,
-                       .visit_logits = flags.dynamics_npy,
-                       .compute = setup.precision().compute,
-                       .math = setup.precision().math,
-                       .algo = setup.conv_algo(),
-                       .loss_scale = setup.precision().loss_scale};
+  const std::vector<DynamicsField> fields = recorded_fields(config);
+  TrainOptions options = config.train;
+  options.crop = setup.crop();
+  options.shuffle = !config.no_shuffle;
+  options.dynamics = records_dynamics(config);
+  options.feature_norm = options.dynamics &&
+                         std::find(fields.begin(), fields.end(), DynamicsField::kFeatureNorm) != fields.end();
+  options.visit_logits = config.dynamics_npy;
+  options.compute = setup.precision().compute;
+  options.math = setup.precision().math;
+  options.loss_scale = setup.precision().loss_scale;
   if (subset) {
     options.subset = subset->ids;
     options.weights = subset->weights;
     options.t_max = subset->t_max;
   }
   return options;
+}
+
+std::string few_steps_warning(std::int64_t steps) {
+  // Of 900 random images of 3,000 drawn ones (ResNet-18 of width 0.125, steps of 50, the mean of two seeds)
+  // the accuracy is 28 % after 54 steps in all, 46 after 90, 76 after 144, 84 after 198, 87 after 288 and 91
+  // after 720.
+  constexpr std::int64_t kFew = 200;
+  if (steps >= kFew) return "";
+  return fmt::format(
+      "warning: {} optimizer steps are fewer than {}: the accuracy tells of the number of steps more than of "
+      "the "
+      "samples; take a smaller batch or more epochs",
+      steps, kFew);
 }
 
 }  // namespace tdds

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/training_setup.h"
+#include "apps/train/training_setup.h"
 #include "engine/trainer.h"
 
 namespace tdds {
@@ -19,7 +19,9 @@ struct SubsetChoice {
 };
 
 // subset: null for the whole training set.
-TrainOptions train_options(const TrainingFlags& flags, const TrainingSetup& setup,
-                           const SubsetChoice* subset);
+TrainOptions train_options(const TrainConfig& config, const TrainingSetup& setup, const SubsetChoice* subset);
+
+// "warning: ..." where a training of so few steps says little of its data; else empty.
+std::string few_steps_warning(std::int64_t steps);
 
 }  // namespace tdds

@@ -1,13 +1,14 @@
 // tdds-train-subset: trains on what is left of a data set after pruning its lowest scores.
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "apps/score_provenance.h"
-#include "apps/training_run.h"
-#include "engine/npy.h"
+#include "apps/score/score_provenance.h"
+#include "apps/train/recorded_flags.h"
+#include "apps/train/training_program.h"
+#include "engine/io/npy.h"
 #include "engine/schedule.h"
-#include "tdds/selection.h"
+#include "kernels/runtime/thread_waiting.h"
+#include "tdds/selection/selection.h"
 
 namespace {
 
@@ -19,20 +20,17 @@ struct SubsetFlags {
   bool no_score_weighting = false, random_subset = false;
 };
 
-void declare_subset_flags(CLI::App& app, SubsetFlags& flags) {
-  app.add_option(
-      "--subset_rate", flags.subset_rate,
-      "Pruning rate: the share of the samples that is left OUT, the lowest scores first; 0.9 keeps 10 %.");
-  app.add_option("--mask_path", flags.mask_path,
-                 "data_mask_win<J>_ep<T>.npy of tdds-score or of the official code.");
-  app.add_option("--score_path", flags.score_path, "score_win<J>_ep<T>.npy that goes with it.");
-  app.add_flag(
-      "--no_score_weighting", flags.no_score_weighting,
-      "Do not multiply a batch's loss with the mean of its samples' scores, scaled to 0..1, as the official "
-      "code does; --score_path is then not needed.");
-  app.add_flag(
-      "--random_subset", flags.random_subset,
-      "Keep a random subset of the same size instead, without weighting: the baseline. No files are read.");
+FlagTable subset_flags(SubsetFlags& flags) {
+  return {
+      {"subset_rate", &flags.subset_rate,
+       "Pruning rate: the share of the samples that is left OUT, the lowest scores first; 0.9 keeps 10 %."},
+      {"mask_path", &flags.mask_path, "data_mask_win<J>_ep<T>.npy of tdds-score or of the official code."},
+      {"score_path", &flags.score_path, "score_win<J>_ep<T>.npy that goes with it."},
+      {"no_score_weighting", &flags.no_score_weighting,
+       "Do not multiply a batch's loss with the mean of its samples' scores, scaled to 0..1, as the official "
+       "code does; --score_path is then not needed."},
+      {"random_subset", &flags.random_subset,
+       "Keep a random subset of the same size instead, without weighting: the baseline. No files are read."}};
 }
 
 std::vector<std::int32_t> rows_of(std::vector<std::int64_t> ids) {
@@ -60,11 +58,12 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, const Dataset&
   } else {
     ranking = read_ranking({flags.mask_path, flags.score_path});
   }
+  const std::string provenance = check_scores_are_of(data, flags.mask_path, flags.score_path);
+  if (!provenance.empty()) choice.notes.push_back(provenance);
   check(static_cast<std::int64_t>(ranking.ids.size()) == n,
         "{} orders {} samples, and the training set has {}; it was made for other data, or with another "
         "--max_train_samples or --val_fraction",
         flags.mask_path, ranking.ids.size(), n);
-  check_scores_are_of(data, flags.mask_path, flags.score_path);
   choice.ids = rows_of(kept_ids(ranking.ids, flags.subset_rate));
   if (flags.no_score_weighting) return;
   choice.weights = subset_weights(ranking);
@@ -78,7 +77,7 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, const Dataset&
       sum / static_cast<double>(choice.ids.size())));
 }
 
-SubsetChoice choose_subset(const SubsetFlags& flags, const TrainingFlags& training, const Dataset& data) {
+SubsetChoice choose_subset(const SubsetFlags& flags, const TrainConfig& config, const Dataset& data) {
   const std::int64_t n = data.train.count();
   const std::int64_t kept = n - pruned_count(flags.subset_rate, n);
   SubsetChoice choice;
@@ -86,21 +85,25 @@ SubsetChoice choose_subset(const SubsetFlags& flags, const TrainingFlags& traini
                                      kept, n,
                                      flags.random_subset ? "at random" : "those with the highest scores"));
   if (flags.random_subset)
-    choice.ids = rows_of(random_subset(n, kept, training.manual_seed));
+    choice.ids = rows_of(random_subset(n, kept, config.train.seed));
   else
     keep_highest(choice, flags, data);
   choice.notes.push_back(class_note(choice.ids, data));
-  choice.t_max = subset_t_max(training.epochs, n, flags.subset_rate, training.batch_size);
+  choice.t_max = subset_t_max(config.train.epochs, n, flags.subset_rate, config.train.batch);
   return choice;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  TrainingFlags training;
-  training.batch_size = 128;
-  training.save_path = "./checkpoint/pruned-dataset";
+  tdds::wait_briefly_then_sleep(argv);
+  TrainConfig config;
+  config.train.batch = kOfficialSubsetBatch;
+  config.save_path = "./checkpoint/pruned-dataset";
   SubsetFlags subset;
+  FlagTable flags = subset_flags(subset);
+  append(flags, training_flags(config));
+  append(flags, planning_flags(config));
   const ProgramInfo program{"tdds-train-subset",
                             "Trains a ResNet on the samples that are left after pruning: --subset_rate is "
                             "the share left out, the lowest "
@@ -109,15 +112,12 @@ int main(int argc, char** argv) {
                             "--mask_path M/data_mask_win10_ep30.npy "
                             "--score_path M/score_win10_ep30.npy\n"
                             "A smaller --batch-size helps at high rates: 64 at 0.8, 32 at 0.9.\n"};
+  EarlierFlags earlier{.find = flags_of_run};
   return run_program(
-      argc, argv, program,
-      [&](CLI::App& app) {
-        declare_subset_flags(app, subset);
-        declare_training_flags(app, training);
-        declare_planning_flags(app, training);
+      argc, argv, program, flags,
+      [&] {
+        return run_training(program, config, texts_of(flags), earlier,
+                            [&](const Dataset& data) { return choose_subset(subset, config, data); });
       },
-      [&](const ResolvedOptions& resolved) {
-        return run_training(program, training, resolved,
-                            [&](const Dataset& data) { return choose_subset(subset, training, data); });
-      });
+      &earlier);
 }

@@ -1,20 +1,15 @@
-#include "apps/training_plan.h"
+#include "apps/train/training_plan.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <optional>
 
-#include "kernels/ops.h"
+#include "kernels/numerics/mib.h"
 
 namespace tdds {
 namespace {
-
-double mib(std::size_t bytes) {
-  return static_cast<double>(bytes) / (1 << 20);
-}
 
 std::vector<std::pair<std::string, std::size_t>> memory_rows(const PlanningDevice& device,
                                                              TrainingSetup& setup, const Trainer& trainer) {
@@ -26,7 +21,7 @@ std::vector<std::pair<std::string, std::size_t>> memory_rows(const PlanningDevic
       data += one.bytes;
   for (const StateArray& array : trainer.state_arrays()) {
     if (array.name == "state" || array.name == "loss" || array.name == "correct") continue;
-    std::size_t bytes = size_of(array.dtype);
+    std::size_t bytes = element_size(array.dtype);
     for (const std::int64_t size : array.shape) bytes *= static_cast<std::size_t>(size);
     dynamics += bytes;
   }
@@ -45,23 +40,23 @@ std::vector<std::pair<std::string, std::size_t>> memory_rows(const PlanningDevic
 }
 
 // A batch may leave a last one of a single sample, which cannot be trained on.
-std::optional<std::size_t> bytes_of_batch(TrainingFlags flags, std::int32_t batch, Device& plans,
+std::optional<std::size_t> bytes_of_batch(TrainConfig config, std::int32_t batch, Device& plans,
                                           const Dataset& data, const SubsetChoice* subset) {
   const std::int64_t samples = subset ? static_cast<std::int64_t>(subset->ids.size()) : data.train.count();
   if (samples % std::min<std::int64_t>(batch, samples) == 1) return std::nullopt;
-  flags.batch_size = batch;
-  return plan_training(flags, plans, data, subset).memory_bytes;
+  config.train.batch = batch;
+  return plan_training(config, plans, data, subset).memory_bytes;
 }
 
 // 0 where not even a batch of 2 fits.
-std::int32_t largest_batch(const TrainingFlags& flags, Device& plans, const Dataset& data,
+std::int32_t largest_batch(const TrainConfig& config, Device& plans, const Dataset& data,
                            const SubsetChoice* subset, std::size_t available) {
-  std::int32_t fits = 0, too_large = flags.batch_size;
+  std::int32_t fits = 0, too_large = config.train.batch;
   while (too_large - fits > 1) {
     std::int32_t batch = fits + (too_large - fits) / 2;
     if (batch < 2) break;
-    std::optional<std::size_t> bytes = bytes_of_batch(flags, batch, plans, data, subset);
-    if (!bytes && batch - 1 > std::max(fits, 1)) bytes = bytes_of_batch(flags, --batch, plans, data, subset);
+    std::optional<std::size_t> bytes = bytes_of_batch(config, batch, plans, data, subset);
+    if (!bytes && batch - 1 > std::max(fits, 1)) bytes = bytes_of_batch(config, --batch, plans, data, subset);
     if (bytes && *bytes <= available)
       fits = batch;
     else
@@ -71,15 +66,15 @@ std::int32_t largest_batch(const TrainingFlags& flags, Device& plans, const Data
 }
 
 // The data set of the flags or, where it is CIFAR and not here, as many black images.
-Dataset planned_data(const TrainingFlags& flags) {
-  DatasetOptions options = dataset_options(flags);
+Dataset planned_data(const TrainConfig& config) {
+  DatasetOptions options = dataset_options(config);
   options.download = false;
   try {
     return load_dataset(options);
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {
-    if (flags.dataset != "cifar10" && flags.dataset != "cifar100") throw;
+    if (config.data.name != "cifar10" && config.data.name != "cifar100") throw;
     const auto black = [](std::int64_t n) {
       ImageSet set{.height = 32, .width = 32, .images = {}, .labels = {}};
       set.images.resize(static_cast<std::size_t>(n) * 3072);
@@ -88,12 +83,12 @@ Dataset planned_data(const TrainingFlags& flags) {
     };
     constexpr std::int64_t kTrain = 50000, kTest = 10000;
     const std::int64_t train =
-        flags.max_train_samples > 0 ? std::min(kTrain, flags.max_train_samples) : kTrain;
+        config.data.max_train_samples > 0 ? std::min(kTrain, config.data.max_train_samples) : kTrain;
     const auto held_out =
-        static_cast<std::int64_t>(std::lround(flags.val_fraction * static_cast<double>(train)));
+        static_cast<std::int64_t>(std::lround(config.data.val_fraction * static_cast<double>(train)));
     Dataset data;
-    data.name = flags.dataset;
-    data.classes = flags.dataset == "cifar10" ? 10 : 100;
+    data.name = config.data.name;
+    data.classes = config.data.name == "cifar10" ? 10 : 100;
     data.train = black(train - held_out);
     data.test = black(kTest);
     if (held_out > 0) data.validation = black(held_out);
@@ -103,59 +98,14 @@ Dataset planned_data(const TrainingFlags& flags) {
   }
 }
 
-template <class Enqueue>
-double best_seconds(Stream& stream, const Enqueue& enqueue) {
-  double best = INFINITY;
-  for (int i = 0; i < 6; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    enqueue();
-    stream.synchronize();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
-
-// A CPU tells neither; a long addition and a matrix product come close to both.
-DevicePeak measured_peak(Device& device) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 24;
-  constexpr std::int32_t kSide = 1024;
-  const auto stream = device.make_stream();
-  const DeviceMemory memory(device, 3 * kElements * sizeof(float), "a measurement");
-  stream->zero(memory.data(), memory.bytes());
-  auto* const a = memory.get<float>();
-  const double add = best_seconds(*stream, [&] {
-    device.ops().add(*stream, {a, a + kElements, a + 2 * kElements, kElements, DType::kF32});
-  });
-  const auto linear =
-      device.ops().make_linear(device, {.batch = kSide, .in_features = kSide, .out_features = kSide});
-  const double multiply =
-      best_seconds(*stream, [&] { linear->forward(*stream, a, a + kElements, a, a + 2 * kElements); });
-  const double flops = 2.0 * kSide * kSide * kSide / multiply;
-  return {.bytes = 3.0 * kElements * sizeof(float) / add,
-          .fp32 = flops,
-          .tf32 = flops,
-          .half = flops,
-          .memory_bytes = 0,
-          .source = "measured just now: a long addition and a matrix product"};
-}
-
-void print_convolutions(const std::string& lines) {
-  std::size_t begin = 0;
-  for (std::size_t end = 0; (end = lines.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    std::string line = lines.substr(begin, end - begin);
-    const std::size_t colon = line.find(": ");
-    fmt::print("  {}\n", line.substr(0, colon));
-    for (std::size_t at = colon + 2; at < line.size();) {
-      const std::size_t next = std::min(line.find("; ", at), line.size());
-      const std::string one = line.substr(at, next - at);
-      const std::size_t equals = one.find('=');
-      fmt::print("    {:<9} {}\n", one.substr(0, equals), one.substr(equals + 1));
-      at = next + 2;
-    }
+void print_convolutions(const std::vector<ConvolutionPlan>& plans) {
+  for (const auto& [layer, served] : plans) {
+    fmt::print("  {}\n", layer);
+    for (const auto& [direction, by] : served) fmt::print("    {:<9} {}\n", direction, by);
   }
 }
 
-void print_floor(const TrainingFlags& flags, const Precision& precision, const Work& step,
+void print_floor(const TrainConfig& config, const Precision& precision, const Work& step,
                  const DevicePeak& peak) {
   const double rate = precision.compute != DType::kF32      ? peak.half
                       : precision.math == Conv2dMath::kTf32 ? peak.tf32
@@ -170,18 +120,18 @@ void print_floor(const TrainingFlags& flags, const Precision& precision, const W
              memory, 1e-9 * step.bytes, 1e-9 * peak.bytes);
   const double floor = std::max(arithmetic, memory);
   fmt::print("  the larger of the two is {:.3f} ms: at most {:.0f} images/s\n", floor,
-             1e3 * flags.batch_size / floor);
+             1e3 * config.train.batch / floor);
 }
 
 }  // namespace
 
-TrainingPlan plan_training(const TrainingFlags& flags, Device& plans, const Dataset& data,
+TrainingPlan plan_training(const TrainConfig& config, Device& plans, const Dataset& data,
                            const SubsetChoice* subset) {
   auto owned = std::make_unique<PlanningDevice>(plans);
   PlanningDevice& device = *owned;
-  TrainingSetup setup(flags, std::move(owned), data);
+  TrainingSetup setup(config, std::move(owned), data);
   Trainer trainer(device, setup.stream(), setup.net(), setup.pool(), setup.train_set(),
-                  train_options(flags, setup, subset));
+                  train_options(config, setup, subset));
   setup.pool().place();
   device.work() = {};
   trainer.step();
@@ -191,30 +141,30 @@ TrainingPlan plan_training(const TrainingFlags& flags, Device& plans, const Data
           .step = device.work()};
 }
 
-std::string out_of_memory_sentence(const TrainingFlags& flags, Device& plans, const Dataset& data,
+std::string out_of_memory_sentence(const TrainConfig& config, Device& plans, const Dataset& data,
                                    const SubsetChoice* subset, const OutOfMemory& error) {
-  const double needed = mib(plan_training(flags, plans, data, subset).memory_bytes);
+  const double needed = mib(plan_training(config, plans, data, subset).memory_bytes);
   if (error.available() == 0)
     return fmt::format("{}; a batch of {} needs {:.0f} MiB in all (--batch_size)", error.what(),
-                       flags.batch_size, needed);
-  const std::int32_t batch = largest_batch(flags, plans, data, subset, error.available());
+                       config.train.batch, needed);
+  const std::int32_t batch = largest_batch(config, plans, data, subset, error.available());
   const std::string head =
       fmt::format("not enough memory on {}: a batch of {} needs {:.0f} MiB in all, and {:.0f} MiB can be had",
-                  plans.description(), flags.batch_size, needed, mib(error.available()));
+                  plans.description(), config.train.batch, needed, mib(error.available()));
   if (batch == 0) return head + "; no batch fits: use a narrower net (--width) or another precision";
   return fmt::format("{}; the largest batch that fits is {} (--batch_size)", head, batch);
 }
 
-int print_training_plan(const TrainingFlags& flags,
+int print_training_plan(const TrainConfig& config,
                         const std::function<SubsetChoice(const Dataset&)>& choose) {
-  const std::unique_ptr<Device> device = planned_device(flags);
-  const Dataset data = planned_data(flags);
+  const std::unique_ptr<Device> device = planned_device(config);
+  const Dataset data = planned_data(config);
   std::optional<SubsetChoice> subset;
   if (choose) subset = choose(data);
-  const TrainingPlan plan = plan_training(flags, *device, data, subset ? &*subset : nullptr);
-  fmt::print("{}, width {}, batch {}, {} on {}\n", flags.arch, flags.width, flags.batch_size, flags.precision,
-             device->description());
-  for (const std::string& note : data.notes) fmt::print("{}\n", note);
+  const TrainingPlan plan = plan_training(config, *device, data, subset ? &*subset : nullptr);
+  fmt::print("{}, width {}, batch {}, {} on {}\n", config.arch, config.width, config.train.batch,
+             to_string(config.precision), device->description());
+  for (const std::string& note : data.notes) fmt::print("{}\n", with_flag_names(note));
   for (const std::string& note : device->notes()) fmt::print("{}\n", note);
   fmt::print("\nConvolutions, with what serves each direction{}\n",
              device->kind() == DeviceKind::kCuda ? " (cuDNN's engine, its notes, its workspace)" : "");
@@ -228,8 +178,8 @@ int print_training_plan(const TrainingFlags& flags,
   if (device->kind() == DeviceKind::kSimt)
     fmt::print("\nThe device simt executes kernels thread by thread: no floor means anything for it\n");
   else
-    print_floor(flags, parse_precision(flags.precision, device->kind()), plan.step,
-                device->kind() == DeviceKind::kCpu ? measured_peak(*device) : device->peak());
+    print_floor(config, precision_on(device->kind(), config.precision), plan.step,
+                device->peak(static_cast<std::size_t>(plan.step.largest)));
   return 0;
 }
 

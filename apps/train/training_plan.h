@@ -8,29 +8,29 @@
 #include <utility>
 #include <vector>
 
-#include "apps/train_options.h"
-#include "kernels/planning_device.h"
+#include "apps/train/train_options.h"
+#include "kernels/planning/planning_device.h"
 
 namespace tdds {
 
 struct TrainingPlan {
-  std::string convolutions;                                 // Pass::plans() of the full batch
+  std::vector<ConvolutionPlan> convolutions;                // of the full batch
   std::vector<std::pair<std::string, std::size_t>> memory;  // what for, bytes
   std::size_t memory_bytes = 0;                             // their sum
   Work step;                                                // of the full batch
 };
 
 // `plans` makes the convolution plans; nothing is allocated or run on it.
-TrainingPlan plan_training(const TrainingFlags& flags, Device& plans, const Dataset& data,
+TrainingPlan plan_training(const TrainConfig& config, Device& plans, const Dataset& data,
                            const SubsetChoice* subset);
 
-// Why a training does not fit, in one sentence: what it needs, what there is, and the largest batch that fits.
-std::string out_of_memory_sentence(const TrainingFlags& flags, Device& plans, const Dataset& data,
+// Why a training does not fit, in one sentence: what it needs, what there is, and the largest batch that
+// fits.
+std::string out_of_memory_sentence(const TrainConfig& config, Device& plans, const Dataset& data,
                                    const SubsetChoice* subset, const OutOfMemory& error);
 
 // --dry_run: prints the plan for the device that the flags name. Data that is not there is planned for by its
 // published sizes. `choose` may be empty: the whole training set.
-int print_training_plan(const TrainingFlags& flags,
-                        const std::function<SubsetChoice(const Dataset&)>& choose);
+int print_training_plan(const TrainConfig& config, const std::function<SubsetChoice(const Dataset&)>& choose);
 
 }  // namespace tdds

@@ -1,4 +1,4 @@
-#include "apps/training_setup.h"
+#include "apps/train/training_setup.h"
 
 #include <fmt/ranges.h>
 
@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "engine/checkpoint.h"
-#include "engine/safetensors.h"
+#include "engine/io/plan_cache.h"
+#include "engine/io/safetensors.h"
 #include "engine/trainer.h"
 #include "nets/resnet.h"
 
@@ -30,35 +30,28 @@ std::string default_plan_cache() {
 
 constexpr int kLargestCifarLike = 64;
 
-Stem choose_stem(const std::string& name, const Dataset& data) {
-  if (name == "auto") return data.train.height > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar;
-  check_usage(name == "cifar" || name == "imagenet",
-              "there is no stem '{}'; choose cifar, imagenet or auto (--stem)", name);
-  return name == "cifar" ? Stem::kCifar : Stem::kImageNet;
+Stem stem_for(const Dataset& data) {
+  return data.train.height > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar;
 }
 
-Crop choose_crop(const TrainingFlags& flags, Stem stem) {
-  check_usage(flags.crop == "auto" || flags.crop == "padded" || flags.crop == "resized",
-              "there is no crop '{}'; choose padded, resized or auto (--crop)", flags.crop);
-  if (flags.no_augment) return Crop::kCentre;
-  if (flags.crop == "auto") return stem == Stem::kImageNet ? Crop::kResized : Crop::kPadded;
-  return flags.crop == "padded" ? Crop::kPadded : Crop::kResized;
+Crop choose_crop(const TrainConfig& config, Stem stem) {
+  if (config.no_augment) return Crop::kCentre;
+  return config.crop.value_or(stem == Stem::kImageNet ? Crop::kResized : Crop::kPadded);
 }
 
-std::int32_t choose_crop_size(const TrainingFlags& flags, Stem stem, const ImageSet& images) {
+std::int32_t choose_crop_size(std::int32_t asked, Stem stem, const ImageSet& images) {
   const std::int32_t side = std::min(images.height, images.width);
-  if (flags.crop_size == 0) return stem == Stem::kImageNet ? (7 * side + 4) / 8 : side;
-  check_usage(flags.crop_size > 0 && flags.crop_size <= side,
-              "a crop of {} does not fit into images of {}; give 1 to {} (--crop_size)", flags.crop_size,
-              side, side);
-  return flags.crop_size;
+  if (asked == 0) return stem == Stem::kImageNet ? (7 * side + 4) / 8 : side;
+  check_usage(asked > 0 && asked <= side,
+              "a crop of {} does not fit into images of {}; give 1 to {} (--crop_size)", asked, side, side);
+  return asked;
 }
 
-std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, const Dataset& data,
-                              Stem stem, std::int32_t size) {
-  return make_resnet({.arch = flags.arch,
+std::unique_ptr<Net> make_net(const TrainConfig& config, const Device& device, const Dataset& data, Stem stem,
+                              std::int32_t size) {
+  return make_resnet({.arch = config.arch,
                       .classes = data.classes,
-                      .width = flags.width,
+                      .width = config.width,
                       .image_size = size,
                       .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8,
                       .stem = stem});
@@ -66,77 +59,77 @@ std::unique_ptr<Net> make_net(const TrainingFlags& flags, const Device& device, 
 
 }  // namespace
 
-DeviceOptions device_options(const TrainingFlags& flags) {
-  DeviceOptions options{.debug_sync = flags.debug_sync, .cudnn_autotune = flags.cudnn_autotune};
-  if (flags.cudnn_autotune) {
-    options.plan_cache = flags.plan_cache.empty() ? default_plan_cache() : flags.plan_cache;
+DeviceOptions device_options(const TrainConfig& config) {
+  DeviceOptions options{.debug_sync = config.debug_sync, .cudnn_autotune = config.cudnn_autotune};
+  if (config.cudnn_autotune) {
+    const std::filesystem::path cache = config.plan_cache.empty() ? default_plan_cache() : config.plan_cache;
     std::error_code ignored;  // what cannot be written is told where it is written
-    std::filesystem::create_directories(std::filesystem::path(options.plan_cache).parent_path(), ignored);
+    std::filesystem::create_directories(cache.parent_path(), ignored);
+    options.plan_cache = plan_cache_file(cache.string());
   }
-  const std::filesystem::path checkpoint = std::filesystem::path(flags.save_path) / "checkpoint.safetensors";
-  if (flags.resume && std::filesystem::exists(checkpoint)) {
+  const std::filesystem::path checkpoint = std::filesystem::path(config.save_path) / "checkpoint.safetensors";
+  if (config.resume && std::filesystem::exists(checkpoint)) {
     const Metadata metadata = SafetensorsFile(checkpoint).metadata();
-    if (const auto kept = metadata.find(kKeptPlans); kept != metadata.end())
-      options.kept_plans = kept->second;
+    if (const auto kept = metadata.find(kPinnedPlans); kept != metadata.end())
+      options.pinned_plans = kept->second;
   }
   return options;
 }
 
-std::unique_ptr<Device> choose_device(const TrainingFlags& flags) {
-  check_usage(flags.ngpu == 0 || flags.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
-              flags.ngpu);
-  check_usage(flags.ngpu == 1 || flags.device != "cuda", "--ngpu 0 and --device cuda contradict each other");
-  set_host_threads(flags.threads);
-  const DeviceKind kind = flags.device != "auto" ? parse_device_kind(flags.device)
-                          : flags.ngpu           ? best_device()
-                                                 : DeviceKind::kCpu;
-  check_usage(kind == DeviceKind::kCuda || !flags.cudnn_autotune,
+std::unique_ptr<Device> choose_device(const TrainConfig& config) {
+  check_usage(config.ngpu == 0 || config.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
+              config.ngpu);
+  check_usage(config.ngpu == 1 || config.device != DeviceKind::kCuda,
+              "--ngpu 0 and --device cuda contradict each other");
+  set_host_threads(config.threads);
+  const DeviceKind kind = config.device.value_or(config.ngpu ? best_device() : DeviceKind::kCpu);
+  check_usage(kind == DeviceKind::kCuda || !config.cudnn_autotune,
               "--cudnn_autotune chooses cuDNN's plans, and this run is on the device {}; leave it out",
-              name_of(kind));
-  return make_device(kind, device_options(flags));
+              to_string(kind));
+  return make_device(kind, device_options(config));
 }
 
-std::unique_ptr<Device> planned_device(const TrainingFlags& flags) {
-  if (flags.target.empty()) return choose_device(flags);
-  if (flags.target == "native") return make_device(DeviceKind::kCuda, device_options(flags));
-  const std::vector<std::string> known = described_gpus();
-  check_usage(known.empty() || std::find(known.begin(), known.end(), flags.target) != known.end(),
-              "there is no description of a GPU '{}' (--target); choose native, {}", flags.target,
+std::unique_ptr<Device> planned_device(const TrainConfig& config) {
+  if (config.target.empty()) return choose_device(config);
+  if (config.target == "native") return make_device(DeviceKind::kCuda, device_options(config));
+  const std::vector<std::string> known = offline_gpus();
+  check_usage(known.empty() || std::find(known.begin(), known.end(), config.target) != known.end(),
+              "there is no description of a GPU '{}' (--target); choose native, {}", config.target,
               fmt::join(known, ", "));
-  return make_described_gpu(flags.target);
+  return make_offline_gpu(config.target);
 }
 
-TrainingSetup::TrainingSetup(const TrainingFlags& flags)
-    : TrainingSetup(flags, choose_device(flags), load_dataset(dataset_options(flags))) {}
+TrainingSetup::TrainingSetup(const TrainConfig& config)
+    : TrainingSetup(config, choose_device(config), load_dataset(dataset_options(config))) {}
 
-TrainingSetup::TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device> device, Dataset data)
+TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data)
     : device_(std::move(device)),
-      precision_(parse_precision(flags.precision, device_->kind())),
-      conv_algo_(parse_conv_algo(flags.conv_algo)),
-      accumulate_(flags.accumulate),
+      precision_(precision_on(device_->kind(), config.precision)),
+      conv_algo_(config.train.algo),
+      accumulate_(config.train.accumulate),
       // simt stands for a GPU, so it runs what is queued as late as a GPU might.
       stream_(device_->make_stream(device_->kind() == DeviceKind::kSimt ? StreamMode::kDeferred
                                                                         : StreamMode::kImmediate)),
       data_(std::move(data)),
-      stem_(choose_stem(flags.stem, data_)),
-      crop_(choose_crop(flags, stem_)),
-      net_size_(choose_crop_size(flags, stem_, data_.train)),
-      net_(make_net(flags, *device_, data_, stem_, net_size_)),
+      stem_(config.stem.value_or(stem_for(data_))),
+      crop_(choose_crop(config, stem_)),
+      net_size_(choose_crop_size(config.crop_size, stem_, data_.train)),
+      net_(make_net(config, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
   // Training checks batch and parts, and says what is wrong; here they may not stop the program by dividing.
-  const std::int32_t batch = std::max(1, flags.batch_size / std::max(1, flags.accumulate));
+  const std::int32_t batch = std::max(1, config.train.batch / std::max(1, config.train.accumulate));
   test_ = evaluator(place(test_set_, data_.test), batch);
   if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch);
-  if (flags.dynamics_features && !flags.evaluate) train_features_ = evaluator(train_set(), batch);
+  if (config.dynamics_features && !config.evaluate) train_features_ = evaluator(train_set(), batch);
 }
 
-const ResidentSet& TrainingSetup::place(std::optional<ResidentSet>& set, const ImageSet& images) {
+const DeviceDataset& TrainingSetup::place(std::optional<DeviceDataset>& set, const ImageSet& images) {
   if (!set) set.emplace(*device_, *stream_, images, data_.mean, data_.std);
   return *set;
 }
 
-std::unique_ptr<Evaluator> TrainingSetup::evaluator(const ResidentSet& set, std::int32_t batch) {
+std::unique_ptr<Evaluator> TrainingSetup::evaluator(const DeviceDataset& set, std::int32_t batch) {
   return std::make_unique<Evaluator>(*device_, *stream_, *net_, pool_, set, batch, precision_.compute,
                                      precision_.math, conv_algo_);
 }
@@ -150,15 +143,23 @@ void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
                .algo = conv_algo_});
 }
 
-void TrainingSetup::start(std::uint64_t seed, const std::string& weights) {
+void TrainingSetup::start(std::uint64_t seed, const std::string& weights, Head head) {
   if (!placed_) pool_.place();
   placed_ = true;
   net_->params().initialize(*stream_, seed);
-  if (!weights.empty()) load_model(weights, *stream_, net_->params());
+  if (!weights.empty()) load_model(weights, *stream_, net_->params(), head);
 }
 
-const ResidentSet& TrainingSetup::train_set() {
+const DeviceDataset& TrainingSetup::train_set() {
   return place(train_set_, data_.train);
+}
+
+Stem TrainingSetup::automatic_stem() const {
+  return stem_for(data_);
+}
+
+std::int32_t TrainingSetup::automatic_size() const {
+  return choose_crop_size(0, stem_, data_.train);
 }
 
 Evaluator& TrainingSetup::train_features() {

@@ -1,49 +1,50 @@
 #pragma once
 // What training runs of one process share: the device, the data set in its memory, the network with its
-// plans, and the evaluation. Runs on it follow each other (apps/training_run.h).
+// plans, and the evaluation. Runs on it follow each other (apps/train/training_run.h).
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 
-#include "apps/training_flags.h"
+#include "apps/train/train_config.h"
+#include "engine/device_dataset.h"
 #include "engine/evaluator.h"
 #include "engine/net.h"
 #include "engine/pass_pool.h"
 #include "engine/precision.h"
-#include "engine/resident_set.h"
-#include "kernels/augment.h"
-#include "kernels/conv2d.h"
-#include "kernels/device.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/runtime/device.h"
 #include "nets/resnet.h"
 
 namespace tdds {
 
-// With --cudnn_autotune the file of timed plans, whose folder is made; with --resume the plans of the checkpoint.
-DeviceOptions device_options(const TrainingFlags& flags);
+// With --cudnn_autotune the file of timed plans, whose folder is made; with --resume the plans of the
+// checkpoint.
+DeviceOptions device_options(const TrainConfig& config);
 // The device that the flags name. One for a run that is resumed goes on with its convolution plans.
-std::unique_ptr<Device> choose_device(const TrainingFlags& flags);
+std::unique_ptr<Device> choose_device(const TrainConfig& config);
 // The same for --dry_run: --target may name a GPU that is not here.
-std::unique_ptr<Device> planned_device(const TrainingFlags& flags);
+std::unique_ptr<Device> planned_device(const TrainConfig& config);
 
-// Under which a checkpoint keeps Device::kept_plans() in its metadata.
-inline constexpr const char* kKeptPlans = "kept_plans";
+// Under which a checkpoint keeps Device::pinned_plans() in its metadata.
+inline constexpr const char* kPinnedPlans = "kept_plans";
 
 class TrainingSetup {
  public:
   // Chooses the device, loads the data set, makes the network; all by the flags. The weights are drawn by
   // start().
-  explicit TrainingSetup(const TrainingFlags& flags);
+  explicit TrainingSetup(const TrainConfig& config);
   // The same on a device and a data set of the caller's.
-  TrainingSetup(const TrainingFlags& flags, std::unique_ptr<Device> device, Dataset data);
+  TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data);
 
   // Plans a training on `samples` rows, before the first start(). A run that nobody planned can only be the
   // first.
   void plan(std::int64_t samples, std::int32_t batch);
 
-  // Binds all that was planned, and gives the network the weights of the file `weights`, or where that is empty ones
-  // drawn by the seed, with momenta of 0.
-  void start(std::uint64_t seed, const std::string& weights);
+  // Binds all that was planned, and gives the network the weights of the file `weights`, or where that is
+  // empty ones drawn by the seed, with momenta of 0.
+  void start(std::uint64_t seed, const std::string& weights, Head head = Head::kFile);
 
   Device& device() { return *device_; }
   const Device& device() const { return *device_; }
@@ -52,18 +53,21 @@ class TrainingSetup {
   const Precision& precision() const { return precision_; }
   ConvAlgo conv_algo() const { return conv_algo_; }
   Stem stem() const { return stem_; }
+  // What --stem auto and --crop_size 0 come to, and with that stem --crop auto.
+  Stem automatic_stem() const;
+  std::int32_t automatic_size() const;
   std::int32_t net_size() const { return net_size_; }  // side of the network's input
   Crop crop() const { return crop_; }                  // of training
   Net& net() { return *net_; }
   PassPool& pool() { return pool_; }
-  const ResidentSet& train_set();
+  const DeviceDataset& train_set();
   Evaluator& test() { return *test_; }
   Evaluator* validation() { return validation_.get(); }  // null where nothing is held out
   Evaluator& train_features();  // of the training set; only where the flags ask for its features
 
  private:
-  std::unique_ptr<Evaluator> evaluator(const ResidentSet& set, std::int32_t batch);
-  const ResidentSet& place(std::optional<ResidentSet>& set, const ImageSet& images);
+  std::unique_ptr<Evaluator> evaluator(const DeviceDataset& set, std::int32_t batch);
+  const DeviceDataset& place(std::optional<DeviceDataset>& set, const ImageSet& images);
 
   std::unique_ptr<Device> device_;
   Precision precision_;
@@ -76,7 +80,7 @@ class TrainingSetup {
   std::int32_t net_size_;
   std::unique_ptr<Net> net_;
   PassPool pool_;
-  std::optional<ResidentSet> train_set_, test_set_, validation_set_;
+  std::optional<DeviceDataset> train_set_, test_set_, validation_set_;
   std::unique_ptr<Evaluator> test_, validation_, train_features_;
   bool placed_ = false;
 };

@@ -1,10 +1,10 @@
-#include "engine/cifar.h"
+#include "engine/data/cifar.h"
 
 #include <string_view>
 
-#include "engine/cifar_source.h"
-#include "engine/pickle.h"
-#include "kernels/check.h"
+#include "engine/data/cifar_source.h"
+#include "engine/io/pickle.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

@@ -3,7 +3,7 @@
 // the forms in which people have them: the binary version, the python version as torchvision unpacks it, and
 // the .tar.gz of either. Source of the layouts and checksums: https://www.cs.toronto.edu/~kriz/cifar.html.
 
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 
 namespace tdds {
 

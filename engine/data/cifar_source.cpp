@@ -1,14 +1,14 @@
-#include "engine/cifar_source.h"
+#include "engine/data/cifar_source.h"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <optional>
 
-#include "engine/archive.h"
-#include "engine/files.h"
-#include "engine/hash.h"
-#include "kernels/check.h"
+#include "engine/io/archive.h"
+#include "engine/io/files.h"
+#include "engine/io/hash.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -153,7 +153,11 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
   const std::string& md5 = options.download_md5.empty() ? form.archive_md5 : options.download_md5;
   const std::string url = base + "/" + form.archive;
   if (options.announce) options.announce(fmt::format("downloading {} to {}", url, path.string()));
-  download_file(url, path.string(), md5, kMaxArchive, options.progress);
+  const auto progress = [&](std::int64_t received, std::int64_t total) {
+    if (options.poll) options.poll();
+    if (options.progress) options.progress(received, total);
+  };
+  download_file(url, path.string(), md5, kMaxArchive, progress);
   return read_form_archive(path, {&form});
 }
 
@@ -167,8 +171,8 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
     sought += fmt::format("{}{}/{}, {}", sought.empty() ? "" : ", ", form->folder, form->train.front(),
                           form->archive);
   throw Error(
-      fmt::format("{} was not found: {} {} (looked for {}){}; give --data_path the folder that holds it, or "
-                  "add --download.",
+      fmt::format("{} was not found: {} {} (looked for {}){}; give `data_path` the folder that holds it, or "
+                  "add `download`.",
                   options.name, options.data_path,
                   exists ? "and its sub-folders hold none" : "does not exist", sought, partial));
 }
@@ -177,7 +181,7 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
 
 CifarSource find_cifar(const DatasetOptions& options) {
   const auto candidates = forms_of(options.name);
-  check_usage(!options.data_path.empty(), "{} needs --data_path, the folder that holds its files.",
+  check_usage(!options.data_path.empty(), "{} needs `data_path`, the folder that holds its files.",
               options.name);
   if (is_file(options.data_path)) return read_form_archive(options.data_path, candidates);
   std::string partial;

@@ -1,20 +1,21 @@
-#include "engine/corruption.h"
+#include "engine/data/corruption.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
 
-#include "engine/dataset.h"
-#include "kernels/check.h"
-#include "kernels/philox.h"
+#include "engine/data/dataset.h"
+#include "engine/data/parallel_files.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
 namespace {
 
-constexpr std::array<const char*, kCorruptions> kNames{"gaussian_noise", "occlusion", "resolution", "fog",
-                                                       "motion_blur"};
+constexpr std::array<const char*, kCorruptions.size()> kNames{"gaussian_noise", "occlusion", "resolution",
+                                                              "fog", "motion_blur"};
 
 // What the draws of Purpose::kCorrupt are for; pixels draw from kPixels on.
 enum Stream : std::uint32_t { kRows = 0, kLook = 1, kPixels = 2 };
@@ -69,11 +70,11 @@ void lower_resolution(const Picture& picture) {
 
 // How dense the fog is at 4 x 4 points, interpolated in between: in units of 1 / 1000.
 void add_fog(const Picture& picture, std::uint64_t seed, std::uint64_t id) {
-  constexpr int kPoints = 4, kLeast = 400, kRange = 401, kWhole = 1000;
+  constexpr int kPoints = 4, kMin = 400, kRange = 401, kWhole = 1000;
   int density[kPoints][kPoints];
   for (int i = 0; i < kPoints; ++i) {
     const PhiloxWords words = philox(seed, Purpose::kCorrupt, kPixels + static_cast<std::uint32_t>(i), id);
-    for (int j = 0; j < kPoints; ++j) density[i][j] = kLeast + static_cast<int>(scaled(words.w[j], kRange));
+    for (int j = 0; j < kPoints; ++j) density[i][j] = kMin + static_cast<int>(scaled(words.w[j], kRange));
   }
   const auto place = [](int at, int extent) { return std::int64_t{at} * (kPoints - 1) * kWhole / extent; };
   for (int y = 0; y < picture.height; ++y)
@@ -113,25 +114,27 @@ void blur_by_motion(const Picture& picture, const PhiloxWords& look) {
 std::vector<std::int32_t> drawn_rows(const Dataset& dataset, double share, std::uint64_t seed,
                                      Purpose purpose) {
   std::vector<std::pair<std::uint32_t, std::int32_t>> draws;
+  draws.reserve(static_cast<std::size_t>(dataset.train.count()));
   for (std::int32_t row = 0; row < dataset.train.count(); ++row)
     draws.emplace_back(philox(seed, purpose, kRows, static_cast<std::uint64_t>(dataset.train_ids[row])).w[0],
                        row);
   std::sort(draws.begin(), draws.end());
   draws.resize(static_cast<std::size_t>(std::floor(share * static_cast<double>(draws.size()) + 0.5)));
   std::vector<std::int32_t> rows;
+  rows.reserve(draws.size());
   for (const auto& draw : draws) rows.push_back(draw.second);
   std::sort(rows.begin(), rows.end());
   return rows;
 }
 
-PlantedTruth& truth_of(Dataset& dataset) {
+GroundTruth& truth_of(Dataset& dataset) {
   if (!dataset.truth) {
     const auto rows = static_cast<std::size_t>(dataset.train.count());
-    dataset.truth = PlantedTruth{.true_labels = dataset.train.labels,
-                                 .wrong_label = std::vector<std::uint8_t>(rows, 0),
-                                 .duplicate_of = std::vector<std::int32_t>(rows, -1),
-                                 .difficulty = {},
-                                 .corruption = {}};
+    dataset.truth = GroundTruth{.true_labels = dataset.train.labels,
+                                .wrong_label = std::vector<std::uint8_t>(rows, 0),
+                                .duplicate_of = std::vector<std::int32_t>(rows, -1),
+                                .difficulty = {},
+                                .corruption = {}};
   }
   return *dataset.truth;
 }
@@ -171,16 +174,8 @@ class CorruptedSource : public ImageSource {
 
 }  // namespace
 
-const char* name_of(Corruption kind) {
+const char* to_string(Corruption kind) {
   return kNames[static_cast<std::size_t>(kind)];
-}
-
-Corruption parse_corruption(std::string_view word) {
-  for (int kind = 0; kind < kCorruptions; ++kind)
-    if (kNames[static_cast<std::size_t>(kind)] == word) return static_cast<Corruption>(kind);
-  throw UsageError(fmt::format(
-      "--corrupt '{}' is unknown: choose from gaussian_noise, occlusion, resolution, fog and motion_blur.",
-      word));
 }
 
 void corrupt_image(Corruption kind, std::uint64_t seed, std::uint64_t id, int height, int width,
@@ -203,18 +198,17 @@ void corrupt_image(Corruption kind, std::uint64_t seed, std::uint64_t id, int he
 
 void check_corruption(const DatasetOptions& options) {
   check_usage(options.label_noise >= 0 && options.label_noise <= 1,
-              "--label_noise is {}: give the share of the labels to change, 0 to 1.", options.label_noise);
+              "`label_noise` is {}: give the share of the labels to change, 0 to 1.", options.label_noise);
   check_usage(options.corrupt_fraction >= 0 && options.corrupt_fraction <= 1,
-              "--corrupt_fraction is {}: give the share of the images to corrupt, 0 to 1.",
+              "`corrupt_fraction` is {}: give the share of the images to corrupt, 0 to 1.",
               options.corrupt_fraction);
-  for (const std::string& name : options.corrupt) parse_corruption(name);
 }
 
 void add_label_noise(Dataset& dataset, const DatasetOptions& options) {
   if (options.label_noise == 0) return;
-  check(dataset.classes >= 2, "--label_noise needs at least two classes, and {} has {}.", dataset.name,
+  check(dataset.classes >= 2, "`label_noise` needs at least two classes, and {} has {}.", dataset.name,
         dataset.classes);
-  PlantedTruth& truth = truth_of(dataset);
+  GroundTruth& truth = truth_of(dataset);
   for (const std::int32_t row :
        drawn_rows(dataset, options.label_noise, options.seed, Purpose::kLabelNoise)) {
     const auto id = static_cast<std::uint64_t>(dataset.train_ids[row]);
@@ -229,8 +223,7 @@ void add_label_noise(Dataset& dataset, const DatasetOptions& options) {
 
 void corrupt_images(Dataset& dataset, const DatasetOptions& options) {
   if (options.corrupt.empty() || options.corrupt_fraction == 0) return;
-  std::vector<Corruption> kinds;
-  for (const std::string& name : options.corrupt) kinds.push_back(parse_corruption(name));
+  const std::vector<Corruption>& kinds = options.corrupt;
   std::vector<std::uint8_t> corruption(static_cast<std::size_t>(dataset.train.count()), 0);
   const std::vector<std::int32_t> rows =
       drawn_rows(dataset, options.corrupt_fraction, options.seed, Purpose::kCorrupt);
@@ -244,11 +237,12 @@ void corrupt_images(Dataset& dataset, const DatasetOptions& options) {
   if (set.source)
     set.source = std::make_shared<CorruptedSource>(set, corruption, dataset.train_ids, options.seed);
   else
-#pragma omp parallel for schedule(static)
-    for (const std::int32_t row : rows)
+    polled_loop(static_cast<std::int64_t>(rows.size()), options.poll, [&](std::int64_t i) {
+      const std::int32_t row = rows[static_cast<std::size_t>(i)];
       corrupt_image(static_cast<Corruption>(corruption[row] - 1), options.seed,
                     static_cast<std::uint64_t>(dataset.train_ids[row]), set.height, set.width,
                     set.images.data() + row * set.image_bytes());
+    });
   truth_of(dataset).corruption = std::move(corruption);
 }
 

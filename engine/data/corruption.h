@@ -1,6 +1,7 @@
 #pragma once
-// The stress tests of the TDDS paper: images made harder, and labels made wrong, on purpose. Integer arithmetic on draws
-// of Philox keyed by (seed, sample id), so the same everywhere and independent of threads.
+// The stress tests of the TDDS paper: images made harder, and labels made wrong, on purpose. Integer
+// arithmetic on draws of Philox keyed by (seed, sample id), so the same everywhere and independent of
+// threads.
 //
 //   gaussian_noise  each value plus noise of standard deviation 38 (of 255), from eight uniform draws
 //   occlusion       a black square of half the image's side at a drawn place
@@ -8,19 +9,16 @@
 //   fog             blended with white by 40 % to 80 %, which varies smoothly over the image
 //   motion_blur     the mean along a line of a quarter of the side in one of four directions
 
+#include <array>
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
 
 namespace tdds {
 
 enum class Corruption : std::uint8_t { kGaussianNoise, kOcclusion, kResolution, kFog, kMotionBlur };
-inline constexpr int kCorruptions = 5;
+inline constexpr std::array kCorruptions{Corruption::kGaussianNoise, Corruption::kOcclusion,
+                                         Corruption::kResolution, Corruption::kFog, Corruption::kMotionBlur};
 
-const char* name_of(Corruption kind);
-// Throws UsageError, listing the names, for a word that is none of them.
-Corruption parse_corruption(std::string_view word);
+const char* to_string(Corruption kind);
 
 // Changes the pixels [height,width,3] in place.
 void corrupt_image(Corruption kind, std::uint64_t seed, std::uint64_t id, int height, int width,
@@ -31,9 +29,10 @@ struct Dataset;
 struct DatasetOptions;
 // Gives round(label_noise * N) rows another label of the other classes, evenly drawn. Fills Dataset::truth.
 void add_label_noise(Dataset& dataset, const DatasetOptions& options);
-// Corrupts round(corrupt_fraction * N) training images, each by one of options.corrupt, drawn. Fills Dataset::truth.
+// Corrupts round(corrupt_fraction * N) training images, each by one of options.corrupt, drawn. Fills
+// Dataset::truth.
 void corrupt_images(Dataset& dataset, const DatasetOptions& options);
-// Throws UsageError for shares outside 0 .. 1 and unknown names.
+// Throws UsageError for shares outside 0 .. 1.
 void check_corruption(const DatasetOptions& options);
 
 }  // namespace tdds

@@ -1,4 +1,4 @@
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 
 #include <fmt/ranges.h>
 
@@ -6,12 +6,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/cifar.h"
-#include "engine/dataset_folder.h"
-#include "engine/hash.h"
-#include "engine/shapes.h"
-#include "kernels/check.h"
-#include "kernels/philox.h"
+#include "engine/data/cifar.h"
+#include "engine/data/class_shares.h"
+#include "engine/data/dataset_folder.h"
+#include "engine/data/shapes.h"
+#include "engine/io/hash.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -46,10 +47,7 @@ void take_entries(std::vector<T>& values, const std::vector<std::int32_t>& rows)
 void keep_training_rows(Dataset& dataset, const std::vector<std::int32_t>& rows) {
   dataset.train = take_rows(dataset.train, rows);
   take_entries(dataset.train_ids, rows);
-  if (!dataset.manifest.empty()) {
-    take_entries(dataset.manifest.files, rows);
-    take_entries(dataset.manifest.bytes, rows);
-  }
+  dataset.manifest.keep_rows(rows);
   if (!dataset.truth) return;
   take_entries(dataset.truth->true_labels, rows);
   take_entries(dataset.truth->wrong_label, rows);
@@ -57,25 +55,35 @@ void keep_training_rows(Dataset& dataset, const std::vector<std::int32_t>& rows)
   take_entries(dataset.truth->difficulty, rows);
 }
 
-// Of each class the rows with the smallest draws, as many as the fraction rounds to, in ascending order.
-std::vector<std::int32_t> held_out_rows(const Dataset& dataset, double fraction, std::uint64_t seed) {
-  struct Draw {
-    std::uint32_t word;
-    std::int32_t row;
-  };
-  std::vector<std::vector<Draw>> by_class(static_cast<std::size_t>(dataset.classes));
+std::vector<std::int32_t> first_rows(std::int64_t count) {
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+// The rows of each class in the order of their draws by (seed, purpose, id).
+std::vector<std::vector<std::int32_t>> drawn_by_class(const Dataset& dataset, std::uint64_t seed,
+                                                      Purpose purpose) {
+  std::vector<std::uint32_t> draws;
+  std::vector<std::vector<std::int32_t>> by_class(static_cast<std::size_t>(dataset.classes));
   for (std::int32_t row = 0; row < dataset.train.count(); ++row) {
-    const auto id = static_cast<std::uint64_t>(dataset.train_ids[row]);
-    by_class[dataset.train.labels[row]].push_back({philox(seed, Purpose::kHoldOut, 0, id).w[0], row});
+    draws.push_back(philox(seed, purpose, 0, static_cast<std::uint64_t>(dataset.train_ids[row])).w[0]);
+    by_class[dataset.train.labels[row]].push_back(row);
   }
+  for (auto& rows : by_class)
+    std::stable_sort(rows.begin(), rows.end(),
+                     [&](std::int32_t a, std::int32_t b) { return draws[a] < draws[b]; });
+  return by_class;
+}
+
+// Of each class as many rows as the fraction rounds to, in ascending order. Of two or more at least one
+// stays.
+std::vector<std::int32_t> held_out_rows(const Dataset& dataset, double fraction, std::uint64_t seed) {
   std::vector<std::int32_t> held;
-  for (auto& draws : by_class) {
-    std::sort(draws.begin(), draws.end(), [](const Draw& a, const Draw& b) {
-      return a.word != b.word ? a.word < b.word : a.row < b.row;
-    });
-    const auto count =
-        static_cast<std::size_t>(std::floor(fraction * static_cast<double>(draws.size()) + 0.5));
-    for (std::size_t i = 0; i < count; ++i) held.push_back(draws[i].row);
+  for (const auto& rows : drawn_by_class(dataset, seed, Purpose::kHoldOut)) {
+    const auto size = static_cast<std::ptrdiff_t>(rows.size());
+    const auto rounded = static_cast<std::ptrdiff_t>(std::floor(fraction * static_cast<double>(size) + 0.5));
+    held.insert(held.end(), rows.begin(), rows.begin() + (size >= 2 ? std::min(rounded, size - 1) : rounded));
   }
   std::sort(held.begin(), held.end());
   return held;
@@ -84,19 +92,69 @@ std::vector<std::int32_t> held_out_rows(const Dataset& dataset, double fraction,
 void hold_out(Dataset& dataset, double fraction, std::uint64_t seed) {
   const std::vector<std::int32_t> held = held_out_rows(dataset, fraction, seed);
   check_usage(!held.empty() && static_cast<std::int64_t>(held.size()) < dataset.train.count(),
-              "--val_fraction {} of {} training images leaves one side empty: choose another fraction.",
+              "`val_fraction` {} of {} training images leaves one side empty: choose another fraction.",
               fraction, dataset.train.count());
-  std::vector<std::int32_t> all(static_cast<std::size_t>(dataset.train.count())), kept;
-  std::iota(all.begin(), all.end(), 0);
+  const std::vector<std::int32_t> all = first_rows(dataset.train.count());
+  std::vector<std::int32_t> kept;
   std::set_difference(all.begin(), all.end(), held.begin(), held.end(), std::back_inserter(kept));
   dataset.validation = take_rows(dataset.train, held);
+  dataset.validation_manifest = dataset.manifest;
+  dataset.validation_manifest.keep_rows(held);
   keep_training_rows(dataset, kept);
 }
 
-void keep_first(Dataset& dataset, std::int64_t count) {
-  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
-  std::iota(rows.begin(), rows.end(), 0);
-  keep_training_rows(dataset, rows);
+// Each class's share of `count` rows, by the seed, in ascending order.
+std::vector<std::int32_t> share_of_rows(const Dataset& dataset, std::int64_t count, std::uint64_t seed) {
+  const auto by_class = drawn_by_class(dataset, seed, Purpose::kTakeShare);
+  std::vector<std::int64_t> sizes;
+  sizes.reserve(by_class.size());
+  for (const auto& rows : by_class) sizes.push_back(static_cast<std::int64_t>(rows.size()));
+  const std::vector<std::int64_t> shares = class_shares(sizes, count);
+  std::vector<std::int32_t> kept;
+  for (std::size_t c = 0; c < by_class.size(); ++c)
+    kept.insert(kept.end(), by_class[c].begin(), by_class[c].begin() + shares[c]);
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+// A user's own files are often sorted by class, so that the first ones would lack whole classes.
+void keep_some(Dataset& dataset, std::int64_t count, std::uint64_t seed) {
+  const bool by_class = dataset.name == "folder" || dataset.name == "npy";
+  const std::int64_t all = dataset.train.count();
+  keep_training_rows(dataset, by_class ? share_of_rows(dataset, count, seed) : first_rows(count));
+  if (by_class)
+    dataset.notes.push_back(fmt::format(
+        "{} of {} training images are kept, of each class its share by the seed {}: rows are not ids", count,
+        all, seed));
+}
+
+// Names the classes that `labels` lacks, in a few words.
+std::string missing_classes(const Dataset& dataset, const std::vector<std::int32_t>& labels,
+                            std::size_t& missing) {
+  constexpr std::size_t kShown = 5;
+  std::vector<bool> present(static_cast<std::size_t>(dataset.classes));
+  for (const std::int32_t label : labels) present[label] = true;
+  std::vector<std::string> shown;
+  missing = 0;
+  for (std::size_t c = 0; c < present.size(); ++c)
+    if (!present[c] && ++missing <= kShown)
+      shown.push_back(c >= dataset.class_names.size() || dataset.class_names[c] == fmt::format("class {}", c)
+                          ? fmt::format("{}", c)
+                          : fmt::format("{} ({})", c, dataset.class_names[c]));
+  return fmt::format("{}{}", fmt::join(shown, ", "),
+                     missing > kShown ? fmt::format(" and {} more", missing - kShown) : "");
+}
+
+void name_missing_classes(Dataset& dataset) {
+  const auto tell = [&](const std::vector<std::int32_t>& labels, const char* images) {
+    std::size_t missing = 0;
+    const std::string names = missing_classes(dataset, labels, missing);
+    if (missing > 0)
+      dataset.notes.push_back(fmt::format("{} of {} classes {} no {} image: {}", missing, dataset.classes,
+                                          missing == 1 ? "has" : "have", images, names));
+  };
+  tell(dataset.train.labels, "training");
+  if (dataset.validation) tell(dataset.validation->labels, "held-out");
 }
 
 void add_number(Hash& hash, std::int64_t value) {
@@ -110,8 +168,8 @@ Dataset load_by_name(const DatasetOptions& options) {
   if (options.name == "shapes") return draw_shapes(options);
   if (options.name == "folder") return load_folder(options);
   if (options.name == "npy") return load_npy(options);
-  throw UsageError(fmt::format("--dataset '{}' is unknown: choose cifar10, cifar100, shapes, folder or npy.",
-                               options.name));
+  throw UsageError(fmt::format("there is no data set '{}': choose from {}.", options.name,
+                               fmt::join(dataset_names(), ", ")));
 }
 
 void set_given_statistics(Dataset& dataset, const DatasetOptions& options) {
@@ -121,16 +179,18 @@ void set_given_statistics(Dataset& dataset, const DatasetOptions& options) {
 
 void describe_planted(Dataset& dataset, const DatasetOptions& options) {
   if (options.label_noise > 0)
-    dataset.notes.push_back(fmt::format("--label_noise gave {:g} % of the training images another label",
-                                        100 * options.label_noise));
+    dataset.notes.push_back(
+        fmt::format("{:g} % of the training images were given another label", 100 * options.label_noise));
   const bool corrupts = !options.corrupt.empty() && options.corrupt_fraction > 0;
+  std::vector<const char*> corruptions;
+  for (const Corruption kind : options.corrupt) corruptions.push_back(to_string(kind));
   if (corrupts)
     dataset.notes.push_back(fmt::format("{:g} % of the training images were corrupted: {}",
-                                        100 * options.corrupt_fraction, fmt::join(options.corrupt, ", ")));
+                                        100 * options.corrupt_fraction, fmt::join(corruptions, ", ")));
   if (dataset.manifest.empty()) return;
   dataset.manifest.labels = dataset.train.labels;
   if (corrupts)
-    dataset.manifest.altered = fmt::format("{} of {:g}, seed {}", fmt::join(options.corrupt, ","),
+    dataset.manifest.altered = fmt::format("{} of {:g}, seed {}", fmt::join(corruptions, ","),
                                            options.corrupt_fraction, options.seed);
 }
 
@@ -141,12 +201,16 @@ void check_statistics(const DatasetOptions& options) {
                               }));
   };
   check_usage(sound(options.channel_mean, 0),
-              "--channel_mean takes three numbers from 0 to 1: red,green,blue.");
+              "`channel_mean` takes three numbers from 0 to 1: red,green,blue.");
   check_usage(sound(options.channel_std, 1e-4f),
-              "--channel_std takes three numbers from 0.0001 to 1: red,green,blue.");
+              "`channel_std` takes three numbers from 0.0001 to 1: red,green,blue.");
 }
 
 }  // namespace
+
+std::vector<std::string> dataset_names() {
+  return {"cifar10", "cifar100", "folder", "npy", "shapes"};
+}
 
 void ImageSet::read_image(std::int64_t row, std::uint8_t* out) const {
   if (source)
@@ -168,8 +232,8 @@ std::string fingerprint_of(const ImageSet& set) {
 
 Dataset load_dataset(const DatasetOptions& options) {
   check_usage(options.val_fraction >= 0 && options.val_fraction < 1,
-              "--val_fraction is {}: give 0 or more and below 1.", options.val_fraction);
-  check_usage(options.max_train_samples >= 0, "--max_train_samples is {}: give 0 (all) or more.",
+              "`val_fraction` is {}: give 0 or more and below 1.", options.val_fraction);
+  check_usage(options.max_train_samples >= 0, "`max_train_samples` is {}: give 0 (all) or more.",
               options.max_train_samples);
   check_statistics(options);
   check_corruption(options);
@@ -179,17 +243,21 @@ Dataset load_dataset(const DatasetOptions& options) {
     std::iota(dataset.train_ids.begin(), dataset.train_ids.end(), 0);
   }
   if (options.max_train_samples > 0 && options.max_train_samples < dataset.train.count())
-    keep_first(dataset, options.max_train_samples);
+    keep_some(dataset, options.max_train_samples, options.seed);
   if (options.val_fraction > 0) hold_out(dataset, options.val_fraction, options.seed);
   if (dataset.test.count() == 0) {
     dataset.test = *dataset.validation;
+    dataset.test_manifest = dataset.validation_manifest;
     dataset.notes.push_back("There is no test set: accuracy is that of the held-out training images.");
   }
   set_given_statistics(dataset, options);
   add_label_noise(dataset, options);
+  name_missing_classes(dataset);
   corrupt_images(dataset, options);
   describe_planted(dataset, options);
   dataset.fingerprint = fingerprint_of(dataset.train);
+  dataset.test_fingerprint = fingerprint_of(dataset.test);
+  if (dataset.validation) dataset.validation_fingerprint = fingerprint_of(*dataset.validation);
   return dataset;
 }
 

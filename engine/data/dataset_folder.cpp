@@ -1,4 +1,4 @@
-#include "engine/dataset_folder.h"
+#include "engine/data/dataset_folder.h"
 
 #include <unistd.h>
 
@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <set>
 
-#include "engine/dataset_cache.h"
-#include "engine/image_listing.h"
-#include "kernels/check.h"
+#include "engine/data/dataset_cache.h"
+#include "engine/data/image_listing.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -41,60 +41,69 @@ void tell_bad(const DecodeRequest& request, const std::vector<std::string>& bad,
                                 request.files.size(), request.folder, bad.front()));
 }
 
-std::int64_t memory_limit(const DatasetOptions& options) {
-  constexpr double kGib = 1 << 30;
-  if (options.memory_gib > 0) return static_cast<std::int64_t>(options.memory_gib * kGib);
-  return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE) / 2;
+// The rows of a split whose files could be decoded.
+struct Split {
+  ImageSet set;
+  std::vector<std::int32_t> ids = {};  // of each row, its file's place in the listing
+  Manifest manifest = {};
+};
+
+template <class Images>
+void add_good_rows(const DecodeRequest& request, const Images& images, Split& split) {
+  split.manifest.folder = fs::absolute(request.folder).lexically_normal().string();
+  for (std::size_t file = 0; file < request.files.size(); ++file) {
+    if (images.good[file] == 0) continue;
+    split.ids.push_back(static_cast<std::int32_t>(file));
+    split.set.labels.push_back(request.labels[file]);
+    split.manifest.files.push_back(request.files[file]);
+    split.manifest.bytes.push_back(images.stamps[file].identity.bytes);
+    split.manifest.contents.push_back(images.stamps[file].content);
+  }
+  split.manifest.labels = split.set.labels;
 }
 
-ImageSet leave_on_disk(const DecodeRequest& request, const ImageListing& listing,
-                       std::vector<std::int32_t>& ids, std::vector<std::string>& notes) {
+Split leave_on_disk(const DecodeRequest& request, std::vector<std::string>& notes) {
   check(!request.cache_dir.empty(),
-        "The images of {} take {:.1f} MB, more than is held in memory (--data_memory): give --cache_dir, and "
+        "The images of {} take {:.1f} MB, more than is held in memory (`data_memory`): give `cache_dir`, and "
         "they are "
-        "read from there, or a smaller --image_size.",
+        "read from there, or a smaller `image_size`.",
         request.folder, static_cast<double>(decoded_bytes(request)) / 1e6);
   const StoredImages images = store_files(request);
   notes.push_back(images.note);
-  ImageSet set{request.size, request.size, {}, {}};
-  for (std::size_t file = 0; file < listing.files.size(); ++file) {
-    if (images.good[file] == 0) continue;
-    ids.push_back(static_cast<std::int32_t>(file));
-    set.labels.push_back(listing.labels[file]);
-  }
-  set.source = rows_of(images.source, ids);
-  tell_bad(request, images.bad, ids, notes);
-  return set;
+  Split split{.set = {request.size, request.size, {}, {}}};
+  add_good_rows(request, images, split);
+  split.set.source = rows_of(images.source, split.ids);
+  tell_bad(request, images.bad, split.ids, notes);
+  return split;
 }
 
-// Bad rows are left out; `ids` receives the kept ones.
-ImageSet decode_split(const std::string& folder, const ImageListing& listing, const DatasetOptions& options,
-                      std::vector<std::int32_t>& ids, std::vector<std::string>& notes) {
-  const DecodeRequest request{
-      .folder = folder,
-      .files = listing.files,
-      .size = options.image_size,
-      .cache_dir = options.cache_dir,
-      .skip_bad = options.skip_bad,
-      .exif_rotate = options.exif_rotate,
-      .manifest = Manifest{folder, "", listing.files, listing.bytes, listing.labels}.text(),
-      .progress = options.progress,
-      .announce = options.announce};
-  if (decoded_bytes(request) > memory_limit(options)) return leave_on_disk(request, listing, ids, notes);
+// Bad rows are left out.
+Split decode_split(const std::string& folder, const ImageListing& listing, const DatasetOptions& options,
+                   std::vector<std::string>& notes) {
+  const DecodeRequest request{.folder = folder,
+                              .files = listing.files,
+                              .labels = listing.labels,
+                              .size = options.image_size,
+                              .cache_dir = options.cache_dir,
+                              .skip_bad = options.skip_bad,
+                              .exif_rotate = options.exif_rotate,
+                              .progress = options.progress,
+                              .announce = options.announce,
+                              .poll = options.poll};
+  if (decoded_bytes(request) > memory_limit(options)) return leave_on_disk(request, notes);
   DecodedImages images = decode_files(request);
   notes.push_back(images.note);
-  ImageSet set{options.image_size, options.image_size, std::move(images.pixels), {}};
-  const auto bytes = static_cast<std::ptrdiff_t>(set.image_bytes());
-  for (std::size_t file = 0; file < listing.files.size(); ++file) {
-    if (images.good[file] == 0) continue;
-    const auto from = set.images.begin() + static_cast<std::ptrdiff_t>(file) * bytes;
-    std::copy(from, from + bytes, set.images.begin() + static_cast<std::ptrdiff_t>(ids.size()) * bytes);
-    ids.push_back(static_cast<std::int32_t>(file));
-    set.labels.push_back(listing.labels[file]);
+  Split split{.set = {options.image_size, options.image_size, std::move(images.pixels), {}}};
+  add_good_rows(request, images, split);
+  const auto bytes = static_cast<std::ptrdiff_t>(split.set.image_bytes());
+  for (std::size_t row = 0; row < split.ids.size(); ++row) {
+    const auto from = split.set.images.begin() + split.ids[row] * bytes;
+    if (split.ids[row] != static_cast<std::int32_t>(row))
+      std::copy(from, from + bytes, split.set.images.begin() + static_cast<std::ptrdiff_t>(row) * bytes);
   }
-  set.images.resize(ids.size() * static_cast<std::size_t>(bytes));
-  tell_bad(request, images.bad, ids, notes);
-  return set;
+  split.set.images.resize(split.ids.size() * static_cast<std::size_t>(bytes));
+  tell_bad(request, images.bad, split.ids, notes);
+  return split;
 }
 
 // ILSVRC2012 is handed out with its images under ILSVRC/Data/CLS-LOC.
@@ -129,41 +138,52 @@ void set_channel_statistics(Dataset& dataset) {
   }
 }
 
+std::int64_t memory_limit(const DatasetOptions& options) {
+  constexpr double kGib = 1 << 30;
+  if (options.memory_gib > 0) return static_cast<std::int64_t>(options.memory_gib * kGib);
+  return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE) / 2;
+}
+
 Dataset load_folder(const DatasetOptions& options) {
   check_usage(!options.data_path.empty(),
-              "--dataset folder needs --data_path, the folder that holds train/.");
-  check_usage(options.image_size >= 8 && options.image_size <= 1024, "--image_size is {}: choose 8 .. 1024.",
+              "`dataset` folder needs `data_path`, the folder that holds train/.");
+  check_usage(options.image_size >= 8 && options.image_size <= 1024, "`image_size` is {}: choose 8 .. 1024.",
               options.image_size);
   check_usage(options.memory_gib >= 0,
-              "--data_memory is {}: give GiB, or 0 for half of the machine's memory.", options.memory_gib);
+              "`data_memory` is {}: give GiB, or 0 for half of the machine's memory.", options.memory_gib);
   const fs::path root = root_of(options.data_path);
   const std::string train_folder = (root / "train").string();
-  check(is_folder(train_folder), "{} is no folder: --data_path must hold train/<class>/<image>.",
+  check(is_folder(train_folder), "{} is no folder: `data_path` must hold train/<class>/<image>.",
         train_folder);
   const std::string test_folder = (root / (is_folder(root / "val") ? "val" : "test")).string();
   check(is_folder(test_folder) || options.val_fraction > 0,
-        "{} holds neither val/ nor test/: add one, or hold training images out with --val_fraction.",
+        "{} holds neither val/ nor test/: add one, or hold training images out with `val_fraction`.",
         root.string());
 
   Dataset dataset;
   dataset.name = "folder";
-  const ImageListing train = list_images(train_folder);
+  const ImageListing train = list_images(train_folder, options.poll);
   const bool has_test = is_folder(test_folder), loose = has_test && has_loose_images(test_folder);
   ImageListing test;
-  if (has_test && !loose) test = list_images(test_folder);
+  if (has_test && !loose) test = list_images(test_folder, options.poll);
   if (has_test && !loose) check_same_classes(train, test, test_folder);
   if (loose) test = list_loose_images(test_folder, options.data_path, train.class_names);
-  dataset.train = decode_split(train_folder, train, options, dataset.train_ids, dataset.notes);
+  const std::string old_caches = note_on_old_caches(options.cache_dir);
+  if (!old_caches.empty()) dataset.notes.push_back(old_caches);
+  Split of_train = decode_split(train_folder, train, options, dataset.notes);
+  dataset.train = std::move(of_train.set);
+  dataset.train_ids = std::move(of_train.ids);
+  dataset.manifest = std::move(of_train.manifest);
   dataset.train_files = train.files;
-  dataset.manifest.folder = fs::absolute(train_folder).lexically_normal().string();
-  for (const std::int32_t id : dataset.train_ids) {
-    dataset.manifest.files.push_back(train.files[id]);
-    dataset.manifest.bytes.push_back(train.bytes[id]);
-  }
   dataset.class_names = train.class_names;
   dataset.classes = static_cast<int>(train.class_names.size());
-  std::vector<std::int32_t> test_ids;
-  if (has_test) dataset.test = decode_split(test_folder, test, options, test_ids, dataset.notes);
+  if (has_test) {
+    Split of_test = decode_split(test_folder, test, options, dataset.notes);
+    dataset.test = std::move(of_test.set);
+    dataset.test_manifest = std::move(of_test.manifest);
+  }
+  for (const std::string& note : {train.not_read, train.different, test.not_read})
+    if (!note.empty()) dataset.notes.push_back(note);
   set_channel_statistics(dataset);
   return dataset;
 }

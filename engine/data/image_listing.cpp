@@ -1,15 +1,19 @@
-#include "engine/image_listing.h"
+#include "engine/data/image_listing.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <sstream>
+#include <string_view>
+#include <tuple>
 
-#include "engine/dataset_image.h"
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "engine/data/image_walk.h"
+#include "engine/image/dataset_image.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -19,60 +23,94 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLargestLabelFile = std::uint64_t{1} << 28;
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
+bool is_image(const std::string& name) {
+  return !is_hidden(name) && has_image_name(name);
 }
 
-bool is_hidden(const fs::path& path) {
-  return path.filename().string().starts_with('.');
-}
+// Counts the files that are not read, by what they are.
+class PassedOver {
+ public:
+  void add(const std::string& kind, std::int64_t files = 1) {
+    if (files > 0) counts_[kind] += files;
+  }
+  void add_by_name(const std::string& name) {
+    const std::string ending = ending_of(name);
+    const bool usual = ending.size() <= 8 && std::all_of(ending.begin(), ending.end(), [](char c) {
+                         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+                       });
+    add(is_hidden(name)  ? "hidden"
+        : ending.empty() ? "without an ending"
+        : usual          ? "." + ending
+                         : "with unusual endings");
+  }
+  bool empty() const { return counts_.empty(); }
+  // "20 .webp, 3 hidden": the most frequent first.
+  std::string text() const {
+    constexpr std::size_t kShown = 8;
+    std::vector<std::pair<std::int64_t, std::string>> kinds;
+    for (const auto& [kind, files] : counts_) kinds.emplace_back(-files, kind);
+    std::sort(kinds.begin(), kinds.end());
+    std::string text;
+    std::int64_t others = 0;
+    for (std::size_t i = 0; i < kinds.size(); ++i)
+      if (i < kShown)
+        text += fmt::format("{}{} {}", i == 0 ? "" : ", ", -kinds[i].first, kinds[i].second);
+      else
+        others -= kinds[i].first;
+    return others == 0 ? text : fmt::format("{}, {} with other endings", text, others);
+  }
+  std::string sentence(const std::string& folder) const {
+    std::int64_t files = 0;
+    for (const auto& [kind, count] : counts_) files += count;
+    return empty() ? ""
+                   : fmt::format("{} file{} of {} {} not read: {}", files, files == 1 ? "" : "s", folder,
+                                 files == 1 ? "was" : "were", text());
+  }
 
-// What a folder holds at its top.
-struct Contents {
-  std::vector<std::string> folders, images;  // names, sorted by bytes
+ private:
+  std::map<std::string, std::int64_t> counts_;
 };
 
-Contents contents_of(const std::string& folder) {
-  Contents contents;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (is_hidden(it->path())) continue;
-    if (is_folder(it->path()))
-      contents.folders.push_back(it->path().filename().string());
-    else if (has_image_name(it->path().string()))
-      contents.images.push_back(it->path().filename().string());
-  }
-  check(!error, "{} cannot be read ({}): check that it exists and is readable.", folder, error.message());
-  std::sort(contents.folders.begin(), contents.folders.end());
-  std::sort(contents.images.begin(), contents.images.end());
-  return contents;
+// The place of `name`, or where it would stand.
+std::int32_t class_number(const std::vector<std::string>& class_names, const std::string& name) {
+  return static_cast<std::int32_t>(std::lower_bound(class_names.begin(), class_names.end(), name) -
+                                   class_names.begin());
 }
 
-// Paths below `folder` of the images of one class. A broken link is listed, so that it is missed by name.
-std::vector<std::string> class_files(const std::string& folder, const std::string& name) {
-  std::vector<std::string> files;
-  std::error_code error;
-  const auto follow = fs::directory_options::follow_directory_symlink;
-  for (fs::recursive_directory_iterator it(fs::path(folder) / name, follow, error), end; !error && it != end;
-       it.increment(error)) {
-    const bool inner_folder = is_folder(it->path());
-    if (is_hidden(it->path()) && inner_folder) it.disable_recursion_pending();
-    if (!is_hidden(it->path()) && !inner_folder && has_image_name(it->path().string()))
-      files.push_back(it->path().lexically_relative(folder).generic_string());
-  }
-  check(!error, "{}/{} cannot be read ({}): make it readable.", folder, name, error.message());
-  check(!files.empty(), "{}/{} holds no image: add some or remove the folder.", folder, name);
-  return files;
+// Whether torchvision.datasets.ImageFolder counts a file of this name (its IMG_EXTENSIONS).
+bool has_image_folder_name(const std::string& name) {
+  constexpr std::array<std::string_view, 9> kEnds{"jpg", "jpeg", "png",  "ppm", "bmp",
+                                                  "pgm", "tif",  "tiff", "webp"};
+  return std::find(kEnds.begin(), kEnds.end(), ending_of(name)) != kEnds.end();
 }
 
-void add_sizes(const std::string& folder, ImageListing& listing) {
-  for (const std::string& file : listing.files) {
-    std::error_code error;
-    const auto bytes = fs::file_size(fs::path(folder) / file, error);
-    listing.bytes.push_back(error ? 0 : bytes);
+// Follows the files in ImageFolder's order and notes where it counts others than are read here.
+class Difference {
+ public:
+  void see(const std::string& file, bool read_here, bool counted_there) {
+    read_ += read_here ? 1 : 0;
+    if (read_here == counted_there) return;
+    (read_here ? only_here_ : only_there_) += 1;
+    if (first_.empty()) {
+      first_ = file;
+      first_id_ = read_here ? read_ - 1 : read_;
+    }
   }
-}
+  std::string sentence() const {
+    if (first_.empty()) return "";
+    std::vector<std::string> parts;
+    if (only_there_ > 0) parts.push_back(fmt::format("counts {} that are not read here", only_there_));
+    if (only_here_ > 0) parts.push_back(fmt::format("leaves out {} that are read here", only_here_));
+    const std::string files = fmt::format("of the files, torchvision.datasets.ImageFolder {} (the first: {})",
+                                          fmt::join(parts, " and "), first_);
+    if (first_id_ == read_) return files + "; they come last, so the sample ids are the same";
+    return fmt::format("sample ids from {} on differ from those of ImageFolder: {}", first_id_, files);
+  }
+
+ private:
+  std::int64_t read_ = 0, only_here_ = 0, only_there_ = 0, first_id_ = 0;
+  std::string first_;
+};
 
 // Class numbers by the image's name without its ending.
 using LabelsByStem = std::map<std::string, std::int32_t>;
@@ -107,24 +145,68 @@ LabelsByStem read_numbers(const fs::path& path, const std::vector<std::string>& 
 
 }  // namespace
 
-ImageListing list_images(const std::string& folder) {
-  const Contents contents = contents_of(folder);
-  check(!contents.folders.empty(),
-        "{} holds no class folders{}: put each class's images into a folder of its name.", folder,
-        contents.images.empty() ? "" : " but loose images");
+ImageListing list_images(const std::string& folder, const std::function<void()>& poll) {
+  const FolderNames top = names_in(folder);
   ImageListing listing;
-  listing.class_names = contents.folders;
-  std::vector<std::pair<std::string, std::int32_t>> all;
-  for (std::size_t c = 0; c < listing.class_names.size(); ++c)
-    for (std::string& file : class_files(folder, listing.class_names[c]))
-      all.emplace_back(std::move(file), static_cast<std::int32_t>(c));
-  std::sort(all.begin(), all.end());
-  for (auto& [file, label] : all) {
-    listing.files.push_back(std::move(file));
-    listing.labels.push_back(label);
+  for (const std::string& name : top.folders)
+    if (!is_hidden(name) && !holds_thumbnails(name)) listing.class_names.push_back(name);
+  const bool loose = std::any_of(top.files.begin(), top.files.end(), is_image);
+  check(!listing.class_names.empty(),
+        "{} holds no class folders{}: put each class's images into a folder of its name.", folder,
+        loose ? " but loose images" : "");
+  PassedOver passed_over;
+  Difference difference;
+  std::vector<std::int64_t> images(listing.class_names.size());
+  for (const std::string& file : top.files)
+    passed_over.add(is_hidden(file) ? "hidden" : "beside the class folders");
+  for (const WalkedFolder& at : walk_class_folders(folder, poll)) {
+    const std::int32_t label = class_number(listing.class_names, at.class_name);
+    for (const std::string& name : at.files) {
+      const bool read = !at.hidden && !at.thumbnails && is_image(name);
+      const std::string file = at.path + "/" + name;
+      difference.see(file, read, has_image_folder_name(name));
+      if (read) {
+        listing.files.push_back(file);
+        listing.labels.push_back(label);
+        ++images[static_cast<std::size_t>(label)];
+      } else if (at.thumbnails) {
+        passed_over.add("in @eaDir (thumbnails)");
+      } else if (at.hidden) {
+        passed_over.add("hidden");
+      } else {
+        passed_over.add_by_name(name);
+      }
+    }
   }
-  add_sizes(folder, listing);
+  listing.not_read = passed_over.sentence(folder);
+  listing.different = difference.sentence();
+  for (std::size_t c = 0; c < images.size(); ++c)
+    check(images[c] > 0, "{}/{} holds no image{}: add some or remove the folder.", folder,
+          listing.class_names[c], listing.not_read.empty() ? "" : fmt::format(" ({})", listing.not_read));
   return listing;
+}
+
+ImageListing list_images_by_path(const std::string& folder) {
+  ImageListing listing;
+  for (const std::string& name : names_in(folder).folders)
+    if (!is_hidden(name)) listing.class_names.push_back(name);
+  for (const WalkedFolder& at : walk_class_folders(folder))
+    for (const std::string& name : at.files)
+      if (!at.hidden && is_image(name) && ending_of(name) != "pgm")
+        listing.files.push_back(at.path + "/" + name);
+  std::sort(listing.files.begin(), listing.files.end());
+  for (const std::string& file : listing.files)
+    listing.labels.push_back(class_number(listing.class_names, file.substr(0, file.find('/'))));
+  return listing;
+}
+
+bool in_image_folder_order(const std::vector<std::string>& files) {
+  const auto parts = [](std::string_view file) {
+    return std::tuple(file.substr(0, file.find('/')), file.substr(0, file.rfind('/')),
+                      file.substr(file.rfind('/') + 1));
+  };
+  return std::is_sorted(files.begin(), files.end(),
+                        [&](const std::string& a, const std::string& b) { return parts(a) < parts(b); });
 }
 
 ImageListing list_loose_images(const std::string& folder, const std::string& root,
@@ -142,20 +224,27 @@ ImageListing list_loose_images(const std::string& folder, const std::string& roo
       has_solution ? read_solution(path, class_names) : read_numbers(path, class_names);
   ImageListing listing;
   listing.class_names = class_names;
-  listing.files = contents_of(folder).images;
-  for (const std::string& file : listing.files) {
+  PassedOver passed_over;
+  for (const std::string& file : names_in(folder).files) {
+    if (!is_image(file)) {
+      passed_over.add_by_name(file);
+      continue;
+    }
     const auto at = labels.find(stem_of(file));
     check(at != labels.end(), "{} does not give {}/{} a class that train has: mend it.", path.string(),
           folder, file);
+    listing.files.push_back(file);
     listing.labels.push_back(at->second);
   }
-  add_sizes(folder, listing);
+  listing.not_read = passed_over.sentence(folder);
   return listing;
 }
 
 bool has_loose_images(const std::string& folder) {
-  const Contents contents = contents_of(folder);
-  return contents.folders.empty() && !contents.images.empty();
+  const FolderNames names = names_in(folder);
+  return std::all_of(names.folders.begin(), names.folders.end(),
+                     [](const std::string& name) { return is_hidden(name) || holds_thumbnails(name); }) &&
+         std::any_of(names.files.begin(), names.files.end(), is_image);
 }
 
 }  // namespace tdds

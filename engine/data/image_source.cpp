@@ -1,4 +1,4 @@
-#include "engine/image_source.h"
+#include "engine/data/image_source.h"
 
 #include <utility>
 

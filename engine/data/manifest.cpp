@@ -1,18 +1,19 @@
-#include "engine/manifest.h"
+#include "engine/data/manifest.h"
 
 #include <charconv>
 #include <optional>
 #include <string_view>
 
-#include "engine/files.h"
-#include "engine/hash.h"
-#include "kernels/check.h"
+#include "engine/io/files.h"
+#include "engine/io/hash.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
 namespace {
 
-constexpr std::string_view kHead = "# tdds manifest 1: label, bytes, path of every training row\n";
+constexpr std::string_view kHeadV1 = "# tdds manifest 1: label, bytes, path of every training row\n";
+constexpr std::string_view kHead = "# tdds manifest 2: label, bytes, SHA-256, path of every training row\n";
 constexpr std::string_view kFolder = "# folder ", kAltered = "# altered ";
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
 constexpr std::string_view kPlain = "\\\t\n\r", kMarks = "\\tnr";
@@ -52,44 +53,84 @@ bool take_number(std::string_view& line, T& value) {
   return true;
 }
 
-std::string rows_of(const Manifest& manifest) {
+// Takes 64 hex digits and the tab after them.
+bool take_digest(std::string_view& line, Sha256& value) {
+  constexpr std::size_t kDigits = 2 * sizeof(Sha256);
+  if (line.size() <= kDigits || line[kDigits] != '\t') return false;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const char* at = line.data() + 2 * i;
+    const auto [end, error] = std::from_chars(at, at + 2, value[i], 16);
+    if (error != std::errc{} || end != at + 2) return false;
+  }
+  line.remove_prefix(kDigits + 1);
+  return true;
+}
+
+std::string rows_of(const Manifest& manifest, bool with_contents) {
   std::string text = manifest.altered.empty() ? "" : std::string(kAltered) + manifest.altered + "\n";
   for (std::size_t row = 0; row < manifest.files.size(); ++row)
     text +=
-        fmt::format("{}\t{}\t{}\n", manifest.labels[row], manifest.bytes[row], escaped(manifest.files[row]));
+        fmt::format("{}\t{}\t{}{}\n", manifest.labels[row], manifest.bytes[row],
+                    with_contents ? hex_of(manifest.contents[row]) + "\t" : "", escaped(manifest.files[row]));
   return text;
 }
 
-void take_row(std::string_view line, Manifest& manifest, const std::string& path, std::size_t number) {
+void take_row(std::string_view line, Manifest& manifest, const std::string& path, std::size_t number,
+              bool with_contents) {
   std::int32_t label = 0;
   std::uint64_t bytes = 0;
-  const bool sound = take_number(line, label) && take_number(line, bytes) && label >= 0 && !line.empty();
+  Sha256 content{};
+  const bool sound = take_number(line, label) && take_number(line, bytes) &&
+                     (!with_contents || take_digest(line, content)) && label >= 0 && !line.empty();
   const std::optional<std::string> file = sound ? unescaped(line) : std::nullopt;
-  check(file.has_value(), "{}, line {}: there is no label, size and path; restore the file", path, number);
+  check(file.has_value(), "{}, line {}: there is no label, size{} and path; restore the file", path, number,
+        with_contents ? ", SHA-256" : "");
   manifest.labels.push_back(label);
   manifest.bytes.push_back(bytes);
   manifest.files.push_back(*file);
+  if (with_contents) manifest.contents.push_back(content);
 }
 
 }  // namespace
 
 std::string Manifest::text() const {
-  return std::string(kHead) + std::string(kFolder) + escaped(folder) + "\n" + rows_of(*this);
+  return std::string(contents.empty() ? kHeadV1 : kHead) + std::string(kFolder) + escaped(folder) + "\n" +
+         rows_of(*this, !contents.empty());
 }
 
 std::string Manifest::hash() const {
-  const std::string rows = rows_of(*this);
-  Hash hash(HashKind::kSha256);
-  hash.add(rows.data(), rows.size());
-  return hash.hex();
+  return hex_of(sha256_of(rows_of(*this, !contents.empty())));
+}
+
+std::string Manifest::hash_v1() const {
+  return hex_of(sha256_of(rows_of(*this, false)));
+}
+
+bool Manifest::matches(const std::string& hash) const {
+  return hash == this->hash() || hash == hash_v1();
+}
+
+void Manifest::keep_rows(const std::vector<std::int32_t>& rows) {
+  const auto keep = [&](auto& values) {
+    if (values.empty()) return;
+    auto kept = values;
+    kept.clear();
+    for (const std::int32_t row : rows) kept.push_back(std::move(values[static_cast<std::size_t>(row)]));
+    values = std::move(kept);
+  };
+  keep(files);
+  keep(bytes);
+  keep(labels);
+  keep(contents);
 }
 
 Manifest read_manifest(const std::string& path) {
   const std::string bytes = read_file(path, kLargest);
-  check(bytes.starts_with(kHead), "{} is no manifest: its first line is not '{}'", path,
+  const bool with_contents = bytes.starts_with(kHead);
+  check(with_contents || bytes.starts_with(kHeadV1), "{} is no manifest: its first line is not '{}'", path,
         kHead.substr(0, kHead.size() - 1));
   Manifest manifest;
-  std::string_view rest = std::string_view(bytes).substr(kHead.size());
+  std::string_view rest = std::string_view(bytes).substr((with_contents ? kHead : kHeadV1).size());
   for (std::size_t number = 2; !rest.empty(); ++number) {
     const std::size_t end = rest.find('\n');
     check(end != std::string_view::npos, "{}, line {}: it was cut short; restore the file", path, number);
@@ -100,7 +141,7 @@ Manifest read_manifest(const std::string& path) {
     else if (line.starts_with(kAltered))
       manifest.altered = line.substr(kAltered.size());
     else
-      take_row(line, manifest, path, number);
+      take_row(line, manifest, path, number, with_contents);
   }
   return manifest;
 }

@@ -1,12 +1,13 @@
-#include "engine/shapes.h"
+#include "engine/data/shapes.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "engine/shapes_draw.h"
-#include "kernels/check.h"
-#include "kernels/philox.h"
+#include "engine/data/parallel_files.h"
+#include "engine/data/shapes_draw.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -65,9 +66,9 @@ std::vector<std::int32_t> plan_duplicates(const DatasetOptions& options) {
   return duplicate_of;
 }
 
-PlantedTruth plan(const DatasetOptions& options, std::vector<std::int32_t>& given_labels) {
+GroundTruth plan(const DatasetOptions& options, std::vector<std::int32_t>& given_labels) {
   const auto rows = static_cast<std::size_t>(options.shapes_train);
-  PlantedTruth truth;
+  GroundTruth truth;
   truth.wrong_label.assign(rows, 0);
   truth.difficulty.assign(rows, 0);
   truth.duplicate_of = plan_duplicates(options);
@@ -91,9 +92,8 @@ ImageSet blank_set(std::int64_t rows) {
   return set;
 }
 
-void draw_train(const DatasetOptions& options, ImageSet& set, PlantedTruth& truth) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < options.shapes_train; ++row) {
+void draw_train(const DatasetOptions& options, ImageSet& set, GroundTruth& truth) {
+  polled_loop(options.shapes_train, options.poll, [&](std::int64_t row) {
     const std::int32_t original = truth.duplicate_of[row];
     const auto id = static_cast<std::uint64_t>(original < 0 ? row : original);
     const ShapeLook look = draw_look(options.seed, kTrain, id);
@@ -102,17 +102,16 @@ void draw_train(const DatasetOptions& options, ImageSet& set, PlantedTruth& trut
     if (original >= 0)
       add_faint_noise(options.seed, kTrain, static_cast<std::uint64_t>(row), kFaintNoise, pixels);
     truth.difficulty[row] = static_cast<float>(look.difficulty) / 1024.0f;
-  }
+  });
 }
 
 void draw_test(const DatasetOptions& options, ImageSet& set) {
   for (std::int64_t row = 0; row < options.shapes_test; ++row) set.labels.push_back(class_of_row(row));
-#pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < options.shapes_test; ++row) {
+  polled_loop(options.shapes_test, options.poll, [&](std::int64_t row) {
     const auto id = static_cast<std::uint64_t>(row);
     render_shape(draw_look(options.seed, kTest, id), class_of_row(row), options.seed, kTest, id,
                  set.images.data() + row * set.image_bytes());
-  }
+  });
 }
 
 void check_options(const DatasetOptions& options) {
@@ -123,9 +122,9 @@ void check_options(const DatasetOptions& options) {
               "shapes cannot have {} test images: choose {} .. {}.", options.shapes_test, kShapeClasses,
               kMaxCount);
   check_usage(options.wrong_label_fraction >= 0 && options.wrong_label_fraction <= 1,
-              "--wrong_label_fraction is {}: choose 0 .. 1.", options.wrong_label_fraction);
+              "`wrong_label_fraction` is {}: choose 0 .. 1.", options.wrong_label_fraction);
   check_usage(options.duplicate_fraction >= 0 && options.duplicate_fraction <= 0.5,
-              "--duplicate_fraction is {}: choose 0 .. 0.5.", options.duplicate_fraction);
+              "`duplicate_fraction` is {}: choose 0 .. 0.5.", options.duplicate_fraction);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 
 namespace tdds {
 

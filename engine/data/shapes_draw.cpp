@@ -1,10 +1,10 @@
-#include "engine/shapes_draw.h"
+#include "engine/data/shapes_draw.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
 
 namespace tdds {
 

@@ -1,29 +1,20 @@
-#include "engine/dataset_image.h"
-
-#include <stb/stb_image.h>
+#include "engine/image/dataset_image.h"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <memory>
 
-#include "engine/dataset_resize.h"
-#include "engine/exif.h"
-#include "engine/jpeg_tables.h"
-#include "kernels/check.h"
+#include "engine/image/check_jpeg.h"
+#include "engine/image/dataset_resize.h"
+#include "engine/image/exif.h"
+#include "engine/image/image_checks.h"
+#include "engine/image/image_format.h"
+#include "engine/image/pnm.h"
+#include "engine/image/stb_decoder.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
 namespace {
-
-constexpr std::int64_t kMaxPixels = 100'000'000;
-
-// stb_image fills what is missing of a truncated JPEG with grey: it must have an end after its last scan begins.
-bool is_truncated_jpeg(std::string_view bytes) {
-  if (!bytes.starts_with("\xff\xd8")) return false;
-  const std::size_t scan = bytes.rfind("\xff\xda"), end = bytes.rfind("\xff\xd9");
-  return scan == std::string_view::npos || end == std::string_view::npos || end < scan;
-}
 
 std::vector<std::uint8_t> centre_crop(const std::vector<std::uint8_t>& pixels, int width, int height,
                                       int size) {
@@ -37,33 +28,50 @@ std::vector<std::uint8_t> centre_crop(const std::vector<std::uint8_t>& pixels, i
   return out;
 }
 
-// stb leaves the reason null where it only found no format that fits.
-const char* failure_reason() {
-  const char* reason = stbi_failure_reason();
-  return reason != nullptr ? reason : "of no known format";
+Picture decode_checked(std::string_view bytes, const std::string& file, bool& ends_early) {
+  switch (image_format(bytes, file)) {
+    case ImageFormat::kJpeg: {
+      const CheckedJpeg checked = check_jpeg(bytes, file);
+      ends_early = checked.ends_early;
+      return stb_decode(checked.rewritten.empty() ? bytes : checked.rewritten, file);
+    }
+    case ImageFormat::kPng: {
+      check_png(bytes, file);
+      const std::string whole = with_whole_palette(bytes);
+      return stb_decode(whole.empty() ? bytes : whole, file);
+    }
+    case ImageFormat::kBmp:
+      check_bmp(bytes, file);
+      return stb_decode(bytes, file);
+    case ImageFormat::kTga:
+      check_tga(bytes, file);
+      return stb_decode(bytes, file);
+    case ImageFormat::kPnm:
+      break;
+  }
+  return decode_pnm(bytes, file);
+}
+
+// How the image has to be turned, as EXIF numbers it.
+int orientation_of(std::string_view bytes, bool exif_rotate) {
+  constexpr int kUpright = 1, kMirrored = 2;
+  if (image_format(bytes, "") == ImageFormat::kTga && is_mirrored_tga(bytes)) return kMirrored;
+  return exif_rotate ? exif_orientation(bytes) : kUpright;
 }
 
 }  // namespace
 
 std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string& file, int size,
-                                       bool exif_rotate) {
+                                       bool exif_rotate, bool* ends_early) {
   check(!bytes.empty(), "{} is empty: restore or remove it.", file);
   check(bytes.size() <= std::size_t{1} << 30, "{} is longer than 1 GiB: it is no image.", file);
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const int length = static_cast<int>(bytes.size());
-  check(!has_overlong_huffman_table(bytes), "{} is damaged (bad Huffman table): restore or remove it.", file);
-  int width = 0, height = 0, channels = 0;
-  check(stbi_info_from_memory(data, length, &width, &height, &channels) == 1 && width > 0 && height > 0,
-        "{} is no readable image ({}): restore or remove it.", file, failure_reason());
-  check(static_cast<std::int64_t>(width) * height <= kMaxPixels,
-        "{} announces {} x {} pixels, more than {}: remove it.", file, width, height, kMaxPixels);
-  check(!is_truncated_jpeg(bytes), "{} is a truncated JPEG: restore or remove it.", file);
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, length, &width, &height, &channels, 3), stbi_image_free);
-  check(pixels != nullptr, "{} is damaged ({}): restore or remove it.", file, failure_reason());
+  bool early = false;
+  const Picture picture = decode_checked(bytes, file, early);
+  if (ends_early != nullptr) *ends_early = early;
+  int width = picture.width, height = picture.height;
   std::vector<std::uint8_t> turned;
-  const std::uint8_t* image = pixels.get();
-  if (const int orientation = exif_rotate ? exif_orientation(bytes) : 1; orientation != 1) {
+  const std::uint8_t* image = picture.pixels.get();
+  if (const int orientation = orientation_of(bytes, exif_rotate); orientation != 1) {
     turned = turn_upright(image, width, height, orientation);
     image = turned.data();
   }
@@ -78,13 +86,18 @@ std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string
                      scaled(height), size);
 }
 
-bool has_image_name(const std::string& path) {
-  const std::size_t dot = path.rfind('.');
-  if (dot == std::string::npos) return false;
+std::string ending_of(const std::string& path) {
+  const std::size_t dot = path.find_last_of("./");
+  if (dot == std::string::npos || path[dot] == '/') return "";
   std::string end = path.substr(dot + 1);
-  std::transform(end.begin(), end.end(), end.begin(), [](unsigned char c) { return std::tolower(c); });
-  constexpr std::array<std::string_view, 6> kEnds{"jpg", "jpeg", "png", "bmp", "ppm", "tga"};
-  return std::find(kEnds.begin(), kEnds.end(), end) != kEnds.end();
+  std::transform(end.begin(), end.end(), end.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return end;
+}
+
+bool has_image_name(const std::string& path) {
+  constexpr std::array<std::string_view, 7> kEnds{"jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tga"};
+  return std::find(kEnds.begin(), kEnds.end(), ending_of(path)) != kEnds.end();
 }
 
 }  // namespace tdds

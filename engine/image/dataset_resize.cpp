@@ -1,4 +1,4 @@
-#include "engine/dataset_resize.h"
+#include "engine/image/dataset_resize.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #pragma once
-// Scales an image by a triangle filter that widens with the reduction: bilinear with antialiasing, as torchvision and
-// Pillow resize. Integer arithmetic, so the same bits everywhere.
+// Scales an image by a triangle filter that widens with the reduction: bilinear with antialiasing, as
+// torchvision and Pillow resize. Integer arithmetic, so the same bits everywhere.
 
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "engine/exif.h"
+#include "engine/image/exif.h"
 
 #include <algorithm>
 #include <optional>

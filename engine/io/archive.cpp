@@ -1,11 +1,11 @@
-#include "engine/archive.h"
+#include "engine/io/archive.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
 #include <memory>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -21,7 +21,7 @@ using Reader = std::unique_ptr<archive, CloseArchive>;
 
 [[noreturn]] void fail(const std::string& path, archive* reader) {
   const char* reason = archive_error_string(reader);
-  throw Error(fmt::format("{} is no readable .tar.gz or is damaged ({}): fetch it again.", path,
+  throw Error(fmt::format("{} is no readable archive or is damaged ({}): fetch it again.", path,
                           reason ? reason : "unknown reason"));
 }
 
@@ -32,6 +32,7 @@ Reader open_archive(const std::string& path) {
   archive_read_support_filter_bzip2(reader.get());
   archive_read_support_filter_xz(reader.get());
   archive_read_support_format_tar(reader.get());
+  archive_read_support_format_zip(reader.get());
   if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK) fail(path, reader.get());
   return reader;
 }
@@ -47,7 +48,7 @@ std::string read_member(const std::string& path, archive* reader, std::uint64_t 
     if (count == 0) return bytes;
     bytes.append(block.data(), static_cast<std::size_t>(count));
     check(bytes.size() <= max_bytes,
-          "{}: member {} is longer than {} bytes, more than any data file: fetch it again.", path, name,
+          "{}: member {} is longer than the {} bytes that are read here: fetch it again.", path, name,
           max_bytes);
   }
 }
@@ -69,12 +70,14 @@ std::map<std::string, std::string> read_archive(const std::string& path,
     const char* raw_name = archive_entry_pathname(entry);
     std::string name = raw_name ? raw_name : "";
     if (name.starts_with("./")) name.erase(0, 2);
+    if (archive_entry_filetype(entry) != AE_IFREG || !wants(name)) continue;
     const la_int64_t announced = archive_entry_size(entry);
     check(announced >= 0 && static_cast<std::uint64_t>(announced) <= max_member_bytes,
-          "{}: member {} announces {} bytes, more than any data file: fetch it again.", path, name,
-          announced);
-    if (archive_entry_filetype(entry) == AE_IFREG && wants(name))
-      members[name] = read_member(path, reader.get(), max_member_bytes, name);
+          "{}: member {} announces {} bytes, and at most {} are read here: fetch it again.", path, name,
+          announced, max_member_bytes);
+    std::string bytes = read_member(path, reader.get(), max_member_bytes, name);
+    check(members.emplace(name, std::move(bytes)).second,
+          "{} holds two members called {}: fetch it again, or write it anew.", path, name);
   }
 }
 

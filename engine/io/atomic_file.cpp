@@ -1,4 +1,4 @@
-#include "engine/atomic_file.h"
+#include "engine/io/atomic_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {

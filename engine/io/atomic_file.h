@@ -9,8 +9,8 @@ namespace tdds {
 
 class AtomicFile {
  public:
-  // Creates `path + ".tmp"`. Throws Error where the folder is missing or may not be written, or where `path` is
-  // something else than a regular file.
+  // Creates `path + ".tmp"`. Throws Error where the folder is missing or may not be written, or where `path`
+  // is something else than a regular file.
   explicit AtomicFile(std::string path);
   ~AtomicFile();  // without commit(): removes what was written; `path` is as it was
   AtomicFile(const AtomicFile&) = delete;

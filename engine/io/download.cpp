@@ -1,4 +1,4 @@
-#include "engine/download.h"
+#include "engine/io/download.h"
 
 #include <curl/curl.h>
 
@@ -6,9 +6,9 @@
 #include <exception>
 #include <memory>
 
-#include "engine/atomic_file.h"
-#include "engine/hash.h"
-#include "kernels/check.h"
+#include "engine/io/atomic_file.h"
+#include "engine/io/hash.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

@@ -7,7 +7,8 @@
 
 namespace tdds {
 
-// Bytes received so far and bytes in all (0 where unknown); called from the downloading thread.
+// Bytes received so far and bytes in all (0 where unknown); called from the downloading thread, at least
+// about once a second. What it throws ends the download.
 using DownloadProgress = std::function<void(std::int64_t, std::int64_t)>;
 
 // Writes `path` + ".tmp", compares its MD5 with `md5` (lower-case hex) and renames it to `path`; the folder

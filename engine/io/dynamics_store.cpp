@@ -1,4 +1,4 @@
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,11 +11,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/atomic_file.h"
-#include "engine/crc32.h"
-#include "engine/mapped_file.h"
-#include "engine/npy.h"
-#include "kernels/check.h"
+#include "engine/io/atomic_file.h"
+#include "engine/io/crc32.h"
+#include "engine/io/mapped_file.h"
+#include "engine/io/npy.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -56,7 +57,7 @@ std::uint32_t crc_of(RecordHeader record) {
 }
 
 std::int64_t aligned(std::int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return round_up(bytes, kAlignment);
 }
 
 std::int64_t item_bytes(DynamicsField field) {
@@ -98,7 +99,7 @@ std::string header_bytes(const DynamicsHeader& header) {
                               {"seed", header.seed}};
   if (!header.manifest.empty()) json["manifest"] = header.manifest;
   for (const DynamicsField field : header.fields) {
-    json["fields"].push_back({{"name", name_of(field)},
+    json["fields"].push_back({{"name", to_string(field)},
                               {"type", item_bytes(field) == 1 ? "|u1" : "<f4"},
                               {"offset", offset_in_payload(header, &field)}});
   }
@@ -224,10 +225,13 @@ void check_same_run(const DynamicsHeader& stored, const DynamicsHeader& wanted, 
   const auto differ = [&](const char* what) {
     throw Error(
         fmt::format("{} was recorded with another {}; continue that run with its own options or "
-                    "choose another --save_path",
+                    "choose another `save_path`",
                     path, what));
   };
-  if (stored.dataset != wanted.dataset || stored.fingerprint != wanted.fingerprint) differ("data set");
+  // A set that stays on the disk has another fingerprint than the same files held in memory.
+  const bool same_files = !stored.manifest.empty() && stored.manifest == wanted.manifest;
+  if (stored.dataset != wanted.dataset || (stored.fingerprint != wanted.fingerprint && !same_files))
+    differ("data set");
   if (stored.samples != wanted.samples) differ("number of samples");
   if (stored.classes != wanted.classes) differ("number of classes");
   if (stored.labels != wanted.labels) differ("set of labels");
@@ -236,56 +240,6 @@ void check_same_run(const DynamicsHeader& stored, const DynamicsHeader& wanted, 
 }
 
 }  // namespace
-
-const char* name_of(DynamicsField field) {
-  static constexpr std::array<const char*, kDynamicsFields> kNames{
-      "kl", "true_kl", "loss", "log_other", "entropy", "el2n", "correct", "feature_norm"};
-  return kNames[static_cast<std::size_t>(field)];
-}
-
-std::optional<DynamicsField> find_dynamics_field(std::string_view name) {
-  for (const DynamicsField field : all_dynamics_fields())
-    if (name == name_of(field)) return field;
-  return std::nullopt;
-}
-
-std::vector<DynamicsField> all_dynamics_fields() {
-  std::vector<DynamicsField> fields = default_dynamics_fields();
-  fields.push_back(DynamicsField::kFeatureNorm);
-  return fields;
-}
-
-std::vector<DynamicsField> default_dynamics_fields() {
-  return {DynamicsField::kKl,      DynamicsField::kTrueKl, DynamicsField::kLoss,   DynamicsField::kLogOther,
-          DynamicsField::kEntropy, DynamicsField::kEl2n,   DynamicsField::kCorrect};
-}
-
-const std::vector<float>& EpochDynamics::floats(DynamicsField field) const {
-  switch (field) {
-    case DynamicsField::kKl:
-      return kl;
-    case DynamicsField::kTrueKl:
-      return true_kl;
-    case DynamicsField::kLoss:
-      return loss;
-    case DynamicsField::kLogOther:
-      return log_other;
-    case DynamicsField::kEntropy:
-      return entropy;
-    case DynamicsField::kEl2n:
-      return el2n;
-    case DynamicsField::kFeatureNorm:
-      return feature_norm;
-    case DynamicsField::kCorrect:
-      break;
-  }
-  throw Error("EpochDynamics::floats: 'correct' is bytes");
-}
-
-std::string flag_recording(DynamicsField field) {
-  if (field == DynamicsField::kFeatureNorm) return "--dynamics_features";
-  return fmt::format("--dynamics (and {} among --dynamics_fields, where that is given)", name_of(field));
-}
 
 DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int32_t resume_epochs)
     : path_(std::move(path)), header_(std::move(header)), record_bytes_(tdds::record_bytes(header_)) {
@@ -299,7 +253,7 @@ DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int
     const Contents contents = check_contents(MappedFile(path_), path_);
     check_same_run(contents.header, header_, path_);
     check(contents.epochs >= resume_epochs,
-          "{} holds {} epochs and the checkpoint continues after {}; start anew with --overwrite", path_,
+          "{} holds {} epochs and the checkpoint continues after {}; start anew with `overwrite`", path_,
           contents.epochs, resume_epochs);
     data_offset_ = contents.data_offset;
     repair_ = contents.torn_end;
@@ -333,7 +287,7 @@ void DynamicsWriter::append(std::int32_t epoch, const EpochDynamics& values) {
   for (const DynamicsField field : header_.fields) {
     const auto [data, count] = source(field);
     check(static_cast<std::int64_t>(count) == header_.samples, "{}: {} values of {} for {} samples", path_,
-          count, name_of(field), header_.samples);
+          count, to_string(field), header_.samples);
     std::memcpy(next, data, count * static_cast<std::size_t>(item_bytes(field)));
     next += aligned(header_.samples * item_bytes(field));
   }
@@ -380,7 +334,7 @@ void DynamicsReader::release(std::int32_t epoch) const {
 
 const std::byte* DynamicsReader::field(DynamicsField field, std::int32_t epoch) const {
   check(has(field), "{} holds no '{}': it was recorded without it; train again with {}", path_,
-        name_of(field), flag_recording(field));
+        to_string(field), flag_recording(field));
   check(epoch >= 0 && epoch < epochs_, "{} holds {} epochs; epoch {} was asked for", path_, epochs_, epoch);
   return map_.data() + data_offset_ + epoch * record_bytes_ + kAlignment + offset_in_payload(header_, &field);
 }
@@ -406,9 +360,7 @@ bool is_dynamics_store(const std::string& path) {
 void write_official_epoch(const std::string& folder, std::int32_t epoch, std::span<const float> loss,
                           std::span<const float> logits, std::int64_t classes,
                           std::span<const std::int64_t> ids) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  check(!error, "the folder {} cannot be made: {}", folder, error.message());
+  make_folder(folder);
   const auto samples = static_cast<std::int64_t>(ids.size());
   const std::string stem = fmt::format("{}/{}", folder, epoch);
   write_npy(stem + "_Loss.npy", loss, {samples});

@@ -3,11 +3,10 @@
 // checksummed, safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
 //
 //   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of everything before
-//   the
-//               first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of a
-//               record; the rest zero
-//   offset 64   JSON: samples, classes, dataset, fingerprint, manifest (of a data set of files), seed, number of labels (N or 0),
-//               fields [{name, type, offset in the payload}]; then the labels, int32 [N]
+//               the first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of
+//               a record; the rest zero
+//   offset 64   JSON: samples, classes, dataset, fingerprint, manifest (of a data set of files), seed, number
+//               of labels (N or 0), fields [{name, type, offset in the payload}]; then the labels, int32 [N]
 //   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 zero, u32 CRC-32 of the payload,
 //               u64 bytes of the payload, u32 CRC-32 of these 64 bytes (this field as zero), the rest zero;
 //               then the payload: each field [N] by sample id
@@ -17,35 +16,14 @@
 // wrong checksum is damage.
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "engine/mapped_file.h"
+#include "engine/io/dynamics_fields.h"
+#include "engine/io/mapped_file.h"
 
 namespace tdds {
-
-// Of one sample in one epoch (kernels/softmax_kl.h): float32, but for kCorrect, which is a byte.
-enum class DynamicsField : std::uint8_t {
-  kKl,
-  kTrueKl,
-  kLoss,
-  kLogOther,
-  kEntropy,
-  kEl2n,
-  kCorrect,
-  kFeatureNorm  // kernels/feature_norm.h
-};
-inline constexpr std::size_t kDynamicsFields = 8;
-const char* name_of(DynamicsField field);  // "kl", "true_kl", "loss", ...: in files and flags
-std::optional<DynamicsField> find_dynamics_field(std::string_view name);
-std::vector<DynamicsField> all_dynamics_fields();
-// All but kFeatureNorm, which costs a kernel of its own.
-std::vector<DynamicsField> default_dynamics_fields();
-// The flags of tdds-train that record the field, for error messages.
-std::string flag_recording(DynamicsField field);
 
 struct DynamicsHeader {
   std::int64_t samples = 0;  // N
@@ -56,27 +34,6 @@ struct DynamicsHeader {
   std::uint64_t seed = 0;                                         // of the run
   std::vector<std::int32_t> labels;                               // [N] as trained on, or empty
   std::vector<DynamicsField> fields = default_dynamics_fields();  // what is recorded
-};
-
-// What an epoch left behind, by sample id: [N] each; a field that is not recorded may be empty.
-// kl and true_kl of epoch 0 are 0: there is no previous visit.
-struct EpochDynamics {
-  EpochDynamics() = default;
-  // Zeros in all fields but feature_norm, which is empty.
-  explicit EpochDynamics(std::int64_t samples)
-      : kl(samples),
-        true_kl(samples),
-        loss(samples),
-        log_other(samples),
-        entropy(samples),
-        el2n(samples),
-        correct(samples) {}
-
-  // Throws Error for kCorrect, which is bytes.
-  const std::vector<float>& floats(DynamicsField field) const;
-
-  std::vector<float> kl, true_kl, loss, log_other, entropy, el2n, feature_norm;
-  std::vector<std::uint8_t> correct;
 };
 
 class DynamicsWriter {
@@ -123,7 +80,7 @@ class DynamicsReader {
 
   // [N] by sample id. Throws Error when the field was not recorded or the epoch is past epochs().
   const float* values(DynamicsField field, std::int32_t epoch) const;  // not kCorrect
-  const float* kl(std::int32_t epoch) const { return values(DynamicsField::kKl, epoch); }
+  const float* kl(std::int32_t epoch) const { return values(DynamicsField::kAbsKl, epoch); }
   const float* loss(std::int32_t epoch) const { return values(DynamicsField::kLoss, epoch); }
   const float* log_other(std::int32_t epoch) const { return values(DynamicsField::kLogOther, epoch); }
   const float* entropy(std::int32_t epoch) const { return values(DynamicsField::kEntropy, epoch); }

@@ -1,4 +1,4 @@
-#include "engine/files.h"
+#include "engine/io/files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,8 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -61,6 +62,34 @@ void make_folder(const std::filesystem::path& path) {
         path.string());
   check(::access(path.c_str(), W_OK | X_OK) == 0, "the folder {} cannot be written: {}; choose another",
         path.string(), std::strerror(errno));
+}
+
+InputFile::InputFile(std::filesystem::path path)
+    : path_(std::move(path)), number_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  check(number_ >= 0, "{} cannot be read: {}", path_.string(), std::strerror(errno));
+  struct stat status {};
+  const bool is_file = ::fstat(number_, &status) == 0 && S_ISREG(status.st_mode);
+  if (!is_file) ::close(number_);
+  check(is_file, "{} is not a file", path_.string());
+  bytes_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+InputFile::~InputFile() {
+  if (number_ >= 0) ::close(number_);
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)), number_(std::exchange(other.number_, -1)), bytes_(other.bytes_) {}
+
+void InputFile::read(std::uint64_t offset, void* to, std::uint64_t bytes) const {
+  for (std::uint64_t done = 0; done < bytes;) {
+    const ssize_t got =
+        ::pread(number_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    check(got >= 0, "{} cannot be read: {}", path_.string(), std::strerror(errno));
+    check(got > 0, "{} became shorter while it was read; read it again when it is complete", path_.string());
+    done += static_cast<std::uint64_t>(got);
+  }
 }
 
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {

@@ -1,11 +1,11 @@
-#include "engine/hash.h"
+#include "engine/io/hash.h"
 
 #include <openssl/evp.h>
 
 #include <array>
 #include <fstream>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -38,6 +38,21 @@ std::string Hash::hex() {
         "OpenSSL could not finish a digest.");
   std::string text;
   for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
+Sha256 sha256_of(std::string_view bytes) {
+  Sha256 digest{};
+  unsigned length = 0;
+  check(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) == 1,
+        "OpenSSL could not make a digest.");
+  return digest;
+}
+
+std::string hex_of(const Sha256& digest) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : digest) text.append({kDigits[byte >> 4], kDigits[byte & 15]});
   return text;
 }
 

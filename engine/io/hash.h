@@ -1,9 +1,12 @@
 #pragma once
 // Message digests (OpenSSL): SHA-256 for fingerprints and MD5 for the checksums that public archives publish.
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace tdds {
 
@@ -24,6 +27,11 @@ class Hash {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// The same of bytes that are at hand.
+using Sha256 = std::array<std::uint8_t, 32>;
+Sha256 sha256_of(std::string_view bytes);
+std::string hex_of(const Sha256& digest);
 
 // Throws Error when the file cannot be read.
 std::string hash_file(HashKind kind, const std::string& path);

@@ -1,18 +1,12 @@
-#include "engine/npy.h"
+#include "engine/io/npy.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <optional>
 #include <string_view>
 #include <utility>
 
-#include "engine/atomic_file.h"
-#include "kernels/check.h"
+#include "engine/io/atomic_file.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -32,20 +26,7 @@ const char* descr_of(DType dtype) {
     case DType::kU8:
       return "|u1";
     default:
-      throw Error(fmt::format(".npy arrays of {} are not supported", name_of(dtype)));
-  }
-}
-
-void read_all(int fd, void* out, std::size_t bytes, std::int64_t offset, const std::string& path) {
-  char* next = static_cast<char*>(out);
-  while (bytes > 0) {
-    const ssize_t done = ::pread(fd, next, bytes, offset);
-    if (done < 0 && errno == EINTR) continue;
-    check(done >= 0, "{} cannot be read: {}", path, std::strerror(errno));
-    check(done > 0, "{} was cut short while it was being read", path);
-    next += done;
-    offset += done;
-    bytes -= static_cast<std::size_t>(done);
+      throw Error(fmt::format(".npy arrays of {} are not supported", to_string(dtype)));
   }
 }
 
@@ -144,16 +125,16 @@ std::string shape_words(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-void check_type(const HeaderText& header, DType dtype, int rank, const std::string& path) {
-  const std::string wanted = descr_of(dtype);
-  check(header.descr.empty() || header.descr[0] != '>',
-        "{} is big-endian ('{}'); '{}' is expected: array.astype('{}')", path, header.descr, wanted, wanted);
-  check(header.descr == wanted, "{} holds numbers of type '{}'; '{}' ({}) is expected", path, header.descr,
-        wanted, name_of(dtype));
-  check(!header.fortran_order,
-        "{} is stored column by column (Fortran order); save it again with numpy.ascontiguousarray", path);
-  check(static_cast<int>(header.shape.size()) == rank, "{} has shape {}; {} dimension{} expected", path,
-        shape_words(header.shape), rank, rank == 1 ? " is" : "s are");
+// Of "<f4": 4. Python's objects, text and dates have no place in an array of numbers.
+std::size_t item_bytes_of(const std::string& descr, const std::string& path) {
+  std::size_t bytes = 0;
+  const bool has_kind =
+      descr.size() >= 3 && std::string_view("biufc").find(descr[1]) != std::string_view::npos;
+  const char* end = descr.data() + descr.size();
+  const bool is_number = has_kind && std::from_chars(descr.data() + 2, end, bytes).ptr == end;
+  check(is_number && bytes >= 1 && bytes <= 32, "{} holds elements of type '{}'; numbers are expected", path,
+        descr);
+  return bytes;
 }
 
 std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::string& path) {
@@ -191,71 +172,82 @@ void write_array(const std::string& path, const void* data, std::size_t count, D
                                                static_cast<unsigned char>(header.size() >> 8)};
   file.write(version_and_length, sizeof(version_and_length));
   file.write(header);
-  file.write(data, count * size_of(dtype));
+  file.write(data, count * element_size(dtype));
   file.commit();
 }
 
 }  // namespace
 
-NpyReader::NpyReader(const std::string& path, DType dtype, int rank) : path_(path) {
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  check(fd_ >= 0, "{} cannot be read: {}", path, std::strerror(errno));
-  try {
-    struct stat status {};
-    check(::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode), "{} is not a file", path);
-    const std::int64_t file_bytes = status.st_size;
-
-    unsigned char prefix[12] = {};
-    const std::int64_t prefix_bytes = std::min<std::int64_t>(file_bytes, sizeof(prefix));
-    read_all(fd_, prefix, static_cast<std::size_t>(prefix_bytes), 0, path);
-    check(prefix_bytes >= 6 && std::memcmp(prefix, kMagic.data(), kMagic.size()) == 0,
-          "{} is not a .npy file (its first bytes are not \\x93NUMPY)", path);
-    const int version = prefix[6];
-    const int length_bytes = version == 1 ? 2 : 4;
-    const bool whole = prefix_bytes >= 8 + length_bytes;
-    check(!whole || (version >= 1 && version <= 3), "{} is of the unknown .npy version {}", path, version);
-    std::int64_t length = 0;
-    for (int i = length_bytes - 1; i >= 0; --i) length = length << 8 | prefix[8 + i];
-    data_offset_ = 8 + length_bytes + length;
-    check(!whole || length <= kMaxHeaderBytes, "{} claims a header of {} bytes; the file is damaged", path,
-          length);
-    check(whole && data_offset_ <= file_bytes, "{} is truncated within its header", path);
-
-    std::string text(static_cast<std::size_t>(length), '\0');
-    read_all(fd_, text.data(), text.size(), 8 + length_bytes, path);
-    HeaderText header(text, path);
-    check_type(header, dtype, rank, path);
-    elements_ = count_elements(header.shape, path);
-    item_bytes_ = size_of(dtype);
-    shape_ = std::move(header.shape);
-    const std::int64_t expected = data_offset_ + elements_ * static_cast<std::int64_t>(item_bytes_);
-    check(file_bytes >= expected, "{} is truncated: its shape {} needs {} bytes and it has {}", path,
-          shape_words(shape_), expected, file_bytes);
-    check(file_bytes == expected, "{} has {} bytes more than its shape {} needs; the file is damaged", path,
-          file_bytes - expected, shape_words(shape_));
-  } catch (...) {
-    ::close(fd_);
-    throw;
-  }
+NpyReader::NpyReader(const std::string& path) : path_(path), file_(path) {
+  check_length(parse_header());
 }
 
-NpyReader::~NpyReader() {
-  if (fd_ >= 0) ::close(fd_);
+NpyReader::NpyReader(std::string name, std::string bytes) : path_(std::move(name)), bytes_(std::move(bytes)) {
+  check_length(parse_header());
 }
 
-NpyReader::NpyReader(NpyReader&& other) noexcept
-    : path_(std::move(other.path_)),
-      shape_(std::move(other.shape_)),
-      elements_(other.elements_),
-      data_offset_(other.data_offset_),
-      item_bytes_(other.item_bytes_),
-      fd_(std::exchange(other.fd_, -1)) {}
+NpyReader::NpyReader(const std::string& path, DType dtype, int rank) : path_(path), file_(path) {
+  const std::int64_t file_bytes = parse_header();
+  const std::string wanted = descr_of(dtype);
+  check(descr_[0] != '>', "{} is big-endian ('{}'); '{}' is expected: array.astype('{}')", path, descr_,
+        wanted, wanted);
+  check(descr_ == wanted, "{} holds numbers of type '{}'; '{}' ({}) is expected", path, descr_, wanted,
+        to_string(dtype));
+  check(!fortran_order_,
+        "{} is stored column by column (Fortran order); save it again with numpy.ascontiguousarray", path);
+  check(static_cast<int>(shape_.size()) == rank, "{} has shape {}; {} dimension{} expected", path,
+        shape_words(shape_), rank, rank == 1 ? " is" : "s are");
+  check_length(file_bytes);  // last: that of another type follows from it
+}
+
+std::int64_t NpyReader::parse_header() {
+  const auto file_bytes = static_cast<std::int64_t>(file_ ? file_->bytes() : bytes_.size());
+  unsigned char prefix[12] = {};
+  const std::int64_t prefix_bytes = std::min<std::int64_t>(file_bytes, sizeof(prefix));
+  read_bytes(prefix, static_cast<std::size_t>(prefix_bytes), 0);
+  check(prefix_bytes >= 6 && std::memcmp(prefix, kMagic.data(), kMagic.size()) == 0,
+        "{} is not a .npy file (its first bytes are not \\x93NUMPY)", path_);
+  const int version = prefix[6];
+  const int length_bytes = version == 1 ? 2 : 4;
+  const bool whole = prefix_bytes >= 8 + length_bytes;
+  check(!whole || (version >= 1 && version <= 3), "{} is of the unknown .npy version {}", path_, version);
+  std::int64_t length = 0;
+  for (int i = length_bytes - 1; i >= 0; --i) length = length << 8 | prefix[8 + i];
+  data_offset_ = 8 + length_bytes + length;
+  check(!whole || length <= kMaxHeaderBytes, "{} claims a header of {} bytes; the file is damaged", path_,
+        length);
+  check(whole && data_offset_ <= file_bytes, "{} is truncated within its header", path_);
+
+  std::string text(static_cast<std::size_t>(length), '\0');
+  read_bytes(text.data(), text.size(), 8 + length_bytes);
+  HeaderText header(text, path_);
+  item_bytes_ = static_cast<std::int64_t>(item_bytes_of(header.descr, path_));
+  elements_ = count_elements(header.shape, path_);
+  descr_ = std::move(header.descr);
+  fortran_order_ = header.fortran_order;
+  shape_ = std::move(header.shape);
+  return file_bytes;
+}
+
+void NpyReader::check_length(std::int64_t file_bytes) const {
+  const std::int64_t expected = data_offset_ + elements_ * item_bytes_;
+  check(file_bytes >= expected, "{} is truncated: its shape {} needs {} bytes and it has {}", path_,
+        shape_words(shape_), expected, file_bytes);
+  check(file_bytes == expected, "{} has {} bytes more than its shape {} needs; the file is damaged", path_,
+        file_bytes - expected, shape_words(shape_));
+}
 
 void NpyReader::read(std::int64_t first, std::int64_t count, void* out) const {
   check(first >= 0 && count >= 0 && first + count <= elements_,
         "{}: elements {} to {} were asked for; there are {}", path_, first, first + count, elements_);
-  const auto item = static_cast<std::int64_t>(item_bytes_);
-  read_all(fd_, out, static_cast<std::size_t>(count * item), data_offset_ + first * item, path_);
+  read_bytes(out, static_cast<std::size_t>(count * item_bytes_), data_offset_ + first * item_bytes_);
+}
+
+void NpyReader::read_bytes(void* out, std::size_t bytes, std::int64_t offset) const {
+  if (file_)
+    file_->read(static_cast<std::uint64_t>(offset), out, bytes);
+  else
+    std::memcpy(out, bytes_.data() + offset, bytes);
 }
 
 std::vector<float> read_npy_f32(const std::string& path) {
@@ -266,12 +258,13 @@ std::vector<std::int64_t> read_npy_i64(const std::string& path) {
   return read_vector<std::int64_t>(path, DType::kI64);
 }
 
-void write_npy(const std::string& path, std::span<const float> values, std::vector<std::int64_t> shape) {
+void write_npy(const std::string& path, std::span<const float> values,
+               const std::vector<std::int64_t>& shape) {
   write_array(path, values.data(), values.size(), DType::kF32, shape);
 }
 
 void write_npy(const std::string& path, std::span<const std::int64_t> values,
-               std::vector<std::int64_t> shape) {
+               const std::vector<std::int64_t>& shape) {
   write_array(path, values.data(), values.size(), DType::kI64, shape);
 }
 

@@ -1,10 +1,10 @@
-#include "engine/pickle.h"
+#include "engine/io/pickle.h"
 
 #include <fmt/format.h>
 
 #include <unordered_map>
 
-#include "engine/pickle_reader.h"
+#include "engine/io/pickle_reader.h"
 
 namespace tdds {
 

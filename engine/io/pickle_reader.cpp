@@ -1,8 +1,8 @@
-#include "engine/pickle_reader.h"
+#include "engine/io/pickle_reader.h"
 
 #include <charconv>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

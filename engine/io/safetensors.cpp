@@ -1,13 +1,9 @@
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -15,8 +11,9 @@
 #include <optional>
 #include <set>
 
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "engine/io/files.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -57,7 +54,7 @@ std::optional<DType> type_called(std::string_view name) {
 
 // product(shape) * element size, or nothing where a dimension is negative or the product too large.
 std::optional<std::uint64_t> bytes_of(DType dtype, std::span<const std::int64_t> shape) {
-  std::uint64_t bytes = size_of(dtype);
+  std::uint64_t bytes = element_size(dtype);
   for (std::int64_t n : shape)
     if (n < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes)) return std::nullopt;
   return bytes;
@@ -77,7 +74,7 @@ std::string header_text(std::span<const NamedTensor> tensors, const Metadata& me
     offset += *bytes;
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // keeps the data aligned
+  text.resize(round_up(text.size(), 8), ' ');  // keeps the data aligned
   return text;
 }
 
@@ -186,26 +183,13 @@ class HeaderParser {
   std::uint64_t data_begin_, data_bytes_;
 };
 
-void read_at(int file, std::uint64_t offset, void* to, std::uint64_t bytes, const std::string& file_name) {
-  char* next = static_cast<char*>(to);
-  while (bytes > 0) {
-    const ssize_t got = ::pread(file, next, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, "{} cannot be read: {}", file_name, std::strerror(errno));
-    check(got > 0, "{} became shorter while it was read; read it again when it is complete", file_name);
-    next += got;
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::uint64_t>(got);
-  }
-}
-
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const Metadata& metadata) {
   std::vector<NamedTensor> ordered(tensors.begin(), tensors.end());
   std::stable_sort(ordered.begin(), ordered.end(), [](const NamedTensor& a, const NamedTensor& b) {
-    return size_of(a.dtype) > size_of(b.dtype);
+    return element_size(a.dtype) > element_size(b.dtype);
   });
   for (const NamedTensor& tensor : ordered)
     check(tensor.name != kMetadataKey, "write_safetensors: no tensor can be called {}", kMetadataKey);
@@ -218,34 +202,21 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   });
 }
 
-SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)) {
-  const std::string name = path_.string();
-  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  check(file_ >= 0, "{} cannot be read: {}", name, std::strerror(errno));
-  try {
-    struct stat status {};
-    check(::fstat(file_, &status) == 0 && S_ISREG(status.st_mode), "{} is not a regular file", name);
-    const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
-    check(file_bytes >= kLengthBytes, "{} is no safetensors file: it has only {} bytes", name, file_bytes);
-    std::uint64_t length = 0;
-    read_at(file_, 0, &length, kLengthBytes, name);
-    check(length <= kLongestHeader && length <= file_bytes - kLengthBytes,
-          "{} is no safetensors file, or is cut short: its header would be {} bytes long, the file has {}",
-          name, length, file_bytes);
-    std::string text(length, '\0');
-    read_at(file_, kLengthBytes, text.data(), length, name);
-    HeaderParser parser(name, kLengthBytes + length, file_bytes);
-    parser.parse(text);
-    metadata_ = std::move(parser.metadata);
-    tensors_ = std::move(parser.tensors);
-  } catch (...) {
-    ::close(file_);
-    throw;
-  }
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (file_ >= 0) ::close(file_);
+SafetensorsFile::SafetensorsFile(std::filesystem::path path) : file_(std::move(path)) {
+  const std::string name = file_.path().string();
+  check(file_.bytes() >= kLengthBytes, "{} is no safetensors file: it has only {} bytes", name,
+        file_.bytes());
+  std::uint64_t length = 0;
+  file_.read(0, &length, kLengthBytes);
+  check(length <= kLongestHeader && length <= file_.bytes() - kLengthBytes,
+        "{} is no safetensors file, or is cut short: its header would be {} bytes long, the file has {}",
+        name, length, file_.bytes());
+  std::string text(length, '\0');
+  file_.read(kLengthBytes, text.data(), length);
+  HeaderParser parser(name, kLengthBytes + length, file_.bytes());
+  parser.parse(text);
+  metadata_ = std::move(parser.metadata);
+  tensors_ = std::move(parser.tensors);
 }
 
 const StoredTensor* SafetensorsFile::find(std::string_view name) const {
@@ -256,12 +227,12 @@ const StoredTensor* SafetensorsFile::find(std::string_view name) const {
 
 const StoredTensor& SafetensorsFile::at(std::string_view name) const {
   const StoredTensor* tensor = find(name);
-  check(tensor != nullptr, "{} has no tensor called {}", path_.string(), name);
+  check(tensor != nullptr, "{} has no tensor called {}", path().string(), name);
   return *tensor;
 }
 
 void SafetensorsFile::read(const StoredTensor& tensor, void* to) const {
-  read_at(file_, tensor.begin, to, tensor.bytes, path_.string());
+  file_.read(tensor.begin, to, tensor.bytes);
 }
 
 void SafetensorsFile::read(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
@@ -270,7 +241,7 @@ void SafetensorsFile::read(std::string_view name, DType dtype, std::span<const s
   check(tensor.dtype == dtype &&
             std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()),
         "{} holds {} as {} [{}] where {} [{}] is needed; it belongs to another network or another version",
-        path_.string(), name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "), name_of(dtype),
+        path().string(), name, to_string(tensor.dtype), fmt::join(tensor.shape, ", "), to_string(dtype),
         fmt::join(shape, ", "));
   read(tensor, to);
 }

@@ -16,13 +16,14 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/tensor_view.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
 
 using Metadata = std::map<std::string, std::string>;
 
-// A tensor to be written. `data` is host memory of product(shape) * size_of(dtype) bytes.
+// A tensor to be written. `data` is host memory of product(shape) * element_size(dtype) bytes.
 struct NamedTensor {
   std::string name;
   DType dtype;
@@ -30,7 +31,7 @@ struct NamedTensor {
   const void* data;
 };
 
-// Streams the tensors into the file, atomically (engine/atomic_file.h). Wide elements come first, so that
+// Streams the tensors into the file, atomically (engine/io/atomic_file.h). Wide elements come first, so that
 // every tensor is aligned to its element size. Throws Error where two tensors share a name.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const Metadata& metadata = {});
@@ -49,11 +50,8 @@ struct StoredTensor {
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(std::filesystem::path path);
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
-  ~SafetensorsFile();
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
   const Metadata& metadata() const { return metadata_; }
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // in the order of their data
 
@@ -69,10 +67,9 @@ class SafetensorsFile {
   void read(std::string_view name, DType dtype, std::span<const std::int64_t> shape, void* to) const;
 
  private:
-  std::filesystem::path path_;
+  InputFile file_;
   Metadata metadata_;
   std::vector<StoredTensor> tensors_;
-  int file_ = -1;
 };
 
 }  // namespace tdds

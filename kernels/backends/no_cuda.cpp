@@ -1,5 +1,5 @@
 // Stands for kernels/cuda/ in a build without CUDA.
-#include "kernels/ops.h"
+#include "kernels/backends/backend.h"
 
 namespace tdds {
 

@@ -1,11 +1,11 @@
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/host_stream.h"
-#include "kernels/step_state.h"
+#include "kernels/ops/advance.h"
+
+#include "kernels/ops/run.h"
 
 namespace tdds::cpu {
-namespace {
 
-void run_advance(const AdvanceArgs& args) {
+template <>
+void run(const AdvanceArgs& args) {
   StepState& state = *args.state;
   double loss = 0;
   for (std::int32_t b = 0; b < args.batch; ++b) {
@@ -18,14 +18,6 @@ void run_advance(const AdvanceArgs& args) {
   state.step += args.count_step ? 1 : 0;
   state.skipped += state.nonfinite;
   state.nonfinite = 0;
-}
-
-}  // namespace
-
-void advance(Stream& stream, const AdvanceArgs& args) {
-  check(args.batch > 0, "advance: a batch of {} samples; give at least 1", args.batch);
-  check(args.state && args.order && args.loss && args.correct, "advance: no pointer may be null");
-  enqueue(stream, "advance", args, run_advance);
 }
 
 }  // namespace tdds::cpu

@@ -1,12 +1,11 @@
-#include "kernels/augment.h"
+#include "kernels/ops/augment.h"
 
 #include <algorithm>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/crop_box.h"
-#include "kernels/host_stream.h"
+#include "kernels/numerics/crop_box.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -81,7 +80,9 @@ template <class T>
 void augment_batch(const AugmentArgs& args, T* x) {
   const std::int64_t pixels = std::int64_t{args.height} * args.width;
   const std::int64_t outputs = std::int64_t{args.out_height} * args.out_width * args.channels_out;
-  parallel_for(args.batch, [&](std::int64_t b) {
+  // A pixel is gathered, looked up and, where it is resized, blended from four.
+  constexpr std::int64_t kWorkAnOutput = 4;
+  parallel_for(args.batch, kWorkAnOutput * outputs, [&](std::int64_t b) {
     const std::int64_t id = args.order[args.state->cursor + b];
     const std::uint8_t* image = args.images + (args.gathered ? b : id) * pixels * 3;
     if (args.crop == Crop::kResized)
@@ -91,21 +92,11 @@ void augment_batch(const AugmentArgs& args, T* x) {
   });
 }
 
-void run_augment(const AugmentArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) { augment_batch(args, static_cast<T*>(args.x)); });
-}
-
 }  // namespace
 
-void augment(Stream& stream, const AugmentArgs& args) {
-  check_storage("augment", "activations", args.dtype);
-  check(args.makes_sense(),
-        "augment: {} images of {} x {} to {} x {} x {} with a padding of {} make no sense", args.batch,
-        args.height, args.width, args.out_height, args.out_width, args.channels_out, args.padding);
-  check(args.images && args.order && args.state && args.table && args.x &&
-            (args.aspects || args.crop != Crop::kResized),
-        "augment: no pointer may be null");
-  enqueue(stream, "augment", args, run_augment);
+template <>
+void run(const AugmentArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { augment_batch(args, static_cast<T*>(args.x)); });
 }
 
 }  // namespace tdds::cpu

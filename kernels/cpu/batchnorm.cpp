@@ -1,14 +1,14 @@
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/cpu/vectorize.h"
-#include "kernels/host_stream.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/parallel.h"
+#include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
@@ -23,7 +23,7 @@ struct Workspace {
   Workspace(void* memory, std::int64_t rows, std::int32_t channel_count)
       : channels(channel_count),
         block_rows(batchnorm_block_rows(channel_count)),
-        blocks((rows + block_rows - 1) / block_rows),
+        blocks(ceil_div(rows, block_rows)),
         sums(static_cast<double*>(memory)),
         coefficients(reinterpret_cast<float*>(sums + blocks * 2 * channels)) {}
 
@@ -129,7 +129,7 @@ struct ApplyAffine {
 template <class T>
 void apply_affine(const Affine<T>& a, std::int64_t rows) {
   const std::int64_t block = batchnorm_block_rows(static_cast<std::int32_t>(a.channels));
-  const std::int64_t blocks = (rows + block - 1) / block;
+  const std::int64_t blocks = ceil_div(rows, block);
   const auto kernel = [&a](std::int64_t begin, std::int64_t end) {
     if (a.residual)
       a.relu ? run_vectorized<ApplyAffine<T, true, true>>(a, begin, end)
@@ -139,7 +139,7 @@ void apply_affine(const Affine<T>& a, std::int64_t rows) {
              : run_vectorized<ApplyAffine<T, false, false>>(a, begin, end);
   };
   // Last rows first: the pass before left them in the cache.
-  parallel_for(blocks, [&](std::int64_t i) {
+  parallel_for(blocks, block * a.channels, [&](std::int64_t i) {
     const std::int64_t begin = (blocks - 1 - i) * block;
     kernel(begin, std::min(rows, begin + block));
   });
@@ -166,12 +166,12 @@ template <class T>
 void forward(const BatchNormForwardArgs& args) {
   const Workspace work(args.workspace, args.rows, args.channels);
   const auto* x = static_cast<const T*>(args.x);
-  parallel_for(work.blocks, [&](std::int64_t block) {
+  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t block) {
     const std::int64_t begin = block * work.block_rows, rows = std::min(args.rows - begin, work.block_rows);
     run_vectorized<BlockMoments<T>>(x + begin * work.channels, rows, work.channels, work.first(block),
                                     work.second(block));
   });
-  parallel_blocks(work.channels, kMergeChannels,
+  parallel_blocks(work.channels, kMergeChannels, 2 * work.blocks,
                   [&](std::int64_t c0, std::int64_t c1) { finish_forward(args, work, c0, c1); });
   *args.batches_tracked += 1;
   apply_affine<T>({x, static_cast<const T*>(args.residual), static_cast<T*>(args.y), args.mean,
@@ -266,17 +266,17 @@ void backward(const BatchNormBackwardArgs& args) {
                       work.coefficient(1),
                       work.coefficient(2),
                       work.channels};
-  parallel_for(work.blocks, [&](std::int64_t block) {
+  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t block) {
     const std::int64_t begin = block * work.block_rows, end = std::min(args.rows, begin + work.block_rows);
     if (args.relu)
       run_vectorized<BlockGradientSums<T, true>>(a, begin, end, work.first(block), work.second(block));
     else
       run_vectorized<BlockGradientSums<T, false>>(a, begin, end, work.first(block), work.second(block));
   });
-  parallel_blocks(work.channels, kMergeChannels,
+  parallel_blocks(work.channels, kMergeChannels, 2 * work.blocks,
                   [&](std::int64_t c0, std::int64_t c1) { finish_backward(args, work, c0, c1); });
   // Last rows first, as in the forward pass.
-  parallel_for(work.blocks, [&](std::int64_t i) {
+  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t i) {
     const std::int64_t begin = (work.blocks - 1 - i) * work.block_rows;
     const std::int64_t end = std::min(args.rows, begin + work.block_rows);
     if (args.relu)
@@ -300,48 +300,21 @@ void inference(const BatchNormInferenceArgs& args) {
       args.rows);
 }
 
-void run_forward(const BatchNormForwardArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) { forward<T>(args); });
-}
-void run_backward(const BatchNormBackwardArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) { backward<T>(args); });
-}
-void run_inference(const BatchNormInferenceArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) { inference<T>(args); });
-}
-
-void check_shape(const char* op, DType dtype, std::int64_t rows, std::int64_t least, std::int32_t channels) {
-  check_storage(op, "activations", dtype);
-  check(rows >= least, "{}: {} values per channel, but it takes at least {}; use a larger batch", op, rows,
-        least);
-  check(channels > 0, "{}: {} channels; give at least 1", op, channels);
-}
-
 }  // namespace
 
-void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
-  check_shape("batchnorm_forward", args.dtype, args.rows, 2, args.channels);
-  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.batches_tracked &&
-            args.mean && args.inv_std && args.y && args.workspace,
-        "batchnorm_forward: only residual may be null");
-  check(args.y != args.x, "batchnorm_forward: y may not overwrite x, which the backward pass reads");
-  enqueue(stream, "batchnorm_forward", args, run_forward);
+template <>
+void run(const BatchNormForwardArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { forward<T>(args); });
 }
 
-void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  check_shape("batchnorm_backward", args.dtype, args.rows, 2, args.channels);
-  check(args.x && args.dy && args.weight && args.mean && args.inv_std && args.dweight && args.dbias &&
-            args.dx && args.workspace && (args.y || !args.relu),
-        "batchnorm_backward: only dresidual, and without relu y, may be null");
-  check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual may not share memory");
-  enqueue(stream, "batchnorm_backward", args, run_backward);
+template <>
+void run(const BatchNormBackwardArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { backward<T>(args); });
 }
 
-void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
-  check_shape("batchnorm_inference", args.dtype, args.rows, 1, args.channels);
-  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.y,
-        "batchnorm_inference: only residual may be null");
-  enqueue(stream, "batchnorm_inference", args, run_inference);
+template <>
+void run(const BatchNormInferenceArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) { inference<T>(args); });
 }
 
 }  // namespace tdds::cpu

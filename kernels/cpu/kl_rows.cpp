@@ -1,11 +1,11 @@
-#include "kernels/cpu/kl_rows.h"
+#include "kernels/ops/kl_rows.h"
 
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
@@ -131,48 +131,36 @@ double log_p(double p, const VisitNorm& visit, std::int32_t c) {
   return kl;
 }
 
-[[gnu::always_inline]] inline std::int64_t kl_rows_of(const KlRowsArgs& args) {
-  const std::int32_t classes = args.classes;
-  double *p = args.scratch, *previous_p = args.scratch + classes;
-  for (std::int64_t row = 0; row < args.rows; ++row) {
-    const float* z = args.logits + row * classes;
-    if (!all_finite(z, classes)) return row;
-    const std::int64_t id = args.ids[row];
-    float* previous_z = args.previous_logits + id * classes;
-    VisitNorm now{0, argmax(z, classes)};
-    exponentials(z, now.top, classes, p);
-    now.rest = sum_of_others(p, now.top, classes);
-    if (args.kl) {
-      const VisitNorm previous = args.previous[id];
-      exponentials(previous_z, previous.top, classes, previous_p);
-      normalise(now, classes, p);
-      normalise(previous, classes, previous_p);
-      args.kl[id] = static_cast<float>(kl_of_row(p, now, previous_p, previous, classes));
+struct KlRows {
+  [[gnu::always_inline]] static inline std::int64_t run(const KlRowsArgs& args) {
+    const std::int32_t classes = args.classes;
+    double *p = args.scratch, *previous_p = args.scratch + classes;
+    for (std::int64_t row = 0; row < args.rows; ++row) {
+      const float* z = args.logits + row * classes;
+      if (!all_finite(z, classes)) return row;
+      const std::int64_t id = args.ids[row];
+      float* previous_z = args.previous_logits + id * classes;
+      VisitNorm now{0, argmax(z, classes)};
+      exponentials(z, now.top, classes, p);
+      now.rest = sum_of_others(p, now.top, classes);
+      if (args.kl) {
+        const VisitNorm previous = args.previous[id];
+        exponentials(previous_z, previous.top, classes, previous_p);
+        normalise(now, classes, p);
+        normalise(previous, classes, previous_p);
+        args.kl[id] = kl_of_row(p, now, previous_p, previous, classes);
+      }
+      std::memcpy(previous_z, z, static_cast<std::size_t>(classes) * sizeof(float));
+      args.previous[id] = now;
     }
-    std::memcpy(previous_z, z, static_cast<std::size_t>(classes) * sizeof(float));
-    args.previous[id] = now;
+    return -1;
   }
-  return -1;
-}
-
-#if defined(__x86_64__)
-[[gnu::target("avx2,fma")]] std::int64_t kl_rows_avx2(const KlRowsArgs& args) {
-  return kl_rows_of(args);
-}
-[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] std::int64_t kl_rows_avx512(
-    const KlRowsArgs& args) {
-  return kl_rows_of(args);
-}
-#endif
+};
 
 }  // namespace
 
 std::int64_t kl_rows(const KlRowsArgs& args) {
-#if defined(__x86_64__)
-  if (isa() == Isa::kAvx512) return kl_rows_avx512(args);
-  if (isa() == Isa::kAvx2) return kl_rows_avx2(args);
-#endif
-  return kl_rows_of(args);
+  return run_vectorized<KlRows>(args);
 }
 
 }  // namespace tdds::cpu

@@ -1,11 +1,12 @@
-#include "kernels/linear.h"
+#include "kernels/ops/linear.h"
 
 #include <algorithm>
 
-#include "kernels/check.h"
-#include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/onednn.h"
-#include "kernels/host_stream.h"
+#include "kernels/cpu/plans.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/host_stream.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -15,11 +16,17 @@ namespace {
 constexpr std::int64_t kRows = 16;
 
 template <class Body>
-void for_row_groups(std::int64_t rows, const Body& body) {
+void for_row_groups(std::int64_t rows, std::int64_t products, const Body& body) {
   bool done = true;
+  if (threads_for(products / kProductsAValue) == 1) {
+    const OneThread guard;
+    for (std::int64_t first = 0; first < rows; first += kRows)
+      done = body(first, std::min(kRows, rows - first)) && done;
+  } else {
 #pragma omp parallel for schedule(static) reduction(&& : done)
-  for (std::int64_t first = 0; first < rows; first += kRows)
-    done = body(first, std::min(kRows, rows - first)) && done;
+    for (std::int64_t first = 0; first < rows; first += kRows)
+      done = body(first, std::min(kRows, rows - first)) && done;
+  }
   check(done, "linear: not enough memory for a product of {} rows", rows);
 }
 
@@ -31,7 +38,7 @@ struct ForwardArgs {
 
 void run_forward(const ForwardArgs& args) {
   const std::int64_t c = args.spec.in_features, k = args.spec.out_features;
-  for_row_groups(args.spec.batch, [&](std::int64_t first, std::int64_t rows) {
+  for_row_groups(args.spec.batch, args.spec.batch * c * k, [&](std::int64_t first, std::int64_t rows) {
     float* const y = args.y + first * k;
     for (std::int64_t row = 0; row < rows; ++row) std::copy_n(args.b, k, y + row * k);
     return onednn::multiply(rows, k, c, {args.x + first * c, c, false}, {args.w, c, true}, 1, y, k);
@@ -46,11 +53,11 @@ struct BackwardArgs {
 
 void run_backward(const BackwardArgs& args) {
   const std::int64_t batch = args.spec.batch, c = args.spec.in_features, k = args.spec.out_features;
-  for_row_groups(batch, [&](std::int64_t first, std::int64_t rows) {
+  for_row_groups(batch, batch * c * k, [&](std::int64_t first, std::int64_t rows) {
     return onednn::multiply(rows, c, k, {args.dy + first * k, k, false}, {args.w, c, false}, 0,
                             args.dx + first * c, c);
   });
-  for_row_groups(k, [&](std::int64_t first, std::int64_t rows) {
+  for_row_groups(k, batch * c * k, [&](std::int64_t first, std::int64_t rows) {
     const bool done = onednn::multiply(rows, c, batch, {args.dy + first, k, true}, {args.x, c, false}, 0,
                                        args.dw + first * c, c);
     for (std::int64_t row = first; row < first + rows; ++row) {
@@ -78,9 +85,6 @@ class CpuLinear final : public Linear {
 }  // namespace
 
 std::unique_ptr<Linear> make_linear(Device&, const LinearSpec& spec) {
-  check(spec.batch > 0 && spec.in_features > 0 && spec.out_features > 0,
-        "linear: every size must be positive; got batch {}, in_features {}, out_features {}", spec.batch,
-        spec.in_features, spec.out_features);
   return std::make_unique<CpuLinear>(spec);
 }
 

@@ -1,12 +1,12 @@
-#include "kernels/max_pool.h"
+#include "kernels/ops/max_pool.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/host_stream.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -46,28 +46,13 @@ void pool_position(const MaxPoolArgs& args, const T* image, std::int32_t i, std:
   }
 }
 
-void run_forward(const MaxPoolArgs& args) {
-  const MaxPoolShape& p = args.shape;
-  const std::int32_t rows = p.out_height(), columns = p.out_width();
-  with_storage(p.dtype, [&]<class T>(T) {
-    parallel_for(std::int64_t{p.batch} * rows, [&](std::int64_t row) {
-      const T* image =
-          static_cast<const T*>(args.x) + row / rows * p.height * p.width * std::int64_t{p.channels};
-      for (std::int32_t j = 0; j < columns; ++j)
-        pool_position(args, image, static_cast<std::int32_t>(row % rows), j,
-                      (row * columns + j) * p.channels);
-    });
-  });
-}
-
 // The rows of y whose windows hold row `at` of x: first .. last - 1.
 struct Range {
   std::int32_t first, last;
 };
 Range windows_over(std::int32_t at, const MaxPoolShape& p, std::int32_t outputs) {
   const std::int32_t from = at + p.padding - p.window + 1;
-  return {from > 0 ? (from + p.stride - 1) / p.stride : 0,
-          std::min(outputs, (at + p.padding) / p.stride + 1)};
+  return {from > 0 ? ceil_div(from, p.stride) : 0, std::min(outputs, (at + p.padding) / p.stride + 1)};
 }
 
 // The gradient of channels c0 .. c0 + width - 1 at (h, w) of an image.
@@ -89,36 +74,37 @@ void gather(const MaxPoolBackwardArgs& args, std::int64_t image, std::int32_t h,
   for (std::int32_t c = 0; c < width; ++c) dx[c] = from_float<T>(sum[c]);
 }
 
-void run_backward(const MaxPoolBackwardArgs& args) {
+}  // namespace
+
+template <>
+void run(const MaxPoolArgs& args) {
   const MaxPoolShape& p = args.shape;
+  const std::int32_t rows = p.out_height(), columns = p.out_width();
   with_storage(p.dtype, [&]<class T>(T) {
-    parallel_for(std::int64_t{p.batch} * p.height, [&](std::int64_t row) {
-      T* dx = static_cast<T*>(args.dx) + row * p.width * p.channels;
-      for (std::int32_t w = 0; w < p.width; ++w, dx += p.channels)
-        for (std::int32_t c0 = 0; c0 < p.channels; c0 += kTile)
-          gather(args, row / p.height, static_cast<std::int32_t>(row % p.height), w, c0,
-                 std::min(kTile, p.channels - c0), dx + c0);
+    const std::int64_t work = std::int64_t{columns} * p.channels * p.window * p.window;
+    parallel_for(std::int64_t{p.batch} * rows, work, [&](std::int64_t row) {
+      const T* image =
+          static_cast<const T*>(args.x) + row / rows * p.height * p.width * std::int64_t{p.channels};
+      for (std::int32_t j = 0; j < columns; ++j)
+        pool_position(args, image, static_cast<std::int32_t>(row % rows), j,
+                      (row * columns + j) * p.channels);
     });
   });
 }
 
-void check_shape(const char* op, const MaxPoolShape& p, bool complete) {
-  check_storage(op, "activations", p.dtype);
-  check(p.makes_sense(), "{}: {}x{} windows, stride {}, padding {} over [{}, {}, {}, {}] make no sense", op,
-        p.window, p.window, p.stride, p.padding, p.batch, p.height, p.width, p.channels);
-  check(complete, "{}: no pointer may be null", op);
-}
-
-}  // namespace
-
-void max_pool(Stream& stream, const MaxPoolArgs& args) {
-  check_shape("max_pool", args.shape, args.x && args.y);
-  enqueue(stream, "max_pool", args, run_forward);
-}
-
-void max_pool_backward(Stream& stream, const MaxPoolBackwardArgs& args) {
-  check_shape("max_pool_backward", args.shape, args.dy && args.dx && args.argmax);
-  enqueue(stream, "max_pool_backward", args, run_backward);
+template <>
+void run(const MaxPoolBackwardArgs& args) {
+  const MaxPoolShape& p = args.shape;
+  with_storage(p.dtype, [&]<class T>(T) {
+    parallel_for(std::int64_t{p.batch} * p.height, std::int64_t{2} * p.width * p.channels,
+                 [&](std::int64_t row) {
+                   T* dx = static_cast<T*>(args.dx) + row * p.width * p.channels;
+                   for (std::int32_t w = 0; w < p.width; ++w, dx += p.channels)
+                     for (std::int32_t c0 = 0; c0 < p.channels; c0 += kTile)
+                       gather(args, row / p.height, static_cast<std::int32_t>(row % p.height), w, c0,
+                              std::min(kTile, p.channels - c0), dx + c0);
+                 });
+  });
 }
 
 }  // namespace tdds::cpu

@@ -1,11 +1,10 @@
-#include "kernels/pool.h"
+#include "kernels/ops/pool.h"
 
 #include <algorithm>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/host_stream.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -26,21 +25,25 @@ void average_image(const T* x, std::int64_t positions, std::int64_t channels, fl
   }
 }
 
-void run_pool(const GlobalAvgPoolArgs& args) {
+}  // namespace
+
+template <>
+void run(const GlobalAvgPoolArgs& args) {
   const std::int64_t channels = args.channels, positions = args.positions;
   with_storage(args.dtype, [&]<class T>(T) {
     const auto* x = static_cast<const T*>(args.x);
-    parallel_for(args.batch, [&](std::int64_t b) {
+    parallel_for(args.batch, positions * channels, [&](std::int64_t b) {
       average_image(x + b * positions * channels, positions, channels, args.y + b * channels);
     });
   });
 }
 
-void run_pool_backward(const GlobalAvgPoolBackwardArgs& args) {
+template <>
+void run(const GlobalAvgPoolBackwardArgs& args) {
   const std::int64_t channels = args.channels, positions = args.positions;
   with_storage(args.dtype, [&]<class T>(T) {
     auto* dx = static_cast<T*>(args.dx);
-    parallel_for(args.batch, [&](std::int64_t b) {
+    parallel_for(args.batch, positions * channels, [&](std::int64_t b) {
       const float* dy = args.dy + b * channels;
       T* image = dx + b * positions * channels;
       for (std::int64_t c = 0; c < channels; ++c)
@@ -48,27 +51,6 @@ void run_pool_backward(const GlobalAvgPoolBackwardArgs& args) {
       for (std::int64_t p = 1; p < positions; ++p) std::copy_n(image, channels, image + p * channels);
     });
   });
-}
-
-void check_shape(const char* op, DType dtype, std::int32_t batch, std::int32_t positions,
-                 std::int32_t channels) {
-  check_storage(op, "activations", dtype);
-  check(batch > 0 && positions > 0 && channels > 0, "{}: shape [{}, {}, {}]; every extent is at least 1", op,
-        batch, positions, channels);
-}
-
-}  // namespace
-
-void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args) {
-  check_shape("global_avg_pool", args.dtype, args.batch, args.positions, args.channels);
-  check(args.x && args.y, "global_avg_pool: no pointer may be null");
-  enqueue(stream, "global_avg_pool", args, run_pool);
-}
-
-void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args) {
-  check_shape("global_avg_pool_backward", args.dtype, args.batch, args.positions, args.channels);
-  check(args.dy && args.dx, "global_avg_pool_backward: no pointer may be null");
-  enqueue(stream, "global_avg_pool_backward", args, run_pool_backward);
 }
 
 }  // namespace tdds::cpu

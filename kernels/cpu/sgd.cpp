@@ -1,12 +1,11 @@
-#include "kernels/sgd.h"
+#include "kernels/ops/sgd.h"
 
 #include <bit>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/cpu/vectorize.h"
-#include "kernels/host_stream.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/parallel.h"
+#include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
@@ -35,21 +34,6 @@ struct Update {
   }
 };
 
-void run_sgd(const SgdArgs& args) {
-  if (args.state->nonfinite) return;
-  const float lr = args.lr_table[args.state->step];
-  with_storage(args.gradient_dtype, [&]<class T>(T) {
-    with_storage(args.compute_dtype, [&]<class C>(C) {
-      parallel_blocks(args.n, kBlock, [&](std::int64_t begin, std::int64_t end) {
-        if (args.nesterov)
-          run_vectorized<Update<true, T, C>>(args, lr, begin, end);
-        else
-          run_vectorized<Update<false, T, C>>(args, lr, begin, end);
-      });
-    });
-  });
-}
-
 template <class T>
 struct AnyNonfinite {
   [[gnu::always_inline]] static inline void run(const T* x, std::int64_t n, bool* found) {
@@ -66,7 +50,7 @@ template <class T>
 bool any_nonfinite(const CheckFiniteArgs& args) {
   const auto* gradient = static_cast<const T*>(args.gradient);
   bool any = false;
-#pragma omp parallel for schedule(static) reduction(|| : any)
+#pragma omp parallel for schedule(static) reduction(|| : any) num_threads(threads_for(args.n))
   for (std::int64_t begin = 0; begin < args.n; begin += kBlock) {
     bool found = false;
     run_vectorized<AnyNonfinite<T>>(gradient + begin, std::min(kBlock, args.n - begin), &found);
@@ -75,27 +59,29 @@ bool any_nonfinite(const CheckFiniteArgs& args) {
   return any;
 }
 
-void run_check_finite(const CheckFiniteArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) {
-    if (any_nonfinite<T>(args)) args.state->nonfinite = 1;
+}  // namespace
+
+template <>
+void run(const SgdArgs& args) {
+  if (args.state->nonfinite) return;
+  const float lr = args.lr_table[args.state->step];
+  with_storage(args.gradient_dtype, [&]<class T>(T) {
+    with_storage(args.compute_dtype, [&]<class C>(C) {
+      parallel_blocks(args.n, kBlock, 3, [&](std::int64_t begin, std::int64_t end) {
+        if (args.nesterov)
+          run_vectorized<Update<true, T, C>>(args, lr, begin, end);
+        else
+          run_vectorized<Update<false, T, C>>(args, lr, begin, end);
+      });
+    });
   });
 }
 
-}  // namespace
-
-void sgd(Stream& stream, const SgdArgs& args) {
-  check_storage("sgd", "gradients", args.gradient_dtype);
-  check_storage("sgd", "parameters", args.compute ? args.compute_dtype : DType::kF32);
-  check(args.n >= 0, "sgd: {} parameters; a count is at least 0", args.n);
-  check(args.w && args.v && args.gradient && args.lr_table && args.state, "sgd: only compute may be null");
-  enqueue(stream, "sgd", args, run_sgd);
-}
-
-void check_finite(Stream& stream, const CheckFiniteArgs& args) {
-  check_storage("check_finite", "gradients", args.dtype);
-  check(args.n >= 0, "check_finite: {} gradients; a count is at least 0", args.n);
-  check(args.gradient && args.state, "check_finite: no pointer may be null");
-  enqueue(stream, "check_finite", args, run_check_finite);
+template <>
+void run(const CheckFiniteArgs& args) {
+  with_storage(args.dtype, [&]<class T>(T) {
+    if (any_nonfinite<T>(args)) args.state->nonfinite = 1;
+  });
 }
 
 }  // namespace tdds::cpu

@@ -1,13 +1,13 @@
-#include "kernels/softmax_kl.h"
+#include "kernels/ops/softmax_kl.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/parallel.h"
-#include "kernels/host_stream.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -138,38 +138,24 @@ void check_batch(const SoftmaxKlArgs& args) {
           args.classes - 1);
 }
 
-void run_softmax_kl(const SoftmaxKlArgs& args) {
-  check_batch(args);
-  const double weight = args.batch_weight ? *args.batch_weight : 1.0;
-  const double scale = args.loss_scale * weight / args.batch;
-  parallel_for(args.batch, [&](std::int64_t b) { run_row(args, scale, b); });
-}
-
-void run_batch_weight(const BatchWeightArgs& args) {
-  double sum = 0;
-  for (std::int32_t b = 0; b < args.batch; ++b) sum += args.weights[args.order[args.state->cursor + b]];
-  *args.batch_weight = static_cast<float>(sum / args.batch);
-}
+// An exponential and two logarithms a class, in values of simple arithmetic.
+constexpr std::int64_t kExpWork = 32;
 
 }  // namespace
 
-void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
-  check(args.batch > 0, "softmax_kl: a batch of {} samples; give at least 1", args.batch);
-  check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
-  check(args.logits && args.labels && args.order && args.state,
-        "softmax_kl: logits, labels, order and state are required");
-  check(args.smoothing >= 0 && args.smoothing < 1, "softmax_kl: a label smoothing of {}; give 0 to below 1",
-        args.smoothing);
-  check((!args.out.kl && !args.out.true_kl) || args.prev_logp,
-        "softmax_kl: kl and true_kl need prev_logp, the previous visit");
-  enqueue(stream, "softmax_kl", args, run_softmax_kl);
+template <>
+void run(const SoftmaxKlArgs& args) {
+  check_batch(args);
+  const double weight = args.batch_weight ? *args.batch_weight : 1.0;
+  const double scale = args.loss_scale * weight / args.batch;
+  parallel_for(args.batch, kExpWork * args.classes, [&](std::int64_t b) { run_row(args, scale, b); });
 }
 
-void batch_weight(Stream& stream, const BatchWeightArgs& args) {
-  check(args.batch > 0, "batch_weight: a batch of {} samples; give at least 1", args.batch);
-  check(args.weights && args.order && args.state && args.batch_weight,
-        "batch_weight: weights, order, state and batch_weight are required");
-  enqueue(stream, "batch_weight", args, run_batch_weight);
+template <>
+void run(const BatchWeightArgs& args) {
+  double sum = 0;
+  for (std::int32_t b = 0; b < args.batch; ++b) sum += args.weights[args.order[args.state->cursor + b]];
+  *args.batch_weight = static_cast<float>(sum / args.batch);
 }
 
 }  // namespace tdds::cpu

@@ -1,16 +1,15 @@
-#include "kernels/sort.h"
+#include "kernels/ops/sort.h"
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/host_stream.h"
+#include "kernels/ops/run.h"
 
 namespace tdds::cpu {
-namespace {
 
-void run_sort(const SortArgs& args) {
+template <>
+void run(const SortArgs& args) {
   std::vector<std::int64_t> places(static_cast<std::size_t>(args.n));
   std::iota(places.begin(), places.end(), std::int64_t{0});
   std::stable_sort(places.begin(), places.end(),
@@ -19,17 +18,6 @@ void run_sort(const SortArgs& args) {
     args.sorted_score[i] = args.score[places[i]];
     args.sorted_ids[i] = args.ids[places[i]];
   }
-}
-
-}  // namespace
-
-std::size_t sort_workspace_bytes(std::int64_t) {
-  return 0;
-}
-
-void sort_by_score(Stream& stream, const SortArgs& args) {
-  check_sort(args);
-  enqueue<SortArgs>(stream, "sort_by_score", args, run_sort);
 }
 
 }  // namespace tdds::cpu

@@ -1,14 +1,14 @@
-#include "kernels/window_score.h"
+#include "kernels/ops/window_score.h"
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/parallel.h"
-#include "kernels/cpu/window_sweep.h"
-#include "kernels/host_stream.h"
+#include "kernels/ops/run.h"
+#include "kernels/ops/window_sweep.h"
+#include "kernels/runtime/parallel.h"
+#include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
@@ -17,97 +17,100 @@ namespace {
 constexpr std::int64_t kBlock = 256;
 
 // R of a window in two passes: a sliding sum of squares would cancel, since d spans many decades.
-[[gnu::always_inline]] inline void window_norms(const float* const* rows, int terms, std::int64_t begin,
-                                                std::int64_t n, double* mean, double* norm) {
+[[gnu::always_inline]] inline void window_norms(const double* const* rows, int terms, std::int64_t n,
+                                                double* mean, double* norm) {
   for (std::int64_t i = 0; i < n; ++i) mean[i] = 0;
   for (int j = 0; j < terms; ++j)
-    for (std::int64_t i = 0; i < n; ++i) mean[i] += rows[j][begin + i];
+    for (std::int64_t i = 0; i < n; ++i) mean[i] += rows[j][i];
   for (std::int64_t i = 0; i < n; ++i) mean[i] /= terms;
   for (std::int64_t i = 0; i < n; ++i) norm[i] = 0;
   for (int j = 0; j < terms; ++j) {
     for (std::int64_t i = 0; i < n; ++i) {
-      const double off = rows[j][begin + i] - mean[i];
+      const double off = rows[j][i] - mean[i];
       norm[i] += off * off;
     }
   }
 }
 
-[[gnu::always_inline]] inline void step_block(const float* const* rows, int terms, std::int64_t begin,
-                                              std::int64_t n, double decay, double* s) {
-  alignas(64) double mean[kBlock], norm[kBlock];
-  window_norms(rows, terms, begin, n, mean, norm);
-  const double keep = 1 - decay;
-  for (std::int64_t i = 0; i < n; ++i) s[i] = keep * s[i] + decay * std::sqrt(norm[i]);
+// Of all callers: which products the compiler fuses, and so the bits, is settled in it.
+struct StepBlock {
+  [[gnu::always_inline]] static inline void run(const double* const* rows, int terms, std::int64_t n,
+                                                double decay, double* s) {
+    alignas(64) double mean[kBlock], norm[kBlock];
+    window_norms(rows, terms, n, mean, norm);
+    const double keep = 1 - decay;
+    for (std::int64_t i = 0; i < n; ++i) s[i] = keep * s[i] + decay * std::sqrt(norm[i]);
+  }
+};
+
+void step(const double* const* rows, int terms, std::int64_t n, double decay, double* s) {
+  run_vectorized<StepBlock>(rows, terms, n, decay, s);
 }
 
-// One function for every caller: which products the compiler fuses, and so the bits, is settled in it.
-using StepBlock = void (*)(const float* const* rows, int terms, std::int64_t begin, std::int64_t n,
-                           double decay, double* s);
+// The values of a block of samples, row by row: in double, whatever they are stored in.
+template <class T>
+class BlockRows {
+ public:
+  BlockRows(std::span<const T* const> rows, std::int64_t begin, std::int64_t end) {
+    const auto n = static_cast<std::size_t>(end - begin);
+    if constexpr (std::is_same_v<T, double>) {
+      for (const double* row : rows) rows_.push_back(row + begin);
+    } else {
+      values_.reserve(rows.size() * n);
+      for (const T* row : rows) values_.insert(values_.end(), row + begin, row + end);
+      for (std::size_t row = 0; row < rows.size(); ++row) rows_.push_back(values_.data() + row * n);
+    }
+  }
+  const double* const* rows() const { return rows_.data(); }
 
-void step_generic(const float* const* rows, int terms, std::int64_t begin, std::int64_t n, double decay,
-                  double* s) {
-  step_block(rows, terms, begin, n, decay, s);
-}
-#if defined(__x86_64__)
-[[gnu::target("avx2,fma")]] void step_avx2(const float* const* rows, int terms, std::int64_t begin,
-                                           std::int64_t n, double decay, double* s) {
-  step_block(rows, terms, begin, n, decay, s);
-}
-[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] void step_avx512(const float* const* rows,
-                                                                           int terms, std::int64_t begin,
-                                                                           std::int64_t n, double decay,
-                                                                           double* s) {
-  step_block(rows, terms, begin, n, decay, s);
-}
-#endif
+ private:
+  std::vector<double> values_;
+  std::vector<const double*> rows_;
+};
 
-StepBlock step_for(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return step_avx512;
-  if (isa == Isa::kAvx2) return step_avx2;
-#endif
-  static_cast<void>(isa);
-  return step_generic;
-}
-
-void run_window_score(const WindowScoreArgs& args) {
-  const WindowSweepOutput output{args.trajectory_len, args.score};
-  window_sweep(args.series, args.samples, args.window_size, args.decay, {&output, 1});
-}
-
-}  // namespace
-
-void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
-                  std::span<const WindowSweepOutput> outputs) {
+template <class T>
+void sweep(const T* series, std::int64_t samples, std::int32_t window_size, double decay,
+           std::span<const WindowSweepOutput> outputs) {
   if (outputs.empty()) return;
-  std::vector<const float*> rows;
+  std::vector<const T*> rows;
   for (std::int32_t t = 0; t + 1 < outputs.back().trajectory_len; ++t) rows.push_back(series + t * samples);
-  const StepBlock step = step_for(isa());
-  parallel_blocks(samples, kBlock, [&](std::int64_t begin, std::int64_t end) {
+  const auto work = static_cast<std::int64_t>(2 * rows.size() * window_size);
+  parallel_blocks(samples, kBlock, work, [&](std::int64_t begin, std::int64_t end) {
     alignas(64) double s[kBlock] = {};
+    const BlockRows<T> block(rows, begin, end);
     std::int32_t k = 0;
     for (const WindowSweepOutput& output : outputs) {
       for (; k <= output.trajectory_len - window_size; ++k)
-        step(rows.data() + k, window_size - 1, begin, end - begin, decay, s);
+        step(block.rows() + k, window_size - 1, end - begin, decay, s);
       for (std::int64_t i = begin; i < end; ++i) output.score[i] = static_cast<float>(s[i - begin]);
     }
   });
 }
 
-void window_step(std::span<const float* const> rows, std::int64_t samples, double decay, double* s) {
-  const StepBlock step = step_for(isa());
-  parallel_blocks(samples, kBlock, [&](std::int64_t begin, std::int64_t end) {
-    step(rows.data(), static_cast<int>(rows.size()), begin, end - begin, decay, s + begin);
-  });
+}  // namespace
+
+void window_sweep(const double* series, std::int64_t samples, std::int32_t window_size, double decay,
+                  std::span<const WindowSweepOutput> outputs) {
+  sweep(series, samples, window_size, decay, outputs);
 }
 
-void window_score(Stream& stream, const WindowScoreArgs& args) {
-  check(args.series && args.score, "window_score: series and score are required");
-  check(args.samples > 0, "window_score: {} samples; give at least 1", args.samples);
-  check(args.window_size >= 3 && args.window_size <= args.trajectory_len,
-        "window_score: a window of {} epochs in a trajectory of {}; 3 <= J <= T is needed", args.window_size,
-        args.trajectory_len);
-  enqueue(stream, "window_score", args, run_window_score);
+void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
+                  std::span<const WindowSweepOutput> outputs) {
+  sweep(series, samples, window_size, decay, outputs);
+}
+
+void window_step(std::span<const float* const> rows, std::int64_t samples, double decay, double* s) {
+  parallel_blocks(samples, kBlock, static_cast<std::int64_t>(2 * rows.size()),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    const BlockRows<float> block(rows, begin, end);
+                    step(block.rows(), static_cast<int>(rows.size()), end - begin, decay, s + begin);
+                  });
+}
+
+template <>
+void run(const WindowScoreArgs& args) {
+  const WindowSweepOutput output{args.trajectory_len, args.score};
+  window_sweep(args.series, args.samples, args.window_size, args.decay, {&output, 1});
 }
 
 }  // namespace tdds::cpu

@@ -2,14 +2,14 @@
 
 #include <array>
 
-#include "kernels/check.h"
 #include "kernels/cuda/libraries.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
 
 // What a user can do about it, for the errors that a user can cause.
-const char* mend_of(cudaError_t status) {
+const char* remedy(cudaError_t status) {
   switch (status) {
     case cudaErrorNoKernelImageForDevice:
       return "; this build has no machine code for this GPU: configure with "
@@ -20,7 +20,7 @@ const char* mend_of(cudaError_t status) {
     case cudaErrorIllegalAddress:
     case cudaErrorMisalignedAddress:
     case cudaErrorLaunchFailure:
-      return "; a kernel failed: --debug_sync names it";
+      return "; a kernel failed: `debug_sync` names it";
     case cudaErrorStreamCaptureUnsupported:
     case cudaErrorStreamCaptureInvalidated:
       return "; something that cannot be recorded was called while a step was recorded";
@@ -31,7 +31,7 @@ const char* mend_of(cudaError_t status) {
   }
 }
 
-const char* mend_of(cudnnStatus_t status) {
+const char* remedy(cudnnStatus_t status) {
   switch (status) {
     case CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED:
       return "; a part of cuDNN could not be loaded: let LD_LIBRARY_PATH name the folder of all its parts, "
@@ -53,7 +53,7 @@ std::string version_text(int version) {
 
 std::string cuda_error_text(cudaError_t status) {
   return fmt::format("{} ({}): {}{}", cudaGetErrorName(status), static_cast<int>(status),
-                     cudaGetErrorString(status), mend_of(status));
+                     cudaGetErrorString(status), remedy(status));
 }
 
 void throw_cuda_error(const std::string& what, const char* expression, const char* file, int line) {
@@ -65,7 +65,7 @@ std::string cudnn_error_text(cudnnStatus_t status) {
   std::array<char, 512> last{};
   cudnnGetLastErrorString(last.data(), last.size());
   return fmt::format("{} ({}) {}{}", cudnnGetErrorString(status), static_cast<int>(status), last.data(),
-                     mend_of(status));
+                     remedy(status));
 }
 
 void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line) {
@@ -95,12 +95,12 @@ void check_cudnn_version(std::size_t found, std::size_t built) {
 
 std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_version) {
   if (status == cudaErrorNoDevice)
-    return "no GPU here: the NVIDIA driver sees no device (is CUDA_VISIBLE_DEVICES empty?); use --device cpu";
+    return "no GPU here: the NVIDIA driver sees no device (is CUDA_VISIBLE_DEVICES empty?); use `device` cpu";
   if (status != cudaErrorInsufficientDriver) return {};
-  if (driver_version == 0) return "no GPU here: no NVIDIA driver is installed; use --device cpu";
+  if (driver_version == 0) return "no GPU here: no NVIDIA driver is installed; use `device` cpu";
   return fmt::format(
       "no GPU here: the NVIDIA driver serves CUDA {} and this build needs {}; update the driver or use "
-      "--device cpu",
+      "`device` cpu",
       version_text(driver_version), version_text(runtime_version));
 }
 

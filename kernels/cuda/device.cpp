@@ -4,24 +4,18 @@
 #include <cstdint>
 #include <iterator>
 
-#include "kernels/check.h"
-#include "kernels/cuda/plan_timer.h"
-#include "kernels/elementwise.h"
-#include "kernels/ops.h"
+#include "kernels/numerics/mib.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
 
-constexpr int kOldestSm = 80;  // cp.async, bf16 and TF32 begin here
+constexpr int kMinSm = 80;  // cp.async, bf16 and TF32 begin here
 
 int attribute(cudaDeviceAttr which, int ordinal) {
   int value = 0;
   CHECK_CUDA(cudaDeviceGetAttribute(&value, which, ordinal));
   return value;
-}
-
-double mib(std::size_t bytes) {
-  return static_cast<double>(bytes) / (1 << 20);
 }
 
 }  // namespace
@@ -53,9 +47,9 @@ GpuFacts probe_gpu(int ordinal) {
   // Two transfers a clock, of so many bits.
   facts.bytes_per_second = 2e3 * attribute(cudaDevAttrMemoryClockRate, ordinal) *
                            attribute(cudaDevAttrGlobalMemoryBusWidth, ordinal) / 8;
-  check(facts.sm >= kOldestSm,
-        "{} is too old: it is sm_{}, and sm_{} (2020, Ampere) or newer is needed; use --device cpu",
-        facts.name, facts.sm, kOldestSm);
+  check(facts.sm >= kMinSm,
+        "{} is too old: it is sm_{}, and sm_{} (2020, Ampere) or newer is needed; use `device` cpu",
+        facts.name, facts.sm, kMinSm);
   CHECK_CUDA(cudaSetDevice(ordinal));
   return facts;
 }
@@ -71,11 +65,6 @@ bool machine_has_gpu() {
 CudaDevice::CudaDevice(const Ops& ops, const DeviceOptions& options)
     : GpuDevice(ops, options.debug_sync), options_(options), facts_(probe_gpu(options.ordinal)) {
   setup_stream_ = std::make_unique<CudaStream>(*this);
-  conv_plans_ = std::make_unique<ConvPlanStore>(
-      CudnnTarget::present(setup_stream_->cudnn()),
-      fmt::format("{} sm_{} {} multiprocessors", facts_.name, facts_.sm, facts_.multiprocessors),
-      options_.plan_cache, options_.cudnn_autotune ? make_plan_timer(*this) : PlanTimer());
-  conv_plans_->keep(options_.kept_plans);
 }
 
 CudaDevice::~CudaDevice() = default;
@@ -92,10 +81,10 @@ std::string CudaDevice::description() const {
                      facts_.runtime_version % 1000 / 10);
 }
 
-// Multiply-adds that one multiprocessor of each architecture starts in a clock, times two (CUDA C++ Programming
-// Guide, throughput of arithmetic instructions; the architectures' white papers for the tensor cores). The cards
-// of a family that have half of it are not told apart: it is a bound.
-DevicePeak CudaDevice::peak() const {
+// Multiply-adds that one multiprocessor of each architecture starts in a clock, times two (CUDA C++
+// Programming Guide, throughput of arithmetic instructions; the architectures' white papers for the tensor
+// cores). The cards of a family that have half of it are not told apart: it is a bound.
+DevicePeak CudaDevice::peak(std::size_t) const {
   struct PerClock {
     int from_sm;
     double fp32, tf32, half;
@@ -152,16 +141,6 @@ void CudaDevice::free(void* memory) noexcept {
 
 std::unique_ptr<Stream> CudaDevice::make_stream(StreamMode) {
   return std::make_unique<CudaStream>(*this);
-}
-
-std::unique_ptr<Device> make_cuda_device(DeviceKind, const Ops& ops, const DeviceOptions& options) {
-  auto device = std::make_unique<CudaDevice>(ops, options);
-  // One small kernel now, so that a build without machine code for this GPU says so before the data is read.
-  DeviceMemory probe(*device, 256, "a first kernel");
-  CudaStream& stream = device->setup_stream();
-  ops.relu(stream, {.x = probe.data(), .y = probe.data(), .n = 64, .dtype = DType::kF32});
-  stream.synchronize();
-  return device;
 }
 
 }  // namespace tdds

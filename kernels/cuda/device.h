@@ -1,14 +1,13 @@
 #pragma once
-// One GPU: its memory, its facts, and the convolution plans already chosen for it. A thread may use the
-// device after make_current(); every entry point calls it.
+// One GPU: its memory and its facts. A thread may use the device after make_current(); every entry point
+// calls it. The convolution plans chosen for it are kernels/cuda/cudnn/cudnn_device.h's.
 
 #include <map>
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/conv_plans.h"
 #include "kernels/cuda/stream.h"
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
@@ -28,6 +27,8 @@ GpuFacts probe_gpu(int ordinal);
 // Whether there is an NVIDIA driver that sees a GPU, or one too old to say: then probe_gpu tells the user.
 bool machine_has_gpu();
 
+class ConvPlanStore;
+
 // What the ops ask of a GPU whether it is here or only described.
 class GpuDevice : public Device {
  public:
@@ -35,20 +36,17 @@ class GpuDevice : public Device {
   virtual ConvPlanStore& conv_plans() = 0;
 };
 
-class CudaDevice final : public GpuDevice {
+class CudaDevice : public GpuDevice {
  public:
   CudaDevice(const Ops& ops, const DeviceOptions& options);
   ~CudaDevice() override;
 
   std::string description() const override;
-  DevicePeak peak() const override;
-  std::string kept_plans() const override { return conv_plans_->choices(); }
-  std::vector<std::string> notes() const override { return conv_plans_->notes(); }
+  DevicePeak peak(std::size_t) const override;
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return allocations_; }
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;
-  ConvPlanStore& conv_plans() override { return *conv_plans_; }
 
   const DeviceOptions& options() const { return options_; }
   const GpuFacts& facts() const { return facts_; }
@@ -64,9 +62,6 @@ class CudaDevice final : public GpuDevice {
   std::map<const void*, std::size_t> allocated_;
   std::size_t allocated_bytes_ = 0;
   std::unique_ptr<CudaStream> setup_stream_;
-  std::unique_ptr<ConvPlanStore> conv_plans_;
 };
-
-std::unique_ptr<Device> make_cuda_device(DeviceKind kind, const Ops& ops, const DeviceOptions& options);
 
 }  // namespace tdds

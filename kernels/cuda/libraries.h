@@ -15,16 +15,16 @@ namespace tdds {
 using CudnnHandle = CudaHandle<cudnnHandle_t, cudnnDestroy>;
 using CublasHandle = CudaHandle<cublasHandle_t, cublasDestroy>;
 
-// "CUDNN_STATUS_INTERNAL_ERROR (4000) ..." with what cuDNN has to say about the last failure on this thread, and
-// with a mend where there is one.
+// "CUDNN_STATUS_INTERNAL_ERROR (4000) ..." with what cuDNN has to say about the last failure on this thread,
+// and with a mend where there is one.
 std::string cudnn_error_text(cudnnStatus_t status);
 
 void check_cuda_status(cudnnStatus_t status, const char* expression, const char* file, int line);
 void check_cuda_status(cublasStatus_t status, const char* expression, const char* file, int line);
 
-// Throws Error where the cuDNN found at run time is older than the one of the build: the headers promise binary
-// compatibility within a major version only, and a plan may want what the build's has. Versions as cudnnGetVersion
-// has them: 91900 for 9.19.0.
+// Throws Error where the cuDNN found at run time is older than the one of the build: the headers promise
+// binary compatibility within a major version only, and a plan may want what the build's has. Versions as
+// cudnnGetVersion has them: 91900 for 9.19.0.
 void check_cudnn_version(std::size_t found, std::size_t built);
 
 struct CudaLibraries {

@@ -4,10 +4,11 @@
 #include <cstring>
 #include <exception>
 
-#include "kernels/check.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/nvtx.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -90,7 +91,7 @@ void CudaStream::download(void* host, const void* device_memory, std::size_t byt
     CHECK_CUDA(cudaMemcpyAsync(staged, static_cast<const std::byte*>(device_memory) + at, part,
                                cudaMemcpyDeviceToHost, get()));
     downloads_.push_back({static_cast<std::byte*>(host) + at, download_used_, part});
-    download_used_ += (part + kAlignment - 1) / kAlignment * kAlignment;
+    download_used_ += round_up(part, kAlignment);
     at += part;
   }
   command.finish();

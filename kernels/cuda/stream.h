@@ -2,17 +2,17 @@
 // The queue of a GPU: a non-blocking CUDA stream with pinned staging, cuDNN and cuBLAS handles bound to it,
 // and recordings as CUDA graphs. Its commands never use the legacy default stream.
 //
-// Differences from a host stream, all on the safe side of kernels/stream.h: upload() has read the host buffer
-// when it returns; upload() and download() wait for the device where the staging buffer is full; neither may
-// be recorded.
+// Differences from a host stream, all on the safe side of kernels/runtime/stream.h: upload() has read the
+// host buffer when it returns; upload() and download() wait for the device where the staging buffer is full;
+// neither may be recorded.
 
 #include <array>
 #include <memory>
 #include <vector>
 
-#include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/command.h"
 #include "kernels/cuda/handle.h"
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 struct cudnnContext;
 struct cublasContext;

@@ -1,15 +1,15 @@
-// Gradient accumulation; contract in kernels/accumulate.h.
+// Gradient accumulation; contract in kernels/ops/accumulate.h.
 //
 // Parallel over: parameters, 16 bytes of gradients a thread.
 // Held in:       registers.
-// Bytes per row: a parameter costs its gradient read (2 or 4) and the sum read (but the first time) and written (8).
+// Bytes per row: a parameter costs its gradient read (2 or 4) and the sum read (but the first time) and
+//                written (8).
 // Deterministic: no parameter depends on another.
 
-#include "kernels/accumulate.h"
+#include "kernels/ops/accumulate.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -32,11 +32,9 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void accumulate(Stream& stream, const AccumulateArgs& args) {
+template <>
+void run(Stream& stream, const AccumulateArgs& args) {
   const char* name = "accumulate";
-  if (args.n < 0) reject(name, "a count is at least 0");
-  if (!args.gradient || !args.sum) reject(name, "no pointer may be null");
-  if (args.n == 0) return;
   with_float_type(name, args.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(stream, name, accumulate_kernel<T>, {blocks_for(args.n, kThreads * kVector<T>)}, {kThreads}, 0,

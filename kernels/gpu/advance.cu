@@ -1,13 +1,13 @@
-// Closing a step; contract in kernels/step_state.h.
+// Closing a step; contract in kernels/ops/advance.h.
 //
 // Parallel over: the samples of the batch, in one block.
 // Held in:       registers.
 // Bytes per row: 4 of the id, 5 gathered by it.
 // Deterministic: a thread's own samples in ascending order, then a fixed tree.
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/step_state.h"
+#include "kernels/ops/advance.h"
+
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -36,9 +36,8 @@ __global__ void __launch_bounds__(kThreads) advance_kernel(AdvanceArgs args) {
 
 }  // namespace
 
-void advance(Stream& stream, const AdvanceArgs& args) {
-  if (args.batch <= 0) reject("advance", "needs at least 1 sample");
-  if (!args.state || !args.order || !args.loss || !args.correct) reject("advance", "no pointer may be null");
+template <>
+void run(Stream& stream, const AdvanceArgs& args) {
   launch(stream, "advance", advance_kernel, {1}, {kThreads}, 0, args);
 }
 

@@ -1,17 +1,18 @@
-// Gather, flip, crop (and resize), normalise, cast and pad the channels of a batch; contract in kernels/augment.h.
+// Gather, flip, crop (and resize), normalise, cast and pad the channels of a batch; contract in
+// kernels/ops/augment.h.
 //
 // Parallel over: pixels of the output, one a thread; a block stays within one image.
 // Held in:       registers; the table of 3 KiB in L1.
-// Bytes per row: a pixel costs 3 bytes read and channels_out values written, in 16-byte stores where they fit.
+// Bytes per row: a pixel costs 3 bytes read and channels_out values written, in 16-byte stores where they
+//                fit.
 // Deterministic: a pixel is a function of (seed, epoch, id, place) alone; equal bits on every device.
 
-#include "kernels/augment.h"
+#include "kernels/ops/augment.h"
 
-#include "kernels/crop_box.h"
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
-#include "kernels/philox.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
+#include "kernels/numerics/crop_box.h"
+#include "kernels/numerics/philox.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -106,12 +107,10 @@ __global__ void __launch_bounds__(kThreads) augment_kernel(AugmentArgs args, std
 
 }  // namespace
 
-void augment(Stream& stream, const AugmentArgs& args) {
+template <>
+void run(Stream& stream, const AugmentArgs& args) {
   const char* name = "augment";
-  if (!args.makes_sense()) reject(name, "the extents, the padding and the crop make no sense together");
   const bool resized = args.crop == Crop::kResized;
-  if (!args.images || !args.order || !args.state || !args.table || !args.x || (resized && !args.aspects))
-    reject(name, "no pointer may be null");
   const std::uint32_t per_image = blocks_for(std::int64_t{args.out_height} * args.out_width, kThreads);
   with_float_type(name, args.dtype, [&](auto zero) {
     using T = decltype(zero);

@@ -1,24 +1,24 @@
-// Batch normalisation, forward and inference; contract and formulas in kernels/batchnorm.h. Three kernels forward:
-// moments of tiles, their merger with the running statistics, application.
+// Batch normalisation, forward and inference; contract and formulas in kernels/ops/batchnorm.h. Three kernels
+// forward: moments of tiles, their merger with the running statistics, application.
 //
-// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the merger: channels, a block each.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); the merger: channels, a block
+//                each.
 // Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
-// Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once. Application
-//                takes the rows last to first, so that it finds the last ones read in L2.
+// Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once.
+//                Application takes the rows last to first, so that it finds the last ones read in L2.
 // Deterministic: the tiles depend on M and C alone, and moments are merged in a fixed order.
 
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
-#include "kernels/cuda/batchnorm_tile.h"
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/gpu/batchnorm_tile.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
 
 // A tile's mean and squared deviations. Each thread takes them of its rows by Welford's recurrence about the
-// tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier. Two threads'
-// are joined by Chan's formula.
+// tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier. Two
+// threads' are joined by Chan's formula.
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
     moments_kernel(const T* x, std::int64_t rows, std::int64_t tile_rows, BatchNormScratch scratch) {
@@ -93,7 +93,8 @@ __global__ void __launch_bounds__(kMergeThreads)
   if (channel == 0) *args.batches_tracked += 1;
 }
 
-// y = act((x - mean) * scale + bias + residual); in inference `scale` is null and made of weight and variance.
+// y = act((x - mean) * scale + bias + residual); in inference `scale` is null and made of weight and
+// variance.
 template <class T>
 struct Affine {
   const T *x, *residual;
@@ -149,7 +150,7 @@ void apply(Stream& stream, const char* name, Affine<T> args) {
 
 template <class T, int kWide>
 void forward(Stream& stream, const BatchNormForwardArgs& args) {
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTileBlocks);
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, tiles.grid.x);
   const auto* x = static_cast<const T*>(args.x);
   launch(stream, "batchnorm_moments", moments_kernel<T, kWide>, tiles.grid, tiles.block,
@@ -192,15 +193,9 @@ void inference(Stream& stream, const BatchNormInferenceArgs& args) {
 
 }  // namespace
 
-void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
-  const char* name = "batchnorm_forward";
-  if (args.rows < 2) reject(name, "needs at least 2 values per channel; use a larger batch");
-  if (args.channels <= 0) reject(name, "needs at least 1 channel");
-  if (!args.x || !args.weight || !args.bias || !args.running_mean || !args.running_var ||
-      !args.batches_tracked || !args.mean || !args.inv_std || !args.y || !args.workspace)
-    reject(name, "only residual may be null");
-  if (args.y == args.x) reject(name, "y may not overwrite x, which the backward pass reads");
-  with_float_type(name, args.dtype, [&](auto zero) {
+template <>
+void run(Stream& stream, const BatchNormForwardArgs& args) {
+  with_float_type("batchnorm_forward", args.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (args.channels % kVector<T> == 0)
       forward<T, kVector<T>>(stream, args);
@@ -209,12 +204,9 @@ void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
   });
 }
 
-void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
-  const char* name = "batchnorm_inference";
-  if (args.rows < 1 || args.channels <= 0) reject(name, "every extent is at least 1");
-  if (!args.x || !args.weight || !args.bias || !args.running_mean || !args.running_var || !args.y)
-    reject(name, "only residual may be null");
-  with_float_type(name, args.dtype, [&](auto zero) {
+template <>
+void run(Stream& stream, const BatchNormInferenceArgs& args) {
+  with_float_type("batchnorm_inference", args.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (args.channels % kVector<T> == 0)
       inference<T, kVector<T>>(stream, args);

@@ -1,17 +1,17 @@
-// Batch normalisation, backward; contract and formulas in kernels/batchnorm.h. Three kernels: sums over tiles, their
-// sum with the coefficients of dx, application.
+// Batch normalisation, backward; contract and formulas in kernels/ops/batchnorm.h. Three kernels: sums over
+// tiles, their sum with the coefficients of dx, application.
 //
-// Parallel over: tiles of rows and channels (kernels/cuda/batchnorm_tile.h); the sum of tiles: channels, a block each.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); the sum of tiles: channels, a
+//                block each.
 // Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
-// Bytes per row: x, dy and with ReLU y are read twice, dx and dresidual written once, in 16-byte accesses. Application
-//                takes the rows last to first, so that it finds the last ones read in L2.
+// Bytes per row: x, dy and with ReLU y are read twice, dx and dresidual written once, in 16-byte accesses.
+//                Application takes the rows last to first, so that it finds the last ones read in L2.
 // Deterministic: the tiles depend on M and C alone, and each sum has a fixed order.
 
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
-#include "kernels/cuda/batchnorm_tile.h"
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/gpu/batchnorm_tile.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kTileThreads) apply_kernel(Gradient<T> args, B
 
 template <class T, int kWide>
 void backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kLeastTileRows, kMostTileBlocks);
+  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
   const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, sums.grid.x);
   Gradient<T> gradient{.x = static_cast<const T*>(args.x),
                        .y = args.relu ? static_cast<const T*>(args.y) : nullptr,
@@ -145,15 +145,9 @@ void backward(Stream& stream, const BatchNormBackwardArgs& args) {
 
 }  // namespace
 
-void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  const char* name = "batchnorm_backward";
-  if (args.rows < 2) reject(name, "needs at least 2 values per channel; use a larger batch");
-  if (args.channels <= 0) reject(name, "needs at least 1 channel");
-  if (!args.x || !args.dy || !args.weight || !args.mean || !args.inv_std || !args.dweight || !args.dbias ||
-      !args.dx || !args.workspace || (args.relu && !args.y))
-    reject(name, "only dresidual, and without relu y, may be null");
-  if (args.dx == args.dresidual) reject(name, "dx and dresidual may not share memory");
-  with_float_type(name, args.dtype, [&](auto zero) {
+template <>
+void run(Stream& stream, const BatchNormBackwardArgs& args) {
+  with_float_type("batchnorm_backward", args.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (args.channels % kVector<T> == 0)
       backward<T, kVector<T>>(stream, args);

@@ -1,11 +1,12 @@
 #pragma once
-// How the batch normalisation kernels share an activation [M, C] among blocks and threads, and where its scratch
-// lies. A block takes a tile of rows and channels: its threads stand side by side over the channels (x), kWide of
-// them each, and below each other over the rows (y), which they step through.
+// How the batch normalisation kernels share an activation [M, C] among blocks and threads, and where its
+// scratch lies. A block takes a tile of rows and channels: its threads stand side by side over the channels
+// (x), kWide of them each, and below each other over the rows (y), which they step through.
 
-#include "kernels/batchnorm.h"
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/batchnorm.h"
 
 namespace tdds::TDDS_GPU {
 
@@ -13,7 +14,7 @@ inline constexpr std::uint32_t kTileThreads = 256;
 inline constexpr std::uint32_t kTileColumns = 8;  // the most threads side by side: 128 bytes of a row
 // Tiles whose results are merged: on 128 multiprocessors all of their blocks run at once, in three to each.
 inline constexpr std::uint32_t kTileBlocksPerMultiprocessor = 3;
-inline constexpr std::int64_t kLeastTileRows = 128, kMostTileBlocks = kTileBlocksPerMultiprocessor * 128;
+inline constexpr std::int64_t kMinTileRows = 128, kMaxTileBlocks = kTileBlocksPerMultiprocessor * 128;
 inline constexpr std::int64_t kApplyRows = 128, kAnyBlocks = std::int64_t{1} << 40;
 
 // The launch of a tiled kernel.
@@ -32,7 +33,7 @@ inline TileGrid tile_grid(std::int64_t rows, std::int32_t channels, int wide, st
   tiles.block = {columns, kTileThreads / columns};
   const std::int64_t across = blocks_for(vectors, columns);
   const std::int64_t most_tiles = most_blocks > across ? most_blocks / across : 1;
-  tiles.rows = (rows + most_tiles - 1) / most_tiles;
+  tiles.rows = ceil_div(rows, most_tiles);
   if (tiles.rows < least_rows) tiles.rows = least_rows;
   tiles.grid = {blocks_for(rows, tiles.rows), static_cast<std::uint32_t>(across)};
   return tiles;
@@ -58,8 +59,8 @@ __device__ TileSpan tile_span(std::int64_t tile, std::int64_t tile_rows, std::in
   return span;
 }
 
-// Calls take(row, fetch(row)) for each of a thread's rows. kAtOnce are fetched before the first is taken, so that their
-// loads are under way together; of the last ones half as many, and so on.
+// Calls take(row, fetch(row)) for each of a thread's rows. kAtOnce are fetched before the first is taken, so
+// that their loads are under way together; of the last ones half as many, and so on.
 template <int kAtOnce, class Fetch, class Take>
 __device__ void for_each_row(TileSpan span, Fetch fetch, Take take) {
   for (; span.first + (kAtOnce - 1) * span.step < span.last; span.first += kAtOnce * span.step) {
@@ -86,8 +87,8 @@ struct TileExchange {
   }
 };
 
-// Joins the thread rows of a tile into the first, the upper half into the lower and so on: join(half, exchange, rank) takes
-// what the thread of that rank, `half` rows below, has put.
+// Joins the thread rows of a tile into the first, the upper half into the lower and so on: join(half,
+// exchange, rank) takes what the thread of that rank, `half` rows below, has put.
 template <int kWide, class Join>
 __device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Join join) {
   const TileExchange<kWide> exchange;
@@ -101,16 +102,17 @@ __device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Jo
   }
 }
 
-// The launch that merges tiles: a block for each channel, kTilesPerThread tiles at most for each of its threads.
+// The launch that merges tiles: a block for each channel, kTilesPerThread tiles at most for each of its
+// threads.
 inline constexpr int kTilesPerThread = 4;
-inline constexpr std::uint32_t kMergeThreads = kMostTileBlocks / kTilesPerThread;
+inline constexpr std::uint32_t kMergeThreads = kMaxTileBlocks / kTilesPerThread;
 inline Dim3 merge_block(std::uint32_t tiles) {
-  const std::uint32_t warps = (tiles + kWarpSize - 1) / kWarpSize;
-  return {warps * kWarpSize < kMergeThreads ? warps * kWarpSize : kMergeThreads};
+  const std::uint32_t threads = round_up(tiles, kWarpSize);
+  return {threads < kMergeThreads ? threads : kMergeThreads};
 }
 
-// Partial results of the tiles, [2][C][tiles] in double, then coefficients, [3][C] in float. There are never more
-// tiles than the contract's blocks of rows.
+// Partial results of the tiles, [2][C][tiles] in double, then coefficients, [3][C] in float. There are never
+// more tiles than the contract's blocks of rows.
 struct BatchNormScratch {
   double* partial;
   float* coefficients;
@@ -124,7 +126,7 @@ struct BatchNormScratch {
 
 inline BatchNormScratch batchnorm_scratch(void* workspace, std::int64_t rows, std::int32_t channels,
                                           std::int32_t tiles) {
-  const std::int64_t block = batchnorm_block_rows(channels), blocks = (rows + block - 1) / block;
+  const std::int64_t block = batchnorm_block_rows(channels), blocks = ceil_div(rows, block);
   auto* partial = static_cast<double*>(workspace);
   return {partial, reinterpret_cast<float*>(partial + blocks * 2 * channels), channels, tiles};
 }

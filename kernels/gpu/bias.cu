@@ -4,8 +4,8 @@
 // Held in: registers; for the gradient 1 KB of shared memory with the groups' sums.
 // Bytes per row: 8 K to add (y read and written, the bias stays in the cache), 4 K for the gradient.
 // Deterministic: yes, each feature's sum has a fixed order.
-#include "kernels/cuda/bias.h"
-#include "kernels/cuda/gpu.h"
+#include "kernels/gpu/bias.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -35,12 +35,14 @@ __global__ void __launch_bounds__(kThreads) bias_gradient_kernel(BiasGradientArg
 
 }  // namespace
 
-void add_bias(Stream& stream, const AddBiasArgs& args) {
+template <>
+void run(Stream& stream, const AddBiasArgs& args) {
   launch(stream, "add_bias", add_bias_kernel,
          {blocks_for(static_cast<std::int64_t>(args.batch) * args.features, kThreads)}, {kThreads}, 0, args);
 }
 
-void bias_gradient(Stream& stream, const BiasGradientArgs& args) {
+template <>
+void run(Stream& stream, const BiasGradientArgs& args) {
   launch(stream, "bias_gradient", bias_gradient_kernel, {blocks_for(args.features, kWarpSize)},
          {kWarpSize, kGroups}, kThreads * sizeof(float), args);
 }

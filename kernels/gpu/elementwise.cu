@@ -1,15 +1,14 @@
-// Sum, ReLU and its gradient over n values; contract in kernels/elementwise.h.
+// Sum, ReLU and its gradient over n values; contract in kernels/ops/elementwise.h.
 //
 // Parallel over: values, 16 bytes of each operand a thread.
 // Held in:       registers.
 // Bytes per row: a value is read once from each operand and written once.
 // Deterministic: no value depends on another.
 
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -41,9 +40,6 @@ __global__ void __launch_bounds__(kThreads) map_kernel(const T* a, const T* b, T
 template <class Op>
 void map(Stream& stream, const char* name, DType dtype, const void* a, const void* b, void* out,
          std::int64_t n) {
-  if (!a || !b || !out) reject(name, "no pointer may be null");
-  if (n < 0) reject(name, "a count is at least 0");
-  if (n == 0) return;
   with_float_type(name, dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(stream, name, map_kernel<Op, T>, {blocks_for(n, kThreads * kVector<T>)}, {kThreads}, 0,
@@ -53,13 +49,16 @@ void map(Stream& stream, const char* name, DType dtype, const void* a, const voi
 
 }  // namespace
 
-void add(Stream& stream, const AddArgs& args) {
+template <>
+void run(Stream& stream, const AddArgs& args) {
   map<Add>(stream, "add", args.dtype, args.a, args.b, args.out, args.n);
 }
-void relu(Stream& stream, const ReluArgs& args) {
+template <>
+void run(Stream& stream, const ReluArgs& args) {
   map<Relu>(stream, "relu", args.dtype, args.x, args.x, args.y, args.n);
 }
-void relu_backward(Stream& stream, const ReluBackwardArgs& args) {
+template <>
+void run(Stream& stream, const ReluBackwardArgs& args) {
   map<ReluBackward>(stream, "relu_backward", args.dtype, args.y, args.dy, args.dx, args.n);
 }
 

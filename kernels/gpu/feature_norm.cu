@@ -1,14 +1,13 @@
-// The length of each sample's features; contract in kernels/feature_norm.h.
+// The length of each sample's features; contract in kernels/ops/feature_norm.h.
 //
 // Parallel over: rows, a warp each; the lanes share the features.
 // Held in:       registers.
 // Bytes per row: 4 F read, 4 written.
 // Deterministic: a lane sums its own features in ascending order, then a fixed tree.
 
-#include "kernels/feature_norm.h"
+#include "kernels/ops/feature_norm.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -27,10 +26,8 @@ __global__ void __launch_bounds__(kThreads) feature_norm_kernel(FeatureNormArgs 
 
 }  // namespace
 
-void feature_norm(Stream& stream, const FeatureNormArgs& args) {
-  if (args.batch <= 0 || args.width <= 0) reject("feature_norm", "every extent is at least 1");
-  if (!args.features || !args.order || !args.state || !args.norm)
-    reject("feature_norm", "no pointer may be null");
+template <>
+void run(Stream& stream, const FeatureNormArgs& args) {
   launch(stream, "feature_norm", feature_norm_kernel, {blocks_for(args.batch, kThreads / kWarpSize)},
          {kThreads}, 0, args);
 }

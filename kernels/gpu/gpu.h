@@ -5,7 +5,7 @@
 // besides
 // __global__, __device__, __restrict__ and __launch_bounds__. Sources open with
 //
-//     #include "kernels/cuda/gpu.h"
+//     #include "kernels/gpu/gpu.h"
 //     namespace tdds::TDDS_GPU {
 //
 // From the compiler's own part:
@@ -25,12 +25,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cuda/geometry.h"
-#include "kernels/cuda/parameters.h"
-#include "kernels/tensor_view.h"
+#include "kernels/gpu/parameters.h"
+#include "kernels/ops/run.h"
+#include "kernels/runtime/geometry.h"
+#include "kernels/runtime/tensor_view.h"
 
 #ifdef __CUDACC__
-#include "kernels/cuda/gpu_device.h"
+#include "kernels/gpu/gpu_device.h"
 #else
 #include "kernels/simt/gpu_host.h"
 #endif
@@ -40,13 +41,13 @@ namespace tdds::TDDS_GPU {
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // The place of a value in a row, for argmax.
-struct Best {
+struct ArgMax {
   float value;
   std::int32_t index;
 };
-inline constexpr Best kNoBest{-kInfinity, std::numeric_limits<std::int32_t>::max()};
+inline constexpr ArgMax kNoArgMax{-kInfinity, std::numeric_limits<std::int32_t>::max()};
 
-__device__ inline Best better(Best a, Best b) {
+__device__ inline ArgMax argmax(ArgMax a, ArgMax b) {
   return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
 }
 
@@ -75,11 +76,11 @@ struct MaxOp {
 struct BestOp {
   template <class T>
   __device__ static T combine(T a, T b) {
-    return better(a, b);
+    return argmax(a, b);
   }
   template <class T>
   __device__ static T identity() {
-    return kNoBest;
+    return kNoArgMax;
   }
 };
 
@@ -124,7 +125,7 @@ __device__ float group_max(float value, Site site = Site::current()) {
 }
 // The largest value, of equal ones that with the lowest index.
 template <Group G>
-__device__ Best group_argmax(Best value, Site site = Site::current()) {
+__device__ ArgMax group_argmax(ArgMax value, Site site = Site::current()) {
   return reduce<G, BestOp>(value, site);
 }
 template <Group G>
@@ -139,7 +140,7 @@ __device__ T warp_sum(T value, Site site = Site::current()) {
 __device__ inline float warp_max(float value, Site site = Site::current()) {
   return group_max<Group::kWarp>(value, site);
 }
-__device__ inline Best warp_argmax(Best value, Site site = Site::current()) {
+__device__ inline ArgMax warp_argmax(ArgMax value, Site site = Site::current()) {
   return group_argmax<Group::kWarp>(value, site);
 }
 __device__ inline bool warp_any(bool value, Site site = Site::current()) {

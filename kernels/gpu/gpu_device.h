@@ -1,5 +1,5 @@
 #pragma once
-// The primitives of kernels/cuda/gpu.h for nvcc. Included by gpu.h alone, which documents them.
+// The primitives of kernels/gpu/gpu.h for nvcc. Included by gpu.h alone, which documents them.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -10,9 +10,9 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/cuda/cuda_stream.h"
-#include "kernels/half.h"
-#include "kernels/stream.h"
+#include "kernels/cuda/command.h"
+#include "kernels/numerics/half.h"
+#include "kernels/runtime/stream.h"
 
 #define TDDS_GPU cuda
 

@@ -1,18 +1,17 @@
-// Max pool and its gradient; contract in kernels/max_pool.h.
+// Max pool and its gradient; contract in kernels/ops/max_pool.h.
 //
 // Parallel over: positions of y (backward: of dx), 16 bytes of channels a thread.
 // Held in:       registers. Windows overlap: all but the first read of a position comes from a cache.
-// Bytes per row: x is read and y written once, and a byte of argmax for each of y; backward reads dy and argmax
-//                and writes dx once.
+// Bytes per row: x is read and y written once, and a byte of argmax for each of y; backward reads dy and
+//                argmax and writes dx once.
 // Deterministic: a gradient is gathered, in ascending order of the windows; nothing is scattered.
 
-#include "kernels/max_pool.h"
+#include "kernels/ops/max_pool.h"
 
 #include <limits>
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -91,23 +90,21 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // How many threads cover n values, `wide` each.
-std::uint32_t threads_for(const char* name, const MaxPoolShape& p, std::int64_t n, int wide, bool complete) {
-  if (!p.makes_sense()) reject(name, "the window, its stride and padding make no sense for the shape");
-  if (!complete) reject(name, "no pointer may be null");
+std::uint32_t threads_for(const char* name, std::int64_t n, int wide) {
   if (n / wide > std::numeric_limits<std::uint32_t>::max()) reject(name, "fewer than 2^32 threads");
   return static_cast<std::uint32_t>(n / wide);
 }
 
 }  // namespace
 
-void max_pool(Stream& stream, const MaxPoolArgs& args) {
+template <>
+void run(Stream& stream, const MaxPoolArgs& args) {
   const char* name = "max_pool";
   const MaxPoolShape& p = args.shape;
   with_float_type(name, p.dtype, [&](auto zero) {
     using T = decltype(zero);
     const auto go = [&](auto kernel, int wide) {
-      const std::uint32_t threads = threads_for(
-          name, p, p.makes_sense() ? static_cast<std::int64_t>(p.outputs()) : 0, wide, args.x && args.y);
+      const std::uint32_t threads = threads_for(name, static_cast<std::int64_t>(p.outputs()), wide);
       launch(stream, name, kernel, {blocks_for(threads, kThreads)}, {kThreads}, 0,
              static_cast<const T*>(args.x), static_cast<T*>(args.y), args.argmax, p, threads);
     };
@@ -118,15 +115,15 @@ void max_pool(Stream& stream, const MaxPoolArgs& args) {
   });
 }
 
-void max_pool_backward(Stream& stream, const MaxPoolBackwardArgs& args) {
+template <>
+void run(Stream& stream, const MaxPoolBackwardArgs& args) {
   const char* name = "max_pool_backward";
   const MaxPoolShape& p = args.shape;
   with_float_type(name, p.dtype, [&](auto zero) {
     using T = decltype(zero);
     const auto go = [&](auto kernel, int wide) {
       const std::uint32_t threads =
-          threads_for(name, p, std::int64_t{p.batch} * p.height * p.width * p.channels, wide,
-                      args.dy && args.dx && args.argmax);
+          threads_for(name, std::int64_t{p.batch} * p.height * p.width * p.channels, wide);
       launch(stream, name, kernel, {blocks_for(threads, kThreads)}, {kThreads}, 0,
              static_cast<const T*>(args.dy), args.argmax, static_cast<T*>(args.dx), p, threads);
     };

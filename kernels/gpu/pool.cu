@@ -1,17 +1,16 @@
-// Global average pool and its gradient; contract in kernels/pool.h.
+// Global average pool and its gradient; contract in kernels/ops/pool.h.
 //
 // Parallel over: images and channels, 16 bytes of channels a thread; backward also over positions.
 // Held in:       registers, the sums in double: one value each of the whole net's last activations.
 // Bytes per row: a position's channels are read (backward: written) once.
 // Deterministic: a thread sums its channels over the positions in ascending order.
 
-#include "kernels/pool.h"
+#include "kernels/ops/pool.h"
 
 #include <limits>
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -47,17 +46,11 @@ __global__ void __launch_bounds__(kThreads)
   store<kWide>(dx + i, values);
 }
 
-void check_shape(const char* name, std::int32_t batch, std::int32_t positions, std::int32_t channels,
-                 bool complete) {
-  if (batch <= 0 || positions <= 0 || channels <= 0) reject(name, "every extent is at least 1");
-  if (!complete) reject(name, "no pointer may be null");
-}
-
 }  // namespace
 
-void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args) {
+template <>
+void run(Stream& stream, const GlobalAvgPoolArgs& args) {
   const char* name = "global_avg_pool";
-  check_shape(name, args.batch, args.positions, args.channels, args.x && args.y);
   if (std::int64_t{args.batch} * args.channels > std::numeric_limits<std::int32_t>::max())
     reject(name, "batch * channels is below 2^31");
   const std::int32_t outputs = args.batch * args.channels;
@@ -73,9 +66,9 @@ void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args) {
   });
 }
 
-void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args) {
+template <>
+void run(Stream& stream, const GlobalAvgPoolBackwardArgs& args) {
   const char* name = "global_avg_pool_backward";
-  check_shape(name, args.batch, args.positions, args.channels, args.dy && args.dx);
   const std::int64_t n = std::int64_t{args.batch} * args.positions * args.channels;
   with_float_type(name, args.dtype, [&](auto zero) {
     using T = decltype(zero);

@@ -1,16 +1,15 @@
-// SGD over a flat block, and the search for non-finite gradients; contract in kernels/sgd.h.
+// SGD over a flat block, and the search for non-finite gradients; contract in kernels/ops/sgd.h.
 //
 // Parallel over: parameters, 16 bytes of gradients a thread.
 // Held in:       registers.
-// Bytes per row: a parameter costs w and v read and written (16), its gradient read (2 or 4) and its compute copy
-//                written (2); check_finite reads the gradient once more, mostly from L2.
+// Bytes per row: a parameter costs w and v read and written (16), its gradient read (2 or 4) and its compute
+//                copy written (2); check_finite reads the gradient once more, mostly from L2.
 // Deterministic: no parameter depends on another; the flag is an integer or.
 
-#include "kernels/sgd.h"
+#include "kernels/ops/sgd.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/vectors.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -56,11 +55,8 @@ void update(Stream& stream, const SgdArgs& args) {
 
 }  // namespace
 
-void sgd(Stream& stream, const SgdArgs& args) {
-  if (args.n < 0) reject("sgd", "a count is at least 0");
-  if (!args.w || !args.v || !args.gradient || !args.lr_table || !args.state)
-    reject("sgd", "only compute may be null");
-  if (args.n == 0) return;
+template <>
+void run(Stream& stream, const SgdArgs& args) {
   const DType compute = args.compute ? args.compute_dtype : args.gradient_dtype;
   with_float_type("sgd", args.gradient_dtype, [&](auto zero) {
     using Gradient = decltype(zero);
@@ -74,10 +70,8 @@ void sgd(Stream& stream, const SgdArgs& args) {
   });
 }
 
-void check_finite(Stream& stream, const CheckFiniteArgs& args) {
-  if (args.n < 0) reject("check_finite", "a count is at least 0");
-  if (!args.gradient || !args.state) reject("check_finite", "no pointer may be null");
-  if (args.n == 0) return;
+template <>
+void run(Stream& stream, const CheckFiniteArgs& args) {
   with_float_type("check_finite", args.dtype, [&](auto zero) {
     using T = decltype(zero);
     launch(stream, "check_finite", check_finite_kernel<T>, {blocks_for(args.n, kThreads * kVector<T>)},

@@ -1,14 +1,13 @@
-// Softmax, cross-entropy and dynamics of one batch; contract and formulas in kernels/softmax_kl.h.
+// Softmax, cross-entropy and dynamics of one batch; contract and formulas in kernels/ops/softmax_kl.h.
 //
 // Parallel over: rows, a warp each up to 1024 classes, a block each beyond; the lanes share the classes.
 // Held in:       registers; a row is read three times, from L1 after the first.
 // Bytes per row: 4 K logits read, 4 K dlogits written, 4 K previous log-probabilities read and 4 K written.
 // Deterministic: each sum is a lane's own terms in ascending order, then a fixed tree.
 
-#include "kernels/softmax_kl.h"
+#include "kernels/ops/softmax_kl.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -22,7 +21,7 @@ constexpr std::uint32_t kBatchWeightThreads = 256;
 
 // What the first two passes over a row find out.
 struct RowStats {
-  Best best;        // the largest logit
+  ArgMax best;      // the largest logit
   float sum;        // s': the others' exp(z_c - m)
   float log_total;  // log1p(s')
   float others;     // the sum of exp(z_c - m) over the classes but y
@@ -34,9 +33,9 @@ struct RowSums {
 
 template <Group G>
 __device__ RowStats row_stats(const float* z, std::int32_t label, std::int32_t classes) {
-  Best mine = kNoBest;
+  ArgMax mine = kNoArgMax;
   for (std::int32_t c = rank_in<G>(); c < classes; c += size_of_group<G>())
-    mine = better(mine, Best{z[c], c});
+    mine = argmax(mine, ArgMax{z[c], c});
   RowStats row;
   row.best = group_argmax<G>(mine);
   float sum = 0;
@@ -149,11 +148,8 @@ __global__ void __launch_bounds__(kBatchWeightThreads) batch_weight_kernel(Batch
 
 }  // namespace
 
-void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
-  if (args.batch <= 0 || args.classes <= 1) reject("softmax_kl", "needs at least 1 sample and 2 classes");
-  if (!(args.smoothing >= 0 && args.smoothing < 1)) reject("softmax_kl", "label smoothing is 0 to below 1");
-  if ((args.out.kl || args.out.true_kl) && !args.prev_logp)
-    reject("softmax_kl", "kl and true_kl need prev_logp, the previous visit");
+template <>
+void run(Stream& stream, const SoftmaxKlArgs& args) {
   if (args.classes <= kWarpClasses)
     launch(stream, "softmax_kl", softmax_kl_kernel<Group::kWarp>,
            {blocks_for(args.batch, kThreads / kWarpSize)}, {kThreads}, 0, args);
@@ -162,8 +158,8 @@ void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
            args);
 }
 
-void batch_weight(Stream& stream, const BatchWeightArgs& args) {
-  if (args.batch <= 0) reject("batch_weight", "needs at least 1 sample");
+template <>
+void run(Stream& stream, const BatchWeightArgs& args) {
   launch(stream, "batch_weight", batch_weight_kernel, {1}, {kBatchWeightThreads}, 0, args);
 }
 

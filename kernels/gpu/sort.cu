@@ -1,16 +1,20 @@
-// Sample ids by ascending score; contract in kernels/sort.h. The library's kernels, so not compiled for simt.
+// Sample ids by ascending score; contract in kernels/ops/sort.h. The library's kernels, so not compiled for
+// simt.
 //
-// Parallel over: tiles of a few thousand scores, one a block, in each of four passes over 8 bits of the score.
+// Parallel over: tiles of a few thousand scores, one a block, in each of four passes over 8 bits of the
+//                score.
 // Held in:       registers and shared memory; the histograms and a second copy in the workspace.
 // Bytes per row: 16 read and written in each pass, score and id.
 // Deterministic: a radix sort is stable and compares no two scores.
 
-#include "kernels/cuda/sort.h"
+#include "kernels/gpu/sort.h"
 
 #include <cub/device/device_radix_sort.cuh>
 
 #include "kernels/cuda/check_cuda.h"
-#include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/command.h"
+#include "kernels/ops/run.h"
+#include "kernels/ops/sort.h"
 
 namespace tdds::cuda {
 
@@ -23,8 +27,8 @@ std::size_t sort_workspace_bytes(std::int64_t n) {
   return bytes;
 }
 
-void sort_by_score(Stream& stream, const SortArgs& args) {
-  check_sort(args);
+template <>
+void run(Stream& stream, const SortArgs& args) {
   CudaCommand command(stream, "sort_by_score");
   std::size_t bytes = args.workspace_bytes;
   CHECK_CUDA(cub::DeviceRadixSort::SortPairs(args.workspace, bytes, args.score, args.sorted_score, args.ids,

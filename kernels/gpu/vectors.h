@@ -1,7 +1,7 @@
 #pragma once
 // Several consecutive values at once, as floats: in 16-byte accesses where they fill such, else one by one.
 
-#include "kernels/cuda/gpu.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 
@@ -49,8 +49,8 @@ __device__ Floats<N> filled(float value) {
   return values;
 }
 
-// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: N = kWide at once, and at the end of
-// an n that kWide does not divide, one by one. Threads are numbered over a one-dimensional launch.
+// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: N = kWide at once, and at the end
+// of an n that kWide does not divide, one by one. Threads are numbered over a one-dimensional launch.
 template <int kWide, class Step>
 __device__ void for_each_vector(std::int64_t n, Step step) {
   const std::int64_t first = global_thread() * kWide;

@@ -1,14 +1,14 @@
-// TDDS scores of all samples; contract in kernels/window_score.h.
+// TDDS scores of all samples; contract in kernels/ops/window_score.h.
 //
 // Parallel over: samples, one a thread: a row of the series is read by neighbouring threads.
-// Held in:       registers, in double; the J - 1 rows of a window stay in L1 and L2 from one window to the next.
+// Held in:       registers, in double; the J - 1 rows of a window stay in L1 and L2 from one window to the
+//                next.
 // Bytes per row: each value of the series comes from memory once, and 2 (J - 1) times from the caches.
 // Deterministic: a sample's windows, and the epochs within one, in ascending order.
 
-#include "kernels/window_score.h"
+#include "kernels/ops/window_score.h"
 
-#include "kernels/cuda/gpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 namespace {
@@ -39,11 +39,8 @@ __global__ void __launch_bounds__(kThreads) window_score_kernel(WindowScoreArgs 
 
 }  // namespace
 
-void window_score(Stream& stream, const WindowScoreArgs& args) {
-  if (!args.series || !args.score) reject("window_score", "series and score are required");
-  if (args.samples <= 0) reject("window_score", "needs at least 1 sample");
-  if (args.window_size < 3 || args.window_size > args.trajectory_len)
-    reject("window_score", "3 <= window_size <= trajectory_len is needed");
+template <>
+void run(Stream& stream, const WindowScoreArgs& args) {
   launch(stream, "window_score", window_score_kernel, {blocks_for(args.samples, kThreads)}, {kThreads}, 0,
          args);
 }

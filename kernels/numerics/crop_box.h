@@ -1,13 +1,14 @@
 #pragma once
-// Where torchvision's RandomResizedCrop cuts: a box whose area is a uniform share, 8 % to 100 %, of the image's, and
-// whose width over height is log-uniform from 3/4 to 4/3, at a uniform place; drawn up to ten times until one fits,
-// else the largest middle box of a fitting shape. All in whole numbers: equal bits on every device.
+// Where torchvision's RandomResizedCrop cuts: a box whose area is a uniform share, 8 % to 100 %, of the
+// image's, and whose width over height is log-uniform from 3/4 to 4/3, at a uniform place; drawn up to ten
+// times until one fits, else the largest middle box of a fitting shape. All in whole numbers: equal bits on
+// every device.
 
 #include <array>
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
 
 namespace tdds {
 
@@ -17,8 +18,8 @@ struct CropBox {
 
 inline constexpr std::uint32_t kAspects = 1024;
 
-// Aspect i is (3/4)^(1-u) (4/3)^u with u = (i + 1/2) / 1024, in units of 1/65536: log-uniform as i is uniform. Aspect
-// 1023 - i is 1 over aspect i.
+// Aspect i is (3/4)^(1-u) (4/3)^u with u = (i + 1/2) / 1024, in units of 1/65536: log-uniform as i is
+// uniform. Aspect 1023 - i is 1 over aspect i.
 inline std::array<std::uint32_t, kAspects> crop_aspects() {
   std::array<std::uint32_t, kAspects> aspects{};
   for (std::uint32_t i = 0; i < kAspects; ++i)
@@ -64,8 +65,8 @@ constexpr CropBox draw_crop_box(std::uint64_t seed, std::uint32_t epoch, std::ui
   return fallback_box(height, width);
 }
 
-// Where pixel `i` of `out` lies between the `n` of a side: between `low` and the next, `part` / 256 of the way. Pixel
-// centres are at halves, as in torch.nn.functional.interpolate(align_corners=False).
+// Where pixel `i` of `out` lies between the `n` of a side: between `low` and the next, `part` / 256 of the
+// way. Pixel centres are at halves, as in torch.nn.functional.interpolate(align_corners=False).
 struct Between {
   std::int32_t low, next, part;
 };

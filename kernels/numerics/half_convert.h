@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "kernels/half.h"
+#include "kernels/numerics/half.h"
 
 namespace tdds {
 

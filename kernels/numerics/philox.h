@@ -19,6 +19,7 @@ enum class Purpose : std::uint32_t {
   kHoldOut = 7,
   kCorrupt = 8,
   kCropBox = 9,
+  kTakeShare = 10,
   kTest = 99
 };
 

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct AccumulateArgs {
   const void* gradient;  // in [n] of dtype
@@ -14,5 +16,7 @@ struct AccumulateArgs {
   DType dtype;
   bool first;
 };
+
+void accumulate(Stream& stream, const AccumulateArgs& args);
 
 }  // namespace tdds

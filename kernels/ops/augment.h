@@ -2,26 +2,30 @@
 // Gather by sample id, random horizontal flip, crop to [OH,OW], normalise, cast. Three crops:
 //
 //   kCentre   the middle, not flipped: evaluation, and training without augmentation
-//   kPadded   a random one of the image with `padding` zeros around it: the official train.py's RandomCrop(32, 4)
-//   kResized  a random box, resized: torchvision's RandomResizedCrop (kernels/crop_box.h)
+//   kPadded   a random one of the image with `padding` zeros around it: train.py's RandomCrop(32, 4)
+//   kResized  a random box, resized: torchvision's RandomResizedCrop (kernels/numerics/crop_box.h)
 //
 //   kCentre   x[b,y,x,c] = table[c][ u8[id, y + (H-OH)/2, x + (W-OW)/2, c] ]
-//   kPadded   x[b,y,x,c] = table[c][ v[y + dy - padding, x + dx - padding, c] ], and table[c][0] outside the image
+//   kPadded   x[b,y,x,c] = table[c][ v[y + dy - padding, x + dx - padding, c] ], and table[c][0] outside it
 //   kResized  x[b,y,x,c] = table[c][ bilinear value of the flipped box at (y, x), rounded to u8 ]
 //
-// with v = u8 image[id], flipped left-right where flip(id). table[c][u] = (u / 255 - mean[c]) / std[c] in PyTorch's
-// order of operations, so that images are bit-equal on all devices. flip, dy and dx come from Philox
-// (kernels/philox.h) keyed by (seed, kAugment, epoch, id): word 0 bit 31 flips, word 1 and word 2 scaled to
-// 0 .. H + 2 padding - OH and the same of the width are dy and dx. Channels C .. channels_out - 1 become 0.
+// with v = u8 image[id], flipped left-right where flip(id). table[c][u] = (u / 255 - mean[c]) / std[c] in
+// PyTorch's order of operations, so that images are bit-equal on all devices. flip, dy and dx come from
+// Philox (kernels/numerics/philox.h) keyed by (seed, kAugment, epoch, id): word 0 bit 31 flips, word 1 and
+// word 2 scaled to 0 .. H + 2 padding - OH and the same of the width are dy and dx. Channels C ..
+// channels_out - 1 become 0. kCentre and kPadded cannot enlarge, kResized takes what crop_box.h takes.
 
 #include <cstdint>
 
-#include "kernels/step_state.h"
-#include "kernels/tensor_view.h"
+#include "kernels/ops/step_state.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
 
+class Stream;
+
 enum class Crop : std::uint8_t { kCentre, kPadded, kResized };
+const char* to_string(Crop crop);  // "none", "padded", "resized"
 
 struct AugmentArgs {
   const std::uint8_t* images;    // in  [N,H,W,3], resident; [B,H,W,3] where gathered
@@ -36,21 +40,12 @@ struct AugmentArgs {
   std::int32_t padding;  // of kPadded
   std::uint64_t seed;
   bool gathered = false;  // image b of `images` is row b of the batch; `order` still names its sample
-
-  // kCentre and kPadded cannot enlarge, kResized takes what crop_box.h takes.
-  constexpr bool makes_sense() const {
-    const bool positive =
-        batch > 0 && height > 0 && width > 0 && out_height > 0 && out_width > 0 && padding >= 0;
-    if (!positive || channels_out < 3) return false;
-    if (crop == Crop::kResized)
-      return height <= 4096 && width <= 4096 && out_height <= 4096 && out_width <= 4096;
-    const std::int32_t around = crop == Crop::kPadded ? 2 * padding : 0;
-    return out_height <= height + around && out_width <= width + around;
-  }
 };
 
 // Writes table [3,256] on the host, in float32 and in the order of PyTorch's ToTensor and Normalize: divide
 // by 255, subtract the mean, divide by the standard deviation.
 void fill_normalize_table(float* table, const float mean[3], const float std[3]);
+
+void augment(Stream& stream, const AugmentArgs& args);
 
 }  // namespace tdds

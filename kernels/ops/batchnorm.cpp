@@ -1,8 +1,55 @@
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
 #include <algorithm>
 
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/dispatch.h"
+
 namespace tdds {
+namespace {
+
+void check_shape(const Stream& stream, const char* op, DType dtype, std::int64_t rows, std::int64_t min_rows,
+                 std::int32_t channels) {
+  check_type(stream, op, dtype);
+  check(rows >= min_rows, "{}: {} values per channel, but it takes at least {}; use a larger batch", op, rows,
+        min_rows);
+  check(channels > 0, "{}: {} channels; give at least 1", op, channels);
+}
+
+double activation_bytes(DType dtype, int activations, std::int64_t rows, std::int32_t channels) {
+  return bytes_of(dtype, 1.0 * activations * static_cast<double>(rows) * channels);
+}
+
+}  // namespace
+
+void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
+  check_shape(stream, "batchnorm_forward", args.dtype, args.rows, 2, args.channels);
+  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.batches_tracked &&
+            args.mean && args.inv_std && args.y && args.workspace,
+        "batchnorm_forward: only residual may be null");
+  check(args.y != args.x, "batchnorm_forward: y may not overwrite x, which the backward pass reads");
+  dispatch(stream, "batchnorm_forward", args,
+           activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels));
+}
+
+void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
+  check_shape(stream, "batchnorm_backward", args.dtype, args.rows, 2, args.channels);
+  check(args.x && args.dy && args.weight && args.mean && args.inv_std && args.dweight && args.dbias &&
+            args.dx && args.workspace && (args.y || !args.relu),
+        "batchnorm_backward: only dresidual, and without relu y, may be null");
+  check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual may not share memory");
+  const int activations = 3 + (args.relu ? 1 : 0) + (args.dresidual ? 1 : 0);
+  dispatch(stream, "batchnorm_backward", args,
+           activation_bytes(args.dtype, activations, args.rows, args.channels));
+}
+
+void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
+  check_shape(stream, "batchnorm_inference", args.dtype, args.rows, 1, args.channels);
+  check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.y,
+        "batchnorm_inference: only residual may be null");
+  dispatch(stream, "batchnorm_inference", args,
+           activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels));
+}
 
 std::int64_t batchnorm_block_rows(std::int32_t channels) {
   // 32 KiB of fp32 stay in the cache between the two looks at a block; at most 128 rows keep its fp32 sums
@@ -13,7 +60,7 @@ std::int64_t batchnorm_block_rows(std::int32_t channels) {
 
 std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels) {
   const std::int64_t block = batchnorm_block_rows(channels);
-  const std::int64_t blocks = (rows + block - 1) / block;
+  const std::int64_t blocks = ceil_div(rows, block);
   return static_cast<std::size_t>(channels) *
          (static_cast<std::size_t>(blocks) * 2 * sizeof(double) + 3 * sizeof(float));
 }

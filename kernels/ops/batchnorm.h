@@ -18,9 +18,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct BatchNormForwardArgs {
   const void* x;
@@ -71,5 +73,9 @@ std::int64_t batchnorm_block_rows(std::int32_t channels);
 // Scratch of the forward and backward passes: two doubles per block of rows and channel, and three floats per
 // channel. The same on every device.
 std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels);
+
+void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args);
+void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args);
+void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args);
 
 }  // namespace tdds

@@ -1,18 +1,41 @@
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
-#include "kernels/check.h"
+#include "kernels/ops/ops.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
+namespace {
 
-ConvAlgo parse_conv_algo(std::string_view word) {
-  if (word == "auto") return ConvAlgo::kAuto;
-  if (word == "direct") return ConvAlgo::kDirect;
-  if (word == "winograd") return ConvAlgo::kWinograd;
-  throw UsageError(
-      fmt::format("there is no convolution algorithm '{}'; choose auto, direct or winograd", word));
+void check_spec(const Conv2dSpec& s) {
+  check(s.batch > 0 && s.height > 0 && s.width > 0 && s.channels > 0 && s.out_channels > 0 &&
+            s.filter_h > 0 && s.filter_w > 0,
+        "conv2d: every size must be positive; got x [{},{},{},{}], w [{},{},{},{}]", s.batch, s.height,
+        s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels);
+  check(s.stride > 0, "conv2d: the stride must be positive, not {}", s.stride);
+  check(s.padding >= 0 && s.padding < s.filter_h && s.padding < s.filter_w,
+        "conv2d: padding {} must be at least 0 and less than the filter {}x{}", s.padding, s.filter_h,
+        s.filter_w);
+  check(s.height + 2 * s.padding >= s.filter_h && s.width + 2 * s.padding >= s.filter_w,
+        "conv2d: a {}x{} filter does not fit into {}x{} with padding {}", s.filter_h, s.filter_w, s.height,
+        s.width, s.padding);
 }
 
-const char* name_of(ConvAlgo algo) {
+}  // namespace
+
+std::string to_string(const std::vector<ServedDirection>& served) {
+  std::string text;
+  for (const auto& [direction, by] : served)
+    text += fmt::format("{}{}={}", text.empty() ? "" : "; ", direction, by);
+  return text;
+}
+
+std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec) {
+  check_spec(spec);
+  return device.ops().make_conv2d(device, spec);
+}
+
+const char* to_string(ConvAlgo algo) {
   switch (algo) {
     case ConvAlgo::kAuto:
       return "auto";
@@ -21,7 +44,7 @@ const char* name_of(ConvAlgo algo) {
     case ConvAlgo::kWinograd:
       return "winograd";
   }
-  throw Error("name_of: not a convolution algorithm");
+  throw Error("to_string: not a convolution algorithm");
 }
 
 }  // namespace tdds

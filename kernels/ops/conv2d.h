@@ -7,13 +7,14 @@
 // x [B,H,W,C], w [K,R,S,C], y [B,P,Q,K], all of spec.dtype; dw in spec.dtype too.
 // A plan is built once, outside the training loop; running it enqueues work and allocates nothing.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <vector>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
 
@@ -30,13 +31,12 @@ enum class ConvAlgo : std::uint8_t {
   kDirect,   // from the definition
   kWinograd  // F(4x4, 3x3) for fp32 3x3 filters with stride 1 and padding 1, direct for the others
 };
-// "auto", "direct", "winograd". Throws UsageError for any other word.
-ConvAlgo parse_conv_algo(std::string_view word);
-const char* name_of(ConvAlgo algo);
+inline constexpr std::array kConvAlgos{ConvAlgo::kAuto, ConvAlgo::kDirect, ConvAlgo::kWinograd};
+const char* to_string(ConvAlgo algo);  // "auto", "direct", "winograd"
 
-// How backward_data() will be called. A GPU plans for no more than that: dx = and dx += are two plans there. No
-// effect on a CPU.
-enum class DataGradient : std::uint8_t { kNone, kWritten, kAdded, kEither };
+// How backward_data() will be called. A GPU plans for no more than that: dx = and dx += are two plans there.
+// No effect on a CPU.
+enum class GradientMode : std::uint8_t { kSkip, kOverwrite, kAccumulate, kBoth };
 
 struct Conv2dSpec {
   std::int32_t batch, height, width, channels;    // x [B,H,W,C]
@@ -46,11 +46,17 @@ struct Conv2dSpec {
   bool backward = true;  // false: an inference plan, backward_* may not be called
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
-  DataGradient data_gradient = DataGradient::kEither;
+  GradientMode data_gradient = GradientMode::kBoth;
 
   std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }
 };
+
+// Which implementation serves a direction of a convolution.
+struct ServedDirection {
+  std::string direction, by;
+};
+std::string to_string(const std::vector<ServedDirection>& served);  // "forward=...; data=...; filter=..."
 
 class Conv2d {
  public:
@@ -71,13 +77,16 @@ class Conv2d {
                              void* workspace) = 0;
   virtual void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) = 0;
 
-  // Which implementation serves each direction, for logs and checkpoints: "forward=...; data=...; filter=...".
-  virtual std::string description() const = 0;
+  // The directions that the plan has, in the order forward, data, filter.
+  virtual std::vector<ServedDirection> served() const = 0;
+  std::string description() const { return to_string(served()); }
   // The multiplications it does, as a share of the definition's: less than 1 for Winograd's algorithm.
-  virtual double multiplied_share() const { return 1; }
+  virtual double flop_fraction() const { return 1; }
 
  private:
   Conv2dSpec spec_;
 };
+
+std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec);
 
 }  // namespace tdds

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct AddArgs {  // out = a + b
   const void *a, *b;
@@ -27,5 +29,9 @@ struct ReluBackwardArgs {  // dx = dy where y > 0, else 0
   std::int64_t n;
   DType dtype;
 };
+
+void add(Stream& stream, const AddArgs& args);
+void relu(Stream& stream, const ReluArgs& args);
+void relu_backward(Stream& stream, const ReluBackwardArgs& args);
 
 }  // namespace tdds

@@ -8,9 +8,11 @@
 
 #include <cstdint>
 
-#include "kernels/step_state.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
+
+class Stream;
 
 struct FeatureNormArgs {
   const float* features;      // in  [B,F]
@@ -19,5 +21,7 @@ struct FeatureNormArgs {
   float* norm;                // out [N] by sample id
   std::int32_t batch, width;  // B, F
 };
+
+void feature_norm(Stream& stream, const FeatureNormArgs& args);
 
 }  // namespace tdds

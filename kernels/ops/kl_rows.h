@@ -22,7 +22,7 @@ struct KlRowsArgs {
   const std::int64_t* ids;  // in  [rows] sample ids, each once
   float* previous_logits;   // io  [N,K] by sample id: replaced by this visit's
   VisitNorm* previous;      // io  [N]
-  float* kl;                // out [N] by sample id; null at the first visit: nothing previous is read
+  double* kl;               // out [N] by sample id; null at the first visit: nothing previous is read
   double* scratch;          // [2K]
   std::int64_t rows;
   std::int32_t classes;  // K >= 2

@@ -7,6 +7,7 @@
 
 namespace tdds {
 
+class Device;
 class Stream;
 
 struct LinearSpec {
@@ -28,5 +29,7 @@ class Linear {
  private:
   LinearSpec spec_;
 };
+
+std::unique_ptr<Linear> make_linear(Device& device, const LinearSpec& spec);
 
 }  // namespace tdds

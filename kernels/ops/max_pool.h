@@ -1,16 +1,18 @@
 #pragma once
 // Max pool: y[b,i,j,c] = max over the window of x[b, i*stride - padding + r, j*stride - padding + s, c],
 // r, s = 0 .. window - 1, positions outside x left out. ImageNet's ResNets have 3x3 with stride 2, padding 1.
-// `argmax` [B,OH,OW,C] keeps r * window + s of the value taken: of equal ones the first in the order of r, s, and
-// a NaN before every number, as in PyTorch. Backward: dx[p] = sum of dy over the windows that took p, added in
-// ascending order of i, j in fp32; everything of dx is written.
+// `argmax` [B,OH,OW,C] keeps r * window + s of the value taken: of equal ones the first in the order of r, s,
+// and a NaN before every number, as in PyTorch. Backward: dx[p] = sum of dy over the windows that took p,
+// added in ascending order of i, j in fp32; everything of dx is written.
 
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct MaxPoolShape {
   std::int32_t batch, height, width, channels;  // of x; C of y is the same
@@ -21,11 +23,6 @@ struct MaxPoolShape {
   constexpr std::int32_t out_width() const { return (width + 2 * padding - window) / stride + 1; }
   constexpr std::size_t outputs() const {
     return std::size_t(batch) * std::size_t(out_height()) * std::size_t(out_width()) * std::size_t(channels);
-  }
-  constexpr bool makes_sense() const {
-    return batch > 0 && height > 0 && width > 0 && channels > 0 && window > 0 && window <= 15 && stride > 0 &&
-           padding >= 0 && padding <= window / 2 && height + 2 * padding >= window &&
-           width + 2 * padding >= window;
   }
 };
 
@@ -42,5 +39,8 @@ struct MaxPoolBackwardArgs {
   void* dx;                    // out [B,H,W,C], not dy
   MaxPoolShape shape;
 };
+
+void max_pool(Stream& stream, const MaxPoolArgs& args);
+void max_pool_backward(Stream& stream, const MaxPoolBackwardArgs& args);
 
 }  // namespace tdds

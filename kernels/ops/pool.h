@@ -4,9 +4,11 @@
 
 #include <cstdint>
 
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct GlobalAvgPoolArgs {
   const void* x;
@@ -21,5 +23,8 @@ struct GlobalAvgPoolBackwardArgs {
   std::int32_t batch, positions, channels;
   DType dtype;
 };
+
+void global_avg_pool(Stream& stream, const GlobalAvgPoolArgs& args);
+void global_avg_pool_backward(Stream& stream, const GlobalAvgPoolBackwardArgs& args);
 
 }  // namespace tdds

@@ -3,15 +3,18 @@
 //
 //   g += weight_decay * w;  v = momentum * v + g  (v starts at 0);  w -= lr * (g + momentum * v)
 //
-// lr = lr_table[state->step]; g = gradient * inverse_scale. Where state->nonfinite is set, w, v and compute stay as they
-// are: a pass of check_finite over all blocks before the first update sets it, where a loss scale may overflow.
+// lr = lr_table[state->step]; g = gradient * inverse_scale. Where state->nonfinite is set, w, v and compute
+// stay as they are: a pass of check_finite over all blocks before the first update sets it, where a loss
+// scale may overflow.
 
 #include <cstdint>
 
-#include "kernels/step_state.h"
-#include "kernels/tensor_view.h"
+#include "kernels/ops/step_state.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
+
+class Stream;
 
 struct SgdArgs {
   float* w;              // io  [n] fp32 master weights
@@ -32,5 +35,8 @@ struct CheckFiniteArgs {
   std::int64_t n;
   DType dtype;
 };
+
+void sgd(Stream& stream, const SgdArgs& args);
+void check_finite(Stream& stream, const CheckFiniteArgs& args);
 
 }  // namespace tdds

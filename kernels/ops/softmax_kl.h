@@ -12,8 +12,8 @@
 //   logp_c    = log(p_c + 1e-8), for the largest class as log1p(1e-8 - q)
 //   kl        = sum_c | p_c * (logp_c - prev_logp[id,c]) |   (TDDS, arXiv 2311.13613: d_t)
 //   true_kl   = sum_c p_c * (logp_c - prev_logp[id,c])
-//               the Kullback-Leibler divergence itself, with epsilon: the terms of either sign cancel, and what
-//               is left is quadratic in a small change
+//               the Kullback-Leibler divergence itself, with epsilon: the terms of either sign cancel, and
+//               what is left is quadratic in a small change
 //   log_other = log of the largest probability among the classes other than y
 //   entropy   = -sum_c p_c log p_c
 //   el2n      = || p - onehot(y) ||_2
@@ -22,14 +22,16 @@
 //
 // then prev_logp[id,:] = logp. Where state->epoch is 0 there is no previous visit: kl and true_kl are 0.
 // All fp32. A pointer in `out` and `prev_logp` may be null: that quantity is then neither computed nor
-// written. Accuracy: every output within 1e-5 relative of float64 at every confidence; true_kl, a
-// difference, within 1e-5 of kl.
+// written. Accuracy: every output within 1e-5 relative of float64 at every confidence; kl and true_kl, which
+// are differences of float32 logs, within 1e-6 of sum_c p_c (|logp_c| + |prev_logp_c|).
 
 #include <cstdint>
 
-#include "kernels/step_state.h"
+#include "kernels/ops/step_state.h"
 
 namespace tdds {
+
+class Stream;
 
 // Per-sample results, by sample id; each may be null.
 struct DynamicsView {
@@ -66,5 +68,8 @@ struct BatchWeightArgs {
   float* batch_weight;        // out [1]
   std::int32_t batch;
 };
+
+void softmax_kl(Stream& stream, const SoftmaxKlArgs& args);
+void batch_weight(Stream& stream, const BatchWeightArgs& args);
 
 }  // namespace tdds

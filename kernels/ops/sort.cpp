@@ -1,17 +1,21 @@
-#include "kernels/sort.h"
+#include "kernels/ops/sort.h"
 
 #include <limits>
 
-#include "kernels/check.h"
+#include "kernels/ops/dispatch.h"
 
 namespace tdds {
 
-void check_sort(const SortArgs& args) {
+std::size_t sort_workspace_bytes(const Device& device, std::int64_t n) {
+  const Ops& ops = device.ops();
+  return ops.sort_workspace_bytes ? ops.sort_workspace_bytes(n) : 0;
+}
+
+void sort_by_score(Stream& stream, const SortArgs& args) {
   check(args.n >= 1 && args.n <= std::numeric_limits<std::int32_t>::max(),
         "sort_by_score: {} scores cannot be sorted; 1 to 2^31 - 1 can", args.n);
-  check(args.score != nullptr && args.ids != nullptr && args.sorted_score != nullptr &&
-            args.sorted_ids != nullptr,
-        "sort_by_score: an array is missing");
+  check(args.score && args.ids && args.sorted_score && args.sorted_ids, "sort_by_score: an array is missing");
+  dispatch(stream, "sort_by_score", args, bytes_of(DType::kF32, 4 * args.n));
 }
 
 }  // namespace tdds

@@ -1,11 +1,14 @@
 #pragma once
-// Sample ids by ascending score; equal scores keep the order of `ids`. -0 equals 0; a NaN has no place, so the
-// scores hold none.
+// Sample ids by ascending score; equal scores keep the order of `ids`. -0 equals 0; a NaN has no place, so
+// the scores hold none.
 
 #include <cstddef>
 #include <cstdint>
 
 namespace tdds {
+
+class Device;
+class Stream;
 
 struct SortArgs {
   const float* score;        // in  [n]
@@ -13,11 +16,11 @@ struct SortArgs {
   float* sorted_score;       // out [n]
   std::int32_t* sorted_ids;  // out [n]
   std::int64_t n;            // 1 .. 2^31 - 1
-  void* workspace;           // sort_workspace_bytes(n) of the device's table of ops
+  void* workspace;           // sort_workspace_bytes(device, n)
   std::size_t workspace_bytes;
 };
 
-// Throws Error for what makes no sense.
-void check_sort(const SortArgs& args);
+std::size_t sort_workspace_bytes(const Device& device, std::int64_t n);
+void sort_by_score(Stream& stream, const SortArgs& args);
 
 }  // namespace tdds

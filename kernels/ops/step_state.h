@@ -5,8 +5,6 @@
 
 namespace tdds {
 
-class Stream;
-
 struct StepState {
   std::int64_t step;       // optimizer steps since training began: the index into the learning-rate table
   std::int64_t cursor;     // samples of this epoch already visited: the index into `order`
@@ -15,17 +13,6 @@ struct StepState {
   std::int64_t skipped;    // steps skipped for that reason since training began
   double loss_sum;         // over the samples of this epoch so far: plain -log p_y, not the weighted loss
   std::int64_t correct;    // of them, argmax == label
-};
-
-// Closes a step: adds the batch's losses and hits (read by sample id) to the sums, in a fixed order, then
-// cursor += batch, step += 1 if count_step, skipped += nonfinite, nonfinite = 0.
-struct AdvanceArgs {
-  StepState* state;             // io
-  const std::int32_t* order;    // in  [>= cursor + batch] sample ids in visiting order
-  const float* loss;            // in  [N] by sample id
-  const std::uint8_t* correct;  // in  [N] by sample id
-  std::int32_t batch;
-  bool count_step;  // false in evaluation
 };
 
 }  // namespace tdds

@@ -1,6 +1,6 @@
 #pragma once
 // TDDS scores of several trajectory lengths in one sweep: the score for T is the recursion's S after the
-// window that ends at epoch T-1 (kernels/window_score.h), so the windows are shared by all T.
+// window that ends at epoch T-1 (kernels/ops/window_score.h), so the windows are shared by all T.
 
 #include <cstdint>
 #include <span>
@@ -13,7 +13,11 @@ struct WindowSweepOutput {
 };
 
 // series [T-1, N] for the largest T; the outputs in ascending order of T, each with 3 <= window_size <= T.
-// A score has the same bits whichever other lengths are asked for, on any number of threads.
+// A score has the same bits whichever other lengths are asked for, on any number of threads, and for float32
+// values as for the same values in double.
+void window_sweep(const double* series, std::int64_t samples, std::int32_t window_size, double decay,
+                  std::span<const WindowSweepOutput> outputs);
+
 void window_sweep(const float* series, std::int64_t samples, std::int32_t window_size, double decay,
                   std::span<const WindowSweepOutput> outputs);
 

@@ -1,22 +1,23 @@
 #pragma once
-// A device that allocates and runs nothing and counts instead: what the code of a training would take in memory,
-// and what a step would move and multiply. Convolution plans are another device's, and real.
+// A device that allocates and runs nothing and counts instead: what the code of a training would take in
+// memory, and what a step would move and multiply. Convolution plans are another device's, and real.
 
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
-// What the commands of a stream would do at least: every operand of every op is read or written once, from memory
-// and not from a cache.
+// What the commands of a stream would do at least: every operand of every op is read or written once, from
+// memory and not from a cache.
 struct Work {
   double bytes = 0;
   double conv_flops = 0;  // of convolutions, as their algorithm multiplies: in the compute type
   double fp32_flops = 0;  // of the linear layer
+  double largest = 0;     // bytes of the largest operand of a convolution
 };
 
 class PlanningDevice final : public Device {
@@ -38,7 +39,7 @@ class PlanningDevice final : public Device {
   Work& work() { return work_; }
 
   std::string description() const override { return plans_.description(); }
-  DevicePeak peak() const override { return plans_.peak(); }
+  DevicePeak peak(std::size_t largest_tensor) const override { return plans_.peak(largest_tensor); }
   // An address that is aligned as promised and must not be touched.
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void*) noexcept override {}

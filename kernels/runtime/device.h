@@ -2,14 +2,17 @@
 // A device owns memory, makes streams, and holds the one table of its ops. Asking for an absent device is an
 // error that says why it is absent; nothing falls back to another device.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 namespace tdds {
 
@@ -26,16 +29,23 @@ enum class StreamMode {
   kDeferred    // host devices run nothing before synchronize(), as late as a GPU ever might
 };
 
+// What is kept of timed convolution plans between runs, as text. Both functions may throw Error.
+struct PlanCache {
+  std::string name = {};                                   // in sentences; empty: there is none
+  std::function<std::optional<std::string>()> read = {};   // nothing: none was kept yet
+  std::function<void(const std::string& text)> keep = {};  // all of it, whenever a plan was added
+};
+
 struct DeviceOptions {
   int ordinal = 0;              // which GPU, in the driver's order
   bool debug_sync = false;      // wait after every command, so that an error names the command that made it
   bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
-  std::string plan_cache = {};  // file that keeps timed convolution plans between runs; empty: none
-  std::string kept_plans = {};  // Device::kept_plans() of the run that is resumed: used before all else
+  PlanCache plan_cache = {};
+  std::string pinned_plans = {};  // Device::pinned_plans() of the run that is resumed: used before all else
 };
 
-// What a device can do at best, per second; zeros where nothing is known. Products are dense, multiply and add
-// counted apart.
+// What a device can do at best, per second; zeros where nothing is known. Products are dense, multiply and
+// add counted apart.
 struct DevicePeak {
   double bytes = 0;                     // of its memory
   double fp32 = 0, tf32 = 0, half = 0;  // of products of operands of that type, summed in fp32
@@ -57,15 +67,17 @@ class Device {
   bool debug_sync() const { return debug_sync_; }
   // Name, threads and instruction set or compute capability: one line for the log.
   virtual std::string description() const = 0;
-  virtual DevicePeak peak() const { return {}; }
-  // The convolution plans made so far, for DeviceOptions::kept_plans of a run that must go on with the same;
-  // empty where a plan follows from the shape.
-  virtual std::string kept_plans() const { return {}; }
+  // largest_tensor: bytes, of what is streamed through. The CPU's is measured (kernels/runtime/host_peak.h),
+  // others' are known.
+  virtual DevicePeak peak(std::size_t /*largest_tensor*/ = 0) const { return {}; }
+  // The convolution plans made so far, for DeviceOptions::pinned_plans of a run that must go on with the
+  // same; empty where a plan follows from the shape.
+  virtual std::string pinned_plans() const { return {}; }
   // Sentences that a user should read, gathered while plans were made.
   virtual std::vector<std::string> notes() const { return {}; }
 
   // Memory aligned to at least 256 bytes, every byte 0xFF (as float: NaN), so that nothing can rely on zeros.
-  // Throws OutOfMemory (kernels/check.h), naming `what`, when there is not enough.
+  // Throws OutOfMemory (kernels/runtime/check.h), naming `what`, when there is not enough.
   virtual void* allocate(std::size_t bytes, std::string_view what) = 0;
   virtual void free(void* memory) noexcept = 0;
   // How often allocate() was called since the device was made: a training step must not move it.
@@ -79,22 +91,21 @@ class Device {
   bool debug_sync_;
 };
 
-// "cpu", "simt", "cuda". Throws UsageError for any other word.
-DeviceKind parse_device_kind(std::string_view word);
-const char* name_of(DeviceKind kind);
+inline constexpr std::array kDeviceKinds{DeviceKind::kCpu, DeviceKind::kSimt, DeviceKind::kCuda};
+const char* to_string(DeviceKind kind);  // "cpu", "simt", "cuda"
 
-// Throws Error with the reason in words when this build or this machine has no such device. Of the options the
-// host devices heed debug_sync alone.
+// Throws Error with the reason in words when this build or this machine has no such device. Of the options
+// the host devices heed debug_sync alone.
 std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options = {});
 
 // cuda where this build has it and the machine a GPU, else cpu.
 DeviceKind best_device();
 
 // GPUs that this build can plan for without having them: "sm_80", ... Empty in a build without CUDA.
-std::vector<std::string> described_gpus();
-// One of them: its convolution plans are real, but nothing can be allocated on it or run. Throws UsageError for
-// another word, naming those that there are, and Error in a build without CUDA.
-std::unique_ptr<Device> make_described_gpu(std::string_view target);
+std::vector<std::string> offline_gpus();
+// One of them: its convolution plans are real, but nothing can be allocated on it or run. Throws UsageError
+// for another word, naming those that there are, and Error in a build without CUDA.
+std::unique_ptr<Device> make_offline_gpu(std::string_view target);
 
 // How many threads the host's kernels use, 0 for one per core; what this machine has.
 void set_host_threads(int threads);

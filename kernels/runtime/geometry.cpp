@@ -1,6 +1,7 @@
-#include "kernels/cuda/geometry.h"
+#include "kernels/runtime/geometry.h"
 
-#include "kernels/check.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -27,7 +28,7 @@ void check_geometry(const char* kernel, const Dim3& grid, const Dim3& block, std
 }
 
 std::uint32_t blocks_for(std::int64_t n, std::int64_t per_block) {
-  const std::int64_t blocks = (n + per_block - 1) / per_block;
+  const std::int64_t blocks = ceil_div(n, per_block);
   check(n >= 0 && blocks <= kMaxGridX, "a grid of {} blocks exceeds {}", blocks, kMaxGridX);
   return static_cast<std::uint32_t>(blocks);
 }

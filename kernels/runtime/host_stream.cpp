@@ -1,4 +1,4 @@
-#include "kernels/host_stream.h"
+#include "kernels/runtime/host_stream.h"
 
 #include <omp.h>
 #include <sys/mman.h>
@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/numerics/mib.h"
+#include "kernels/runtime/host_peak.h"
+#include "kernels/runtime/isa.h"
 
 namespace tdds {
 namespace {
@@ -44,7 +46,11 @@ class HostDevice final : public Device {
       : Device(kind, ops, options.debug_sync) {}
 
   std::string description() const override {
-    return fmt::format("{}, {} threads, {}", name_of(kind()), omp_get_max_threads(), cpu::isa_name());
+    return fmt::format("{}, {} threads, {}", to_string(kind()), omp_get_max_threads(), cpu::isa_name());
+  }
+
+  DevicePeak peak(std::size_t largest_tensor) const override {
+    return kind() == DeviceKind::kCpu ? cpu::measured_peak(largest_tensor) : DevicePeak{};
   }
 
   void* allocate(std::size_t bytes, std::string_view what) override {
@@ -53,7 +59,7 @@ class HostDevice final : public Device {
     if (posix_memalign(&memory, alignment, std::max<std::size_t>(bytes, 1)) != 0)
       throw OutOfMemory(
           fmt::format("not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net", what,
-                      static_cast<double>(bytes) / (1 << 20)),
+                      mib(bytes)),
           0);
     // Convolutions stride through megabytes: with small pages they wait for address translation. Only a wish.
     if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);

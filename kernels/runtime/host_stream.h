@@ -9,8 +9,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/device.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 

@@ -1,9 +1,9 @@
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/isa.h"
 
 #include <cstdlib>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds::cpu {
 namespace {

@@ -45,8 +45,8 @@ class Stream {
   // Returns when everything enqueued has run; throws what the commands threw.
   virtual void synchronize() = 0;
 
-  // What is enqueued until the matching end_range() belongs to `name`, which is copied: shown by profilers, and named
-  // in errors that are found at once. The copy's memory serves the next range of the same depth.
+  // What is enqueued until the matching end_range() belongs to `name`, which is copied: shown by profilers,
+  // and named in errors that are found at once. The copy's memory serves the next range of the same depth.
   void begin_range(std::string_view name) {
     if (depth_ == ranges_.size()) ranges_.emplace_back();
     ranges_[depth_] = name;

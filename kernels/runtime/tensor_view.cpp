@@ -1,12 +1,12 @@
-#include "kernels/tensor_view.h"
+#include "kernels/runtime/tensor_view.h"
 
 #include <algorithm>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
-std::size_t size_of(DType type) {
+std::size_t element_size(DType type) {
   switch (type) {
     case DType::kF32:
     case DType::kI32:
@@ -20,10 +20,10 @@ std::size_t size_of(DType type) {
     case DType::kU8:
       return 1;
   }
-  throw Error("size_of: not an element type");
+  throw Error("element_size: not an element type");
 }
 
-const char* name_of(DType type) {
+const char* to_string(DType type) {
   switch (type) {
     case DType::kF32:
       return "f32";
@@ -40,7 +40,7 @@ const char* name_of(DType type) {
     case DType::kU8:
       return "u8";
   }
-  throw Error("name_of: not an element type");
+  throw Error("to_string: not an element type");
 }
 
 TensorView make_view(void* data, DType dtype, std::initializer_list<std::int64_t> shape) {

@@ -15,8 +15,8 @@ namespace tdds {
 
 enum class DType : std::uint8_t { kF32, kF16, kBf16, kF64, kI32, kI64, kU8 };
 
-std::size_t size_of(DType type);
-const char* name_of(DType type);
+std::size_t element_size(DType type);
+const char* to_string(DType type);
 
 struct TensorView {
   void* data = nullptr;
@@ -29,7 +29,7 @@ struct TensorView {
     for (int i = 0; i < rank; ++i) n *= shape[i];
     return n;
   }
-  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * element_size(dtype); }
   template <class T>
   T* get() const {
     return static_cast<T*>(data);

@@ -7,35 +7,38 @@
 //   };
 //   run_vectorized<Scale>(x, y, n);
 //
-// `run` must be always_inline: it takes on the instruction set of the function that it is inlined into. Two
-// instruction sets may differ in the last bit (fused multiply-add); within one, nothing varies.
+// Code whose types depend on the compiler's flags has a source for each instead:
+// kernels/cpu/conv/winograd_kernels.h. `run` must be always_inline: it takes on the instruction set of the
+// function that it is inlined into. Two instruction sets may differ in the last bit (fused multiply-add);
+// within one, nothing varies.
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/isa.h"
 
 namespace tdds::cpu {
 
+template <class Kernel, class... Args>
+auto run_generic(Args... args) {
+  return Kernel::run(args...);
+}
+template <class Kernel, class... Args>
 #if defined(__x86_64__)
-template <class Kernel, class... Args>
-[[gnu::target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]] void run_avx512(Args... args) {
-  Kernel::run(args...);
-}
-template <class Kernel, class... Args>
-[[gnu::target("avx2,fma")]] void run_avx2(Args... args) {
-  Kernel::run(args...);
-}
+[[gnu::target("avx2,fma")]]
 #endif
+auto run_avx2(Args... args) {
+  return Kernel::run(args...);
+}
 template <class Kernel, class... Args>
-void run_generic(Args... args) {
-  Kernel::run(args...);
+#if defined(__x86_64__)
+[[gnu::target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]]
+#endif
+auto run_avx512(Args... args) {
+  return Kernel::run(args...);
 }
 
 template <class Kernel, class... Args>
-void run_vectorized(Args... args) {
-#if defined(__x86_64__)
-  if (isa() == Isa::kAvx512) return run_avx512<Kernel>(args...);
-  if (isa() == Isa::kAvx2) return run_avx2<Kernel>(args...);
-#endif
-  run_generic<Kernel>(args...);
+auto run_vectorized(Args... args) {
+  return variant_for(isa(), &run_generic<Kernel, Args...>, &run_avx2<Kernel, Args...>,
+                     &run_avx512<Kernel, Args...>)(args...);
 }
 
 }  // namespace tdds::cpu

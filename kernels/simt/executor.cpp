@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/schedule.h"
 
 namespace tdds::simt {
 
-constinit thread_local const Lane* current_lane = nullptr;
+constinit thread_local const ThreadContext* current_thread = nullptr;
 
 namespace {
 
@@ -35,7 +35,7 @@ std::string text(const Dim3& at) {
 }
 
 // The lanes of one warp or block on their way into a collective.
-struct Gathering {
+struct Rendezvous {
   std::uint32_t size = 0, arrived = 0;
   std::uint64_t completed = 0;
   Site site;
@@ -51,10 +51,10 @@ struct Gathering {
 };
 
 struct Thread {
-  Lane lane;
+  ThreadContext lane;
   std::uint32_t rank = 0;
   Fiber* fiber = nullptr;
-  Gathering* waits_for = nullptr;
+  Rendezvous* waits_for = nullptr;
   std::uint64_t seen = 0;  // waits_for->completed when the wait began
   Site site;
   bool done = false;
@@ -93,8 +93,8 @@ class Executor {
   std::size_t next_ = 0;  // into order_: the first thread that has not begun
   std::uint32_t done_ = 0;
   Thread* current_ = nullptr;
-  Gathering block_;
-  std::vector<Gathering> warps_;
+  Rendezvous block_;
+  std::vector<Rendezvous> warps_;
   std::exception_ptr error_;
 
   std::vector<std::unique_ptr<Fiber>> fibers_;
@@ -147,7 +147,7 @@ void Executor::run_block(const Dim3& block) {
   std::memset(shared_.get(), 0xFF, kernel_.shared_bytes);
   const std::uint32_t count = static_cast<std::uint32_t>(threads_.size());
   block_.reset(count);
-  for (Gathering& warp : warps_) warp.reset(kWarpSize);
+  for (Rendezvous& warp : warps_) warp.reset(kWarpSize);
   for (std::uint32_t rank = 0; rank < count; ++rank) {
     const std::uint32_t row = rank / kernel_.block.x;
     Thread& thread = threads_[rank];
@@ -166,7 +166,7 @@ void Executor::run_block(const Dim3& block) {
   while (done_ < count && !error_) resume_waiting();
   if (error_) abandon_block();
   current_ = nullptr;
-  current_lane = nullptr;
+  current_thread = nullptr;
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
@@ -176,7 +176,7 @@ void Executor::run_threads(Fiber& fiber) {
     Thread& thread = threads_[order_[next_++]];
     thread.fiber = &fiber;
     current_ = &thread;
-    current_lane = &thread.lane;
+    current_thread = &thread.lane;
     try {
       body_(parameters_);
     } catch (const Abandoned&) {
@@ -213,7 +213,7 @@ void Executor::resume_waiting() {
     if (!thread.waits_for || thread.waits_for->completed == thread.seen) continue;
     moved = true;
     current_ = &thread;
-    current_lane = &thread.lane;
+    current_thread = &thread.lane;
     thread.fiber->resume();
     if (error_) return;
   }
@@ -255,29 +255,29 @@ std::string Executor::why_stuck() const {
 
 void Executor::collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {
   Thread& self = *current_;
-  Gathering& gathering = group == Group::kBlock ? block_ : warps_[self.rank / kWarpSize];
+  Rendezvous& rendezvous = group == Group::kBlock ? block_ : warps_[self.rank / kWarpSize];
   const std::uint32_t slot = group == Group::kBlock ? self.rank : self.rank % kWarpSize;
-  if (gathering.arrived == 0)
-    gathering.site = site;
-  else if (!same(gathering.site, site))
+  if (rendezvous.arrived == 0)
+    rendezvous.site = site;
+  else if (!same(rendezvous.site, site))
     fail(fmt::format("waits at {}, but other lanes of its {} wait at {}", text(site),
-                     group == Group::kBlock ? "block" : "warp", text(gathering.site)));
-  if (bytes) std::memcpy(&gathering.slots[slot * kSlotBytes], value, bytes);
-  if (++gathering.arrived == gathering.size) {
-    if (combine) combine(gathering.slots.data(), gathering.size);
+                     group == Group::kBlock ? "block" : "warp", text(rendezvous.site)));
+  if (bytes) std::memcpy(&rendezvous.slots[slot * kSlotBytes], value, bytes);
+  if (++rendezvous.arrived == rendezvous.size) {
+    if (combine) combine(rendezvous.slots.data(), rendezvous.size);
     // Lanes that go on post into the slots before others have read; the result stays until all have posted.
-    std::memcpy(gathering.result, gathering.slots.data(), kSlotBytes);
-    gathering.arrived = 0;
-    ++gathering.completed;
+    std::memcpy(rendezvous.result, rendezvous.slots.data(), kSlotBytes);
+    rendezvous.arrived = 0;
+    ++rendezvous.completed;
   } else {
-    self.waits_for = &gathering;
-    self.seen = gathering.completed;
+    self.waits_for = &rendezvous;
+    self.seen = rendezvous.completed;
     self.site = site;
     self.fiber->suspend();
     self.waits_for = nullptr;
     if (error_) throw Abandoned{};
   }
-  if (bytes) std::memcpy(value, gathering.result, bytes);
+  if (bytes) std::memcpy(value, rendezvous.result, bytes);
 }
 
 }  // namespace
@@ -291,7 +291,7 @@ void collective(Group group, void* value, std::size_t bytes, Combine combine, co
 }
 
 void* shared_memory(std::size_t offset, std::size_t bytes, std::size_t alignment) {
-  const Lane& lane = *current_lane;
+  const ThreadContext& lane = *current_thread;
   if (offset % alignment != 0)
     executor().fail(fmt::format("shared memory at byte {} is not aligned to {}", offset, alignment));
   if (offset + bytes > lane.shared_bytes)

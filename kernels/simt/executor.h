@@ -13,21 +13,21 @@
 #include <cstdint>
 #include <source_location>
 
-#include "kernels/cuda/geometry.h"
+#include "kernels/runtime/geometry.h"
 
 namespace tdds::simt {
 
 using Site = std::source_location;
 
 // Where the running kernel's thread stands.
-struct Lane {
+struct ThreadContext {
   Dim3 thread, block, block_dim, grid_dim;
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
 };
 
 // Only while a kernel runs; belongs to the executor.
-extern constinit thread_local const Lane* current_lane;
+extern constinit thread_local const ThreadContext* current_thread;
 
 struct Kernel {
   const char* name;

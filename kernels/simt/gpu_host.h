@@ -1,5 +1,5 @@
 #pragma once
-// The primitives of kernels/cuda/gpu.h for the host compiler: kernels run in the executor of this folder.
+// The primitives of kernels/gpu/gpu.h for the host compiler: kernels run in the executor of this folder.
 // Included by gpu.h alone, which documents them.
 
 #include <cmath>
@@ -7,8 +7,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/half_convert.h"
-#include "kernels/host_stream.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/runtime/host_stream.h"
 #include "kernels/simt/executor.h"
 
 #define TDDS_GPU simt
@@ -19,16 +19,16 @@
 namespace tdds::simt {
 
 inline Dim3 thread_id() {
-  return current_lane->thread;
+  return current_thread->thread;
 }
 inline Dim3 block_id() {
-  return current_lane->block;
+  return current_thread->block;
 }
 inline Dim3 block_dim() {
-  return current_lane->block_dim;
+  return current_thread->block_dim;
 }
 inline Dim3 grid_dim() {
-  return current_lane->grid_dim;
+  return current_thread->grid_dim;
 }
 
 inline void sync_block(const Site& site = Site::current()) {

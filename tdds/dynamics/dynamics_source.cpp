@@ -1,9 +1,10 @@
-#include "tdds/dynamics_source.h"
+#include "tdds/dynamics/dynamics_source.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
-#include "kernels/check.h"
-#include "tdds/tdds_score.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -30,29 +31,39 @@ fs::path find(const fs::path& path) {
   std::error_code error;
   if (is_file(path)) return path;
   // A trailing slash leaves an empty file name.
-  const fs::path folder = path.has_filename() ? path : path.parent_path();
-  const fs::path beside = folder.parent_path() / kStoreName;
+  fs::path folder = path.has_filename() ? path : path.parent_path();
+  fs::path beside = folder.parent_path() / kStoreName;
   if (is_file(folder / kStoreName)) return folder / kStoreName;
   if (holds_official_files(folder)) return folder;
   if (holds_official_files(folder / "npy")) return folder / "npy";
   if (folder.filename() == "npy" && is_file(beside)) return beside;
-  check(fs::exists(folder, error), "{} does not exist; give the folder that tdds-train --dynamics wrote",
+  check(fs::exists(folder, error), "{} does not exist; give the folder that tdds-train wrote with `dynamics`",
         path.string());
   throw Error(
       fmt::format("{} holds neither {} nor <epoch>_Output.npy; give the folder that tdds-train "
-                  "--dynamics wrote",
+                  "wrote with `dynamics`",
                   path.string(), kStoreName));
 }
 
 }  // namespace
 
-DynamicsSource::DynamicsSource(const std::string& path) : path_(find(path).string()) {
+DynamicsSource::DynamicsSource(const std::string& path, MissingVisits missing)
+    : path_(find(path).string()), missing_(std::move(missing)) {
   if (is_file(path_)) {
     store_ = std::make_unique<DynamicsReader>(path_);
     epochs_ = store_->epochs();
+    check(missing_.samples == 0 || missing_.samples == store_->samples(),
+          "{} is of {} samples, and {} were said to be there", path_, store_->samples(), missing_.samples);
   } else {
     epochs_ = count_official_epochs(path_);
   }
+}
+
+const DynamicsReader& DynamicsSource::store_for(std::string_view what) const {
+  check(store_ != nullptr,
+        "{} needs the dynamics store that tdds-train writes with `dynamics`; {} holds official .npy files",
+        what, path_);
+  return *store_;
 }
 
 std::string DynamicsSource::description() const {
@@ -63,11 +74,25 @@ std::string DynamicsSource::description() const {
 
 KlSeries DynamicsSource::series(std::int32_t epochs, DynamicsField field) const {
   if (store_) return series_of(*store_, epochs, field);
-  check(field == DynamicsField::kKl,
-        "the series '{}' needs the dynamics store that tdds-train --dynamics writes; {} holds official .npy "
+  check(field == DynamicsField::kAbsKl,
+        "the series '{}' needs the dynamics store that tdds-train writes with `dynamics`; {} holds official "
+        ".npy "
         "files",
-        name_of(field), path_);
-  return read_official_series(path_, epochs);
+        to_string(field), path_);
+  return read_official_series(path_, epochs, missing_);
+}
+
+KlSeries series_of(const DynamicsReader& dynamics, std::int32_t epochs, DynamicsField field) {
+  KlSeries series;
+  series.samples = dynamics.samples();
+  series.epochs = epochs;
+  series.values.reserve(static_cast<std::size_t>(series.samples * std::max(0, epochs - 1)));
+  for (std::int32_t epoch = 1; epoch < epochs; ++epoch) {
+    const float* row = dynamics.values(field, epoch);
+    series.values.insert(series.values.end(), row, row + series.samples);
+    dynamics.release(epoch);
+  }
+  return series;
 }
 
 }  // namespace tdds

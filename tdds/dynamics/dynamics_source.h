@@ -1,13 +1,14 @@
 #pragma once
-// Where recorded dynamics lie: a dynamics store (engine/dynamics_store.h) or a folder of the official .npy
-// files (tdds/official_dynamics.h).
+// Where recorded dynamics lie: a dynamics store (engine/io/dynamics_store.h) or a folder of the official .npy
+// files (tdds/dynamics/official_dynamics.h).
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "engine/dynamics_store.h"
-#include "tdds/official_dynamics.h"
+#include "engine/io/dynamics_store.h"
+#include "tdds/dynamics/official_dynamics.h"
 
 namespace tdds {
 
@@ -15,22 +16,30 @@ class DynamicsSource {
  public:
   // `path` may be a store, a folder with `dynamics.tdds`, a folder with `<e>_Output.npy`, or the folder above
   // that (`npy/` inside it); for the official default `.../npy/` also the store beside it. Throws Error
-  // otherwise.
-  explicit DynamicsSource(const std::string& path);
+  // otherwise. `missing` is of official files; a store has every sample in every epoch, and Error is thrown
+  // where it has another number of them than missing.samples.
+  explicit DynamicsSource(const std::string& path, MissingVisits missing = {});
 
   const std::string& path() const { return path_; }  // what was found
   std::int32_t epochs() const { return epochs_; }
   const DynamicsReader* store() const { return store_.get(); }  // null for official files
+  // Throws Error of official files: `what` needs a store.
+  const DynamicsReader& store_for(std::string_view what) const;
   // "50000 samples, 200 epochs of cifar100, seed 42": for people. Official files tell only the epochs.
   std::string description() const;
 
   // The series of the first `epochs` epochs. Of official files it can only be kKl.
-  KlSeries series(std::int32_t epochs, DynamicsField field = DynamicsField::kKl) const;
+  KlSeries series(std::int32_t epochs, DynamicsField field = DynamicsField::kAbsKl) const;
 
  private:
   std::string path_;
+  MissingVisits missing_;
   std::unique_ptr<DynamicsReader> store_;
   std::int32_t epochs_ = 0;
 };
+
+// The series of the first `epochs` epochs of a store.
+KlSeries series_of(const DynamicsReader& dynamics, std::int32_t epochs,
+                   DynamicsField field = DynamicsField::kAbsKl);
 
 }  // namespace tdds

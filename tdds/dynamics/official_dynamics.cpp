@@ -1,18 +1,18 @@
-#include "tdds/official_dynamics.h"
+#include "tdds/dynamics/official_dynamics.h"
 
 #include <algorithm>
 #include <charconv>
 #include <exception>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 
-#include "engine/npy.h"
-#include "kernels/check.h"
-#include "kernels/cpu/kl_rows.h"
-#include "kernels/cpu/parallel.h"
-#include "tdds/selection.h"
+#include "engine/io/npy.h"
+#include "kernels/ops/kl_rows.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds {
 namespace {
@@ -31,21 +31,65 @@ struct EpochFiles {
 
 // What is carried from one epoch to the next.
 struct Previous {
-  std::vector<float> logits;  // [N,K] by sample id
+  Previous(std::int64_t samples, std::int64_t classes)
+      : logits(static_cast<std::size_t>(samples * classes)),
+        norms(static_cast<std::size_t>(samples), {static_cast<double>(classes - 1), 0}),
+        visited(static_cast<std::size_t>(samples)) {}
+
+  std::vector<float> logits;  // [N,K] by sample id; before the first visit those of a uniform prediction
   std::vector<cpu::VisitNorm> norms;
+  std::vector<bool> visited;
 };
 
-std::vector<std::int64_t> read_ids(const EpochFiles& files, std::int64_t samples) {
+// N by the ids of all epochs read. What is no number of a sample would make a series of absurd size, so that
+// an id of twice the visits of an epoch is taken for one only where N is given.
+std::int64_t count_samples(const std::string& folder, std::int32_t epochs, std::int64_t given) {
+  std::int64_t most = 0, largest = -1;
+  std::string largest_in;
+  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
+    const std::string path = file_of(folder, epoch, "Index");
+    const std::vector<std::int64_t> ids = read_npy_i64(path);
+    if (ids.empty()) continue;
+    const auto [least, last] = std::minmax_element(ids.begin(), ids.end());
+    check(*least >= 0, "{} holds the sample id {}; ids count from 0", path, *least);
+    check(given == 0 || *last < given, "{} holds the sample id {}; with {} samples the ids are 0 to {}", path,
+          *last, given, given - 1);
+    most = std::max(most, static_cast<std::int64_t>(ids.size()));
+    if (*last > largest) {
+      largest = *last;
+      largest_in = path;
+    }
+  }
+  check(
+      given > 0 || largest < 2 * most,
+      "{} holds the sample id {}, and no epoch visits more than {} samples; ids must count the samples from "
+      "0: give the number of samples if that is right",
+      largest_in, largest, most);
+  return given > 0 ? given : largest + 1;
+}
+
+std::vector<std::int64_t> read_ids(const EpochFiles& files, std::int32_t epoch, std::int64_t samples) {
   std::vector<std::int64_t> ids = read_npy_i64(files.ids_path);
-  check(static_cast<std::int64_t>(ids.size()) == samples, "{} lists {} samples and {} has {} rows",
-        files.ids_path, ids.size(), files.logits.path(), samples);
-  check_permutation(ids, files.ids_path);
+  check(ids.size() == static_cast<std::size_t>(files.logits.shape()[0]),
+        "{} lists {} samples and {} has {} rows", files.ids_path, ids.size(), files.logits.path(),
+        files.logits.shape()[0]);
+  std::vector<bool> seen(static_cast<std::size_t>(samples));
+  for (const std::int64_t id : ids) {
+    // The file may have changed since the ids were counted.
+    check(id >= 0 && id < samples, "{} holds the sample id {}; with {} samples the ids are 0 to {}",
+          files.ids_path, id, samples, samples - 1);
+    check(!seen[static_cast<std::size_t>(id)],
+          "{} holds the sample id {} twice, and a sample is visited once in an epoch ({}); record the first "
+          "visit alone",
+          files.ids_path, id, epoch);
+    seen[static_cast<std::size_t>(id)] = true;
+  }
   return ids;
 }
 
 // Takes in one epoch; `kl` [N] is null for the first. Threads read and evaluate blocks of rows, so that the
 // whole epoch is never in memory in visiting order.
-void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Previous& previous, float* kl) {
+void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Previous& previous, double* kl) {
   const std::int64_t classes = files.logits.shape()[1];
   constexpr std::int64_t kBlockFloats = 1 << 15;
   const std::int64_t block = std::max<std::int64_t>(1, kBlockFloats / classes);
@@ -61,7 +105,8 @@ void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Prev
     check(bad < 0, "{} holds a logit that is not finite in row {} (sample id {}); training had failed there",
           files.logits.path(), begin + bad, bad < 0 ? 0 : ids[static_cast<std::size_t>(begin + bad)]);
   };
-  cpu::parallel_blocks(static_cast<std::int64_t>(ids.size()), block,
+  constexpr std::int64_t kWorkAClass = 32;  // reading it, an exponential and two logarithms
+  cpu::parallel_blocks(static_cast<std::int64_t>(ids.size()), block, kWorkAClass * classes,
                        [&](std::int64_t begin, std::int64_t end) {
                          try {
                            run_block(begin, end);
@@ -73,12 +118,20 @@ void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Prev
   if (failure) std::rethrow_exception(failure);
 }
 
+// d is 0 at a sample's first visit, which has nothing to be compared with.
+void note_visits(std::span<const std::int64_t> ids, Previous& previous, double* kl) {
+  for (const std::int64_t id : ids) {
+    if (kl && !previous.visited[static_cast<std::size_t>(id)]) kl[id] = 0;
+    previous.visited[static_cast<std::size_t>(id)] = true;
+  }
+}
+
 void check_shape(const NpyReader& logits, const std::vector<std::int64_t>& first) {
   const auto& shape = logits.shape();
   check(shape[0] >= 1 && shape[1] >= 2,
         "{} has shape [{}, {}]; [samples, classes] with 2 classes is the least", logits.path(), shape[0],
         shape[1]);
-  check(shape == first, "{} has shape [{}, {}] and epoch 0 has [{}, {}]; all epochs must be of one run",
+  check(shape[1] == first[1], "{} has shape [{}, {}] and epoch 0 has [{}, {}]; all epochs must be of one run",
         logits.path(), shape[0], shape[1], first[0], first[1]);
 }
 
@@ -95,7 +148,7 @@ std::int32_t count_official_epochs(const std::string& folder) {
     if (parsed == std::errc{} && std::string_view(rest) == "_Output.npy") found.push_back(epoch);
   }
   check(!error, "the folder {} cannot be read: {}", folder, error.message());
-  check(!found.empty(), "{} holds no <epoch>_Output.npy; give the folder that train.py --dynamics wrote",
+  check(!found.empty(), "{} holds no <epoch>_Output.npy; give the folder that the official train.py wrote",
         folder);
   std::sort(found.begin(), found.end());
   // The official train.py makes the folder at the end of epoch 0, in place of writing that epoch.
@@ -111,26 +164,39 @@ std::int32_t count_official_epochs(const std::string& folder) {
   return static_cast<std::int32_t>(found.size());
 }
 
-KlSeries read_official_series(const std::string& folder, std::int32_t epochs) {
+KlSeries read_official_series(const std::string& folder, std::int32_t epochs, const MissingVisits& rule) {
   check(epochs >= 1, "a series of {} epochs cannot be read", epochs);
+  check(rule.samples >= 0, "{} samples cannot be read; give their number, or 0 for that of the files",
+        rule.samples);
   KlSeries series;
   series.epochs = epochs;
-  Previous previous;
-  std::vector<std::int64_t> shape;
+  series.samples = count_samples(folder, epochs, rule.samples);
+  series.visits.samples_assumed = rule.samples == 0;
+  std::optional<Previous> previous;
+  std::vector<std::int64_t> first;
   for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
     const EpochFiles files(folder, epoch);
-    if (epoch == 0) shape = files.logits.shape();
-    check_shape(files.logits, shape);
-    series.samples = shape[0];
-    const std::vector<std::int64_t> ids = read_ids(files, series.samples);
-    if (epoch == 0) {
-      previous.logits.resize(static_cast<std::size_t>(files.logits.elements()));
-      previous.norms.resize(ids.size());
-      series.values.resize(ids.size() * static_cast<std::size_t>(epochs - 1));
+    if (epoch == 0) first = files.logits.shape();
+    check_shape(files.logits, first);
+    const std::vector<std::int64_t> ids = read_ids(files, epoch, series.samples);
+    const auto missing = series.samples - static_cast<std::int64_t>(ids.size());
+    check(missing == 0 || rule.carry,
+          "{}: {} of {} samples ({}) were not visited in epoch {}: the loader dropped the last incomplete "
+          "batch "
+          "(drop_last=True), or samples were left out; record every sample in every epoch "
+          "(drop_last=False){}{}",
+          files.ids_path, missing, series.samples, rule.samples > 0 ? "as given" : "the largest id plus one",
+          epoch, rule.accept.empty() ? "" : ", or ", rule.accept);
+    if (rule.carry) series.visits.missing.push_back(missing);
+    if (!previous) {
+      previous.emplace(series.samples, first[1]);
+      series.values.resize(static_cast<std::size_t>(series.samples * (epochs - 1)));  // 0: no visit
     }
-    float* kl = epoch == 0 ? nullptr : series.values.data() + (epoch - 1) * series.samples;
-    take_epoch(files, ids, previous, kl);
+    double* kl = epoch == 0 ? nullptr : series.values.data() + (epoch - 1) * series.samples;
+    take_epoch(files, ids, *previous, kl);
+    note_visits(ids, *previous, kl);
   }
+  series.visits.never_visited = std::count(previous->visited.begin(), previous->visited.end(), false);
   return series;
 }
 

@@ -26,8 +26,6 @@ const Method kAum{.name = "aum",
                   .score = "-(p_y - largest other p), mean over the epochs: minus the area under the margin",
                   .kept = "lowest margin",
                   .source = "Pleiss et al. 2020; on probabilities and kept at the low end as in CCS",
-                  .epochs = 0,
-                  .least_epochs = 1,
                   .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
                   .can_be_negative = true,
                   .make = of_probabilities};
@@ -37,9 +35,8 @@ const Method kAumLogit{
     .score = "-(z_y - largest other z), mean over the epochs: minus the area under the logit margin",
     .kept = "lowest margin",
     .source = "Pleiss et al. 2020, as their code",
-    .epochs = 0,
-    .least_epochs = 1,
     .needs = {DynamicsField::kLoss, DynamicsField::kLogOther},
+    .variant_of = "aum",
     .can_be_negative = true,
     .make = of_logits};
 

@@ -16,12 +16,12 @@ const Method kDual{
     .score =
         "std(p_y) (1 - mean(p_y)) in a window of J epochs, mean over the windows of the first 30 "
         "epochs",
-    .kept = "highest, or drawn with Beta weights (--selection beta)",
+    .kept = "highest, or drawn with Beta weights (the selection beta)",
     .source = "Cho et al. 2025 (DUAL), J = 10; 60 epochs on ImageNet; their code has a factor of 10",
+    .horizon = Horizon::kWindows,
     .epochs = 30,
     .least_epochs = 2,
     .needs = {DynamicsField::kLoss},
-    .windowed = true,
     .make = make};
 
 }  // namespace tdds::methods

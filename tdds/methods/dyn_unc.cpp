@@ -17,10 +17,9 @@ const Method kDynUnc{
     .source =
         "He et al. 2024 (Dyn-Unc), J = 10; their code leaves out the last window and has a "
         "factor of 10",
-    .epochs = 0,
+    .horizon = Horizon::kWindows,
     .least_epochs = 2,
     .needs = {DynamicsField::kLoss},
-    .windowed = true,
     .make = make};
 
 }  // namespace tdds::methods

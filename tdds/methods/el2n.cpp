@@ -18,7 +18,6 @@ const Method kEl2n{
     .kept = "highest",
     .source = "Paul et al. 2021 (Data Diet; there the mean of 10 nets at one epoch); over epochs as in CCS",
     .epochs = 10,
-    .least_epochs = 1,
     .needs = {DynamicsField::kEl2n},
     .make = make};
 

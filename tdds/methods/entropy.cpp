@@ -31,8 +31,6 @@ const Method kEntropy{
     .source =
         "Coleman et al. 2020; from the training pass as in DUAL's code (CCS evaluates the final "
         "net without augmentation)",
-    .epochs = 0,
-    .least_epochs = 1,
     .needs = {DynamicsField::kEntropy},
     .make = make};
 

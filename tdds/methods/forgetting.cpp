@@ -53,7 +53,6 @@ const Method kForgetting{
         "never correct counts as the number of epochs, the most",
     .kept = "highest",
     .source = "Toneva et al. 2019, and their code's rule for the never learned",
-    .epochs = 0,
     .least_epochs = 2,
     .needs = {DynamicsField::kCorrect},
     .make = never_is_most};
@@ -63,9 +62,9 @@ const Method kForgettingZero{
     .score = "the same count; a sample that was never correct counts as 0, the easiest",
     .kept = "highest",
     .source = "Toneva et al. 2019, as CCS, DUAL and DeepCore implement it",
-    .epochs = 0,
     .least_epochs = 2,
     .needs = {DynamicsField::kCorrect},
+    .variant_of = "forgetting",
     .make = never_is_zero};
 
 }  // namespace tdds::methods

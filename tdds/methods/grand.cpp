@@ -21,11 +21,10 @@ const Method kGrand{
     .name = "grand",
     .score =
         "the norm of the loss's gradient by the last layer, || p - onehot(y) ||_2 sqrt(||h||^2 + 1) with h "
-        "the features, mean over the first 10 epochs; recorded with --dynamics_features",
+        "the features, mean over the first 10 epochs; recorded on request (dynamics_features)",
     .kept = "highest",
     .source = "Paul et al. 2021 (Data Diet; there by all parameters), the last layer as in DeepCore",
     .epochs = 10,
-    .least_epochs = 1,
     .needs = {DynamicsField::kEl2n, DynamicsField::kFeatureNorm},
     .make = make};
 

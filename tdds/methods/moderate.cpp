@@ -1,11 +1,12 @@
-#include "tdds/moderate.h"
+#include "tdds/methods/moderate.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "engine/safetensors.h"
-#include "kernels/check.h"
-#include "tdds/selection.h"
+#include "engine/io/safetensors.h"
+#include "kernels/runtime/check.h"
+#include "tdds/methods/method.h"
+#include "tdds/statistics/score_order.h"
 
 namespace tdds {
 namespace {
@@ -64,7 +65,8 @@ void write_features(const std::filesystem::path& path, const DynamicsHeader& run
 
 Features read_features(const std::filesystem::path& path, const DynamicsHeader& run, std::int32_t epochs) {
   check(std::filesystem::exists(path),
-        "moderate needs {}, which tdds-train --dynamics_features writes at the end of a run", path.string());
+        "moderate needs {}, which tdds-train writes with `dynamics_features` at the end of a run",
+        path.string());
   const SafetensorsFile file(path);
   const auto about = [&](const char* key) -> std::string {
     const auto found = file.metadata().find(key);
@@ -106,4 +108,32 @@ std::vector<float> moderate_scores(const Features& features, std::span<const std
   return score;
 }
 
+namespace methods {
+namespace {
+
+std::vector<MethodScore> compute(const Method& method, const DynamicsSource& source,
+                                 std::span<const MethodOptions>, Device&) {
+  const DynamicsReader& dynamics = source.store_for(method.name);
+  const DynamicsHeader& run = dynamics.header();
+  check(!run.labels.empty(), "{} holds no labels, and {} measures distances within classes", source.path(),
+        method.name);
+  const Features features = read_features(features_beside(source.path()), run, dynamics.epochs());
+  return {{{.epochs = features.epochs}, moderate_scores(features, run.labels, run.classes)}};
+}
+
+}  // namespace
+
+const Method kModerate{
+    .name = "moderate",
+    .score =
+        "minus the distance, in ranks, from the middle of all samples ordered by || h - c_y ||_2, "
+        "h the features of the finished net, c_y the median of the class; recorded with "
+        "`dynamics_features`",
+    .kept = "the band around the middle",
+    .source = "Xia et al. 2023 (Moderate-DS), their code",
+    .horizon = Horizon::kFinishedNet,
+    .can_be_negative = true,
+    .compute = compute};
+
+}  // namespace methods
 }  // namespace tdds

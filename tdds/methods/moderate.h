@@ -2,31 +2,22 @@
 // Moderate coreset (Xia et al. 2023): samples at a middling distance from their class are kept.
 //
 // With h the features of the finished net (inference mode, no augmentation) and c_y the median of class y,
-// taken in each dimension: r = the rank, from 0, of || h - c_y ||_2 among all samples, ties by id; the score is
+// taken in each dimension: r = the rank, from 0, of || h - c_y ||_2 among all samples, ties by id; the score
+// is
 // - | r - (N - 1) / 2 |, so that the highest are the band around the middle, as the authors' selection.py has
 // it. (Their paper writes the mean for the median.)
 
 #include <cstdint>
 #include <filesystem>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 
 namespace tdds {
 
-// As the fields of Method in tdds/methods/method.h, for people.
-inline constexpr const char
-    *kModerate = "moderate",
-    *kModerateScore =
-        "minus the distance, in ranks, from the middle of all samples ordered by || h - c_y ||_2, "
-        "h the features of the finished net, c_y the median of the class; recorded with "
-        "--dynamics_features",
-    *kModerateKept = "the band around the middle",
-    *kModerateSource = "Xia et al. 2023 (Moderate-DS), their code";
-
-// `<run>/features.safetensors`: tensor "features", float32 [N, F] by sample id; whose they are in the metadata.
+// `<run>/features.safetensors`: tensor "features", float32 [N, F] by sample id; whose they are in the
+// metadata.
 struct Features {
   std::vector<float> values;
   std::int64_t samples = 0, width = 0;
@@ -34,8 +25,8 @@ struct Features {
 };
 std::filesystem::path features_beside(const std::filesystem::path& store);
 void write_features(const std::filesystem::path& path, const DynamicsHeader& run, const Features& features);
-// Throws Error where the file is absent or broken or belongs to another run than `run`, whose dynamics have so many
-// epochs.
+// Throws Error where the file is absent or broken or belongs to another run than `run`, whose dynamics have
+// so many epochs.
 Features read_features(const std::filesystem::path& path, const DynamicsHeader& run, std::int32_t epochs);
 
 // [N] by sample id. labels [N] in 0 .. classes-1; a class may be empty. Throws Error where a feature is not

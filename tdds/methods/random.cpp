@@ -1,4 +1,4 @@
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
 #include "tdds/methods/method.h"
 
 namespace tdds::methods {
@@ -29,11 +29,10 @@ std::unique_ptr<Scorer> make(std::int64_t samples, const MethodOptions& options)
 
 const Method kRandom{.name = "random",
                      .score = "a uniform number, by the seed and the sample id",
-                     .kept = "any; with --selection balanced as many of each class",
+                     .kept = "any; with the selection balanced as many of each class",
                      .source = "the baseline of every paper",
-                     .epochs = 0,
                      .least_epochs = 0,
-                     .needs = {},
+                     .drawn = true,
                      .make = make};
 
 }  // namespace tdds::methods

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
@@ -35,13 +35,13 @@ void check_epoch(const EpochView& view, std::span<const DynamicsField> fields, s
     const bool bytes = field == DynamicsField::kCorrect;
     const float* values = bytes ? nullptr : view.values(field);
     check(bytes ? view.correct != nullptr : values != nullptr, "{} holds no '{}'; train again with {}",
-          source, name_of(field), flag_recording(field));
+          source, to_string(field), flag_recording(field));
     if (bytes) continue;
     const float* end = values + samples;
     const float* bad = std::find_if_not(values, end, [](float value) { return std::isfinite(value); });
     check(bad == end,
           "{} holds a '{}' that is not finite, of sample {} in epoch {}: training had failed there", source,
-          name_of(field), bad - values, epoch);
+          to_string(field), bad - values, epoch);
   }
 }
 

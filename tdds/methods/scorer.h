@@ -1,6 +1,6 @@
 #pragma once
-// A score that grows with the epochs: what a method keeps between one epoch's dynamics and the next. Reading a
-// store and watching a training run feed it the same epochs, and so get the same bits.
+// A score that grows with the epochs: what a method keeps between one epoch's dynamics and the next. Reading
+// a store and watching a training run feed it the same epochs, and so get the same bits.
 
 #include <array>
 #include <cstddef>
@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 
 namespace tdds {
 
 // What was recorded of one epoch, [N] each by sample id; null where it was not.
 struct EpochView {
   const float* values(DynamicsField field) const { return floats[static_cast<std::size_t>(field)]; }
-  const float* kl() const { return values(DynamicsField::kKl); }
+  const float* kl() const { return values(DynamicsField::kAbsKl); }
   const float* loss() const { return values(DynamicsField::kLoss); }
   const float* log_other() const { return values(DynamicsField::kLogOther); }
 

@@ -1,9 +1,5 @@
 #pragma once
 // Scores that stand ready after every epoch of a training run.
-//
-// TDDS as a running recursion: after epoch t its score is that of the trajectory of T = t + 1 epochs (DESIGN
-// 4.2), for one window size J; it keeps the last J - 1 rows of the series and the recursion's S, O(J N). Fed
-// with the epochs of a store it gives the same bits as tdds_scores on the CPU, for every T.
 
 #include <cstdint>
 #include <memory>
@@ -14,10 +10,6 @@
 #include "tdds/methods/method.h"
 
 namespace tdds {
-
-// The field is the series: kKl. Throws Error unless window_size >= 3.
-std::unique_ptr<Scorer> streaming_tdds(std::int64_t samples, int window_size, double decay,
-                                       DynamicsField series = DynamicsField::kKl);
 
 // One score in a run, with how far its order moved in the last epoch.
 class StreamingScore {
@@ -37,7 +29,8 @@ class StreamingScore {
   bool complete() const { return plan_.last_epochs > 0 && epochs_ == plan_.last_epochs; }
   // [N] by sample id. Throws Error before ready().
   std::vector<float> score() const { return scorer_->score(); }
-  // Spearman's rank correlation to the score of one epoch before; 1 once complete; none while there are no two.
+  // Spearman's rank correlation to the score of one epoch before; 1 once complete; none while there are no
+  // two.
   std::optional<double> correlation() const { return correlation_; }
 
  private:

@@ -1,12 +1,12 @@
-#include "tdds/tdds_score.h"
+#include "tdds/methods/tdds_score.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-#include "kernels/check.h"
-#include "kernels/cpu/window_sweep.h"
-#include "kernels/ops.h"
+#include "kernels/ops/window_score.h"
+#include "kernels/ops/window_sweep.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -29,9 +29,10 @@ void score_on_device(Device& device, const KlSeries& series, std::span<const Sco
                      double decay, Scores& scores) {
   const auto stream = device.make_stream();
   const std::size_t score_bytes = static_cast<std::size_t>(series.samples) * sizeof(float);
-  const DeviceMemory values(device, series.values.size() * sizeof(float), "the KL series");
+  const std::vector<float> rounded(series.values.begin(), series.values.end());
+  const DeviceMemory values(device, rounded.size() * sizeof(float), "the KL series");
   const DeviceMemory score(device, score_bytes, "the scores");
-  stream->upload(values.data(), series.values.data(), values.bytes());
+  stream->upload(values.data(), rounded.data(), values.bytes());
   for (std::size_t i = 0; i < settings.size(); ++i) {
     WindowScoreArgs args{};
     args.series = values.get<float>();
@@ -40,21 +41,53 @@ void score_on_device(Device& device, const KlSeries& series, std::span<const Sco
     args.trajectory_len = settings[i].trajectory_len;
     args.window_size = settings[i].window_size;
     args.decay = decay;
-    device.ops().window_score(*stream, args);
+    window_score(*stream, args);
     stream->download(scores[i].data(), score.data(), score_bytes);
   }
   stream->synchronize();
 }
 
+class StreamingTdds : public Scorer {
+ public:
+  StreamingTdds(std::int64_t samples, int window_size, double decay, DynamicsField series)
+      : decay_(decay), series_(series), s_(static_cast<std::size_t>(samples)) {
+    check(window_size >= 3, "a window of {} epochs; TDDS needs 3 at least", window_size);
+    ring_.resize(static_cast<std::size_t>(window_size - 1), std::vector<float>(s_.size()));
+  }
+
+  // The first epoch has no visit before it, and so no value in the series.
+  void add(const EpochView& epoch) override {
+    if (epochs_++ == 0) return;
+    const auto row = static_cast<std::size_t>(epochs_ - 2);  // of the series
+    std::copy_n(epoch.values(series_), s_.size(), ring_[row % ring_.size()].begin());
+    if (row + 1 < ring_.size()) return;
+    std::vector<const float*> window;  // oldest first
+    for (std::size_t j = 1; j <= ring_.size(); ++j) window.push_back(ring_[(row + j) % ring_.size()].data());
+    cpu::window_step(window, static_cast<std::int64_t>(s_.size()), decay_, s_.data());
+  }
+
+  std::vector<float> score() const override {
+    check(static_cast<std::size_t>(epochs_) > ring_.size(), "TDDS has no score before epoch {}",
+          ring_.size() + 1);
+    return {s_.begin(), s_.end()};
+  }
+
+ private:
+  double decay_;
+  DynamicsField series_;
+  std::int32_t epochs_ = 0;
+  std::vector<std::vector<float>> ring_;
+  std::vector<double> s_;
+};
+
 }  // namespace
 
-const TddsVariant* find_tdds_variant(std::string_view name) {
-  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
-    if (name == variant->name) return variant;
-  return nullptr;
+std::unique_ptr<Scorer> streaming_tdds(std::int64_t samples, int window_size, double decay,
+                                       DynamicsField series) {
+  return std::make_unique<StreamingTdds>(samples, window_size, decay, series);
 }
 
-std::string text_of(const ScoreSetting& setting) {
+std::string to_string(const ScoreSetting& setting) {
   return fmt::format("T={} J={}", setting.trajectory_len, setting.window_size);
 }
 
@@ -62,12 +95,12 @@ void check_setting(const ScoreSetting& setting, double decay, std::int32_t epoch
                    const std::string& source) {
   const auto [t, j] = setting;
   check_usage(j >= 3,
-              "--window_size is {}; a window of fewer than 3 epochs has no spread, so every score is 0", j);
-  check_usage(j <= t, "--window_size is {} and --trajectory_len {}; the window must fit into the trajectory",
+              "`window_size` is {}; a window of fewer than 3 epochs has no spread, so every score is 0", j);
+  check_usage(j <= t, "`window_size` is {} and `trajectory_len` {}; the window must fit into the trajectory",
               j, t);
-  check_usage(t <= epochs, "--trajectory_len is {} and {} holds {} epochs; train longer or ask for less", t,
+  check_usage(t <= epochs, "`trajectory_len` is {} and {} holds {} epochs; train longer or ask for less", t,
               source, epochs);
-  check_usage(decay >= 0 && decay <= 1, "--decay is {}; it is the weight of the newest window: 0 to 1",
+  check_usage(decay >= 0 && decay <= 1, "`decay` is {}; it is the weight of the newest window: 0 to 1",
               decay);
 }
 
@@ -88,28 +121,15 @@ std::vector<ScoreSetting> fitting_settings(std::span<const int> trajectory_lens,
       settings.push_back(setting);
     }
   }
-  check_usage(!settings.empty(), "no pair of --trajectory_len and --window_size has J <= T");
+  check_usage(!settings.empty(), "no pair of `trajectory_len` and `window_size` has J <= T");
   return settings;
-}
-
-KlSeries series_of(const DynamicsReader& dynamics, std::int32_t epochs, DynamicsField field) {
-  KlSeries series;
-  series.samples = dynamics.samples();
-  series.epochs = epochs;
-  series.values.reserve(static_cast<std::size_t>(series.samples * std::max(0, epochs - 1)));
-  for (std::int32_t epoch = 1; epoch < epochs; ++epoch) {
-    const float* row = dynamics.values(field, epoch);
-    series.values.insert(series.values.end(), row, row + series.samples);
-    dynamics.release(epoch);
-  }
-  return series;
 }
 
 std::vector<std::vector<float>> tdds_scores(Device& device, const KlSeries& series,
                                             std::span<const ScoreSetting> settings, double decay) {
   for (const ScoreSetting& setting : settings) check_setting(setting, decay, series.epochs, "the series");
   const auto bad = std::find_if_not(series.values.begin(), series.values.end(),
-                                    [](float value) { return std::isfinite(value); });
+                                    [](double value) { return std::isfinite(value); });
   const auto at = bad - series.values.begin();
   check(bad == series.values.end(),
         "the KL of sample {} in epoch {} is not finite: training had failed there; train again",
@@ -123,4 +143,64 @@ std::vector<std::vector<float>> tdds_scores(Device& device, const KlSeries& seri
   return scores;
 }
 
+namespace methods {
+namespace {
+
+std::unique_ptr<Scorer> make_tdds(std::int64_t samples, const MethodOptions& options) {
+  return streaming_tdds(samples, options.window_size, options.decay, DynamicsField::kAbsKl);
+}
+std::unique_ptr<Scorer> make_tdds_kl(std::int64_t samples, const MethodOptions& options) {
+  return streaming_tdds(samples, options.window_size, options.decay, DynamicsField::kSignedKl);
+}
+
+// All settings of one decay in one reading of the series.
+std::vector<MethodScore> compute(const Method& method, const DynamicsSource& source,
+                                 std::span<const MethodOptions> options, Device& device) {
+  std::vector<ScoreSetting> settings;
+  std::int32_t epochs = 0;
+  for (const MethodOptions& each : options) {
+    settings.push_back({each.epochs, each.window_size});
+    epochs = std::max(epochs, each.epochs);
+  }
+  const KlSeries series = source.series(epochs, method.needs.front());
+  auto scores = tdds_scores(device, series, settings, options.front().decay);
+  std::vector<MethodScore> computed;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    computed.push_back({options[i], std::move(scores[i]), series.visits});
+  return computed;
+}
+
+}  // namespace
+
+const Method kTdds{.name = "tdds",
+                   .score =
+                       "the moving average, over windows of J epochs, of how much d_t = sum_c |p_c log(p_c / "
+                       "previous p_c)| varies in a window",
+                   .kept = "highest",
+                   .source = "Zhang et al. 2024 (TDDS), the official importance_evaluation.py",
+                   .horizon = Horizon::kTrajectory,
+                   .least_epochs = 3,
+                   .needs = {DynamicsField::kAbsKl},
+                   .weights_loss = true,
+                   .official = true,
+                   .make = make_tdds,
+                   .compute = compute};
+
+const Method kTddsKl{
+    .name = "tdds_kl",
+    .score =
+        "the same with d_t = sum_c p_c log(p_c / previous p_c), the KL divergence without absolute values",
+    .kept = "highest",
+    .source =
+        "a variant of TDDS, whose own d_t takes the absolute value of each class's term and so is no "
+        "divergence",
+    .horizon = Horizon::kTrajectory,
+    .least_epochs = 3,
+    .needs = {DynamicsField::kSignedKl},
+    .variant_of = "tdds",
+    .weights_loss = true,
+    .make = make_tdds_kl,
+    .compute = compute};
+
+}  // namespace methods
 }  // namespace tdds

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/check.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::methods {
 namespace {
@@ -22,7 +22,7 @@ class WindowMean : public Scorer {
     std::vector<double>& newest = misses_[static_cast<std::size_t>(epochs_ % window_size_)];
     ++epochs_;
     constexpr std::int64_t kBlock = 256;
-    cpu::parallel_blocks(static_cast<std::int64_t>(sum_.size()), kBlock,
+    cpu::parallel_blocks(static_cast<std::int64_t>(sum_.size()), kBlock, std::int64_t{2} * window_size_,
                          [&](std::int64_t begin, std::int64_t end) {
                            for (std::int64_t i = begin; i < end; ++i) {
                              newest[static_cast<std::size_t>(i)] = -std::expm1(-static_cast<double>(loss[i]));

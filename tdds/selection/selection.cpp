@@ -1,23 +1,17 @@
-#include "tdds/selection.h"
+#include "tdds/selection/selection.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
 
-#include "engine/npy.h"
-#include "kernels/check.h"
-#include "kernels/ops.h"
-#include "kernels/philox.h"
+#include "engine/io/npy.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
 namespace {
-
-void check_no_nan(std::span<const float> score) {
-  for (std::size_t id = 0; id < score.size(); ++id)
-    check(!std::isnan(score[id]), "the score of sample {} is not a number", id);
-}
 
 Ranking ranked(std::vector<std::int64_t> ids, std::span<const float> score) {
   Ranking ranking{std::move(ids), {}};
@@ -26,44 +20,6 @@ Ranking ranked(std::vector<std::int64_t> ids, std::span<const float> score) {
 }
 
 }  // namespace
-
-std::vector<std::int64_t> order_by_score(std::span<const float> score) {
-  check_no_nan(score);
-  std::vector<std::int64_t> ids(score.size());
-  std::iota(ids.begin(), ids.end(), std::int64_t{0});
-  std::stable_sort(ids.begin(), ids.end(), [&](std::int64_t a, std::int64_t b) {
-    return score[static_cast<std::size_t>(a)] < score[static_cast<std::size_t>(b)];
-  });
-  return ids;
-}
-
-std::vector<std::int64_t> order_by_score(Device& device, std::span<const float> score) {
-  if (score.empty()) return {};
-  check_no_nan(score);
-  const auto n = static_cast<std::int64_t>(score.size());
-  std::vector<std::int32_t> ids(score.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto stream = device.make_stream();
-  const std::size_t workspace_bytes = device.ops().sort_workspace_bytes(n);
-  const DeviceMemory scores(device, score.size_bytes(), "scores"),
-      places(device, 4 * ids.size(), "sample ids");
-  const DeviceMemory sorted_scores(device, score.size_bytes(), "sorted scores");
-  const DeviceMemory sorted(device, 4 * ids.size(), "sorted sample ids");
-  const DeviceMemory workspace(device, workspace_bytes, "the workspace of a sort");
-  stream->upload(scores.data(), score.data(), score.size_bytes());
-  stream->upload(places.data(), ids.data(), places.bytes());
-  device.ops().sort_by_score(*stream, {.score = scores.get<float>(),
-                                       .ids = places.get<std::int32_t>(),
-                                       .sorted_score = sorted_scores.get<float>(),
-                                       .sorted_ids = sorted.get<std::int32_t>(),
-                                       .n = n,
-                                       .workspace = workspace.data(),
-                                       .workspace_bytes = workspace_bytes});
-  stream->synchronize();  // before `ids` is written again
-  stream->download(ids.data(), sorted.data(), sorted.bytes());
-  stream->synchronize();
-  return {ids.begin(), ids.end()};
-}
 
 std::int64_t pruned_count(double rate, std::int64_t samples) {
   check_usage(rate >= 0 && rate < 1,

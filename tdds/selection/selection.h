@@ -9,28 +9,22 @@
 #include <string>
 #include <vector>
 
+#include "tdds/statistics/score_order.h"
+
 namespace tdds {
-
-class Device;
-
-// Sample ids by ascending score; equal scores by ascending id. Throws Error on a NaN.
-std::vector<std::int64_t> order_by_score(std::span<const float> score);
-
-// The same, sorted by the device.
-std::vector<std::int64_t> order_by_score(Device& device, std::span<const float> score);
 
 // int(rate * N) in double arithmetic, as Python computes it. Throws UsageError unless 0 <= rate < 1.
 std::int64_t pruned_count(double rate, std::int64_t samples);
 
-// The pruning rate at which pruned_count leaves exactly `count` samples. Throws UsageError unless 1 <= count <=
-// samples.
+// The pruning rate at which pruned_count leaves exactly `count` samples. Throws UsageError unless 1 <= count
+// <= samples.
 double rate_keeping(std::int64_t count, std::int64_t samples);
 
 // What is left of `ids` (ascending scores) after pruning: its end.
 std::vector<std::int64_t> kept_ids(std::span<const std::int64_t> ids, double rate);
 
 // `count` different ids of 0 .. samples - 1, ascending. A function of (seed, draw) alone
-// (kernels/philox.h, Purpose::kSelect); another `draw` is another subset of the same seed.
+// (kernels/numerics/philox.h, Purpose::kSelect); another `draw` is another subset of the same seed.
 std::vector<std::int64_t> random_subset(std::int64_t samples, std::int64_t count, std::uint64_t seed,
                                         std::uint32_t draw = 0);
 

@@ -1,12 +1,13 @@
-#include "tdds/strategy.h"
+#include "tdds/selection/strategy.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "kernels/check.h"
-#include "kernels/philox.h"
+#include "engine/data/class_shares.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -28,21 +29,6 @@ std::vector<std::int64_t> smallest(std::vector<std::pair<double, std::int64_t>> 
   return ids;
 }
 
-// Shares of `total` in proportion to `sizes`, whole and adding up; the largest remainders are rounded up.
-std::vector<std::int64_t> proportional(const std::vector<std::int64_t>& sizes, std::int64_t total) {
-  const std::int64_t all = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
-  std::vector<std::int64_t> shares;
-  std::vector<std::pair<std::int64_t, std::size_t>> remainders;  // negated, for an ascending sort
-  for (std::size_t c = 0; c < sizes.size(); ++c) {
-    shares.push_back(sizes[c] * total / all);
-    remainders.emplace_back(-(sizes[c] * total % all), c);
-  }
-  std::sort(remainders.begin(), remainders.end());
-  std::int64_t missing = total - std::accumulate(shares.begin(), shares.end(), std::int64_t{0});
-  for (std::size_t i = 0; missing > 0; ++i, --missing) ++shares[remainders[i].second];
-  return shares;
-}
-
 }  // namespace
 
 std::vector<std::int64_t> select_balanced(std::span<const float> score, std::span<const std::int32_t> labels,
@@ -54,7 +40,7 @@ std::vector<std::int64_t> select_balanced(std::span<const float> score, std::spa
       "a rate of {} keeps {} samples for {} classes; a balanced selection needs one of each: lower it", rate,
       kept, classes);
   const std::vector<std::int64_t> order = order_by_score(score);
-  const std::vector<std::int64_t> share = proportional(count_by_class(order, labels, classes), kept);
+  const std::vector<std::int64_t> share = class_shares(count_by_class(order, labels, classes), kept);
   std::vector<std::int64_t> taken(share.size()), ids;
   for (auto id = order.rbegin(); id != order.rend(); ++id) {
     const auto label = static_cast<std::size_t>(labels[static_cast<std::size_t>(*id)]);
@@ -68,13 +54,13 @@ std::vector<std::int64_t> select_balanced(std::span<const float> score, std::spa
 
 void check_strata(int strata, std::int64_t samples) {
   check_usage(strata >= 1 && strata <= samples,
-              "--ccs_strata is {} and there are {} samples; give at least 1 stratum and at most one for each "
+              "`ccs_strata` is {} and there are {} samples; give at least 1 stratum and at most one for each "
               "sample",
               strata, samples);
 }
 
 void check_beta_exponent(double c) {
-  check_usage(std::isfinite(c) && c > 0, "--beta_c is {}; the exponent of Beta sampling is a number above 0",
+  check_usage(std::isfinite(c) && c > 0, "`beta_c` is {}; the exponent of Beta sampling is a number above 0",
               c);
 }
 

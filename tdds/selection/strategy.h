@@ -1,20 +1,21 @@
 #pragma once
-// Ways to choose the kept samples other than the highest scores of all (tdds/selection.h). Each keeps
-// N - int(rate * N) samples and returns their ids, ascending. Draws are functions of the seed and the sample
-// id (kernels/philox.h).
+// Ways to choose the kept samples other than the highest scores of all (tdds/selection/selection.h). Each
+// keeps N - int(rate * N) samples and returns their ids, ascending. Draws are functions of the seed and the
+// sample id (kernels/numerics/philox.h).
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "tdds/methods/method.h"
-#include "tdds/selection.h"
+#include "tdds/selection/selection.h"
 
 namespace tdds {
 
 // The highest scores within each class, every class losing the same share: class c of n_c samples keeps
-// n_c * kept / N, rounded so that the total is right (largest remainders first). labels [N] in 0 ..
-// classes-1. Throws UsageError when fewer samples than classes would be kept.
+// n_c * kept / N, rounded so that the total is right (largest remainders first), and at least one
+// (engine/data/class_shares.h). labels [N] in 0 .. classes-1. Throws UsageError when fewer samples than
+// classes would be kept.
 std::vector<std::int64_t> select_balanced(std::span<const float> score, std::span<const std::int32_t> labels,
                                           std::int32_t classes, double rate);
 

@@ -1,11 +1,11 @@
-#include "tdds/rank_correlation.h"
+#include "tdds/statistics/rank_correlation.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

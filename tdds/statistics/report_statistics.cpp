@@ -1,9 +1,9 @@
-#include "tdds/report_statistics.h"
+#include "tdds/statistics/report_statistics.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

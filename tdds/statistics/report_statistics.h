@@ -5,12 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 
 namespace tdds {
 
-// Bins of equal width from the lowest value to the highest, the last one closed. One value only: all of it is in
-// the first bin.
+// Bins of equal width from the lowest value to the highest, the last one closed. One value only: all of it is
+// in the first bin.
 struct Histogram {
   double low = 0, high = 0;
   std::vector<std::int64_t> counts;  // [bins]
@@ -19,14 +19,15 @@ struct Histogram {
 // Throws Error when there is nothing to count or a value is not finite.
 Histogram histogram(std::span<const float> values, int bins);
 
-// Ranks (tdds/rank_correlation.h) as shares: 0 the lowest of all, 1 the highest; 0.5 for a single sample.
+// Ranks (tdds/statistics/rank_correlation.h) as shares: 0 the lowest of all, 1 the highest; 0.5 for a single
+// sample.
 std::vector<float> standing(std::span<const double> ranks);
 
 // By how much orders disagree about each sample: its highest standing less its lowest, 0 .. 1.
 std::vector<float> disagreement(std::span<const std::vector<float>> standings);
 
-// Mean and standard deviation (of the population) of p_y over the first `epochs` epochs, [N] each: the data map
-// of Swayamdipta et al. 2020, here on the probabilities of the training pass.
+// Mean and standard deviation (of the population) of p_y over the first `epochs` epochs, [N] each: the data
+// map of Swayamdipta et al. 2020, here on the probabilities of the training pass.
 struct DataMap {
   std::vector<float> mean, deviation;
 };
@@ -49,8 +50,8 @@ struct Repetitions {
 };
 Repetitions repetitions(std::span<const double> values);
 
-// Of as many samples as are `wrong`, from the low and from the high end of `order`: the share that is wrong. As
-// many are taken as there are to find, so precision and recall are this same number.
+// Of as many samples as are `wrong`, from the low and from the high end of `order`: the share that is wrong.
+// As many are taken as there are to find, so precision and recall are this same number.
 struct FoundShares {
   double low = 0, high = 0;
 };

@@ -18,6 +18,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/paths.h"
+#include "tests/temporary_folder.h"
+
 namespace tdds::test {
 
 struct Outcome {
@@ -29,42 +32,12 @@ struct Limits {
   long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
   int kill_after_ms = -1;  // SIGKILL after so long
   int interrupt_after_ms = -1;
-  // SIGKILL or SIGINT while the condition holds: it is asked every millisecond, and once more of a program that stands
-  // still.
+  // SIGKILL or `interrupt` while the condition holds: it is asked every millisecond, and once more of a
+  // program that stands still.
   std::function<bool()> kill_when = {}, interrupt_when = {};
+  int interrupt = SIGINT;
+  int ignored = 0;  // a signal that the program is started to ignore, as by nohup
 };
-
-// A folder of its own that goes away with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tdds_XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string str() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-inline void write_text(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 // An environment variable that programs see while it lives.
 class ScopedVariable {
@@ -92,7 +65,7 @@ inline int signal_when(pid_t child, const Limits& limits) {
     kill(child, SIGSTOP);
     if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status)) return status;
     const bool holds = condition();
-    if (holds) kill(child, limits.kill_when ? SIGKILL : SIGINT);
+    if (holds) kill(child, limits.kill_when ? SIGKILL : limits.interrupt);
     kill(child, SIGCONT);
     if (!holds) continue;
     waitpid(child, &status, 0);
@@ -121,8 +94,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
                         const Limits& limits = {}) {
   const TemporaryFolder folder;
   const std::vector<std::string> args = on_the_cpu(program, given);
-  const std::string out = folder / "out", err = folder / "err",
-                    path = std::string(TDDS_PROGRAM_DIR) + "/" + program;
+  const std::string out = folder / "out", err = folder / "err", path = program_path(program);
   std::fflush(nullptr);  // else the child writes what is buffered a second time
   const pid_t child = fork();
   if (child == 0) {
@@ -130,6 +102,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
       const rlimit limit{static_cast<rlim_t>(limits.file_bytes), static_cast<rlim_t>(limits.file_bytes)};
       setrlimit(RLIMIT_FSIZE, &limit);
     }
+    if (limits.ignored != 0) std::signal(limits.ignored, SIG_IGN);
     if (!freopen(out.c_str(), "w", stdout) || !freopen(err.c_str(), "w", stderr)) _exit(126);
     std::vector<char*> argv{const_cast<char*>(path.c_str())};
     for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
@@ -139,7 +112,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
   }
   if (limits.kill_after_ms >= 0 || limits.interrupt_after_ms >= 0) {
     usleep(1000 * static_cast<unsigned>(std::max(limits.kill_after_ms, limits.interrupt_after_ms)));
-    kill(child, limits.kill_after_ms >= 0 ? SIGKILL : SIGINT);
+    kill(child, limits.kill_after_ms >= 0 ? SIGKILL : limits.interrupt);
   }
   int status = 0;
   if (!limits.kill_when && !limits.interrupt_when)

@@ -7,8 +7,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "engine/dynamics_store.h"
-#include "engine/npy.h"
+#include "engine/io/dynamics_store.h"
+#include "engine/io/npy.h"
 #include "tests/apps/program.h"
 #include "tests/tdds/reference.h"
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/safetensors.h"
-#include "kernels/step_state.h"
+#include "engine/io/safetensors.h"
+#include "kernels/ops/step_state.h"
 #include "tests/apps/program.h"
 
 namespace tdds::test {

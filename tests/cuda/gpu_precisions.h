@@ -1,8 +1,8 @@
 #pragma once
 // The precisions that a GPU has, by name, for tests that plan in each.
 
-#include "kernels/conv2d.h"
-#include "kernels/tensor_view.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds::test {
 

@@ -1,7 +1,7 @@
 #pragma once
 // The convolutions of tests/cuda/ops_test.cpp, for the test that plans them too.
 
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
 namespace tdds::test {
 

@@ -1,7 +1,7 @@
 // The products that the linear layer asks of cuBLAS, evaluated by a column-major product of a few lines,
 // against the layer's definition: sizes, transpositions and leading dimensions, which no GPU is needed to get
 // wrong.
-#include "kernels/cuda/linear.h"
+#include "kernels/cuda/cublas/linear.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,12 @@
-// The ops that are cuDNN's and cuBLAS's on the GPU, against their definitions, on every precision; the `cpu` cases
-// show that the test itself is right. Filters are random, so a flipped or transposed one is wrong in every element.
+// The ops that are cuDNN's and cuBLAS's on the GPU, against their definitions, on every precision; the `cpu`
+// cases show that the test itself is right. Filters are random, so a flipped or transposed one is wrong in
+// every element.
 #include <gtest/gtest.h>
 
 #include <array>
 
-#include "kernels/linear.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/linear.h"
 #include "tests/cuda/library_shapes.h"
 #include "tests/kernels/op_test.h"
 
@@ -18,8 +20,8 @@ struct LibraryCase {
   double unit;  // relative error of one operand as the device reads it
 };
 
-// fp32 sums differ from double's by a few units of 2^-24 a term; tf32 has 10 bits of mantissa and truncates or
-// rounds, so at most 2^-10; results are stored in the type itself, counted in `expect_close`.
+// fp32 sums differ from double's by a few units of 2^-24 a term; tf32 has 10 bits of mantissa and truncates
+// or rounds, so at most 2^-10; results are stored in the type itself, counted in `expect_close`.
 const LibraryCase kCases[] = {
     {"cpu_fp32", {DeviceKind::kCpu, DType::kF32}, Conv2dMath::kExact, 0x1p-22},
     {"cuda_fp32", {DeviceKind::kCuda, DType::kF32}, Conv2dMath::kExact, 0x1p-20},  // Winograd: some bits more
@@ -102,7 +104,7 @@ TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
       dx.add(ix, dy[iy], w[iw]);
       dw.add(iw, dy[iy], x[ix]);
     });
-    const auto plan = ops().make_conv2d(device(), spec);
+    const auto plan = make_conv2d(device(), spec);
     SCOPED_TRACE(plan->description());
     const auto workspace = empty<std::byte>(plan->workspace_bytes());
     const TypedBuffer on_x = upload_typed(x), on_w = upload_typed(w), on_dy = upload_typed(dy);
@@ -122,7 +124,7 @@ TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
     const std::vector<float> first = download(on_dw);
     const auto recording =
         stream().record([&] { plan->backward_filter(stream(), on_x, on_dy, on_dw, workspace); });
-    stream().zero(on_dw, nw * size_of(dtype()));
+    stream().zero(on_dw, nw * element_size(dtype()));
     stream().replay(*recording);
     EXPECT_EQ(download(on_dw), first);
   }
@@ -146,7 +148,7 @@ TEST_P(LibraryOpTest, LinearIsItsDefinition) {
           dw.add(k * in + c, dy[i * out + k], x[i * in + c]);
         }
       }
-    const auto plan = ops().make_linear(device(), {.batch = batch, .in_features = in, .out_features = out});
+    const auto plan = make_linear(device(), {.batch = batch, .in_features = in, .out_features = out});
     const auto on_x = upload(x), on_w = upload(w), on_b = upload(b), on_dy = upload(dy);
     const auto on_y = empty<float>(batch * out), on_dx = empty<float>(batch * in),
                on_dw = empty<float>(out * in), on_db = empty<float>(out);

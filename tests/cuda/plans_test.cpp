@@ -1,7 +1,6 @@
 // Every cuDNN plan of every network can be built, for GPUs that need not be here: from descriptions of them
-// (kernels/cuda/gpus). It proves that cuDNN supports the graphs, not that the kernels run.
+// (kernels/cuda/cudnn/gpus). It proves that cuDNN supports the graphs, not that the kernels run.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,12 +9,14 @@
 #include <iostream>
 #include <tuple>
 
-#include "kernels/cuda/conv_plans.h"
-#include "kernels/cuda/described_gpu.h"
+#include "engine/io/plan_cache.h"
+#include "kernels/cuda/cudnn/conv_plans.h"
+#include "kernels/cuda/cudnn/offline_gpu.h"
 #include "kernels/cuda/device.h"
-#include "kernels/ops.h"
+#include "kernels/ops/conv2d.h"
 #include "nets/resnet.h"
 #include "tests/cuda/gpu_precisions.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -24,7 +25,7 @@ using test::GpuPrecision;
 using test::kGpuPrecisions;
 
 std::string properties_of(const std::string& gpu) {
-  return described_gpu_json(gpu);
+  return offline_gpu_properties(gpu);
 }
 
 // The official batches for the full set and for subsets, and the last one of 50,000 samples in batches of
@@ -34,14 +35,14 @@ constexpr std::int32_t kBatches[] = {100, 128, 80};
 class PlansOf : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    if (const std::string obstacle = described_gpu_obstacle(GetParam()); !obstacle.empty())
+    if (const std::string obstacle = offline_gpu_obstacle(GetParam()); !obstacle.empty())
       GTEST_SKIP() << obstacle;
   }
 };
 
 TEST_P(PlansOf, EveryNetwork) {
   const auto begin = std::chrono::steady_clock::now();
-  const std::unique_ptr<Device> gpu = make_described_gpu(GetParam());
+  const std::unique_ptr<Device> gpu = make_offline_gpu(GetParam());
   int passes = 0;
   for (const std::string& arch : resnet_names())
     for (const GpuPrecision& precision : kGpuPrecisions)
@@ -53,7 +54,7 @@ TEST_P(PlansOf, EveryNetwork) {
           ++passes;
           if (arch == "resnet18" && batch == 128)
             std::cout << GetParam() << " " << arch << " " << precision.name << " batch " << batch << "\n"
-                      << pass->plans();
+                      << to_string(pass->plans());
         } catch (const Error& error) {
           ADD_FAILURE() << GetParam() << " " << arch << " " << precision.name << ": " << error.what();
         }
@@ -85,7 +86,7 @@ const Conv2dSpec kResNet18[] = {
     layer(8, 256, 512, 3, 2),  layer(8, 256, 512, 1, 2),  layer(4, 512, 512, 3, 1)};
 
 TEST(Plans, KeepToTheirPrecision) {
-  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   for (const GpuPrecision& precision : kGpuPrecisions)
     for (const ConvDirection direction : kConvDirections) {
       Conv2dSpec spec = kLayer;
@@ -108,11 +109,11 @@ TEST(Plans, KeepToTheirPrecision) {
     }
 }
 
-// The convolutions of ResNet-18 at batch 128, for some of which heuristic A begins with engines that leave the tensor
-// cores idle. Those that copy the tensors first, as their workspace shows, are not taken instead.
+// The convolutions of ResNet-18 at batch 128, for some of which heuristic A begins with engines that leave
+// the tensor cores idle. Those that copy the tensors first, as their workspace shows, are not taken instead.
 TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
-  const CudnnTarget target = CudnnTarget::described(properties_of(GetParam()));
-  ConvPlanStore store(CudnnTarget::described(properties_of(GetParam())), GetParam(), "", nullptr);
+  const CudnnTarget target = CudnnTarget::offline(properties_of(GetParam()));
+  ConvPlanStore store(CudnnTarget::offline(properties_of(GetParam())), GetParam(), {}, nullptr);
   for (const GpuPrecision& precision : kGpuPrecisions) {
     if (std::string(precision.name) == "fp32") continue;
     for (const Conv2dSpec& layer : kResNet18) {
@@ -142,14 +143,14 @@ TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
 
 // The layer that heuristic A served without tensor cores, by cuDNN 9.19 on sm_90.
 TEST(Plans, TheFirstDownsamplingOfResNet18RunsOnTensorCores) {
-  ConvPlanStore store(CudnnTarget::described(properties_of("sm_90")), "sm_90", "", nullptr);
+  ConvPlanStore store(CudnnTarget::offline(properties_of("sm_90")), "sm_90", {}, nullptr);
   Conv2dSpec spec = layer(32, 64, 128, 1, 2);
   spec.dtype = DType::kF16;
   EXPECT_TRUE(store.get(spec, ConvDirection::kForward)->has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
 }
 
 TEST(Plans, AreRebuiltFromTheirText) {
-  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   Conv2dSpec spec = kLayer;
   spec.dtype = DType::kF16;
   for (const ConvDirection direction : kConvDirections)
@@ -161,7 +162,7 @@ TEST(Plans, AreRebuiltFromTheirText) {
 }
 
 TEST(Plans, OfAnotherPrecisionAreRefused) {
-  const CudnnTarget target = CudnnTarget::described(properties_of("sm_90"));
+  const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   Conv2dSpec spec = kLayer;
   spec.math = Conv2dMath::kTf32;
   const ConvPlan plan = std::move(propose_plans(spec, ConvDirection::kForward, target, 1).at(0));
@@ -196,29 +197,28 @@ double first_is_fastest(const Conv2dSpec&, ConvDirection, const ConvPlan&) {
 
 class PlanFile : public testing::Test {
  protected:
-  PlanFile() : path_(testing::TempDir() + "tdds_plans_" + std::to_string(::getpid())) {}
-  ~PlanFile() override { std::remove(path_.c_str()); }
   ConvPlanStore store(PlanTimer timer) {
-    return {CudnnTarget::described(properties_of("sm_90")), "sm_90", path_, std::move(timer)};
+    return {CudnnTarget::offline(properties_of("sm_90")), "sm_90", plan_cache_file(path_), std::move(timer)};
   }
-  std::string path_;
+  test::TemporaryFolder folder_;
+  std::string path_ = folder_ / "plans";
 };
 
 // A layer is planned for what it is asked for: dx = and dx += are two plans, the first layer has neither.
 TEST(Plans, AreMadeForTheGradientsThatAreAskedFor) {
-  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90");
-  const auto text = [&](DataGradient data, bool backward) {
+  const std::unique_ptr<Device> gpu = make_offline_gpu("sm_90");
+  const auto text = [&](GradientMode data, bool backward) {
     Conv2dSpec spec = kLayer;
     spec.data_gradient = data;
     spec.backward = backward;
-    return gpu->ops().make_conv2d(*gpu, spec)->description();
+    return make_conv2d(*gpu, spec)->description();
   };
   const auto holds = [&](const std::string& where, const char* part) {
     return where.find(part) != std::string::npos;
   };
   for (const auto& [data, written, added] :
-       {std::tuple{DataGradient::kNone, false, false}, std::tuple{DataGradient::kWritten, true, false},
-        std::tuple{DataGradient::kAdded, false, true}, std::tuple{DataGradient::kEither, true, true}}) {
+       {std::tuple{GradientMode::kSkip, false, false}, std::tuple{GradientMode::kOverwrite, true, false},
+        std::tuple{GradientMode::kAccumulate, false, true}, std::tuple{GradientMode::kBoth, true, true}}) {
     EXPECT_EQ(holds(text(data, true), "; data="), written);
     EXPECT_EQ(holds(text(data, true), "; data+="), added);
     EXPECT_TRUE(holds(text(data, true), "; filter="));
@@ -257,7 +257,7 @@ TEST_F(PlanFile, APlanThatFailsIsNotTaken) {
                       }).get(kLayer, ConvDirection::kForward);
   ASSERT_GT(timed, 2);
   const std::vector<ConvPlan> proposed =
-      propose_plans(kLayer, ConvDirection::kForward, CudnnTarget::described(properties_of("sm_90")), 2);
+      propose_plans(kLayer, ConvDirection::kForward, CudnnTarget::offline(properties_of("sm_90")), 2);
   EXPECT_EQ(chosen->choice.text(), proposed.at(1).choice.text());
   std::remove(path_.c_str());
   ConvPlanStore failing = store(
@@ -297,8 +297,8 @@ TEST_F(PlanFile, APlanThatCannotBeHadIsTimedAnew) {
 }
 
 TEST_F(PlanFile, AFileThatCannotBeWrittenCostsANote) {
-  ConvPlanStore timed(CudnnTarget::described(properties_of("sm_90")), "sm_90", "/proc/nothing/plans",
-                      first_is_fastest);
+  ConvPlanStore timed(CudnnTarget::offline(properties_of("sm_90")), "sm_90",
+                      plan_cache_file("/proc/nothing/plans"), first_is_fastest);
   EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
   ASSERT_EQ(timed.notes().size(), 1u);
   EXPECT_NE(timed.notes()[0].find("/proc/nothing/plans"), std::string::npos);
@@ -321,14 +321,13 @@ TEST_F(PlanFile, AResumedRunKeepsItsPlans) {
             first.choices().substr(0, first.choices().rfind('\t')));
 }
 
-TEST(DescribedGpu, SaysWhatItCannotDo) {
-  const std::unique_ptr<Device> gpu = make_described_gpu("sm_90");
+TEST(OfflineGpu, SaysWhatItCannotDo) {
+  const std::unique_ptr<Device> gpu = make_offline_gpu("sm_90");
   EXPECT_THROW(gpu->make_stream(), Error);
   EXPECT_THROW(gpu->allocate(4, "a test"), Error);
-  EXPECT_THROW(make_described_gpu("nonsense", "{}", {}), Error);
-  EXPECT_THROW(make_described_gpu("sm_75"), UsageError);
-  for (const std::string& name : described_gpus())
-    EXPECT_GT(make_described_gpu(name)->peak().half, 0) << name;
+  EXPECT_THROW(make_offline_gpu_from("nonsense", "{}", {}), Error);
+  EXPECT_THROW(make_offline_gpu("sm_75"), UsageError);
+  for (const std::string& name : offline_gpus()) EXPECT_GT(make_offline_gpu(name)->peak().half, 0) << name;
 }
 
 }  // namespace

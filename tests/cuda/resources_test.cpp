@@ -1,5 +1,5 @@
-// What ptxas says of each kernel, kept beside its object by cmake/keep_ptxas_report.sh: no hand-written kernel may
-// spill registers or hold a stack frame, on any architecture of this build.
+// What ptxas says of each kernel, kept beside its object by cmake/keep_ptxas_report.sh: no hand-written
+// kernel may spill registers or hold a stack frame, on any architecture of this build.
 
 #include <gtest/gtest.h>
 

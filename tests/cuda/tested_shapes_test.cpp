@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cuda/conv_plans.h"
-#include "kernels/cuda/described_gpu.h"
+#include "kernels/cuda/cudnn/conv_plans.h"
+#include "kernels/cuda/cudnn/offline_gpu.h"
 #include "kernels/cuda/device.h"
 #include "nets/resnet.h"
 #include "tests/cuda/gpu_precisions.h"
@@ -17,9 +17,9 @@ namespace {
 class TestedShapes : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    if (const std::string obstacle = described_gpu_obstacle(GetParam()); !obstacle.empty())
+    if (const std::string obstacle = offline_gpu_obstacle(GetParam()); !obstacle.empty())
       GTEST_SKIP() << obstacle;
-    gpu_ = make_described_gpu(GetParam());
+    gpu_ = make_offline_gpu(GetParam());
   }
   void expect_plans(const Conv2dSpec& spec) {
     ConvPlanStore& store = static_cast<GpuDevice&>(*gpu_).conv_plans();
@@ -84,7 +84,8 @@ TEST_P(TestedShapes, OfTheGoldenNetworks) {
     for (const bool train : {true, false}) expect_plans(spec, kGpuPrecisions[0], batch, train);
 }
 
-// tests/apps/tiny_run.h: 240 images in batches of 50, and 60 to evaluate: the last of each are 40 and 10; and the demonstration's width.
+// tests/apps/tiny_run.h: 240 images in batches of 50, and 60 to evaluate: the last of each are 40 and 10; and
+// the demonstration's width.
 TEST_P(TestedShapes, OfThePrograms) {
   for (const double width : {0.03125, 0.25})
     for (const GpuPrecision& precision : kGpuPrecisions) {

@@ -8,13 +8,15 @@
 #include <sstream>
 #include <thread>
 
-#include "kernels/check.h"
-#include "kernels/cuda/conv2d.h"
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/cudnn/conv2d.h"
+#include "kernels/cuda/cudnn/cudnn_device.h"
+#include "kernels/cuda/cudnn/plan_timer.h"
 #include "kernels/cuda/libraries.h"
-#include "kernels/cuda/plan_timer.h"
-#include "kernels/ops.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/ops.h"
+#include "kernels/runtime/check.h"
 #include "tests/cuda_host/fake_runtime.h"
+#include "tests/paths.h"
 
 namespace {
 // What executing a plan says, and how often that was asked.
@@ -56,7 +58,7 @@ using CudaDeviceTest = CudaHost;
 using CudaStreamTest = CudaHost;
 
 TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
-  const auto make = [] { CudaDevice device(kNoOps, {}); };
+  const auto make = [] { CudnnDevice device(kNoOps, {}); };
   runtime_.device_count_status = cudaErrorNoDevice;
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here")));
   runtime_.device_count_status = cudaErrorInsufficientDriver;
@@ -77,20 +79,20 @@ TEST_F(CudaDeviceTest, AMachineWithoutDriverOrGpuHasNone) {
 }
 
 TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
-  EXPECT_THAT(([] { CudaDevice device(kNoOps, {.ordinal = 2}); }),
+  EXPECT_THAT(([] { CudnnDevice device(kNoOps, {.ordinal = 2}); }),
               ThrowsMessage<UsageError>(HasSubstr("has 2")));
   runtime_.sm = 75;
-  EXPECT_THAT(([] { CudaDevice device(kNoOps, {}); }),
+  EXPECT_THAT(([] { CudnnDevice device(kNoOps, {}); }),
               ThrowsMessage<Error>(HasSubstr("too old: it is sm_75")));
 }
 
 TEST_F(CudaDeviceTest, PlansOfAResumedRunThatCannotBeReadAreNamed) {
-  EXPECT_THAT(([] { CudaDevice device(kNoOps, {.kept_plans = "nonsense"}); }),
+  EXPECT_THAT(([] { CudnnDevice device(kNoOps, {.pinned_plans = "nonsense"}); }),
               ThrowsMessage<Error>(HasSubstr("the plans of the run that is resumed")));
 }
 
 TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
-  CudaDevice device(kNoOps, {.ordinal = 1});
+  CudnnDevice device(kNoOps, {.ordinal = 1});
   const PlanTimer timer = make_plan_timer(device);
   ConvPlan plan;
   plan.workspace_bytes = 1000;
@@ -118,7 +120,7 @@ TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
 class PlannedGpu : public GpuDevice {
  public:
   explicit PlannedGpu(const std::string& json)
-      : GpuDevice(kNoOps), plans_(CudnnTarget::described(json), "sm_90", "", nullptr) {}
+      : GpuDevice(kNoOps), plans_(CudnnTarget::offline(json), "sm_90", {}, nullptr) {}
   std::string description() const override { return "planned"; }
   void* allocate(std::size_t, std::string_view) override { return nullptr; }
   void free(void*) noexcept override {}
@@ -132,7 +134,7 @@ class PlannedGpu : public GpuDevice {
 
 TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
   std::stringstream json;
-  json << std::ifstream(TDDS_SOURCE_DIR "/kernels/cuda/gpus/sm_90.json").rdbuf();
+  json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
   PlannedGpu planned(json.str());
   const auto conv = make_cuda_conv2d(planned, {.batch = 128,
                                                .height = 8,
@@ -142,8 +144,8 @@ TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
                                                .filter_h = 3,
                                                .filter_w = 3,
                                                .padding = 1,
-                                               .data_gradient = DataGradient::kAdded});
-  CudaDevice device(kNoOps, {});
+                                               .data_gradient = GradientMode::kAccumulate});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   const DeviceMemory memory(device, 1 << 20, "a test");
   void* at = memory.data();
@@ -155,7 +157,7 @@ TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
   execution = CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
   EXPECT_THAT(forward, ThrowsMessage<Error>(testing::AllOf(
                            HasSubstr("'conv2d forward' of layer1.0.conv1 failed"), HasSubstr("engine "),
-                           HasSubstr("CUDNN_STATUS_EXECUTION_FAILED"), HasSubstr("--cudnn_autotune"))));
+                           HasSubstr("CUDNN_STATUS_EXECUTION_FAILED"), HasSubstr("`cudnn_autotune`"))));
   execution = CUDNN_STATUS_SUCCESS;
   EXPECT_NO_THROW(conv->backward_data(*stream, at, at, at, true, at));
   EXPECT_THAT([&] { conv->backward_data(*stream, at, at, at, false, at); },
@@ -170,7 +172,7 @@ TEST(CudnnVersion, AnOlderOneThanTheBuildsIsNamed) {
 }
 
 TEST_F(CudaDeviceTest, MemoryIsFilledAndCounted) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   {
     const DeviceMemory memory(device, 1000, "a test");
     EXPECT_EQ(device.allocations(), 1);
@@ -180,7 +182,7 @@ TEST_F(CudaDeviceTest, MemoryIsFilledAndCounted) {
 }
 
 TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   EXPECT_THAT([&] { device.allocate(std::size_t{2} << 30, "saved activations"); },
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("saved activations"), HasSubstr("2048.0 MiB"),
                                                   HasSubstr("of 1024.0 MiB"))));
@@ -196,7 +198,7 @@ TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
 }
 
 TEST_F(CudaStreamTest, LargeCopiesGoThroughStaging) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   constexpr std::size_t kCount = 11'000'003;  // 44 MB: past both staging buffers, and no multiple of anything
   std::vector<int> host(kCount), back(kCount), second(7);
@@ -219,7 +221,7 @@ TEST_F(CudaStreamTest, LargeCopiesGoThroughStaging) {
 }
 
 TEST_F(CudaStreamTest, ADownloadArrivesWithSynchronize) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   const DeviceMemory memory(device, 4, "a test");
   const int seven = 7;
@@ -232,7 +234,7 @@ TEST_F(CudaStreamTest, ADownloadArrivesWithSynchronize) {
 }
 
 TEST_F(CudaStreamTest, RecordsWithoutRunningAndReplays) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   int value = 0;
   const auto body = [&] {
@@ -255,7 +257,7 @@ TEST_F(CudaStreamTest, RecordsWithoutRunningAndReplays) {
 }
 
 TEST_F(CudaStreamTest, ABodyThatThrowsEndsTheCapture) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   EXPECT_THAT([&] { stream->record([] { throw Error("of the body"); }); },
               ThrowsMessage<Error>(HasSubstr("of the body")));
@@ -266,7 +268,7 @@ TEST_F(CudaStreamTest, ABodyThatThrowsEndsTheCapture) {
 }
 
 TEST_F(CudaStreamTest, WhatCannotBeRecordedIsRefused) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   const DeviceMemory memory(device, 8, "a test");
   int host = 0;
@@ -282,7 +284,7 @@ TEST_F(CudaStreamTest, WhatCannotBeRecordedIsRefused) {
 }
 
 TEST_F(CudaStreamTest, AnErrorNamesItsCommand) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   EXPECT_THAT(
       [&] {
@@ -295,7 +297,7 @@ TEST_F(CudaStreamTest, AnErrorNamesItsCommand) {
 }
 
 TEST_F(CudaStreamTest, ProfilersSeeARangeForEachLayerAndOp) {
-  CudaDevice device(kNoOps, {});
+  CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   runtime_.ranges.clear();
   {
@@ -307,7 +309,7 @@ TEST_F(CudaStreamTest, ProfilersSeeARangeForEachLayerAndOp) {
 }
 
 TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {
-  CudaDevice device(kNoOps, {.debug_sync = true});
+  CudnnDevice device(kNoOps, {.debug_sync = true});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   int value = 0;
   const auto body = [&] {
@@ -325,7 +327,7 @@ TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {
 
 // A new thread's current device is 0.
 TEST_F(CudaStreamTest, WorksFromAnotherThreadOnTheSecondGpu) {
-  CudaDevice device(kNoOps, {.ordinal = 1});
+  CudnnDevice device(kNoOps, {.ordinal = 1});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   const DeviceMemory memory(device, 8, "a test");
   int seven = 7, result = 0;

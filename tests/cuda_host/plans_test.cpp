@@ -1,4 +1,5 @@
-// What is said where cuDNN finalises no plan: its functions pass through here, and fail where a test wants it.
+// What is said where cuDNN finalises no plan: its functions pass through here, and fail where a test wants
+// it.
 
 #include <cudnn.h>
 #include <dlfcn.h>
@@ -9,8 +10,9 @@
 #include <sstream>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/cuda/conv_plans.h"
+#include "kernels/cuda/cudnn/conv_plans.h"
+#include "kernels/runtime/check.h"
+#include "tests/paths.h"
 
 namespace {
 
@@ -59,8 +61,8 @@ class PlanFailure : public testing::Test {
   ~PlanFailure() override { of_first = of_others = CUDNN_STATUS_SUCCESS; }
   static std::shared_ptr<const ConvPlan> plan(cudnnStatus_t first, cudnnStatus_t others) {
     std::stringstream json;
-    json << std::ifstream(TDDS_SOURCE_DIR "/kernels/cuda/gpus/sm_90.json").rdbuf();
-    ConvPlanStore store(CudnnTarget::described(json.str()), "sm_90", "", nullptr);
+    json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
+    ConvPlanStore store(CudnnTarget::offline(json.str()), "sm_90", {}, nullptr);
     of_first = first;
     of_others = others;
     finalized_plans = 0;

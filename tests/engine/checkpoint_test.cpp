@@ -11,10 +11,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "engine/crc32.h"
-#include "kernels/half_convert.h"
+#include "engine/io/crc32.h"
+#include "kernels/numerics/half_convert.h"
 #include "tests/engine/small_run.h"
 #include "tests/golden/golden.h"
+#include "tests/paths.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -39,7 +40,8 @@ TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
   EXPECT_EQ(run.weights(), before);
 }
 
-// The state_dict of the official model, written by PyTorch and Python's safetensors: its weights are known by formula.
+// The state_dict of the official model, written by PyTorch and Python's safetensors: its weights are known by
+// formula.
 TEST(CheckpointTest, LoadsWhatPyTorchSaved) {
   const auto device = make_device(DeviceKind::kCpu);
   const auto stream = device->make_stream(StreamMode::kImmediate);
@@ -49,7 +51,7 @@ TEST(CheckpointTest, LoadsWhatPyTorchSaved) {
   params.initialize(*stream, 1);
   *params.counter(5) = 77;  // bn1.num_batches_tracked
   ASSERT_EQ(params.list()[5].name, "bn1.num_batches_tracked");
-  load_model(TDDS_GOLDEN_DIR "/resnet18_narrow_weights.safetensors", *stream, params);
+  load_model(golden_path("resnet18_narrow_weights.safetensors"), *stream, params);
   std::uint32_t place = 0;
   for (std::size_t i = 0; i < params.list().size(); ++i) {
     const Param& param = params.list()[i];
@@ -116,7 +118,8 @@ TEST(CheckpointTest, AModelOfWholeNumbersIsRefused) {
       ThrowsMessage<Error>(AllOf(HasSubstr("conv1.weight"), HasSubstr("i32"), HasSubstr("wants f32"))));
 }
 
-// A file as the published format describes it, read without our reader: of each tensor "name type [shape] CRC-32".
+// A file as the published format describes it, read without our reader: of each tensor "name type [shape]
+// CRC-32".
 std::vector<std::string> read_by_the_format(const std::string& content) {
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(content.at(i));
@@ -184,8 +187,8 @@ TEST(CheckpointTest, FilesAreAsTheFormatIsPublished) {
   WrittenFiles files;
   std::vector<std::string> model = lines_of(files.run, "", "weight");
   model.insert(model.end(), {"epoch 1", "note line 1\n\"line 2\" \u00e9"});
-  EXPECT_EQ(read_by_the_format(bytes_of(files.model)), model);
-  const std::vector<std::string> checkpoint = read_by_the_format(bytes_of(files.checkpoint));
+  EXPECT_EQ(read_by_the_format(read_text(files.model)), model);
+  const std::vector<std::string> checkpoint = read_by_the_format(read_text(files.checkpoint));
   EXPECT_THAT(checkpoint, testing::IsSupersetOf(lines_of(files.run, "model.", "weight")));
   EXPECT_THAT(checkpoint, testing::IsSupersetOf(lines_of(files.run, "momentum.", "momentum")));
 }
@@ -194,15 +197,62 @@ TEST(CheckpointTest, PythonReadsTheFiles) {
   if (std::system("python3 -c '' 2>/dev/null") != 0) GTEST_SKIP() << "there is no python3";
   WrittenFiles files;
   for (const std::string& path : {files.model, files.checkpoint}) {
-    const std::string command = "python3 " TDDS_SOURCE_DIR "/tests/engine/read_safetensors.py '" + path + "'";
+    const std::string command =
+        "python3 " + source_path("tests/engine/read_safetensors.py") + " '" + path + "'";
     FILE* output = popen(command.c_str(), "r");
     ASSERT_NE(output, nullptr);
     std::string text;
     for (int c = std::fgetc(output); c != EOF; c = std::fgetc(output)) text += static_cast<char>(c);
     ASSERT_EQ(pclose(output), 0) << text;
     std::string want;
-    for (const std::string& line : read_by_the_format(bytes_of(path))) want += line + "\n";
+    for (const std::string& line : read_by_the_format(read_text(path))) want += line + "\n";
     EXPECT_EQ(text, want);
+  }
+}
+
+// Every tensor of a ResNet-18 has its name and shape in a ResNet-34 too; what is left over tells them apart.
+TEST(CheckpointTest, TensorsOfALargerNetworkAreRefused) {
+  const TemporaryFolder folder;
+  SmallRun run(options());
+  auto larger = make_resnet({.arch = "resnet34", .classes = kClasses, .width = 0.125, .image_size = 8});
+  larger->params().place(*run.device, *run.stream, DType::kF32);
+  larger->params().initialize(*run.stream, 1);
+  save_model(folder / "resnet34", *run.stream, larger->params(), {});
+  const std::vector<std::byte> before = run.weights();
+  EXPECT_THAT([&] { load_model(folder / "resnet34", *run.stream, run.net->params()); },
+              ThrowsMessage<Error>(HasSubstr("belongs to another network")));
+  EXPECT_EQ(run.weights(), before);
+}
+
+// Whatever a checkpoint lacks is found before anything is overwritten.
+TEST(CheckpointTest, AMissingTensorChangesNothing) {
+  const TemporaryFolder folder;
+  SmallRun run(options()), other(options());
+  run.epoch();
+  save_checkpoint(folder / "whole", *run.stream, run.net->params(), run.trainer, {});
+  const SafetensorsFile whole(folder / "whole");
+  const std::string last = run.net->params().list().back().name;
+  std::vector<std::string> left_out{"trainer.state", "trainer.prev_logp"};
+  for (const Param& param : run.net->params().list()) {
+    left_out.push_back("model." + param.name);
+    if (param.kind != ParamKind::kRunning && param.kind != ParamKind::kCounter)
+      left_out.push_back("momentum." + param.name);
+  }
+  const std::vector<std::byte> before = other.weights();
+  for (const std::string& missing : left_out) {
+    std::vector<std::vector<std::byte>> copies;
+    std::vector<NamedTensor> tensors;
+    for (const StoredTensor& tensor : whole.tensors()) {
+      if (tensor.name == missing) continue;
+      copies.emplace_back(tensor.bytes);
+      whole.read(tensor, copies.back().data());
+      tensors.push_back({tensor.name, tensor.dtype, tensor.shape, copies.back().data()});
+    }
+    ASSERT_EQ(tensors.size() + 1, whole.tensors().size()) << missing;
+    write_safetensors(folder / "part", tensors);
+    EXPECT_THAT([&] { load_checkpoint(folder / "part", *other.stream, other.net->params(), other.trainer); },
+                ThrowsMessage<Error>(HasSubstr(missing)));
+    ASSERT_EQ(other.weights(), before) << missing;
   }
 }
 

@@ -5,7 +5,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/ops.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/step_state.h"
 #include "tests/engine/small_run.h"
 
 namespace tdds {
@@ -75,22 +76,22 @@ TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
       order(*run.device, 4 * ids.size(), "ids");
   run.stream->zero(state.data(), state.bytes());
   run.stream->upload(order.data(), ids.data(), order.bytes());
-  run.device->ops().augment(*run.stream, {.images = run.set.images(),
-                                          .order = order.get<std::int32_t>(),
-                                          .state = state.get<StepState>(),
-                                          .table = run.set.table(),
-                                          .aspects = nullptr,
-                                          .x = pass.input().data,
-                                          .dtype = DType::kF32,
-                                          .batch = kSamples,
-                                          .height = 8,
-                                          .width = 8,
-                                          .out_height = 8,
-                                          .out_width = 8,
-                                          .channels_out = 3,
-                                          .crop = Crop::kCentre,
-                                          .padding = 0,
-                                          .seed = 0});
+  augment(*run.stream, {.images = run.set.images(),
+                        .order = order.get<std::int32_t>(),
+                        .state = state.get<StepState>(),
+                        .table = run.set.table(),
+                        .aspects = nullptr,
+                        .x = pass.input().data,
+                        .dtype = DType::kF32,
+                        .batch = kSamples,
+                        .height = 8,
+                        .width = 8,
+                        .out_height = 8,
+                        .out_width = 8,
+                        .channels_out = 3,
+                        .crop = Crop::kCentre,
+                        .padding = 0,
+                        .seed = 0});
   pass.forward(*run.stream);
   const auto width = static_cast<std::size_t>(run.net->features());
   std::vector<float> features(ids.size() * width);

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "engine/dataset.h"
-#include "kernels/check.h"
+#include "engine/data/dataset.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 

@@ -1,6 +1,13 @@
 // Single ops against PyTorch in float64: the cases are those of tests/golden/golden_ops.py.
 
 #include "engine/schedule.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/pool.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 #include "tests/golden/golden.h"
 #include "tests/kernels/op_test.h"
 
@@ -40,8 +47,8 @@ TEST_P(OpsGoldenTest, Convolution) {
     const std::string name = std::string(c.name) + ".";
     const auto x = golden_.shape(name + "x"), w = golden_.shape(name + "w");
     const auto at = [](const auto& shape, int i) { return static_cast<std::int32_t>(shape[i]); };
-    auto plan = ops().make_conv2d(device(), {at(x, 0), at(x, 2), at(x, 3), at(x, 1), at(w, 0), at(w, 2),
-                                             at(w, 3), c.stride, c.padding});
+    auto plan = make_conv2d(device(), {at(x, 0), at(x, 2), at(x, 3), at(x, 1), at(w, 0), at(w, 2), at(w, 3),
+                                       c.stride, c.padding});
     auto workspace = empty<std::byte>(std::max<std::size_t>(plan->workspace_bytes(), 1));
     auto in = input(name + "x"), filter = input(name + "w"), dy = input(name + "dy");
     auto y = output(name + "y"), dx = output(name + "x"), dw = output(name + "w");
@@ -69,12 +76,11 @@ TEST_P(OpsGoldenTest, BatchNorm) {
     auto inference = output(name + "x"), dx = output(name + "x"), dresidual = output(name + "x");
     auto dweight = output(name + "mean"), dbias = output(name + "mean");
     const float* add = fused ? residual.data() : nullptr;
-    ops().batchnorm_inference(stream(), {x, add, weight, bias, running_mean, running_var, inference, rows,
-                                         channels, 1e-5f, DType::kF32, fused});
-    ops().batchnorm_forward(
-        stream(), {x, add, weight, bias, running_mean, running_var, batches, mean, inv_std, y, rows, channels,
-                   1e-5f, 0.1f, DType::kF32, fused, workspace});
-    ops().batchnorm_backward(
+    batchnorm_inference(stream(), {x, add, weight, bias, running_mean, running_var, inference, rows, channels,
+                                   1e-5f, DType::kF32, fused});
+    batchnorm_forward(stream(), {x, add, weight, bias, running_mean, running_var, batches, mean, inv_std, y,
+                                 rows, channels, 1e-5f, 0.1f, DType::kF32, fused, workspace});
+    batchnorm_backward(
         stream(), {x, y, dy, weight, mean, inv_std, dweight, dbias, dx, fused ? dresidual.data() : nullptr,
                    rows, channels, DType::kF32, fused, workspace});
     expect(inference, name + "inference");
@@ -94,9 +100,9 @@ TEST_P(OpsGoldenTest, BatchNorm) {
 TEST_P(OpsGoldenTest, Linear) {
   for (const std::string name : {"linear10.", "linear100."}) {
     const auto x_shape = golden_.shape(name + "x"), w_shape = golden_.shape(name + "w");
-    auto plan = ops().make_linear(
-        device(), {static_cast<std::int32_t>(x_shape[0]), static_cast<std::int32_t>(x_shape[1]),
-                   static_cast<std::int32_t>(w_shape[0])});
+    auto plan =
+        make_linear(device(), {static_cast<std::int32_t>(x_shape[0]), static_cast<std::int32_t>(x_shape[1]),
+                               static_cast<std::int32_t>(w_shape[0])});
     auto x = input(name + "x"), w = input(name + "w"), b = input(name + "b"), dy = input(name + "dy");
     auto y = output(name + "y"), dx = output(name + "x"), dw = output(name + "w"), db = output(name + "b");
     plan->forward(stream(), x, w, b, y);
@@ -113,8 +119,8 @@ TEST_P(OpsGoldenTest, GlobalAveragePool) {
   const auto batch = static_cast<std::int32_t>(shape[0]), channels = static_cast<std::int32_t>(shape[1]);
   const auto positions = static_cast<std::int32_t>(shape[2] * shape[3]);
   auto x = input("pool.x"), dy = input("pool.dy"), y = output("pool.y"), dx = output("pool.x");
-  ops().global_avg_pool(stream(), {x, y, batch, positions, channels, DType::kF32});
-  ops().global_avg_pool_backward(stream(), {dy, dx, batch, positions, channels, DType::kF32});
+  global_avg_pool(stream(), {x, y, batch, positions, channels, DType::kF32});
+  global_avg_pool_backward(stream(), {dy, dx, batch, positions, channels, DType::kF32});
   expect(y, "pool.y");
   expect(dx, "pool.dx");
 }
@@ -143,7 +149,7 @@ TEST_P(OpsGoldenTest, CrossEntropy) {
       args.loss_scale = 1;
       args.batch = batch;
       args.classes = classes;
-      ops().softmax_kl(stream(), args);
+      softmax_kl(stream(), args);
       expect(dlogits, name + (weighted ? "weighted" : "dlogits"));
       const auto got = download(loss), want = values(name + "loss");
       for (std::size_t b = 0; b < want.size(); ++b)
@@ -162,8 +168,8 @@ TEST_P(OpsGoldenTest, Sgd) {
       auto g =
           upload(std::vector<float>(gradients.begin() + step * w.n, gradients.begin() + (step + 1) * w.n));
       auto state = upload<StepState>({state_at(step, 0, 0)});
-      ops().sgd(stream(), {w, v, g, nullptr, lr, state, static_cast<std::int64_t>(w.n), DType::kF32,
-                           DType::kF32, 0.9f, 5e-4f, 1.0f, nesterov});
+      sgd(stream(), {w, v, g, nullptr, lr, state, static_cast<std::int64_t>(w.n), DType::kF32, DType::kF32,
+                     0.9f, 5e-4f, 1.0f, nesterov});
       expect(w, name + "w" + std::to_string(step + 1));
       expect(v, name + "v" + std::to_string(step + 1));
     }

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "kernels/half_convert.h"
+#include "kernels/numerics/half_convert.h"
 #include "tests/engine/small_run.h"
 
 namespace tdds {
@@ -119,7 +119,7 @@ TEST_P(ParamsTest, AFilterIsStoredByChannelAndPaddedWithZeros) {
         for (int c = 0; c < 8; ++c) {
           const int at = ((k * 3 + r) * 3 + s) * 8 + c;
           const int theirs = ((k * 3 + c) * 3 + r) * 3 + s;
-          ASSERT_EQ(value_at(stored + at * size_of(GetParam()), GetParam()), c < 3 ? values[theirs] : 0)
+          ASSERT_EQ(value_at(stored + at * element_size(GetParam()), GetParam()), c < 3 ? values[theirs] : 0)
               << k << " " << r << " " << s << " " << c;
         }
 }
@@ -150,7 +150,7 @@ TEST_P(ParamsTest, MomentaAndGradientsHaveTheirOwnBlocks) {
   const void* bits = &one;
   if (GetParam() == DType::kF16) bits = &half;
   if (GetParam() == DType::kBf16) bits = &bfloat;
-  std::memcpy(params().filter_gradient(declared_.stem), bits, size_of(GetParam()));
+  std::memcpy(params().filter_gradient(declared_.stem), bits, element_size(GetParam()));
   EXPECT_EQ(get(declared_.stem, "gradient")[0], 1);
 }
 
@@ -233,7 +233,7 @@ TEST_P(ParamsTest, TheSeedAloneDecidesTheStart) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, ParamsTest, testing::Values(DType::kF32, DType::kF16, DType::kBf16),
-                         [](const auto& type) { return std::string(name_of(type.param)); });
+                         [](const auto& type) { return std::string(to_string(type.param)); });
 
 // Which elements of a range hold a value of PyTorch's.
 std::vector<bool> occupied(const Params& params, bool filters, std::int64_t elements) {
@@ -252,7 +252,7 @@ void expect_zero_padding(const void* block, DType dtype, const std::vector<bool>
   if (!block) return;
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < mask.size(); ++i)
-    wrong += !mask[i] && value_at(static_cast<const std::byte*>(block) + i * size_of(dtype), dtype) != 0;
+    wrong += !mask[i] && value_at(static_cast<const std::byte*>(block) + i * element_size(dtype), dtype) != 0;
   EXPECT_EQ(wrong, 0u) << what;
 }
 
@@ -267,7 +267,7 @@ TEST_P(PaddingTest, StaysZeroWhileTheNetworkTrains) {
   params.place(*device, *stream, GetParam());
   params.initialize(*stream, 3);
   PassPool pool(*device, *net);
-  const ResidentSet set(*device, *stream, bright_images(26), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f});
+  const DeviceDataset set(*device, *stream, bright_images(26), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f});
   TrainOptions how = options();
   how.compute = GetParam();
   Trainer trainer(*device, *stream, *net, pool, set, how);
@@ -289,7 +289,7 @@ TEST_P(PaddingTest, StaysZeroWhileTheNetworkTrains) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PaddingTest, testing::Values(DType::kF32, DType::kBf16),
-                         [](const auto& type) { return std::string(name_of(type.param)); });
+                         [](const auto& type) { return std::string(to_string(type.param)); });
 
 }  // namespace
 }  // namespace tdds

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -59,7 +59,18 @@ TEST(ScheduleTest, RefusesWhatMakesNoSense) {
   EXPECT_THROW(learning_rates({.warmup_epochs = -1}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .step_epochs = 0}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .gamma = 1.5}, 0.1, 30, 10, 3), UsageError);
-  EXPECT_THROW(parse_decay("linear"), UsageError);
+}
+
+// Parts of an epoch count in whole steps, rounded: 7.5 are 8, and 0.29 of 100 is 29 though the product is
+// 28.999999999999996.
+TEST(ScheduleTest, APartOfAnEpochIsRoundedToSteps) {
+  const std::vector<float> table = learning_rates({.warmup_epochs = 0.75}, 0.8, 100, 10, 10);
+  for (int t = 0; t < 8; ++t) EXPECT_FLOAT_EQ(table[t], 0.1f * static_cast<float>(t + 1)) << t;
+  EXPECT_FLOAT_EQ(table[8], 0.8f);
+  EXPECT_FLOAT_EQ(table[54], 0.4f);  // halfway between 8 and 100
+  const std::vector<float> hundred = learning_rates({.warmup_epochs = 0.29}, 29, 1000, 100, 10);
+  for (int t = 0; t < 29; ++t) EXPECT_FLOAT_EQ(hundred[t], static_cast<float>(t + 1)) << t;
+  EXPECT_FLOAT_EQ(hundred[29], 29);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "engine/order.h"
+#include "engine/shuffle.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 namespace tdds {
 namespace {
 
-TEST(OrderTest, AShuffleIsAPermutationThatDependsOnSeedAndEpochAlone) {
+TEST(ShuffleTest, AShuffleIsAPermutationThatDependsOnSeedAndEpochAlone) {
   const std::vector<std::int32_t> ids = counting_ids(1000);
   const std::vector<std::int32_t> a = shuffled(ids, 42, 3);
   EXPECT_EQ(a, shuffled(ids, 42, 3));
@@ -18,7 +18,7 @@ TEST(OrderTest, AShuffleIsAPermutationThatDependsOnSeedAndEpochAlone) {
   EXPECT_EQ(sorted, ids);
 }
 
-TEST(OrderTest, EveryPlaceIsReachedAboutEquallyOften) {
+TEST(ShuffleTest, EveryPlaceIsReachedAboutEquallyOften) {
   const std::vector<std::int32_t> ids = counting_ids(5);
   int count[5][5] = {};
   constexpr int kDraws = 10000;
@@ -28,7 +28,7 @@ TEST(OrderTest, EveryPlaceIsReachedAboutEquallyOften) {
   }
   for (auto& row : count)
     for (int n : row)
-      EXPECT_NEAR(n, kDraws / 5, 200);  // 5 standard deviations of sqrt(10000 * 0.2 * 0.8) = 40
+      EXPECT_NEAR(n, kDraws / 5.0, 200);  // 5 standard deviations of sqrt(10000 * 0.2 * 0.8) = 40
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "engine/trainer.h"
-#include "kernels/check.h"
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/runtime/check.h"
 #include "nets/resnet.h"
 
 namespace tdds::test {
@@ -56,7 +56,7 @@ struct SmallRun {
   std::unique_ptr<Stream> stream;
   std::unique_ptr<Net> net;
   PassPool pool;
-  ResidentSet set;
+  DeviceDataset set;
   Trainer trainer;
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,

@@ -2,18 +2,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 
 #include "engine/checkpoint.h"
 #include "engine/evaluator.h"
-#include "engine/files.h"
-#include "kernels/ops.h"
+#include "engine/io/files.h"
+#include "kernels/ops/augment.h"
 #include "tests/engine/small_run.h"
 #include "tests/temporary_folder.h"
 
@@ -81,17 +80,17 @@ TEST(TrainerTest, DamageOnTheDiskStopsTheStep) {
   const auto device = make_device(DeviceKind::kCpu);
   const auto stream = device->make_stream();
   const ImageSet set = on_the_disk(bright_images(26), 11);
-  BatchFeeder feeder(*device, *stream, *set.source, set.image_bytes(), 8);
+  BatchPrefetcher prefetcher(*device, *stream, *set.source, set.image_bytes(), 8);
   std::vector<std::int32_t> order(26);
   for (std::int32_t i = 0; i < 26; ++i) order[static_cast<std::size_t>(i)] = i;
-  feeder.start(order, 0);
-  feeder.feed();
-  EXPECT_THROW(feeder.feed(), Error);
-  feeder.start(order, 16);
-  feeder.feed();
+  prefetcher.start(order, 0);
+  prefetcher.feed();
+  EXPECT_THROW(prefetcher.feed(), Error);
+  prefetcher.start(order, 16);
+  prefetcher.feed();
   std::vector<std::uint8_t> want(static_cast<std::size_t>(set.image_bytes()));
   set.read_image(17, want.data());
-  EXPECT_TRUE(std::equal(want.begin(), want.end(), feeder.images() + set.image_bytes()));
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), prefetcher.images() + set.image_bytes()));
 }
 
 TEST(TrainerTest, RecordedStepsEqualEagerOnesBitForBit) {
@@ -154,7 +153,8 @@ TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
 
 // A checkpoint within an epoch and one between epochs continue bit for bit.
 TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / "tdds_trainer_test.safetensors";
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "checkpoint.safetensors";
   for (int stop_step : {2, 4}) {
     TrainOptions o = options();
     o.feature_norm = true;
@@ -180,7 +180,6 @@ TEST(TrainerTest, ResumesBitForBitFromAnyStep) {
     }
     EXPECT_EQ(whole.weights(), resumed.weights());
   }
-  std::filesystem::remove(path);
 }
 
 TEST(TrainerTest, TrainsOnASubsetAndLeavesTheRestAlone) {
@@ -223,7 +222,8 @@ std::vector<float> floats_of(SmallRun& run) {
   return values;
 }
 
-// Two micro-batches move the weights by the mean of what each alone moves them by; 5 = 3 + 2 by the weighted one.
+// Two micro-batches move the weights by the mean of what each alone moves them by; 5 = 3 + 2 by the weighted
+// one.
 TEST(TrainerTest, AccumulatesTheGradientsOfItsMicroBatches) {
   TrainOptions o = options(1);
   o.crop = Crop::kCentre;
@@ -246,8 +246,8 @@ TEST(TrainerTest, AccumulatesTheGradientsOfItsMicroBatches) {
     const std::vector<float> got = floats_of(a), first = floats_of(b), second = floats_of(c);
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double want = (3.0 * (first[i] - before[i]) + (n - 3.0) * (second[i] - before[i])) / n;
-      // Weights below 1 are rounded by 3e-8 each time. Halves of a gradient are exact; three fifths are rounded anew in
-      // the loss, and batch norm over so few values magnifies that.
+      // Weights below 1 are rounded by 3e-8 each time. Halves of a gradient are exact; three fifths are
+      // rounded anew in the loss, and batch norm over so few values magnifies that.
       const double magnified = n == 6 ? 0 : 1e-4 * std::abs(want);
       ASSERT_NEAR(got[i] - before[i], want, 1.5e-7 + magnified) << i;
     }
@@ -265,14 +265,13 @@ TEST(TrainerTest, AccumulatedStepsAreRecordedAndResumedBitForBit) {
   TrainOptions eager = o;
   eager.record_steps = false;
   SmallRun a(o), b(eager), deferred(o, StreamMode::kDeferred), stopped(o), resumed(o);
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / "tdds_accumulate_test.safetensors";
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "checkpoint.safetensors";
   for (int i = 0; i < 2; ++i) stopped.trainer.step();
   EXPECT_EQ(stopped.trainer.cursor(), 16);
   stopped.trainer.read_state();
   save_checkpoint(path, *stopped.stream, stopped.net->params(), stopped.trainer, {});
   load_checkpoint(path, *resumed.stream, resumed.net->params(), resumed.trainer);
-  std::filesystem::remove(path);
   for (int e = 0; e < 3; ++e) {
     const EpochRecord want = a.epoch();
     EXPECT_EQ(want.values.kl, b.epoch().values.kl);
@@ -365,7 +364,8 @@ TEST(TrainerTest, WeightsThatBlewUpAreNotSaved) {
   EXPECT_EQ(read_file(checkpoint, 1 << 24), checkpoint_before);
 }
 
-// 25 samples in batches of 8 leave one: a network whose last map is larger than a pixel can take it, and this is not one.
+// 25 samples in batches of 8 leave one: a network whose last map is larger than a pixel can take it, and this
+// is not one.
 TEST(TrainerTest, ALastBatchOfOneIsRefusedWhereBatchNormSeesASinglePixel) {
   EXPECT_THAT([] { SmallRun(options(), StreamMode::kImmediate, 25); },
               testing::ThrowsMessage<UsageError>(testing::HasSubstr("leaves layer4.0.bn1 a single value")));

@@ -1,5 +1,6 @@
 #pragma once
-// What the targets share: the fuzzer's bytes as a string or as a file, and that an Error is the right answer to most.
+// What the targets share: the fuzzer's bytes as a string or as a file, and that an Error is the right answer
+// to most.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds::fuzz {
 

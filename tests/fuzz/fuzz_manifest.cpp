@@ -1,4 +1,4 @@
-#include "engine/manifest.h"
+#include "engine/data/manifest.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,12 +1,13 @@
 #include <cstring>
 
-#include "engine/crc32.h"
-#include "engine/dynamics_store.h"
+#include "engine/io/crc32.h"
+#include "engine/io/dynamics_store.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
 
-// A checksum would turn nearly every input away at once: the header's is made right, so that what it says is looked at.
+// A checksum would turn nearly every input away at once: the header's is made right, so that what it says is
+// looked at.
 void mend_checksum(std::string& bytes) {
   constexpr std::size_t kPrefix = 64, kChecksum = 16, kDataOffset = 24;
   if (bytes.size() < kPrefix) return;
@@ -28,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const tdds::DynamicsReader reader(file.path());
     float sum = 0;
     for (std::int32_t epoch = 0; epoch < reader.epochs(); ++epoch)
-      if (reader.has(tdds::DynamicsField::kKl)) sum += reader.kl(epoch)[reader.samples() - 1];
+      if (reader.has(tdds::DynamicsField::kAbsKl)) sum += reader.kl(epoch)[reader.samples() - 1];
     static_cast<void>(sum);
   });
 }

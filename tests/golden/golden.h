@@ -10,16 +10,16 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/io/safetensors.h"
 #include "engine/params.h"
-#include "engine/safetensors.h"
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
+#include "tests/paths.h"
 
 namespace tdds::test {
 
 class Golden {
  public:
-  explicit Golden(const std::string& name)
-      : file_(std::string(TDDS_GOLDEN_DIR) + "/" + name + ".safetensors") {}
+  explicit Golden(const std::string& name) : file_(golden_path(name + ".safetensors")) {}
 
   bool contains(const std::string& name) const { return file_.contains(name); }
   const std::vector<std::int64_t>& shape(const std::string& name) const { return file_.at(name).shape; }
@@ -92,8 +92,8 @@ inline std::vector<std::int32_t> labels(std::int64_t number, std::size_t images,
   return values;
 }
 
-// A trained parameter in PyTorch's layout. `place` counts the trained parameters before it. `last_norm` is the
-// name of the last batch norm of a block: "bn2" or "bn3".
+// A trained parameter in PyTorch's layout. `place` counts the trained parameters before it. `last_norm` is
+// the name of the last batch norm of a block: "bn2" or "bn3".
 inline std::vector<float> weights(const Param& param, std::uint32_t place, std::string_view last_norm) {
   const bool is_bias = param.name.ends_with("bias");
   const bool damped = param.name.starts_with("layer") && param.kind == ParamKind::kVector &&

@@ -3,7 +3,7 @@
 Written from the shape of the published model (https://github.com/zhangxin-xd/Dataset-Pruning-TDDS, models/), so
 that `load_state_dict(..., strict=True)` accepts its checkpoints. A width multiplier scales every channel count.
 
-Everything random is a function of (seed, purpose, epoch, index) through Philox 4x32-10, as in kernels/philox.h;
+Everything random is a function of (seed, purpose, epoch, index) through Philox 4x32-10, as in kernels/numerics/philox.h;
 make_goldens.py lists the formulas.
 """
 
@@ -18,7 +18,7 @@ PURPOSE_TEST = 99
 
 
 def philox(epoch, index, seed=SEED, purpose=PURPOSE_TEST):
-    """Word 0 of kernels/philox.h's philox(seed, purpose, epoch, index) for an array of indices, as uint64."""
+    """Word 0 of kernels/numerics/philox.h's philox(seed, purpose, epoch, index) for an array of indices, as uint64."""
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
     index = np.asarray(index, dtype=np.uint64)
@@ -42,7 +42,7 @@ def signed_unit(epoch, count):
 
 
 def whole(epoch, count, n):
-    """kernels/philox.h's scaled(word 0, n): whole numbers in 0 .. n-1."""
+    """kernels/numerics/philox.h's scaled(word 0, n): whole numbers in 0 .. n-1."""
     word = philox(epoch, np.arange(count, dtype=np.uint64))
     return ((word * np.uint64(n)) >> np.uint64(32)).astype(np.int64)
 

@@ -1,3 +1,4 @@
+#include "kernels/ops/accumulate.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -12,7 +13,7 @@ TEST_P(AccumulateTest, SumsInFloat32WhateverTheGradientsType) {
     for (int micro = 0; micro < 3; ++micro) {
       const auto values = rounded(random_values(n, static_cast<std::uint64_t>(micro) + 1));
       auto gradient = upload_typed(values);
-      ops().accumulate(stream(), {gradient, sum, static_cast<std::int64_t>(n), dtype(), micro == 0});
+      accumulate(stream(), {gradient, sum, static_cast<std::int64_t>(n), dtype(), micro == 0});
       stream().synchronize();
       for (std::size_t i = 0; i < n; ++i) want[i] += values[i];
     }
@@ -23,8 +24,8 @@ TEST_P(AccumulateTest, SumsInFloat32WhateverTheGradientsType) {
 TEST_P(AccumulateTest, RefusesWhatMakesNoSense) {
   auto gradient = upload_typed({1, 2});
   auto sum = upload<float>({0, 0});
-  EXPECT_THROW(ops().accumulate(stream(), {gradient, sum, -1, dtype(), true}), Error);
-  EXPECT_THROW(ops().accumulate(stream(), {gradient, nullptr, 2, dtype(), true}), Error);
+  EXPECT_THROW(accumulate(stream(), {gradient, sum, -1, dtype(), true}), Error);
+  EXPECT_THROW(accumulate(stream(), {gradient, nullptr, 2, dtype(), true}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, AccumulateTest, testing::ValuesIn(every_device_and_type()), name_of_case);

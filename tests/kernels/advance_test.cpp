@@ -1,11 +1,13 @@
+#include "kernels/ops/advance.h"
+#include "kernels/ops/step_state.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
 namespace {
 
-class StepTest : public OpTest {};
+class AdvanceTest : public OpTest {};
 
-TEST_P(StepTest, AdvanceSumsTheBatchBySampleId) {
+TEST_P(AdvanceTest, AdvanceSumsTheBatchBySampleId) {
   auto order = upload<std::int32_t>({3, 1, 0, 2});
   auto loss = upload<float>({0.5f, 0.25f, 8, 4});
   auto correct = upload<std::uint8_t>({1, 0, 1, 1});
@@ -13,7 +15,7 @@ TEST_P(StepTest, AdvanceSumsTheBatchBySampleId) {
   initial.loss_sum = 100;
   initial.correct = 7;
   auto state = upload<StepState>({initial});
-  ops().advance(stream(), {state, order, loss, correct, 2, true});
+  advance(stream(), {state, order, loss, correct, 2, true});
   const StepState got = download(state)[0];
   EXPECT_EQ(got.step, 11);
   EXPECT_EQ(got.cursor, 3);
@@ -23,7 +25,7 @@ TEST_P(StepTest, AdvanceSumsTheBatchBySampleId) {
   EXPECT_EQ(got.skipped, 0);
 }
 
-TEST_P(StepTest, EvaluationCountsNoStepAndASkippedStepIsCounted) {
+TEST_P(AdvanceTest, EvaluationCountsNoStepAndASkippedStepIsCounted) {
   auto order = upload<std::int32_t>({0});
   auto loss = upload<float>({1});
   auto correct = upload<std::uint8_t>({1});
@@ -31,7 +33,7 @@ TEST_P(StepTest, EvaluationCountsNoStepAndASkippedStepIsCounted) {
   initial.nonfinite = 1;
   initial.skipped = 2;
   auto state = upload<StepState>({initial});
-  ops().advance(stream(), {state, order, loss, correct, 1, false});
+  advance(stream(), {state, order, loss, correct, 1, false});
   const StepState got = download(state)[0];
   EXPECT_EQ(got.step, 4);
   EXPECT_EQ(got.cursor, 1);
@@ -39,7 +41,7 @@ TEST_P(StepTest, EvaluationCountsNoStepAndASkippedStepIsCounted) {
   EXPECT_EQ(got.nonfinite, 0);
 }
 
-TEST_P(StepTest, SumsOfManySmallLossesKeepTheirDigits) {
+TEST_P(AdvanceTest, SumsOfManySmallLossesKeepTheirDigits) {
   // 2000 losses of about 1e-3 on a sum of 1e5: a float sum would lose the fourth digit of what is added.
   const int n = 2000;
   std::vector<std::int32_t> ids(n);
@@ -53,22 +55,22 @@ TEST_P(StepTest, SumsOfManySmallLossesKeepTheirDigits) {
   StepState initial = state_at(0, 0, 0);
   initial.loss_sum = 1e5;
   auto state = upload<StepState>({initial});
-  ops().advance(stream(), {state, order, loss, correct, n, true});
+  advance(stream(), {state, order, loss, correct, n, true});
   // In any order: 2000 roundings of a double near 1e5, or of fp32 partial sums near 2 at the worst.
   EXPECT_NEAR(download(state)[0].loss_sum, want, 1e-6);
   EXPECT_EQ(download(state)[0].correct, n);
 }
 
-TEST_P(StepTest, RefusesWhatMakesNoSense) {
+TEST_P(AdvanceTest, RefusesWhatMakesNoSense) {
   auto state = upload<StepState>({state_at(0, 0, 0)});
-  EXPECT_THROW(ops().advance(stream(), {state, nullptr, nullptr, nullptr, 1, true}), Error);
+  EXPECT_THROW(advance(stream(), {state, nullptr, nullptr, nullptr, 1, true}), Error);
   auto order = upload<std::int32_t>({0});
   auto loss = upload<float>({1});
   auto correct = upload<std::uint8_t>({1});
-  EXPECT_THROW(ops().advance(stream(), {state, order, loss, correct, 0, true}), Error);
+  EXPECT_THROW(advance(stream(), {state, order, loss, correct, 0, true}), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, StepTest, testing::ValuesIn(every_device()), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Devices, AdvanceTest, testing::ValuesIn(every_device()), name_of_case);
 
 }  // namespace
 }  // namespace tdds::test

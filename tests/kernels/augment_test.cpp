@@ -1,7 +1,8 @@
 #include <algorithm>
 
-#include "kernels/augment.h"
-#include "kernels/crop_box.h"
+#include "kernels/numerics/crop_box.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/step_state.h"
 
 #include "tests/kernels/op_test.h"
 
@@ -57,9 +58,9 @@ class AugmentTest : public OpTest {
     auto x = empty_typed(static_cast<std::size_t>(job.batch) * job.rows() * job.columns() * job.channels_out);
     const auto shapes = crop_aspects();
     auto aspects = upload(std::vector<std::uint32_t>(shapes.begin(), shapes.end()));
-    ops().augment(stream(), {images, order, state, table, aspects, x, dtype(), job.batch, job.height,
-                             job.width, job.rows(), job.columns(), job.channels_out, job.crop, job.padding,
-                             job.seed, job.gathered});
+    augment(stream(),
+            {images, order, state, table, aspects, x, dtype(), job.batch, job.height, job.width, job.rows(),
+             job.columns(), job.channels_out, job.crop, job.padding, job.seed, job.gathered});
     return download(x);
   }
 
@@ -178,7 +179,8 @@ TEST_P(AugmentTest, CropsToASmallerImage) {
   }
 }
 
-// The box resized by the textbook formula in double: within the rounding of weights to 1/256 and of the result.
+// The box resized by the textbook formula in double: within the rounding of weights to 1/256 and of the
+// result.
 TEST_P(AugmentTest, ResizesItsBoxBilinearly) {
   Job job = make_job(12, 40, 31);
   job.crop = Crop::kResized;
@@ -247,8 +249,8 @@ TEST(CropBoxTest, FollowsTorchvisionsDistribution) {
     log_aspect += std::log(aspect) / kDraws;
     top += (box.height < kHeight ? double(box.top) / (kHeight - box.height) : 0.5) / kDraws;
   }
-  // The mean of 20,000 draws of torchvision 0.29 from 256 x 256: below 0.54, as boxes near the whole often do not
-  // fit. The standard error of either is 0.0016.
+  // The mean of 20,000 draws of torchvision 0.29 from 256 x 256: below 0.54, as boxes near the whole often do
+  // not fit. The standard error of either is 0.0016.
   EXPECT_NEAR(area, 0.4774, 0.007);
   EXPECT_NEAR(log_aspect, 0, 0.006);
   EXPECT_NEAR(top, 0.5, 0.01);

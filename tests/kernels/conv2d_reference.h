@@ -8,11 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/conv2d.h"
-#include "kernels/device.h"
-#include "kernels/half_convert.h"
-#include "kernels/ops.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds::test {
 
@@ -27,9 +26,9 @@ inline std::size_t y_elements(const Conv2dSpec& s) {
 }
 
 inline std::string text(const Conv2dSpec& s) {
-  return fmt::format("{}, x [{},{},{},{}], w [{},{},{},{}], stride {}, padding {}", name_of(s.dtype), s.batch,
-                     s.height, s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels,
-                     s.stride, s.padding);
+  return fmt::format("{}, x [{},{},{},{}], w [{},{},{},{}], stride {}, padding {}", to_string(s.dtype),
+                     s.batch, s.height, s.width, s.channels, s.out_channels, s.filter_h, s.filter_w,
+                     s.channels, s.stride, s.padding);
 }
 
 inline std::vector<float> random_values(std::size_t n, unsigned seed) {
@@ -70,20 +69,20 @@ inline Conv2dData random_data(const Conv2dSpec& s, unsigned seed) {
 
 // As fp32 or bf16 memory of a device holds `values`, and back.
 inline std::vector<std::byte> stored(DType dtype, const std::vector<float>& values) {
-  std::vector<std::byte> bytes(values.size() * size_of(dtype));
+  std::vector<std::byte> bytes(values.size() * element_size(dtype));
   for (std::size_t i = 0; i < values.size(); ++i) {
     const bf16_t narrow = from_float<bf16_t>(values[i]);
-    std::memcpy(&bytes[i * size_of(dtype)],
-                dtype == DType::kF32 ? static_cast<const void*>(&values[i]) : &narrow, size_of(dtype));
+    std::memcpy(&bytes[i * element_size(dtype)],
+                dtype == DType::kF32 ? static_cast<const void*>(&values[i]) : &narrow, element_size(dtype));
   }
   return bytes;
 }
 inline std::vector<float> widened(DType dtype, const std::vector<std::byte>& bytes) {
-  std::vector<float> values(bytes.size() / size_of(dtype));
+  std::vector<float> values(bytes.size() / element_size(dtype));
   for (std::size_t i = 0; i < values.size(); ++i) {
     bf16_t narrow{};
-    std::memcpy(dtype == DType::kF32 ? static_cast<void*>(&values[i]) : &narrow, &bytes[i * size_of(dtype)],
-                size_of(dtype));
+    std::memcpy(dtype == DType::kF32 ? static_cast<void*>(&values[i]) : &narrow,
+                &bytes[i * element_size(dtype)], element_size(dtype));
     if (dtype != DType::kF32) values[i] = to_float(narrow);
   }
   return values;
@@ -134,14 +133,14 @@ struct RunOptions {
 
 inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Conv2dData& data,
                                const RunOptions& options = {}) {
-  const auto plan = device.ops().make_conv2d(device, spec);
+  const auto plan = make_conv2d(device, spec);
   const auto stream = device.make_stream(options.mode);
   const auto memory = [&](std::size_t n) {
-    return DeviceMemory(device, n * size_of(spec.dtype), "a tensor of a test");
+    return DeviceMemory(device, n * element_size(spec.dtype), "a tensor of a test");
   };
   const auto upload = [&](const DeviceMemory& to, const float* values) {
     const std::vector<std::byte> bytes =
-        stored(spec.dtype, {values, values + to.bytes() / size_of(spec.dtype)});
+        stored(spec.dtype, {values, values + to.bytes() / element_size(spec.dtype)});
     stream->upload(to.data(), bytes.data(), bytes.size());
     stream->synchronize();
   };

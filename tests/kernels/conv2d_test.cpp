@@ -1,10 +1,11 @@
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include "kernels/check.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/isa.h"
 #include "tests/kernels/conv2d_reference.h"
 
 namespace tdds {
@@ -45,7 +46,7 @@ class TypedConv2dTest : public Conv2dTest, public testing::WithParamInterface<DT
 };
 
 INSTANTIATE_TEST_SUITE_P(Types, TypedConv2dTest, testing::Values(DType::kF32, DType::kBf16),
-                         [](const auto& test) { return std::string(name_of(test.param)); });
+                         [](const auto& test) { return std::string(to_string(test.param)); });
 
 TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnRandomShapes) {
   std::mt19937 generator(1);
@@ -63,6 +64,21 @@ TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
   expect_near_reference({2, 8, 8, 16, 32, 1, 1, 2, 0}, 4);   // its projection
   expect_near_reference({3, 7, 7, 64, 16, 1, 1, 1, 0}, 5);   // a bottleneck
   expect_near_reference({3, 4, 4, 64, 64, 3, 3, 1, 1}, 6);
+}
+
+// 1x1 filters between channels that are not multiples of 8: oneDNN's sums vary there (2.6, AVX2), so the
+// gradient is summed from its definition, in parts of several images where there are more than 16.
+TEST_P(TypedConv2dTest, SumsOddFilterGradientsFromTheDefinition) {
+  for (const std::int32_t batch : {1, 16, 33, 50})
+    for (const auto& [in, out] : {std::pair{7, 9}, {8, 9}, {7, 16}}) {
+      Conv2dSpec spec{batch, 4, 5, in, out, 1, 1, 1, 0};
+      expect_near_reference(spec, 14);
+      spec.algo = ConvAlgo::kDirect;
+      spec.dtype = GetParam();
+      const Conv2dData data = test::rounded(spec.dtype, test::random_data(spec, 15));
+      EXPECT_THAT(test::run_conv2d(*device_, spec, data).description,
+                  testing::HasSubstr("filter=definition"));
+    }
 }
 
 // bf16 convolves narrow maps side by side: as many images as fit, one too many, and filters of every reach.
@@ -182,7 +198,7 @@ TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
 
 TEST_F(Conv2dTest, RunningAllocatesNothingOnTheDevice) {
   const Conv2dSpec spec{1, 4, 4, 8, 8, 3, 3, 1, 1};
-  const auto plan = device_->ops().make_conv2d(*device_, spec);
+  const auto plan = make_conv2d(*device_, spec);
   const auto stream = device_->make_stream();
   const DeviceMemory x(*device_, test::x_elements(spec) * 4, "x"),
       w(*device_, test::w_elements(spec) * 4, "w"), y(*device_, test::y_elements(spec) * 4, "y"),
@@ -195,7 +211,7 @@ TEST_F(Conv2dTest, RunningAllocatesNothingOnTheDevice) {
 TEST_F(Conv2dTest, TheAlgorithmIsChosenPerLayerOrAsAsked) {
   const auto description = [&](Conv2dSpec spec, ConvAlgo algo) {
     spec.algo = algo;
-    return device_->ops().make_conv2d(*device_, spec)->description();
+    return make_conv2d(*device_, spec)->description();
   };
   const Conv2dSpec body{1, 8, 8, 32, 32, 3, 3, 1, 1}, strided{1, 8, 8, 32, 32, 3, 3, 2, 1};
   const std::string winograd = "forward=winograd; data=winograd; filter=winograd";
@@ -206,20 +222,13 @@ TEST_F(Conv2dTest, TheAlgorithmIsChosenPerLayerOrAsAsked) {
     EXPECT_EQ(description(strided, algo).find("winograd"), std::string::npos);
 }
 
-TEST_F(Conv2dTest, NamesOfAlgorithms) {
-  for (const ConvAlgo algo : {ConvAlgo::kAuto, ConvAlgo::kDirect, ConvAlgo::kWinograd})
-    EXPECT_EQ(parse_conv_algo(name_of(algo)), algo);
-  EXPECT_THROW(parse_conv_algo("fft"), UsageError);
-  EXPECT_THROW(parse_conv_algo(""), UsageError);
-}
-
 TEST_F(Conv2dTest, AnInferencePlanHasNoBackward) {
   Conv2dSpec spec{1, 4, 4, 8, 8, 3, 3, 1, 1};
   spec.backward = false;
   const Conv2dData data = test::random_data(spec, 31);
   EXPECT_LT(test::norm_error(test::run_conv2d(*device_, spec, data).y, test::reference(spec, data).y),
             kDirectError);
-  const auto plan = device_->ops().make_conv2d(*device_, spec);
+  const auto plan = make_conv2d(*device_, spec);
   const auto stream = device_->make_stream();
   EXPECT_THROW(plan->backward_data(*stream, nullptr, nullptr, nullptr, false, nullptr), Error);
   EXPECT_THROW(plan->backward_filter(*stream, nullptr, nullptr, nullptr, nullptr), Error);
@@ -230,7 +239,7 @@ TEST_F(Conv2dTest, RefusesWhatMakesNoSense) {
   const auto refuses = [&](auto change) {
     Conv2dSpec spec = good;
     change(spec);
-    EXPECT_THROW(device_->ops().make_conv2d(*device_, spec), Error) << test::text(spec);
+    EXPECT_THROW(make_conv2d(*device_, spec), Error) << test::text(spec);
   };
   refuses([](Conv2dSpec& s) { s.batch = 0; });
   refuses([](Conv2dSpec& s) { s.channels = -1; });

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/ops/elementwise.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -20,7 +21,7 @@ TEST_P(ElementwiseTest, Add) {
     for (const int target : {0, 1, 2}) {
       auto a_memory = upload_typed(a), b_memory = upload_typed(b), fresh = empty_typed(n);
       TypedBuffer& out = target == 0 ? fresh : target == 1 ? a_memory : b_memory;
-      ops().add(stream(), {a_memory, b_memory, out, count, dtype()});
+      add(stream(), {a_memory, b_memory, out, count, dtype()});
       // One operation, rounded once: equal bits.
       EXPECT_EQ(download(out), want) << n << " elements, target " << target;
     }
@@ -33,9 +34,9 @@ TEST_P(ElementwiseTest, Relu) {
     std::vector<float> want(n);
     for (std::size_t i = 0; i < n; ++i) want[i] = x[i] > 0 ? x[i] : 0;
     auto memory = upload_typed(x), y = empty_typed(n);
-    ops().relu(stream(), {memory, y, static_cast<std::int64_t>(n), dtype()});
+    relu(stream(), {memory, y, static_cast<std::int64_t>(n), dtype()});
     EXPECT_EQ(download(y), want);
-    ops().relu(stream(), {memory, memory, static_cast<std::int64_t>(n), dtype()});
+    relu(stream(), {memory, memory, static_cast<std::int64_t>(n), dtype()});
     EXPECT_EQ(download(memory), want) << "in place";
   }
 }
@@ -43,7 +44,7 @@ TEST_P(ElementwiseTest, Relu) {
 TEST_P(ElementwiseTest, ReluKeepsANaNAndAnInfinity) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   auto memory = upload_typed({NAN, kInf, -kInf, -1});
-  ops().relu(stream(), {memory, memory, 4, dtype()});
+  relu(stream(), {memory, memory, 4, dtype()});
   const auto y = download(memory);
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(y[1], kInf);
@@ -61,7 +62,7 @@ TEST_P(ElementwiseTest, ReluBackward) {
     for (const int target : {0, 1, 2}) {
       auto y_memory = upload_typed(y), dy_memory = upload_typed(dy), fresh = empty_typed(n);
       TypedBuffer& dx = target == 0 ? fresh : target == 1 ? dy_memory : y_memory;
-      ops().relu_backward(stream(), {y_memory, dy_memory, dx, static_cast<std::int64_t>(n), dtype()});
+      relu_backward(stream(), {y_memory, dy_memory, dx, static_cast<std::int64_t>(n), dtype()});
       EXPECT_EQ(download(dx), want) << n << " elements, target " << target;
     }
   }
@@ -70,8 +71,8 @@ TEST_P(ElementwiseTest, ReluBackward) {
 TEST_P(ElementwiseTest, ReluGradientMatchesDifferences) {
   const auto x = rounded(random_values(40, 6)), r = rounded(random_values(40, 7));
   auto memory = upload_typed(x), dy = upload_typed(r);
-  ops().relu(stream(), {memory, memory, 40, dtype()});
-  ops().relu_backward(stream(), {memory, dy, dy, 40, dtype()});
+  relu(stream(), {memory, memory, 40, dtype()});
+  relu_backward(stream(), {memory, dy, dy, 40, dtype()});
   const auto loss = [&](std::vector<double> v) {
     for (double& value : v) value = std::max(value, 0.0);
     return dot(v, r);
@@ -82,16 +83,16 @@ TEST_P(ElementwiseTest, ReluGradientMatchesDifferences) {
 
 TEST_P(ElementwiseTest, NothingToDoIsFine) {
   auto memory = upload_typed({1});
-  ops().add(stream(), {memory, memory, memory, 0, dtype()});
+  add(stream(), {memory, memory, memory, 0, dtype()});
   EXPECT_EQ(download(memory)[0], 1);
 }
 
 TEST_P(ElementwiseTest, RefusesATypeThatTheCpuLacks) {
   if (!is_cpu()) GTEST_SKIP() << "the others have it";
   auto memory = upload_typed({1, 2});
-  EXPECT_THROW(ops().add(stream(), {memory, memory, memory, 2, DType::kF16}), Error);
-  EXPECT_THROW(ops().relu(stream(), {memory, memory, 2, DType::kI32}), Error);
-  EXPECT_THROW(ops().relu_backward(stream(), {memory, nullptr, memory, 2, DType::kF32}), Error);
+  EXPECT_THROW(add(stream(), {memory, memory, memory, 2, DType::kF16}), Error);
+  EXPECT_THROW(relu(stream(), {memory, memory, 2, DType::kI32}), Error);
+  EXPECT_THROW(relu_backward(stream(), {memory, nullptr, memory, 2, DType::kF32}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, ElementwiseTest, testing::ValuesIn(every_device_and_type()), name_of_case);

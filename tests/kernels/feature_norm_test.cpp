@@ -1,3 +1,5 @@
+#include "kernels/ops/feature_norm.h"
+#include "kernels/ops/step_state.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -16,7 +18,7 @@ TEST_P(FeatureNormTest, IsTheLengthOfEachRowBySampleId) {
     auto ids = upload(order);
     auto state = upload<StepState>({state_at(7, kCursor, 1)});
     auto norm = empty<float>(kSamples);
-    ops().feature_norm(stream(), {memory, ids, state, norm, kBatch, width});
+    feature_norm(stream(), {memory, ids, state, norm, kBatch, width});
     const std::vector<float> got = download(norm);
     for (int b = 0; b < kBatch; ++b) {
       double squares = 0;
@@ -36,9 +38,9 @@ TEST_P(FeatureNormTest, RefusesWhatMakesNoSense) {
   auto order = upload<std::int32_t>({0});
   auto state = upload<StepState>({state_at(0, 0, 0)});
   auto norm = empty<float>(1);
-  EXPECT_THROW(ops().feature_norm(stream(), {features, order, state, norm, 0, 2}), Error);
-  EXPECT_THROW(ops().feature_norm(stream(), {features, order, state, norm, 1, 0}), Error);
-  EXPECT_THROW(ops().feature_norm(stream(), {features, order, state, nullptr, 1, 2}), Error);
+  EXPECT_THROW(feature_norm(stream(), {features, order, state, norm, 0, 2}), Error);
+  EXPECT_THROW(feature_norm(stream(), {features, order, state, norm, 1, 0}), Error);
+  EXPECT_THROW(feature_norm(stream(), {features, order, state, nullptr, 1, 2}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, FeatureNormTest, testing::ValuesIn(every_device()), name_of_case);

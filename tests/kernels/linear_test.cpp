@@ -1,4 +1,4 @@
-#include "kernels/linear.h"
+#include "kernels/ops/linear.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -7,9 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/device.h"
-#include "kernels/ops.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 namespace {
@@ -38,7 +37,7 @@ class LinearTest : public testing::Test {
  protected:
   Result run(const LinearSpec& spec, const Data& data, StreamMode mode = StreamMode::kImmediate,
              bool recorded = false) {
-    const auto plan = device_->ops().make_linear(*device_, spec);
+    const auto plan = make_linear(*device_, spec);
     const auto stream = device_->make_stream(mode);
     const auto memory = [&](const std::vector<float>& v) {
       return DeviceMemory(*device_, v.size() * 4, "a tensor");
@@ -141,9 +140,9 @@ TEST_F(LinearTest, DeferredAndRecordedRunsHaveTheSameBits) {
 }
 
 TEST_F(LinearTest, RefusesEmptySizes) {
-  EXPECT_THROW(device_->ops().make_linear(*device_, {0, 8, 8}), Error);
-  EXPECT_THROW(device_->ops().make_linear(*device_, {8, -8, 8}), Error);
-  EXPECT_THROW(device_->ops().make_linear(*device_, {8, 8, 0}), Error);
+  EXPECT_THROW(make_linear(*device_, {0, 8, 8}), Error);
+  EXPECT_THROW(make_linear(*device_, {8, -8, 8}), Error);
+  EXPECT_THROW(make_linear(*device_, {8, 8, 0}), Error);
 }
 
 }  // namespace

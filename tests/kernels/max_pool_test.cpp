@@ -1,6 +1,9 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <limits>
 
+#include "kernels/ops/max_pool.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -8,8 +11,8 @@ namespace {
 
 class MaxPoolTest : public OpTest {
  protected:
-  // B, H, W, C, window, stride, padding: ImageNet's stem in small, no padding, windows that touch, leave gaps or
-  // cover everything, one pixel, channels that fill no vector.
+  // B, H, W, C, window, stride, padding: ImageNet's stem in small, no padding, windows that touch, leave gaps
+  // or cover everything, one pixel, channels that fill no vector.
   std::vector<MaxPoolShape> shapes() const {
     return {{2, 12, 12, 16, 3, 2, 1, dtype()}, {1, 7, 9, 5, 3, 2, 1, dtype()},
             {2, 6, 5, 8, 2, 2, 0, dtype()},    {1, 1, 1, 3, 3, 2, 1, dtype()},
@@ -25,7 +28,7 @@ class MaxPoolTest : public OpTest {
     auto memory = upload_typed(x);
     auto y = empty_typed(s.outputs());
     auto argmax = empty<std::uint8_t>(s.outputs());
-    ops().max_pool(stream(), {memory, y, argmax, s});
+    max_pool(stream(), {memory, y, argmax, s});
     return {download(y), download(argmax)};
   }
 };
@@ -101,8 +104,9 @@ TEST_P(MaxPoolTest, GradientMatchesDifferences) {
     auto dy_memory = upload_typed(dy);
     auto argmax = upload(result.argmax);
     auto dx = empty_typed(inputs(s));
-    ops().max_pool_backward(stream(), {dy_memory, argmax, dx, s});
-    // The definition: each dy goes where its value came from. (Differences would cross ties of rounded values.)
+    max_pool_backward(stream(), {dy_memory, argmax, dx, s});
+    // The definition: each dy goes where its value came from. (Differences would cross ties of rounded
+    // values.)
     std::vector<double> want(inputs(s));
     for_each_place(s, [&](std::size_t out, int place, std::size_t in) {
       if (result.argmax[out] == place) want[in] += dy[out];
@@ -120,8 +124,36 @@ TEST_P(MaxPoolTest, NeedsNoArgmaxInInference) {
   const auto x = rounded(random_values(inputs(s), 5));
   auto memory = upload_typed(x);
   auto y = empty_typed(s.outputs());
-  ops().max_pool(stream(), {memory, y, nullptr, s});
+  max_pool(stream(), {memory, y, nullptr, s});
   expect_near(download(y), largest(s, as_double(x)), 0);
+}
+
+// Two images of more than 2^32 values each, of which a large stride reads eight: the memory of the others is
+// never touched, so there need not be any.
+TEST_P(MaxPoolTest, CountsBeyond32Bits) {
+  if (GetParam().device == DeviceKind::kCuda) GTEST_SKIP() << "a GPU's memory is not made when it is touched";
+  const MaxPoolShape s{2, 66000, 66000, 1, 1, 65999, 0, dtype()};
+  const std::size_t bytes = inputs(s) * element_size(dtype());
+  void* x = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (x == MAP_FAILED) GTEST_SKIP() << "no address space of " << bytes << " bytes";
+  auto* const image = static_cast<std::byte*>(x);
+  const auto put = [&](std::size_t place, float value) {
+    const auto store = [&](auto typed) { std::memcpy(image + place * sizeof typed, &typed, sizeof typed); };
+    if (dtype() == DType::kF32) store(value);
+    if (dtype() == DType::kF16) store(from_float<half_t>(value));
+    if (dtype() == DType::kBf16) store(from_float<bf16_t>(value));
+  };
+  std::vector<float> want;
+  for (std::size_t b = 0; b < 2; ++b)
+    for (const std::size_t row : {0, 65999})
+      for (const std::size_t column : {0, 65999}) {
+        want.push_back(static_cast<float>(want.size() + 1));
+        put((b * 66000 + row) * 66000 + column, want.back());
+      }
+  auto y = empty_typed(s.outputs());
+  max_pool(stream(), {x, y, nullptr, s});
+  EXPECT_EQ(download(y), want);
+  munmap(x, bytes);
 }
 
 TEST_P(MaxPoolTest, RefusesWhatMakesNoSense) {
@@ -133,11 +165,11 @@ TEST_P(MaxPoolTest, RefusesWhatMakesNoSense) {
   huge.window = 16;
   none.batch = 0;
   for (const MaxPoolShape& bad : {gap, huge, none}) {
-    EXPECT_THROW(ops().max_pool(stream(), {x, x, nullptr, bad}), Error);
-    EXPECT_THROW(ops().max_pool_backward(stream(), {x, argmax, x, bad}), Error);
+    EXPECT_THROW(max_pool(stream(), {x, x, nullptr, bad}), Error);
+    EXPECT_THROW(max_pool_backward(stream(), {x, argmax, x, bad}), Error);
   }
-  EXPECT_THROW(ops().max_pool(stream(), {x, nullptr, nullptr, good}), Error);
-  EXPECT_THROW(ops().max_pool_backward(stream(), {x, nullptr, x, good}), Error);
+  EXPECT_THROW(max_pool(stream(), {x, nullptr, nullptr, good}), Error);
+  EXPECT_THROW(max_pool_backward(stream(), {x, nullptr, x, good}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, MaxPoolTest, testing::ValuesIn(every_device_and_type()), name_of_case);

@@ -4,7 +4,7 @@
 // host buffers reused too soon and memory read before it is written all show.
 //
 //   struct SgdTest : OpTest {};
-//   TEST_P(SgdTest, Name) { auto x = upload({1, 2, 3}); ... ops().sgd(stream(), {...}); ... download(x) ... }
+//   TEST_P(SgdTest, Name) { auto x = upload({1, 2, 3}); ... sgd(stream(), {...}); ... download(x) ... }
 //   INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device()), name_of_case);
 //
 // A device that is not here is a visible skip; TDDS_REQUIRE_GPU=1 turns the skip of `cuda` into a failure.
@@ -22,13 +22,13 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/device.h"
-#include "kernels/half_convert.h"
-#include "kernels/ops.h"
-#include "kernels/philox.h"
-#include "kernels/stream.h"
-#include "kernels/tensor_view.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/numerics/philox.h"
+#include "kernels/ops/step_state.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/stream.h"
+#include "kernels/runtime/tensor_view.h"
 
 namespace tdds::test {
 
@@ -51,7 +51,7 @@ inline std::vector<OpCase> every_device_and_type() {
 }
 
 inline std::string name_of_case(const testing::TestParamInfo<OpCase>& info) {
-  return std::string(tdds::name_of(info.param.device)) + "_" + tdds::name_of(info.param.dtype);
+  return std::string(tdds::to_string(info.param.device)) + "_" + tdds::to_string(info.param.dtype);
 }
 
 // Half a unit in the last place, relative: what rounding to the type costs.
@@ -141,7 +141,6 @@ class OpTest : public testing::TestWithParam<OpCase> {
 
   Device& device() { return *device_; }
   Stream& stream() { return *stream_; }
-  const Ops& ops() { return device_->ops(); }
   DType dtype() const { return GetParam().dtype; }
   bool is_cpu() const { return GetParam().device == DeviceKind::kCpu; }
 
@@ -151,7 +150,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
     return {DeviceMemory(*device_, n * sizeof(T), "a test buffer"), n};
   }
   TypedBuffer empty_typed(std::size_t n) {
-    return {DeviceMemory(*device_, n * size_of(dtype()), "a test buffer"), n, dtype()};
+    return {DeviceMemory(*device_, n * element_size(dtype()), "a test buffer"), n, dtype()};
   }
 
   // Uploads are complete when these return.
@@ -164,7 +163,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
   }
   TypedBuffer upload_typed(const std::vector<float>& values) {
     TypedBuffer buffer = empty_typed(values.size());
-    std::vector<std::byte> bytes(values.size() * size_of(dtype()));
+    std::vector<std::byte> bytes(values.size() * element_size(dtype()));
     const auto store = [&](std::size_t i, auto value) {
       std::memcpy(&bytes[i * sizeof(value)], &value, sizeof(value));
     };
@@ -191,7 +190,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
     return values;
   }
   std::vector<float> download(const TypedBuffer& buffer) {
-    std::vector<std::byte> bytes(buffer.n * size_of(buffer.dtype));
+    std::vector<std::byte> bytes(buffer.n * element_size(buffer.dtype));
     stream_->download(bytes.data(), buffer.data(), bytes.size());
     stream_->synchronize();
     const auto load = [&](std::size_t i, auto value) {

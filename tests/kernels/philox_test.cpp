@@ -1,4 +1,4 @@
-#include "kernels/philox.h"
+#include "kernels/numerics/philox.h"
 
 #include <gtest/gtest.h>
 

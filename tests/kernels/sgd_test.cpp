@@ -1,7 +1,8 @@
-#include "kernels/sgd.h"
+#include "kernels/ops/sgd.h"
 
 #include <limits>
 
+#include "kernels/ops/step_state.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -40,11 +41,11 @@ TEST_P(SgdTest, TwoStepsByHand) {
   auto state = upload<StepState>({state_at(0, 0, 0)});
   const Settings s{.weight_decay = 0.1f};
   // g = 0.5 + 0.1 * 1 = 0.6, v = 0.6, w = 1 - 0.1 * (0.6 + 0.9 * 0.6)
-  ops().sgd(stream(), args(s, w, v, gradient, lr, state));
+  sgd(stream(), args(s, w, v, gradient, lr, state));
   EXPECT_NEAR(download(w)[0], 0.886, 1e-7);
   EXPECT_NEAR(download(v)[0], 0.6, 1e-7);
   // g = 0.5886, v = 0.54 + 0.5886, w = 0.886 - 0.1 * (0.5886 + 0.9 * 1.1286)
-  ops().sgd(stream(), args(s, w, v, gradient, lr, state));
+  sgd(stream(), args(s, w, v, gradient, lr, state));
   EXPECT_NEAR(download(w)[0], 0.725566, 1e-7);
 }
 
@@ -61,7 +62,7 @@ TEST_P(SgdTest, MatchesTheDefinitionOverSteps) {
         const auto g = rounded(random_values(n, 10 + step, 0, 20));
         auto gradient = upload_typed(g);
         auto state = upload<StepState>({state_at(step, 0, 0)});
-        ops().sgd(stream(), args(s, w, v, gradient, lr, state, compute));
+        sgd(stream(), args(s, w, v, gradient, lr, state, compute));
         stream().synchronize();
         for (std::size_t i = 0; i < n; ++i) {
           const double gi = g[i] / 1024.0 + s.weight_decay * want[i];
@@ -80,8 +81,8 @@ TEST_P(SgdTest, ANonfiniteGradientLeavesEverything) {
   auto w = upload<float>({1, 2}), v = upload<float>({3, 4}), lr = upload<float>({0.1f});
   auto compute = upload_typed({5, 6}), gradient = upload_typed({0.5f, kInf});
   auto state = upload<StepState>({state_at(0, 0, 0)});
-  ops().check_finite(stream(), {gradient, state, 2, dtype()});
-  ops().sgd(stream(), args({}, w, v, gradient, lr, state, compute));
+  check_finite(stream(), {gradient, state, 2, dtype()});
+  sgd(stream(), args({}, w, v, gradient, lr, state, compute));
   EXPECT_EQ(download(w), (std::vector<float>{1, 2}));
   EXPECT_EQ(download(v), (std::vector<float>{3, 4}));
   EXPECT_EQ(download(compute), (std::vector<float>{5, 6}));
@@ -96,7 +97,7 @@ TEST_P(SgdTest, CheckFiniteFindsOneBadValueAnywhere) {
       values[at] = bad;
       auto gradient = upload_typed(values);
       auto state = upload<StepState>({state_at(0, 0, 0)});
-      ops().check_finite(stream(), {gradient, state, static_cast<std::int64_t>(n), dtype()});
+      check_finite(stream(), {gradient, state, static_cast<std::int64_t>(n), dtype()});
       EXPECT_EQ(download(state)[0].nonfinite, 1) << bad << " at " << at;
     }
 }
@@ -110,7 +111,7 @@ TEST_P(SgdTest, CheckFiniteLeavesTheFlagAloneWhereAllIsFinite) {
     StepState initial = state_at(0, 0, 0);
     initial.nonfinite = before;
     auto state = upload<StepState>({initial});
-    ops().check_finite(stream(), {gradient, state, 5, dtype()});
+    check_finite(stream(), {gradient, state, 5, dtype()});
     EXPECT_EQ(download(state)[0].nonfinite, before);
   }
 }
@@ -123,7 +124,7 @@ TEST_P(SgdTest, ThreadsDoNotChangeABit) {
     auto w = upload(random_values(n, 3)), v = upload(random_values(n, 4)), lr = upload<float>({0.1f});
     auto gradient = upload_typed(random_values(n, 5));
     auto state = upload<StepState>({state_at(0, 0, 0)});
-    ops().sgd(stream(), args({}, w, v, gradient, lr, state));
+    sgd(stream(), args({}, w, v, gradient, lr, state));
     return download(w);
   };
   EXPECT_EQ(run(2), run(1));
@@ -135,16 +136,16 @@ TEST_P(SgdTest, RefusesWhatMakesNoSense) {
   auto state = upload<StepState>({state_at(0, 0, 0)});
   SgdArgs bad = args({}, w, w, gradient, w, state);
   bad.v = nullptr;
-  EXPECT_THROW(ops().sgd(stream(), bad), Error);
-  EXPECT_THROW(ops().check_finite(stream(), {nullptr, state, 1, dtype()}), Error);
+  EXPECT_THROW(sgd(stream(), bad), Error);
+  EXPECT_THROW(check_finite(stream(), {nullptr, state, 1, dtype()}), Error);
   if (!is_cpu()) return;
   bad = args({}, w, w, gradient, w, state);
   bad.gradient_dtype = DType::kF16;
-  EXPECT_THROW(ops().sgd(stream(), bad), Error);
+  EXPECT_THROW(sgd(stream(), bad), Error);
   bad = args({}, w, w, gradient, w, state, w);
   bad.compute_dtype = DType::kF16;
-  EXPECT_THROW(ops().sgd(stream(), bad), Error);
-  EXPECT_THROW(ops().check_finite(stream(), {gradient, state, 1, DType::kF16}), Error);
+  EXPECT_THROW(sgd(stream(), bad), Error);
+  EXPECT_THROW(check_finite(stream(), {gradient, state, 1, DType::kF16}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device_and_type()), name_of_case);

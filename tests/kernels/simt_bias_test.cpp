@@ -1,16 +1,17 @@
-// The two kernels of the linear layer that are written by hand (kernels/cuda/bias.h), on simt. The layer itself is the
-// CPU's there, as cuBLAS multiplies on a GPU, so no other test runs them.
+// The two kernels of the linear layer that are written by hand (kernels/gpu/bias.h), on simt. The layer
+// itself is the CPU's there, as cuBLAS multiplies on a GPU, so no other test runs them.
 
 #include <fmt/format.h>
 
-#include "kernels/cuda/bias.h"
+#include "kernels/gpu/bias.h"
+#include "kernels/ops/run.h"
 #include "tests/kernels/simt_rig.h"
 
 namespace tdds::test {
 namespace {
 
-// One element; rows and features of which neither divides a block of 256 or a group of 32; more rows than a block
-// has threads; the head of CIFAR-100 and of ImageNet.
+// One element; rows and features of which neither divides a block of 256 or a group of 32; more rows than a
+// block has threads; the head of CIFAR-100 and of ImageNet.
 struct BiasShape {
   std::int32_t batch, features;
 
@@ -36,13 +37,14 @@ class SimtBiasTest : public testing::TestWithParam<BiasShape> {
   void add(Rig& rig) const {
     auto* y = rig.in(rows());
     rig.watch("y", y, GetParam().elements());
-    simt::add_bias(rig.stream(), {.bias = rig.in(bias()), .y = y, .batch = batch(), .features = features()});
+    simt::run(rig.stream(),
+              AddBiasArgs{.bias = rig.in(bias()), .y = y, .batch = batch(), .features = features()});
   }
   void gradient(Rig& rig) const {
-    simt::bias_gradient(rig.stream(), {.dy = rig.in(rows()),
-                                       .dbias = rig.out("dbias", static_cast<std::size_t>(features())),
-                                       .batch = batch(),
-                                       .features = features()});
+    simt::run(rig.stream(), BiasGradientArgs{.dy = rig.in(rows()),
+                                             .dbias = rig.out("dbias", static_cast<std::size_t>(features())),
+                                             .batch = batch(),
+                                             .features = features()});
   }
 };
 
@@ -70,7 +72,8 @@ TEST_P(SimtBiasTest, TheGradientSumsTheRows) {
       sum += value;
       magnitude += std::abs(value);
     }
-    // 8 groups sum an eighth of the rows each, then one another: so many roundings, each of a part of the magnitude.
+    // 8 groups sum an eighth of the rows each, then one another: so many roundings, each of a part of the
+    // magnitude.
     const int roundings = batch() / 8 + 8;
     const double bound = roundings * unit_roundoff(DType::kF32) * magnitude;
     ASSERT_NEAR(dbias.value(static_cast<std::size_t>(k)), sum, bound) << "feature " << k;

@@ -1,12 +1,23 @@
-// Every hand-written kernel behind an op on simt: equal bits whichever way its threads and blocks run and whatever
-// its memory held before, finite results, and the CPU's within a tolerance. (The linear layer's, whose op is the
-// CPU's on simt: simt_bias_test.cpp.)
+// Every hand-written kernel behind an op on simt: equal bits whichever way its threads and blocks run and
+// whatever its memory held before, finite results, and the CPU's within a tolerance. (The linear layer's,
+// whose op is the CPU's on simt: simt_bias_test.cpp.)
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "kernels/crop_box.h"
+#include "kernels/numerics/crop_box.h"
+#include "kernels/ops/accumulate.h"
+#include "kernels/ops/advance.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/feature_norm.h"
+#include "kernels/ops/max_pool.h"
+#include "kernels/ops/pool.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/window_score.h"
 #include "tests/kernels/simt_rig.h"
 
 namespace tdds::test {
@@ -40,8 +51,7 @@ void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
   auto* weight = rig.out("batch_weight", 1);
   auto* state = rig.state(0, batch, 1);
   auto* order_memory = rig.in(order);
-  rig.ops().batch_weight(rig.stream(),
-                         {rig.in(random_values(n, 3, 1, 0.1)), order_memory, state, weight, batch});
+  batch_weight(rig.stream(), {rig.in(random_values(n, 3, 1, 0.1)), order_memory, state, weight, batch});
   // By sample id: only the batch's are written, so the rest starts as 0.
   const auto by_id = [&](const std::string& name) {
     auto* memory = rig.in(std::vector<float>(n, 0));
@@ -54,21 +64,20 @@ void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
   rig.watch("in_top5", top5, n, DType::kU8);
   auto* visits = rig.in(std::vector<float>(n * k, 0));
   rig.watch("visit_logits", visits, n * k);
-  rig.ops().softmax_kl(rig.stream(),
-                       {.logits = rig.in(random_values(rows * k, 1, 0, 3)),
-                        .labels = rig.in(labels),
-                        .order = order_memory,
-                        .state = state,
-                        .dlogits = rig.out("dlogits", rows * k),
-                        .prev_logp = prev,
-                        .visit_logits = visits,
-                        .out = {by_id("kl"), by_id("true_kl"), by_id("loss"), by_id("log_other"),
-                                by_id("entropy"), by_id("el2n"), correct, top5},
-                        .batch_weight = weight,
-                        .loss_scale = 1024,
-                        .smoothing = 0.1f,
-                        .batch = batch,
-                        .classes = classes});
+  softmax_kl(rig.stream(), {.logits = rig.in(random_values(rows * k, 1, 0, 3)),
+                            .labels = rig.in(labels),
+                            .order = order_memory,
+                            .state = state,
+                            .dlogits = rig.out("dlogits", rows * k),
+                            .prev_logp = prev,
+                            .visit_logits = visits,
+                            .out = {by_id("kl"), by_id("true_kl"), by_id("loss"), by_id("log_other"),
+                                    by_id("entropy"), by_id("el2n"), correct, top5},
+                            .batch_weight = weight,
+                            .loss_scale = 1024,
+                            .smoothing = 0.1f,
+                            .batch = batch,
+                            .classes = classes});
 }
 
 void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channels) {
@@ -81,19 +90,18 @@ void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channe
   auto* y = rig.out<void>("y", n, dtype);
   auto* residual = rig.typed(dtype, random_values(n, 4));
   void* workspace = rig.scratch(batchnorm_workspace_bytes(rows, channels));
-  rig.ops().batchnorm_forward(
-      rig.stream(), {x, residual, weight, bias, running_mean, running_var, tracked, mean, inv_std, y, rows,
-                     channels, 1e-5f, 0.1f, dtype, true, workspace});
+  batchnorm_forward(rig.stream(), {x, residual, weight, bias, running_mean, running_var, tracked, mean,
+                                   inv_std, y, rows, channels, 1e-5f, 0.1f, dtype, true, workspace});
   rig.watch("running_mean", running_mean, c);
   rig.watch("running_var", running_var, c);
   rig.watch("batches_tracked", tracked, 1, DType::kI64);
-  rig.ops().batchnorm_backward(
-      rig.stream(), {x, y, rig.typed(dtype, random_values(n, 5)), weight, mean, inv_std,
-                     rig.out("dweight", c), rig.out("dbias", c), rig.out<void>("dx", n, dtype),
-                     rig.out<void>("dresidual", n, dtype), rows, channels, dtype, true, workspace});
-  rig.ops().batchnorm_inference(rig.stream(),
-                                {x, nullptr, weight, bias, running_mean, running_var,
-                                 rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
+  batchnorm_backward(rig.stream(),
+                     {x, y, rig.typed(dtype, random_values(n, 5)), weight, mean, inv_std,
+                      rig.out("dweight", c), rig.out("dbias", c), rig.out<void>("dx", n, dtype),
+                      rig.out<void>("dresidual", n, dtype), rows, channels, dtype, true, workspace});
+  batchnorm_inference(rig.stream(),
+                      {x, nullptr, weight, bias, running_mean, running_var,
+                       rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
 }
 
 void run_augment(Rig& rig, DType dtype, std::int32_t channels_out, Crop crop) {
@@ -104,11 +112,10 @@ void run_augment(Rig& rig, DType dtype, std::int32_t channels_out, Crop crop) {
   std::vector<float> table(3 * 256);
   fill_normalize_table(table.data(), mean, std);
   const auto aspects = crop_aspects();
-  rig.ops().augment(rig.stream(),
-                    {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
-                     rig.in(std::vector<std::uint32_t>(aspects.begin(), aspects.end())),
-                     rig.out<void>("x", std::size_t{kBatch} * kOut * kOut * channels_out, dtype), dtype,
-                     kBatch, kHeight, kWidth, kOut, kOut, channels_out, crop, 4, 77});
+  augment(rig.stream(), {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
+                         rig.in(std::vector<std::uint32_t>(aspects.begin(), aspects.end())),
+                         rig.out<void>("x", std::size_t{kBatch} * kOut * kOut * channels_out, dtype), dtype,
+                         kBatch, kHeight, kWidth, kOut, kOut, channels_out, crop, 4, 77});
 }
 
 void run_sgd(Rig& rig, DType dtype) {
@@ -118,35 +125,35 @@ void run_sgd(Rig& rig, DType dtype) {
   rig.watch("v", v, kN);
   auto* gradient = rig.typed(dtype, random_values(kN, 3));
   auto* state = rig.state(1, 0, 0);
-  rig.ops().check_finite(rig.stream(), {gradient, state, kN, dtype});
-  rig.ops().sgd(rig.stream(), {w, v, gradient, rig.out<void>("compute", kN, dtype), rig.in<float>({9, 0.1f}),
-                               state, kN, dtype, dtype, 0.9f, 5e-4f, 0.5f, true});
+  check_finite(rig.stream(), {gradient, state, kN, dtype});
+  sgd(rig.stream(), {w, v, gradient, rig.out<void>("compute", kN, dtype), rig.in<float>({9, 0.1f}), state, kN,
+                     dtype, dtype, 0.9f, 5e-4f, 0.5f, true});
 }
 
 void run_accumulate(Rig& rig, DType dtype) {
   constexpr std::size_t kN = 3001;
   auto* sum = rig.out("sum", kN);
   for (const bool first : {true, false})
-    rig.ops().accumulate(rig.stream(), {rig.typed(dtype, random_values(kN, first)), sum, kN, dtype, first});
+    accumulate(rig.stream(), {rig.typed(dtype, random_values(kN, first)), sum, kN, dtype, first});
 }
 
 void run_elementwise(Rig& rig, DType dtype) {
   constexpr std::size_t kN = 3001;
   auto *a = rig.typed(dtype, random_values(kN, 1)), *b = rig.typed(dtype, random_values(kN, 2));
   auto* y = rig.out<void>("relu", kN, dtype);
-  rig.ops().add(rig.stream(), {a, b, rig.out<void>("sum", kN, dtype), kN, dtype});
-  rig.ops().relu(rig.stream(), {a, y, kN, dtype});
-  rig.ops().relu_backward(rig.stream(), {y, b, rig.out<void>("dx", kN, dtype), kN, dtype});
+  add(rig.stream(), {a, b, rig.out<void>("sum", kN, dtype), kN, dtype});
+  relu(rig.stream(), {a, y, kN, dtype});
+  relu_backward(rig.stream(), {y, b, rig.out<void>("dx", kN, dtype), kN, dtype});
 }
 
 void run_pool(Rig& rig, DType dtype, std::int32_t channels) {
   constexpr std::int32_t kBatch = 3, kPositions = 49;
   const std::size_t outputs = std::size_t{kBatch} * channels, n = outputs * kPositions;
   auto* y = rig.out("y", outputs);
-  rig.ops().global_avg_pool(rig.stream(),
-                            {rig.typed(dtype, random_values(n, 1)), y, kBatch, kPositions, channels, dtype});
-  rig.ops().global_avg_pool_backward(rig.stream(),
-                                     {y, rig.out<void>("dx", n, dtype), kBatch, kPositions, channels, dtype});
+  global_avg_pool(rig.stream(),
+                  {rig.typed(dtype, random_values(n, 1)), y, kBatch, kPositions, channels, dtype});
+  global_avg_pool_backward(rig.stream(),
+                           {y, rig.out<void>("dx", n, dtype), kBatch, kPositions, channels, dtype});
 }
 
 void run_max_pool(Rig& rig, DType dtype, std::int32_t channels) {
@@ -154,10 +161,10 @@ void run_max_pool(Rig& rig, DType dtype, std::int32_t channels) {
   const std::size_t n = std::size_t{2} * 9 * 12 * static_cast<std::size_t>(channels),
                     outputs = shape.outputs();
   auto* argmax = rig.out<std::uint8_t>("argmax", outputs, DType::kU8);
-  rig.ops().max_pool(rig.stream(), {rig.typed(dtype, random_values(n, 1)), rig.out<void>("y", outputs, dtype),
-                                    argmax, shape});
-  rig.ops().max_pool_backward(rig.stream(), {rig.typed(dtype, random_values(outputs, 2)), argmax,
-                                             rig.out<void>("dx", n, dtype), shape});
+  max_pool(rig.stream(),
+           {rig.typed(dtype, random_values(n, 1)), rig.out<void>("y", outputs, dtype), argmax, shape});
+  max_pool_backward(rig.stream(), {rig.typed(dtype, random_values(outputs, 2)), argmax,
+                                   rig.out<void>("dx", n, dtype), shape});
 }
 
 void run_step(Rig& rig) {
@@ -171,9 +178,8 @@ void run_step(Rig& rig) {
   rig.watch("hits", &state->correct, 1, DType::kI64);
   std::vector<std::uint8_t> correct(kSamples);
   for (std::size_t i = 0; i < correct.size(); ++i) correct[i] = i % 3 == 0;
-  rig.ops().advance(rig.stream(),
-                    {state, rig.in(some_order(kSamples)), rig.in(random_values(kSamples, 1, 2, 0.1)),
-                     rig.in(correct), kBatch, true});
+  advance(rig.stream(), {state, rig.in(some_order(kSamples)), rig.in(random_values(kSamples, 1, 2, 0.1)),
+                         rig.in(correct), kBatch, true});
 }
 
 void run_window_score(Rig& rig) {
@@ -181,8 +187,7 @@ void run_window_score(Rig& rig) {
   constexpr std::int32_t kEpochs = 30;
   std::vector<float> series = random_values((kEpochs - 1) * kSamples, 1);
   for (float& d : series) d = d * d;
-  rig.ops().window_score(rig.stream(),
-                         {rig.in(series), rig.out("score", kSamples), kSamples, kEpochs, 10, 0.9});
+  window_score(rig.stream(), {rig.in(series), rig.out("score", kSamples), kSamples, kEpochs, 10, 0.9});
 }
 
 void run_feature_norm(Rig& rig, std::int32_t width) {
@@ -190,8 +195,8 @@ void run_feature_norm(Rig& rig, std::int32_t width) {
   auto* norm = rig.in(std::vector<float>(kSamples, 0));
   rig.watch("norm", norm, kSamples);
   const auto n = static_cast<std::size_t>(kBatch) * static_cast<std::size_t>(width);
-  rig.ops().feature_norm(rig.stream(), {rig.in(random_values(n, 1)), rig.in(some_order(kSamples)),
-                                        rig.state(0, kBatch, 1), norm, kBatch, width});
+  feature_norm(rig.stream(), {rig.in(random_values(n, 1)), rig.in(some_order(kSamples)),
+                              rig.state(0, kBatch, 1), norm, kBatch, width});
 }
 
 std::vector<OpRun> every_run() {
@@ -225,7 +230,8 @@ std::vector<OpRun> every_run() {
   return runs;
 }
 
-// How far an op's output on simt may lie from the CPU's, `largest` being the largest of its values. Integers: equal.
+// How far an op's output on simt may lie from the CPU's, `largest` being the largest of its values. Integers:
+// equal.
 double bound_of(DType dtype, double largest) {
   switch (dtype) {
     case DType::kF32:
@@ -251,7 +257,7 @@ class SimtOps : public testing::TestWithParam<OpRun> {
 };
 
 TEST_P(SimtOps, EqualBitsInEveryOrderAndFill) {
-  for (const DType dtype : types()) expect_equal_bits(run_with(dtype), name_of(dtype));
+  for (const DType dtype : types()) expect_equal_bits(run_with(dtype), to_string(dtype));
 }
 
 TEST_P(SimtOps, AgreesWithTheCpu) {

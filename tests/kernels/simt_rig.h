@@ -1,6 +1,6 @@
 #pragma once
-// Memory for one run of an op on a host device, and what it left there. Buffers have their exact size, so that
-// AddressSanitizer sees each access past an end.
+// Memory for one run of an op on a host device, and what it left there. Buffers have their exact size, so
+// that AddressSanitizer sees each access past an end.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/half_convert.h"
+#include "kernels/numerics/half_convert.h"
 #include "kernels/simt/schedule.h"
 #include "tests/kernels/op_test.h"
 
@@ -23,7 +23,7 @@ struct Output {
   std::vector<std::byte> bytes;
 
   double value(std::size_t i) const {
-    const std::byte* at = &bytes[i * size_of(dtype)];
+    const std::byte* at = &bytes[i * element_size(dtype)];
     const auto read = [&](auto zero) {
       std::memcpy(&zero, at, sizeof(zero));
       return zero;
@@ -45,7 +45,7 @@ struct Output {
         return read(float{});
     }
   }
-  std::size_t count() const { return bytes.size() / size_of(dtype); }
+  std::size_t count() const { return bytes.size() / element_size(dtype); }
 };
 
 // Memory for one run of an op on a host device.
@@ -55,7 +55,6 @@ class Rig {
     stream_ = device_->make_stream(StreamMode::kDeferred);
   }
 
-  const Ops& ops() const { return device_->ops(); }
   Stream& stream() { return *stream_; }
 
   template <class T>
@@ -65,14 +64,14 @@ class Rig {
     return memory;
   }
   void* typed(DType dtype, const std::vector<float>& values) {
-    auto* memory = static_cast<std::byte*>(scratch(values.size() * size_of(dtype)));
+    auto* memory = static_cast<std::byte*>(scratch(values.size() * element_size(dtype)));
     for (std::size_t i = 0; i < values.size(); ++i) {
       const half_t half = from_float<half_t>(values[i]);
       const bf16_t bfloat = from_float<bf16_t>(values[i]);
       const void* from = &values[i];
       if (dtype == DType::kF16) from = &half;
       if (dtype == DType::kBf16) from = &bfloat;
-      std::memcpy(memory + i * size_of(dtype), from, size_of(dtype));
+      std::memcpy(memory + i * element_size(dtype), from, element_size(dtype));
     }
     return memory;
   }
@@ -87,12 +86,12 @@ class Rig {
   // What is compared after the run: memory of this rig, all of whose elements the op writes.
   template <class T = float>
   T* out(const std::string& name, std::size_t n, DType dtype = DType::kF32) {
-    void* memory = scratch(n * size_of(dtype));
+    void* memory = scratch(n * element_size(dtype));
     watch(name, memory, n, dtype);
     return static_cast<T*>(memory);
   }
   void watch(const std::string& name, const void* memory, std::size_t n, DType dtype = DType::kF32) {
-    watched_.push_back({name, dtype, static_cast<const std::byte*>(memory), n * size_of(dtype)});
+    watched_.push_back({name, dtype, static_cast<const std::byte*>(memory), n * element_size(dtype)});
   }
 
   std::vector<Output> results() {

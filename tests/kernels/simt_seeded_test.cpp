@@ -1,5 +1,8 @@
 // The mistakes of host code that a GPU hides until it matters. (Those of kernels: simt_test.cpp.)
 
+#include "kernels/ops/advance.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/sgd.h"
 #include "tests/kernels/simt_rig.h"
 
 namespace tdds::test {
@@ -9,7 +12,7 @@ TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
   Rig rig(DeviceKind::kSimt, std::byte{0xFF});
   auto* sum = rig.out("sum", 4);
   auto* one = rig.in<float>({1, 1, 1, 1});
-  rig.ops().add(rig.stream(), {one, one, sum, 4, DType::kF32});
+  add(rig.stream(), {one, one, sum, 4, DType::kF32});
   EXPECT_TRUE(std::isnan(sum[0]));
   rig.stream().synchronize();
   EXPECT_EQ(sum[0], 2);
@@ -22,8 +25,8 @@ TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
   auto *w = rig.in(values), *v = rig.in(values), *gradient = rig.in(values), *rates = rig.in<float>({1});
   auto* state = rig.state(0, 0, 0);
   const auto update = [&](std::int64_t offset) {
-    rig.ops().sgd(rig.stream(), {w + offset, v + offset, gradient + offset, nullptr, rates, state, kSlice,
-                                 DType::kF32, DType::kF32, 0, 0, 1, false});
+    sgd(rig.stream(), {w + offset, v + offset, gradient + offset, nullptr, rates, state, kSlice, DType::kF32,
+                       DType::kF32, 0, 0, 1, false});
     rig.stream().synchronize();
   };
   EXPECT_NO_THROW(update(kSlice));
@@ -39,8 +42,8 @@ TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
 }
 
 TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
-  // Three steps of w -= lr[step] with a gradient of 1: through the device's step counter, and through an lr table
-  // that the host moves along.
+  // Three steps of w -= lr[step] with a gradient of 1: through the device's step counter, and through an lr
+  // table that the host moves along.
   const auto after_three = [](bool counter_on_host, bool replayed) {
     Rig rig(DeviceKind::kSimt, std::byte{0xFF});
     auto *w = rig.in<float>({10}), *v = rig.in<float>({0}), *rates = rig.in<float>({1, 2, 4, 0, 0});
@@ -51,9 +54,8 @@ TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
     int host_step = 0;
     const auto step = [&] {
       const float* table = counter_on_host ? rates + host_step++ : rates;
-      rig.ops().sgd(rig.stream(),
-                    {w, v, gradient, nullptr, table, state, 1, DType::kF32, DType::kF32, 0, 0, 1, false});
-      rig.ops().advance(rig.stream(), {state, order, loss, correct, 1, !counter_on_host});
+      sgd(rig.stream(), {w, v, gradient, nullptr, table, state, 1, DType::kF32, DType::kF32, 0, 0, 1, false});
+      advance(rig.stream(), {state, order, loss, correct, 1, !counter_on_host});
     };
     step();
     if (replayed) {

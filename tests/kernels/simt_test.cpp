@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
-#include "kernels/cuda/gpu.h"
-#include "kernels/half_convert.h"
-#include "kernels/host_stream.h"
-#include "kernels/ops.h"
+#include "kernels/gpu/gpu.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/ops/ops.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/host_stream.h"
 #include "kernels/simt/schedule.h"
 
 namespace tdds::simt {

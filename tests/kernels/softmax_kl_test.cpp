@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -17,25 +20,25 @@ struct Truth {
 };
 
 Truth truth(const float* z, int classes, int label) {
-  long double max = z[0], sum = 0, miss = 0, largest_other = 0, squares = 0;
-  for (int c = 0; c < classes; ++c) max = std::max<long double>(max, z[c]);
-  for (int c = 0; c < classes; ++c) sum += std::exp(z[c] - max);
+  const auto top = static_cast<int>(std::max_element(z, z + classes) - z);
+  long double rest = 0, miss = 0, squares = 0;
+  for (int c = 0; c < classes; ++c) rest += c == top ? 0 : std::exp(static_cast<long double>(z[c]) - z[top]);
+  const auto log_p = [&](int c) { return static_cast<long double>(z[c]) - z[top] - std::log1p(rest); };
   Truth t;
+  long double largest_other = -INFINITY;
   for (int c = 0; c < classes; ++c) {
-    const long double p = std::exp(z[c] - max) / sum;
+    const long double p = std::exp(log_p(c));
     t.logp.push_back(std::log(p + 1e-8L));
     t.dlogits.push_back(p);
-    t.entropy -= p * std::log(p);
+    if (p > 0) t.entropy -= p * log_p(c);
     if (c == label) continue;
     miss += p;
     squares += p * p;
-    largest_other = std::max(largest_other, p);
+    largest_other = std::max(largest_other, log_p(c));
   }
   t.dlogits[label] = -miss;
-  t.loss = label >= 0 ? -(z[label] - max - std::log(sum)) : 0;
-  // For a sure sample -log p from its miss: log(1 - miss) loses nothing in long double above 1e-12.
-  if (miss < 0.5L) t.loss = -std::log1p(-miss);
-  t.log_other = std::log(largest_other);
+  t.loss = -log_p(label);
+  t.log_other = largest_other;
   t.el2n = std::sqrt(miss * miss + squares);
   return t;
 }
@@ -96,21 +99,21 @@ class SoftmaxKlTest : public OpTest {
       kept.push_back(upload(epochs[e]));
       if (!weights.empty()) {
         kept.push_back(upload(weights));
-        ops().batch_weight(stream(), {kept.back(), order, state, weight, b.batch});
+        batch_weight(stream(), {kept.back(), order, state, weight, b.batch});
       }
-      ops().softmax_kl(stream(), {.logits = kept[weights.empty() ? e : 2 * e],
-                                  .labels = labels,
-                                  .order = order,
-                                  .state = state,
-                                  .dlogits = dlogits,
-                                  .prev_logp = prev,
-                                  .visit_logits = visits,
-                                  .out = {kl, true_kl, loss, other, entropy, el2n, correct, top5},
-                                  .batch_weight = weights.empty() ? nullptr : weight.data(),
-                                  .loss_scale = loss_scale,
-                                  .smoothing = smoothing,
-                                  .batch = b.batch,
-                                  .classes = b.classes});
+      softmax_kl(stream(), {.logits = kept[weights.empty() ? e : 2 * e],
+                            .labels = labels,
+                            .order = order,
+                            .state = state,
+                            .dlogits = dlogits,
+                            .prev_logp = prev,
+                            .visit_logits = visits,
+                            .out = {kl, true_kl, loss, other, entropy, el2n, correct, top5},
+                            .batch_weight = weights.empty() ? nullptr : weight.data(),
+                            .loss_scale = loss_scale,
+                            .smoothing = smoothing,
+                            .batch = b.batch,
+                            .classes = b.classes});
       stream().synchronize();
     }
     return {download(kl),      download(true_kl), download(loss),    download(other),
@@ -177,6 +180,66 @@ TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
   }
 }
 
+// Of a sample that hardly moves, d is a difference of logs that are kept as float32: right to digits of
+// these.
+TEST_P(SoftmaxKlTest, DivergencesAreRightToTheSizeOfTheirLogs) {
+  for (const int classes : {2, 10, 100})
+    for (const float gap : {0.0f, 5.0f, 15.0f})
+      for (const float step : {1e-1f, 1e-3f, 1e-5f}) {
+        Batch b = make_batch(20, classes, 17);
+        for (int row = 0; row < b.batch; ++row) b.logits[static_cast<std::size_t>(row) * classes] += gap;
+        std::vector<float> before = b.logits;
+        for (std::size_t i = 0; i < before.size(); ++i) before[i] += i % 3 ? step : -step;
+        const Outputs out = visit(b, {before, b.logits});
+        for (int row = 0; row < b.batch; ++row) {
+          const std::size_t at = static_cast<std::size_t>(row) * classes;
+          const Truth now = truth(&b.logits[at], classes, 0), last = truth(&before[at], classes, 0);
+          double logs = 0;
+          for (std::size_t c = 0; c < now.logp.size(); ++c)
+            logs += std::exp(now.logp[c]) * (std::abs(now.logp[c]) + std::abs(last.logp[c]));
+          const Divergences exact = divergences(now, last);
+          EXPECT_NEAR(out.kl[b.order[row]], exact.absolute, 1e-6 * logs)
+              << classes << " " << gap << " " << step;
+          EXPECT_NEAR(out.true_kl[b.order[row]], exact.true_kl, 1e-6 * logs)
+              << classes << " " << gap << " " << step;
+        }
+      }
+}
+
+// From a gap of 17 on p rounds to 1 in float32, and from 37 on in double: the miss and what follows from it
+// must be a sum of the others. Beyond 87 it is less than the smallest normal float32, and must still be a
+// number.
+TEST_P(SoftmaxKlTest, WideGapsKeepTheDigitsOfTheMiss) {
+  for (const float gap : {20.0f, 27.0f, 33.0f, 46.0f, 60.0f, 80.0f, 89.0f, 95.0f, 200.0f}) {
+    const Batch b{{gap, 0, -1, 0.5f, gap, 0, -1, 0.5f}, {0, 1}, {0, 1}, 2, 4};
+    const Outputs out = visit(b, {b.logits});
+    for (int id = 0; id < 2; ++id) {
+      const Truth want = truth(&b.logits[std::size_t{4} * id], 4, id);
+      const auto near = [&](const char* what, double got, double exact) {
+        EXPECT_NEAR(got, exact, kRelative * std::abs(exact) + std::numeric_limits<float>::min())
+            << what << " of label " << id << " at a gap of " << gap;
+      };
+      near("loss", out.loss[id], want.loss);
+      near("log_other", out.log_other[id], want.log_other);
+      near("entropy", out.entropy[id], want.entropy);
+      near("el2n", out.el2n[id], want.el2n);
+      for (std::size_t c = 0; c < 4; ++c) near("dlogits", out.dlogits[4 * id + c], want.dlogits[c] / 2);
+    }
+  }
+}
+
+// 0 log 0 = 0: a class that cannot be adds nothing to any result.
+TEST_P(SoftmaxKlTest, ALogitOfMinusInfinityIsAProbabilityOfZero) {
+  const Batch b{{1, -INFINITY, 0}, {0}, {0}, 1, 3}, without{{1, 0}, {0}, {0}, 1, 2};
+  const Outputs out = visit(b, {b.logits, b.logits}), want = visit(without, {without.logits, without.logits});
+  EXPECT_EQ(out.loss, want.loss);
+  EXPECT_EQ(out.log_other, want.log_other);
+  EXPECT_EQ(out.entropy, want.entropy);
+  EXPECT_EQ(out.el2n, want.el2n);
+  EXPECT_EQ(out.kl, want.kl);
+  EXPECT_EQ(out.dlogits, (std::vector<float>{want.dlogits[0], 0, want.dlogits[1]}));
+}
+
 TEST_P(SoftmaxKlTest, SmallChangesOfASureSampleKeepTheirDigits) {
   // p_y = 0.999998 in both visits, the rest moved by a factor of 2: in float32 this d has a 4 % error.
   Batch b{{14.0f, 0, -1, 0.5f}, {0}, {0}, 1, 4};
@@ -223,6 +286,21 @@ TEST_P(SoftmaxKlTest, BatchWeightIsTheMeanAndScalesTheGradientAlone) {
   for (double& value : want) value *= 1024 * (3.8 / 8);
   expect_near(weighted.dlogits, want, 0, 4 * unit_roundoff(DType::kF32), "dlogits");
   EXPECT_EQ(weighted.loss, plain.loss);
+}
+
+// In float32 the small weights would vanish beside the large one: a sum of 1e8 has steps of 8.
+TEST_P(SoftmaxKlTest, TheMeanOfTheBatchWeightsIsTakenInDouble) {
+  constexpr std::int32_t kBatch = 1025;
+  std::vector<float> weights(kBatch, 1);
+  std::vector<std::int32_t> order(kBatch);
+  std::iota(order.begin(), order.end(), 0);
+  weights[3] = 1e8f;
+  auto mean = empty<float>(1);
+  auto weight_memory = upload(weights);
+  auto order_memory = upload(order);
+  auto state = upload<StepState>({state_at(0, 0, 0)});
+  batch_weight(stream(), {weight_memory, order_memory, state, mean, kBatch});
+  EXPECT_EQ(download(mean)[0], static_cast<float>((1e8 + kBatch - 1) / kBatch));
 }
 
 TEST_P(SoftmaxKlTest, TiesGoToTheLowestIndex) {
@@ -275,18 +353,18 @@ TEST_P(SoftmaxKlTest, CursorSelectsTheBatchAndNullOutputsAreSkipped) {
   auto z = upload(logits), loss = empty<float>(5), visits = empty<float>(5 * 3);
   auto labels = upload<std::int32_t>({0, 1, 2, 0, 1}), order = upload<std::int32_t>({4, 2, 0, 3, 1});
   auto state = upload<StepState>({state_at(9, 2, 3)});
-  ops().softmax_kl(stream(), {.logits = z,
-                              .labels = labels,
-                              .order = order,
-                              .state = state,
-                              .dlogits = nullptr,
-                              .prev_logp = nullptr,
-                              .visit_logits = visits,
-                              .out = {.loss = loss},
-                              .batch_weight = nullptr,
-                              .loss_scale = 1,
-                              .batch = 2,
-                              .classes = 3});
+  softmax_kl(stream(), {.logits = z,
+                        .labels = labels,
+                        .order = order,
+                        .state = state,
+                        .dlogits = nullptr,
+                        .prev_logp = nullptr,
+                        .visit_logits = visits,
+                        .out = {.loss = loss},
+                        .batch_weight = nullptr,
+                        .loss_scale = 1,
+                        .batch = 2,
+                        .classes = 3});
   const std::vector<float> got = download(loss), rows = download(visits);
   EXPECT_NEAR(got[0], truth(&logits[0], 3, 0).loss, 1e-6);
   EXPECT_NEAR(got[3], truth(&logits[3], 3, 0).loss, 1e-6);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/ops/sort.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -16,8 +17,8 @@ class SortTest : public OpTest {
     const auto out_score = empty<float>(score.size());
     const auto out_ids = empty<std::int32_t>(score.size());
     const auto n = static_cast<std::int64_t>(score.size());
-    const auto workspace = empty<std::byte>(ops().sort_workspace_bytes(n));
-    ops().sort_by_score(stream(), {on_score, on_ids, out_score, out_ids, n, workspace, workspace.n});
+    const auto workspace = empty<std::byte>(sort_workspace_bytes(device(), n));
+    sort_by_score(stream(), {on_score, on_ids, out_score, out_ids, n, workspace, workspace.n});
     return {download(out_score), download(out_ids)};
   }
 };
@@ -42,10 +43,9 @@ TEST_P(SortTest, AscendsAndKeepsTheOrderOfEqualScores) {
 TEST_P(SortTest, RefusesWhatMakesNoSense) {
   const auto score = upload<float>({1});
   const auto ids = upload<std::int32_t>({0});
-  EXPECT_THROW(ops().sort_by_score(stream(), {score, ids, score, ids, 0, nullptr, 0}), Error);
-  EXPECT_THROW(ops().sort_by_score(stream(), {score, ids, score, ids, std::int64_t{1} << 31, nullptr, 0}),
-               Error);
-  EXPECT_THROW(ops().sort_by_score(stream(), {score, nullptr, score, ids, 1, nullptr, 0}), Error);
+  EXPECT_THROW(sort_by_score(stream(), {score, ids, score, ids, 0, nullptr, 0}), Error);
+  EXPECT_THROW(sort_by_score(stream(), {score, ids, score, ids, std::int64_t{1} << 31, nullptr, 0}), Error);
+  EXPECT_THROW(sort_by_score(stream(), {score, nullptr, score, ids, 1, nullptr, 0}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, SortTest, testing::ValuesIn(every_device()), name_of_case);

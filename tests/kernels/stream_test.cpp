@@ -1,7 +1,12 @@
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 #include <optional>
 
+#include "kernels/ops/advance.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -39,7 +44,7 @@ TEST_P(StreamTest, DeferredRunsNothingBeforeSynchronize) {
 TEST_P(StreamTest, ArgumentsAreCopiedWhenEnqueued) {
   auto a = upload<float>({1, 2}), b = upload<float>({10, 20}), out = empty<float>(2);
   AddArgs args{a, b, out, 2, DType::kF32};
-  ops().add(stream(), args);
+  add(stream(), args);
   args = {nullptr, nullptr, nullptr, -1, DType::kF64};
   EXPECT_EQ(download(out), (std::vector<float>{11, 22}));
 }
@@ -47,7 +52,7 @@ TEST_P(StreamTest, ArgumentsAreCopiedWhenEnqueued) {
 TEST_P(StreamTest, RecordingRunsNothingAndReplayRepeats) {
   auto x = upload<float>({1}), sum = upload<float>({0});
   AddArgs args{sum, x, sum, 1, DType::kF32};
-  const auto recording = stream().record([&] { ops().add(stream(), args); });
+  const auto recording = stream().record([&] { add(stream(), args); });
   EXPECT_EQ(recording->commands(), 1u);
   args.a = args.b = args.out = nullptr;
   EXPECT_EQ(download(sum)[0], 0);
@@ -59,7 +64,7 @@ TEST_P(StreamTest, RecordingsDoNotNestAndSurviveAnError) {
   EXPECT_THROW(stream().record([&] { stream().record([] {}); }), Error);
   EXPECT_THROW(stream().record([] { throw Error("the body gave up"); }), Error);
   auto x = upload<float>({1});
-  const auto recording = stream().record([&] { ops().add(stream(), {x, x, x, 1, DType::kF32}); });
+  const auto recording = stream().record([&] { add(stream(), {x, x, x, 1, DType::kF32}); });
   stream().replay(*recording);
   EXPECT_EQ(download(x)[0], 2);
 }
@@ -76,7 +81,7 @@ TEST_P(StreamTest, AnErrorInACommandComesOutOfSynchronize) {
   args.state = state;
   args.batch = 1;
   args.classes = 2;
-  ops().softmax_kl(stream(), args);
+  softmax_kl(stream(), args);
   EXPECT_THROW(stream().synchronize(), Error);
   EXPECT_NO_THROW(stream().synchronize()) << "the queue is empty again";
 }
@@ -97,7 +102,7 @@ TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
   args.classes = 2;
   try {
     const StreamRange range(*stream, "the head");
-    device->ops().softmax_kl(*stream, args);
+    softmax_kl(*stream, args);
     FAIL() << "nothing was waited for";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("the command 'softmax_kl' of the head failed"),
@@ -149,7 +154,6 @@ class StepLoop {
 
   // Trains the logits themselves.
   void enqueue_step() {
-    const Ops& ops = device_.ops();
     SoftmaxKlArgs loss{};
     loss.logits = logits_.get<float>();
     loss.labels = labels_.get<std::int32_t>();
@@ -162,13 +166,12 @@ class StepLoop {
     loss.loss_scale = 1;
     loss.batch = kBatch;
     loss.classes = kClasses;
-    ops.softmax_kl(*stream_, loss);
-    ops.check_finite(*stream_, {dlogits_.data(), state_.get<StepState>(), kBatch * kClasses, DType::kF32});
-    ops.sgd(*stream_,
-            {logits_.get<float>(), velocity_.get<float>(), dlogits_.data(), nullptr, lr_.get<float>(),
-             state_.get<StepState>(), kBatch * kClasses, DType::kF32, DType::kF32, 0.9f, 0, 1, true});
-    ops.advance(*stream_, {state_.get<StepState>(), order_.get<std::int32_t>(), loss_.get<float>(),
-                           correct_.get<std::uint8_t>(), kBatch, true});
+    softmax_kl(*stream_, loss);
+    check_finite(*stream_, {dlogits_.data(), state_.get<StepState>(), kBatch * kClasses, DType::kF32});
+    sgd(*stream_, {logits_.get<float>(), velocity_.get<float>(), dlogits_.data(), nullptr, lr_.get<float>(),
+                   state_.get<StepState>(), kBatch * kClasses, DType::kF32, DType::kF32, 0.9f, 0, 1, true});
+    advance(*stream_, {state_.get<StepState>(), order_.get<std::int32_t>(), loss_.get<float>(),
+                       correct_.get<std::uint8_t>(), kBatch, true});
     loss = {};  // a stream that kept a reference would now read nulls
   }
 
@@ -226,14 +229,6 @@ TEST_P(StreamTest, ReplayingAllocatesNothing) {
   const std::int64_t before = device().allocations();
   loop.run_recorded();
   EXPECT_EQ(device().allocations(), before);
-}
-
-TEST(DeviceTest, UnknownWordsAndAbsentDevicesAreErrors) {
-  EXPECT_EQ(parse_device_kind("cpu"), DeviceKind::kCpu);
-  EXPECT_THROW(parse_device_kind("gpu"), UsageError);
-  EXPECT_THROW(parse_device_kind(""), UsageError);
-  for (const DeviceKind kind : {DeviceKind::kCpu, DeviceKind::kSimt, DeviceKind::kCuda})
-    EXPECT_EQ(parse_device_kind(name_of(kind)), kind);
 }
 
 TEST(DeviceTest, TooLittleMemoryNamesWhatItWasFor) {

@@ -1,4 +1,4 @@
-#include "kernels/cpu/winograd.h"
+#include "kernels/cpu/conv/winograd.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <limits>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/kernels/conv2d_reference.h"
 
 namespace tdds::cpu {
@@ -17,7 +17,7 @@ namespace {
 // 1e-6.
 constexpr double kError = 5e-6;
 
-const char* name_of(Isa isa) {
+const char* to_string(Isa isa) {
   return isa == Isa::kGeneric ? "generic" : isa == Isa::kAvx2 ? "avx2" : "avx512";
 }
 
@@ -57,7 +57,7 @@ constexpr Conv2dSpec kTwoSpans{210, 2, 1, 512, 64, 3, 3, 1, 1};
 class WinogradTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
-    if (GetParam() > isa()) GTEST_SKIP() << "this CPU has no " << name_of(GetParam());
+    if (GetParam() > isa()) GTEST_SKIP() << "this CPU has no " << to_string(GetParam());
   }
   void expect_near_reference(const Conv2dSpec& spec, unsigned seed) {
     const test::Conv2dData data = test::random_data(spec, seed);
@@ -145,7 +145,9 @@ TEST_P(WinogradTest, GradientsAgreeWithTheForwardPass) {
 TEST_P(WinogradTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
   for (const Conv2dSpec& spec : {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 20, 8, 24),
-                                 square(5, 8, 160, 200), kTwoSpans}) {
+                                 square(5, 8, 160, 200), kTwoSpans,
+                                 // fewer tiles than threads, one and four
+                                 square(1, 4, 512, 500), square(1, 8, 512, 120)}) {
     const test::Conv2dData data = test::random_data(spec, 12);
     omp_set_num_threads(1);
     const test::Conv2dResult one = run_all(spec, GetParam(), data);
@@ -162,7 +164,7 @@ TEST_P(WinogradTest, TheNumberOfThreadsDoesNotMatter) {
 
 INSTANTIATE_TEST_SUITE_P(InstructionSets, WinogradTest,
                          testing::Values(Isa::kGeneric, Isa::kAvx2, Isa::kAvx512),
-                         [](const auto& test) { return std::string(name_of(test.param)); });
+                         [](const auto& test) { return std::string(to_string(test.param)); });
 
 TEST(Winograd, ServesOnlyItsShape) {
   const Conv2dSpec good = square(1, 4, 8, 8);

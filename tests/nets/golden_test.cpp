@@ -4,6 +4,10 @@
 #include <map>
 #include <numeric>
 
+#include "kernels/ops/advance.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
 #include "nets/resnet.h"
 #include "tests/golden/golden.h"
 #include "tests/kernels/op_test.h"
@@ -14,15 +18,15 @@ namespace {
 constexpr float kLr = 0.01f, kMomentum = 0.9f, kWeightDecay = 5e-4f;
 
 // A tensor may be 3 times as far from float64 as PyTorch's own float32 strays, and where that is next to
-// nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state after
-// a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by 1e-5.)
-// Winograd's transforms cost digits (a sum holds to 5e-6 where a direct one holds to 1e-6), but no more than the networks
-// themselves do: by AVX-512, AVX2 and plain C++, with oneDNN 2.6 and 3.7, the most that was needed is 2.5 (a loss of the
-// narrow ResNet-50). The tests print it.
+// nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state
+// after a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by
+// 1e-5.) Winograd's transforms cost digits (a sum holds to 5e-6 where a direct one holds to 1e-6), but no
+// more than the networks themselves do: by AVX-512, AVX2 and plain C++, with oneDNN 2.6 and 3.7, the most
+// that was needed is 2.5 (a loss of the narrow ResNet-50). The tests print it.
 constexpr double kYardsticks = 3;
 constexpr double kTensor = 1e-5, kState = 1e-6, kLoss = 1e-6;
-// A mean is as right as the values it is taken of, relative to their spread and not to itself: half an ulp of fp32.
-// (The stem's mean is a hundredth of its spread.)
+// A mean is as right as the values it is taken of, relative to their spread and not to itself: half an ulp of
+// fp32. (The stem's mean is a hundredth of its spread.)
 constexpr double kMean = 0x1p-24;
 
 class GoldenNetTest : public OpTest {
@@ -141,18 +145,18 @@ class GoldenNetTest : public OpTest {
     train_->forward(stream());
     const std::size_t logits = std::size_t(images_) * spec_.classes;
     logits_ = download(train_->logits(), logits);
-    ops().softmax_kl(stream(), {.logits = train_->logits(),
-                                .labels = labels_,
-                                .order = order_,
-                                .state = state_,
-                                .dlogits = train_->dlogits(),
-                                .prev_logp = nullptr,
-                                .visit_logits = nullptr,
-                                .out = {.loss = loss_, .correct = correct_},
-                                .batch_weight = nullptr,
-                                .loss_scale = 1,
-                                .batch = images_,
-                                .classes = spec_.classes});
+    softmax_kl(stream(), {.logits = train_->logits(),
+                          .labels = labels_,
+                          .order = order_,
+                          .state = state_,
+                          .dlogits = train_->dlogits(),
+                          .prev_logp = nullptr,
+                          .visit_logits = nullptr,
+                          .out = {.loss = loss_, .correct = correct_},
+                          .batch_weight = nullptr,
+                          .loss_scale = 1,
+                          .batch = images_,
+                          .classes = spec_.classes});
     train_->backward(stream());
     const auto losses = download(loss_);
     return std::accumulate(losses.begin(), losses.end(), 0.0) / images_;
@@ -160,25 +164,25 @@ class GoldenNetTest : public OpTest {
 
   void update() {
     for (const Params::Range* range : {&params().filters(), &params().vectors()})
-      ops().sgd(stream(), {.w = range->w,
-                           .v = range->v,
-                           .gradient = range->gradient,
-                           .compute = range->compute,
-                           .lr_table = lr_,
-                           .state = state_,
-                           .n = range->n,
-                           .gradient_dtype = DType::kF32,
-                           .compute_dtype = DType::kF32,
-                           .momentum = kMomentum,
-                           .weight_decay = kWeightDecay,
-                           .inverse_scale = 1,
-                           .nesterov = true});
-    ops().advance(stream(), {.state = state_,
-                             .order = order_,
-                             .loss = loss_,
-                             .correct = correct_,
-                             .batch = images_,
-                             .count_step = true});
+      sgd(stream(), {.w = range->w,
+                     .v = range->v,
+                     .gradient = range->gradient,
+                     .compute = range->compute,
+                     .lr_table = lr_,
+                     .state = state_,
+                     .n = range->n,
+                     .gradient_dtype = DType::kF32,
+                     .compute_dtype = DType::kF32,
+                     .momentum = kMomentum,
+                     .weight_decay = kWeightDecay,
+                     .inverse_scale = 1,
+                     .nesterov = true});
+    advance(stream(), {.state = state_,
+                       .order = order_,
+                       .loss = loss_,
+                       .correct = correct_,
+                       .batch = images_,
+                       .count_step = true});
     stream().synchronize();
   }
 

@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "tests/kernels/source_files.h"
+#include "tests/style/source_files.h"
 
 namespace tdds::test {
 namespace {
@@ -26,9 +26,9 @@ const Words kNotNeeded = {"cudaMallocAsync", "cudaMallocManaged", "cudaDeviceRes
 
 // Why a file may not hold a word; "" where it may.
 std::string objection(const SourceFile& file, bool kernel_code, const std::string& word) {
-  const bool device_vocabulary = file.path == "kernels/cuda/gpu_device.h";
+  const bool device_vocabulary = file.path == "kernels/gpu/gpu_device.h";
   const bool vocabulary =
-      device_vocabulary || file.path == "kernels/cuda/gpu.h" || file.path == "kernels/simt/gpu_host.h";
+      device_vocabulary || file.path == "kernels/gpu/gpu.h" || file.path == "kernels/simt/gpu_host.h";
   if (kernel_code) {
     if (kNativeIds.contains(word) || (word.starts_with("__") && !kKernelWords.contains(word)))
       return "outside gpu.h's vocabulary";
@@ -37,7 +37,7 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
   }
   if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
     return "a kernel's address is taken in its own .cu alone";
-  if (kCompilers.contains(word) && file.path != "kernels/cuda/gpu.h")
+  if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h")
     return "only gpu.h asks for the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
   if (word == "<<<") return "use launch()";
@@ -51,7 +51,8 @@ std::string objection_to_include(const SourceFile& file, const std::string& path
   static const std::regex kVendor(
       "^(cu(da|dnn|blas|fft|rand|solver|sparse)\\w*\\.|cub/|thrust/|nv\\w*/|nvml)");
   if (path == "cuda.h") return "libcuda is absent where there is no driver";
-  if (!file.under("kernels/cuda") && std::regex_search(path, kVendor)) return "only kernels/cuda may";
+  const bool may = file.under("kernels/cuda") || file.under("kernels/gpu");
+  if (!may && std::regex_search(path, kVendor)) return "only kernels/cuda and kernels/gpu may";
   return "";
 }
 
@@ -62,8 +63,8 @@ std::vector<std::string> violations(const SourceFile& file) {
   };
   const bool vocabulary = file.path.ends_with("/gpu.h") || file.path.ends_with("/gpu_device.h");
   const bool kernel_code =
-      file.has_extension(".cu") || (file.under("kernels/cuda") && !vocabulary &&
-                                    file.text.find("#include \"kernels/cuda/gpu.h\"") != std::string::npos);
+      file.has_extension(".cu") || (file.under("kernels/gpu") && !vocabulary &&
+                                    file.text.find("#include \"kernels/gpu/gpu.h\"") != std::string::npos);
   for (const Word& word : words_of(without_comments(file.text)))
     add(word.line, word.text, objection(file, kernel_code, word.text));
   for (const Include& include : includes_of(file.text))
@@ -88,7 +89,7 @@ TEST(CudaSources, KeepTheRules) {
 // How many violations a kernel source of this code has.
 std::size_t in_kernel(const std::string& code) {
   const std::string opening = "// Parallel over: // Held in: // Bytes per row: // Deterministic:\n";
-  return violations({"kernels/cuda/a.cu", opening + code}).size();
+  return violations({"kernels/gpu/a.cu", opening + code}).size();
 }
 std::size_t in_host(const std::string& code, const std::string& path = "engine/a.cpp") {
   return violations({path, code}).size();
@@ -104,10 +105,10 @@ TEST(CudaSources, EachViolationIsReported) {
   EXPECT_EQ(in_kernel("int i = threadIdx.x;"), 1u);
   EXPECT_EQ(in_kernel("k<<<1, 32>>>();"), 1u);
   EXPECT_EQ(in_kernel("cudaStreamSynchronize(s);"), 1u);
-  EXPECT_EQ(violations({"kernels/cuda/a.cu", ""}).size(), 4u);
-  EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/philox.h"), 1u);
-  EXPECT_EQ(in_host("__global__ void k();", "kernels/cuda/a.h"), 1u);
-  EXPECT_EQ(in_host("#include \"kernels/cuda/gpu.h\"\n__syncthreads();", "kernels/cuda/a.h"), 1u);
+  EXPECT_EQ(violations({"kernels/gpu/a.cu", ""}).size(), 4u);
+  EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/numerics/philox.h"), 1u);
+  EXPECT_EQ(in_host("__global__ void k();", "kernels/gpu/a.h"), 1u);
+  EXPECT_EQ(in_host("#include \"kernels/gpu/gpu.h\"\n__syncthreads();", "kernels/gpu/a.h"), 1u);
   EXPECT_EQ(in_host("cudaMemcpy(a, b, n, kind); cudaMemcpyAsync(a, b, n, kind, s);"), 1u);
   EXPECT_EQ(in_host("cudaMemset (a, 0, n);"), 1u);
   EXPECT_EQ(in_host("int khz = properties.clockRate;"), 1u);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/paths.h"
+
 namespace tdds::test {
 
 struct SourceFile {
@@ -22,7 +24,7 @@ struct SourceFile {
 // All .h, .cpp and .cu files below the folders, sorted by path.
 inline std::vector<SourceFile> read_sources(const std::vector<std::string>& folders) {
   namespace fs = std::filesystem;
-  const fs::path root = TDDS_SOURCE_DIR;
+  const fs::path root = source_path("");
   std::vector<SourceFile> sources;
   for (const std::string& folder : folders)
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {

@@ -1,15 +1,18 @@
-// Every method against the fixture of tests/golden/golden_methods.py: the ops watch its logits and features as
-// they would in training, and the scores of what they record are compared with the textbook's.
+// Every method against the fixture of tests/golden/golden_methods.py: the ops watch its logits and features
+// as they would in training, and the scores of what they record are compared with the textbook's.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "engine/safetensors.h"
-#include "kernels/ops.h"
-#include "tdds/moderate.h"
-#include "tdds/streaming_score.h"
-#include "tdds/tdds_score.h"
+#include "engine/io/safetensors.h"
+#include "kernels/ops/feature_norm.h"
+#include "kernels/ops/softmax_kl.h"
+#include "kernels/ops/step_state.h"
+#include "kernels/runtime/device.h"
+#include "tdds/methods/moderate.h"
+#include "tdds/methods/streaming_score.h"
+#include "tests/paths.h"
 
 namespace tdds {
 namespace {
@@ -71,10 +74,9 @@ class GoldenMethodsTest : public testing::TestWithParam<DeviceKind> {
       args.loss_scale = 1;
       args.batch = static_cast<std::int32_t>(n);
       args.classes = static_cast<std::int32_t>(k);
-      device->ops().softmax_kl(*stream, args);
-      device->ops().feature_norm(
-          *stream, {h.get<float>(), ids.get<std::int32_t>(), state.get<StepState>(), norm.get<float>(),
-                    static_cast<std::int32_t>(n), static_cast<std::int32_t>(f)});
+      softmax_kl(*stream, args);
+      feature_norm(*stream, {h.get<float>(), ids.get<std::int32_t>(), state.get<StepState>(),
+                             norm.get<float>(), static_cast<std::int32_t>(n), static_cast<std::int32_t>(f)});
       EpochDynamics values(n);
       values.feature_norm.resize(static_cast<std::size_t>(n));
       const auto take = [&](auto& to, const DeviceMemory& from) {
@@ -106,31 +108,25 @@ class GoldenMethodsTest : public testing::TestWithParam<DeviceKind> {
           << name << ", sample " << i;
   }
 
-  SafetensorsFile fixture_{std::string(TDDS_GOLDEN_DIR) + "/methods.safetensors"};
+  SafetensorsFile fixture_{golden_path("methods.safetensors")};
 };
 
 TEST_P(GoldenMethodsTest, EveryMethodIsTheTextbooks) {
   const std::vector<EpochDynamics> epochs = watch();
   const auto samples = static_cast<std::int64_t>(labels().size());
-  const auto of = [&](StreamingScore score) {
-    for (const EpochDynamics& epoch : epochs) score.add(view_of(epoch), "the fixture");
-    return score.score();
-  };
-  for (const Method* method : all_methods()) {
-    const std::string name = method->name;
-    if (name == "random") continue;
-    expect_score(name, of(streaming_score(*method, samples, static_cast<std::int32_t>(epochs.size()), {})),
-                 name.starts_with("aum"));
-  }
+  const auto count = static_cast<std::int32_t>(epochs.size());
   const auto setting = read<double>("tdds_setting");
-  for (const TddsVariant* variant : {&kTdds, &kTddsKl})
-    expect_score(variant->name,
-                 of({streaming_tdds(samples, static_cast<int>(setting[1]), setting[2], variant->series),
-                     samples,
-                     {.needs = {variant->series},
-                      .least_epochs = static_cast<std::int32_t>(setting[1]),
-                      .last_epochs = static_cast<std::int32_t>(setting[0])}}),
-                 variant == &kTddsKl);
+  const MethodOptions of_tdds{.epochs = static_cast<std::int32_t>(setting[0]),
+                              .window_size = static_cast<std::int32_t>(setting[1]),
+                              .decay = setting[2]};
+  for (const Method* method : all_methods()) {
+    if (method->drawn || !method->make) continue;
+    StreamingScore score =
+        streaming_score(*method, samples, count, has_trajectory(*method) ? of_tdds : MethodOptions{});
+    for (const EpochDynamics& epoch : epochs) score.add(view_of(epoch), "the fixture");
+    const bool difference = method->can_be_negative || method == &methods::kTddsKl;
+    expect_score(method->name, score.score(), difference);
+  }
 }
 
 TEST_P(GoldenMethodsTest, ModerateIsTheAuthors) {
@@ -143,7 +139,7 @@ TEST_P(GoldenMethodsTest, ModerateIsTheAuthors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, GoldenMethodsTest, testing::Values(DeviceKind::kCpu, DeviceKind::kSimt),
-                         [](const auto& suite) { return std::string(name_of(suite.param)); });
+                         [](const auto& suite) { return std::string(to_string(suite.param)); });
 
 }  // namespace
 }  // namespace tdds

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <numeric>
 
-#include "engine/dynamics_store.h"
-#include "engine/safetensors.h"
-#include "tdds/tdds_score.h"
+#include "engine/io/dynamics_store.h"
+#include "engine/io/safetensors.h"
+#include "tdds/methods/tdds_score.h"
+#include "tests/paths.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -48,7 +49,7 @@ class GoldenScoreTest : public testing::TestWithParam<const char*> {
     return read_official_series(folder.path(), epochs);
   }
 
-  SafetensorsFile fixture_{std::string(TDDS_GOLDEN_DIR) + "/scores.safetensors"};
+  SafetensorsFile fixture_{golden_path("scores.safetensors")};
 };
 
 // What float32 leaves of a score in the official code.
@@ -85,8 +86,9 @@ TEST_P(GoldenScoreTest, SeriesAndScoresAreRightToFiveDigitsAtEveryConfidence) {
     const auto score = tdds_scores(*device, series, {&setting, 1}, settings[3 * s + 2])[0];
     for (std::size_t i = 0; i < samples; ++i) {
       const std::size_t at = s * samples + i;
-      EXPECT_NEAR(score[i], exact[at], 1e-5 * exact[at]) << text_of(setting) << ", sample " << i;
-      EXPECT_NEAR(score[i], official[at], official_noise(exact[at])) << text_of(setting) << ", sample " << i;
+      EXPECT_NEAR(score[i], exact[at], 1e-5 * exact[at]) << to_string(setting) << ", sample " << i;
+      EXPECT_NEAR(score[i], official[at], official_noise(exact[at]))
+          << to_string(setting) << ", sample " << i;
     }
     expect_same_order(score.data(), official.data() + s * samples, samples);
   }

@@ -1,16 +1,20 @@
 // Every method against its definition, evaluated in long double from the probabilities that made the store.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <set>
+#include <sstream>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tdds/methods/method.h"
+#include "tests/paths.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -88,7 +92,8 @@ class MethodsTest : public testing::Test {
   static std::vector<float> score(const char* name, MethodOptions options = {}) {
     return compute_scores(find_method(name), DynamicsReader(path()), options);
   }
-  // `formula(i)` is the score of sample i; what is stored has float32's 6e-8, sums of few terms a little more.
+  // `formula(i)` is the score of sample i; what is stored has float32's 6e-8, sums of few terms a little
+  // more.
   template <class Formula>
   void expect(const char* name, const Formula& formula, MethodOptions options = {}) const {
     const auto actual = score(name, options);
@@ -225,6 +230,20 @@ TEST_F(MethodsTest, EveryMethodIsDescribedAndFound) {
   EXPECT_THROW(find_method("tdds2"), UsageError);
 }
 
+// The first column of docs/methods/README.md: "| [forgetting, forgetting_zero](forgetting.md) | ...".
+TEST_F(MethodsTest, TheDocumentationListsTheTable) {
+  std::ifstream readme(source_path("docs/methods/README.md"));
+  std::vector<std::string> documented, names;
+  for (std::string line; std::getline(readme, line);) {
+    if (!line.starts_with("| [")) continue;
+    std::istringstream row(line.substr(3, line.find(']') - 3));
+    for (std::string name; std::getline(row, name, ',');)
+      documented.push_back(name.substr(name.find_first_not_of(' ')));
+  }
+  for (const Method* method : all_methods()) names.emplace_back(method->name);
+  EXPECT_THAT(documented, testing::UnorderedElementsAreArray(names));
+}
+
 TEST_F(MethodsTest, NamesWhatIsMissing) {
   const auto said = [&](const char* name, MethodOptions options = {}) -> std::string {
     try {
@@ -240,7 +259,7 @@ TEST_F(MethodsTest, NamesWhatIsMissing) {
 
   const test::TemporaryFolder folder;
   DynamicsHeader partial = header();
-  partial.fields = {DynamicsField::kKl, DynamicsField::kLoss};
+  partial.fields = {DynamicsField::kAbsKl, DynamicsField::kLoss};
   DynamicsWriter writer(folder / "partial.tdds", partial);
   EpochDynamics values(kSamples);
   writer.append(0, values);

@@ -1,17 +1,16 @@
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
 #include <algorithm>
 
-#include "kernels/check.h"
-#include "kernels/cpu/conv2d_pass.h"
-#include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/direct_filter.h"
-#include "kernels/cpu/direct_forward.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/onednn.h"
-#include "kernels/cpu/storage.h"
-#include "kernels/cpu/winograd.h"
-#include "kernels/host_stream.h"
+#include "kernels/cpu/conv/conv2d_pass.h"
+#include "kernels/cpu/conv/direct_filter.h"
+#include "kernels/cpu/conv/direct_forward.h"
+#include "kernels/cpu/conv/onednn_conv.h"
+#include "kernels/cpu/conv/winograd.h"
+#include "kernels/cpu/plans.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/host_stream.h"
+#include "kernels/runtime/isa.h"
 
 namespace tdds::cpu {
 namespace {
@@ -26,22 +25,6 @@ struct PassArgs {
 
 void run_pass(const PassArgs& args) {
   args.pass->run(args.a, args.b, args.out, args.accumulate, args.workspace);
-}
-
-void check_spec(const Conv2dSpec& s) {
-  check(s.batch > 0 && s.height > 0 && s.width > 0 && s.channels > 0 && s.out_channels > 0 &&
-            s.filter_h > 0 && s.filter_w > 0,
-        "conv2d: every size must be positive; got x [{},{},{},{}], w [{},{},{},{}]", s.batch, s.height,
-        s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels);
-  check(s.stride > 0, "conv2d: the stride must be positive, not {}", s.stride);
-  check(s.padding >= 0 && s.padding < s.filter_h && s.padding < s.filter_w,
-        "conv2d: padding {} must be at least 0 and less than the filter {}x{}", s.padding, s.filter_h,
-        s.filter_w);
-  check(s.height + 2 * s.padding >= s.filter_h && s.width + 2 * s.padding >= s.filter_w,
-        "conv2d: a {}x{} filter does not fit into {}x{} with padding {}", s.filter_h, s.filter_w, s.height,
-        s.width, s.padding);
-  check_storage("conv2d", "convolution", s.dtype);
-  check(s.dtype == DType::kF32 || multiplies_bf16(), "conv2d: this CPU cannot multiply bf16; use f32");
 }
 
 // Winograd wins wherever it applies but where its 4x4 tiles are mostly empty or its transforms, whose cost
@@ -92,12 +75,11 @@ class CpuConv2d final : public Conv2d {
   }
 
   // F(4x4, 3x3): 36 products for 16 results of 9 terms.
-  double multiplied_share() const override { return prefers_winograd(spec()) ? 36.0 / (16 * 9) : 1; }
+  double flop_fraction() const override { return prefers_winograd(spec()) ? 36.0 / (16 * 9) : 1; }
 
-  std::string description() const override {
-    std::string text = "forward=" + forward_->name();
-    if (spec().backward) text += "; data=" + data_->name() + "; filter=" + filter_->name();
-    return text;
+  std::vector<ServedDirection> served() const override {
+    if (!spec().backward) return {{"forward", forward_->name()}};
+    return {{"forward", forward_->name()}, {"data", data_->name()}, {"filter", filter_->name()}};
   }
 
  private:
@@ -111,7 +93,9 @@ class CpuConv2d final : public Conv2d {
 }  // namespace
 
 std::unique_ptr<Conv2d> make_conv2d(Device&, const Conv2dSpec& spec) {
-  check_spec(spec);
+  check(spec.dtype == DType::kF32 || spec.dtype == DType::kBf16, "conv2d: the CPU has no {}; use f32 or bf16",
+        to_string(spec.dtype));
+  check(spec.dtype == DType::kF32 || multiplies_bf16(), "conv2d: this CPU cannot multiply bf16; use f32");
   return std::make_unique<CpuConv2d>(spec);
 }
 

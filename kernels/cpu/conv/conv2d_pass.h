@@ -10,7 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/conv2d.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/conv2d.h"
 
 namespace tdds::cpu {
 
@@ -26,9 +27,5 @@ class Conv2dPass {
   virtual void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const = 0;
   virtual std::string name() const = 0;
 };
-
-inline std::size_t round_up(std::size_t value, std::size_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 }  // namespace tdds::cpu

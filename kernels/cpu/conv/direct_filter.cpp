@@ -1,33 +1,21 @@
-#include "kernels/cpu/direct_filter.h"
+#include "kernels/cpu/conv/direct_filter.h"
 
 #include <omp.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "kernels/cpu/onednn.h"
-#include "kernels/cpu/packed_filter.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/conv/onednn_conv.h"
+#include "kernels/cpu/conv/packed_filter.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/cpu/vectorize.h"
+#include "kernels/runtime/parallel.h"
+#include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
 
 constexpr std::size_t kCopiesBytes = 16 << 20;
-constexpr std::int32_t kMostParts = 16, kLeastParts = 8;
-
-// A oneDNN primitive is made for as many threads as OpenMP has at that time.
-class OneThread {
- public:
-  OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(threads_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int threads_;
-};
+constexpr std::int32_t kMaxParts = 16, kMinParts = 8;
 
 // The definition as it stands, for the shapes that oneDNN gets wrong: dw[k,r,s,c] = sum over the outputs of
 // dy[output,k] * x[pixel under the filter's (r,s),c], in fp32. T is the activations' type.
@@ -73,8 +61,8 @@ class DefinitionFilterPass final : public Conv2dPass {
   Conv2dSpec spec_;
 };
 
-// 1x1 filters between channels that are not multiples of 8: the sums change from run to run (2.6, AVX2). In bf16
-// a map narrower than the stride: parts of the gradient are never written (2.6, AMX).
+// 1x1 filters between channels that are not multiples of 8: the sums change from run to run (2.6, AVX2). In
+// bf16 a map narrower than the stride: parts of the gradient are never written (2.6, AMX).
 bool onednn_fails(const Conv2dSpec& s) {
   const bool odd = s.channels % 8 != 0 || s.out_channels % 8 != 0;
   return (s.filter_h == 1 && s.filter_w == 1 && odd) || (s.dtype == DType::kBf16 && s.width < s.stride);
@@ -116,9 +104,11 @@ class SplitFilterPass final : public Conv2dPass {
  public:
   SplitFilterPass(const Conv2dSpec& spec, std::int32_t parts)
       : dtype_(spec.dtype),
-        x_image_(size_of(dtype_) * spec.height * spec.width * spec.channels),
-        y_image_(size_of(dtype_) * spec.out_height() * spec.out_width() * spec.out_channels),
-        dw_elements_(std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels) {
+        x_image_(element_size(dtype_) * spec.height * spec.width * spec.channels),
+        y_image_(element_size(dtype_) * spec.out_height() * spec.out_width() * spec.out_channels),
+        dw_elements_(std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels),
+        products_(static_cast<std::int64_t>(dw_elements_) * spec.batch * spec.out_height() *
+                  spec.out_width()) {
     const OneThread guard;
     for (std::int32_t part = 0; part < parts; ++part) {
       const std::int64_t begin = std::int64_t{spec.batch} * part / parts;
@@ -135,11 +125,18 @@ class SplitFilterPass final : public Conv2dPass {
   void run(const void* a, const void* b, void* out, bool, void* workspace) const override {
     auto* const copies = static_cast<std::byte*>(workspace);
     std::byte* const scratch = copies + parts_.size() * copy_bytes();
-#pragma omp parallel for schedule(dynamic)
-    for (std::size_t i = 0; i < parts_.size(); ++i)
+    const auto run_part = [&](std::size_t i) {
       parts_[i].pass->run(static_cast<const std::byte*>(a) + parts_[i].first_image * x_image_,
                           static_cast<const std::byte*>(b) + parts_[i].first_image * y_image_,
                           copies + i * copy_bytes(), false, scratch + i * part_bytes_);
+    };
+    if (threads_for(products_ / kProductsAValue) == 1) {
+      const OneThread guard;
+      for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
+    } else {
+#pragma omp parallel for schedule(dynamic)
+      for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
+    }
     with_storage(dtype_, [&]<class T>(T) { add_copies(copies, static_cast<T*>(out)); });
   }
 
@@ -153,10 +150,11 @@ class SplitFilterPass final : public Conv2dPass {
   void add_copies(const std::byte* copies, T* dw) const {
     const auto* first = reinterpret_cast<const float*>(copies);
     const std::size_t stride = copy_bytes() / sizeof(float);
-    parallel_blocks(
-        static_cast<std::int64_t>(dw_elements_), kSumBlock, [&](std::int64_t begin, std::int64_t end) {
-          run_vectorized<SumOfCopies<T>>(first + begin, stride, parts_.size(), dw + begin, end - begin);
-        });
+    parallel_blocks(static_cast<std::int64_t>(dw_elements_), kSumBlock,
+                    static_cast<std::int64_t>(parts_.size()), [&](std::int64_t begin, std::int64_t end) {
+                      run_vectorized<SumOfCopies<T>>(first + begin, stride, parts_.size(), dw + begin,
+                                                     end - begin);
+                    });
   }
 
   std::size_t copy_bytes() const {
@@ -166,6 +164,7 @@ class SplitFilterPass final : public Conv2dPass {
   DType dtype_;
   std::size_t x_image_, y_image_;  // bytes
   std::size_t dw_elements_;
+  std::int64_t products_;
   std::vector<Part> parts_;
   std::size_t part_bytes_ = 0;
 };
@@ -176,8 +175,8 @@ std::unique_ptr<Conv2dPass> make_direct_filter_pass(const Conv2dSpec& spec) {
   const std::size_t dw_bytes =
       sizeof(float) * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
   const auto affordable =
-      static_cast<std::int32_t>(std::min<std::size_t>(kCopiesBytes / dw_bytes, kMostParts));
-  if (affordable < kLeastParts && !onednn_fails(spec)) return make_whole(spec, spec.dtype);
+      static_cast<std::int32_t>(std::min<std::size_t>(kCopiesBytes / dw_bytes, kMaxParts));
+  if (affordable < kMinParts && !onednn_fails(spec)) return make_whole(spec, spec.dtype);
   return std::make_unique<SplitFilterPass>(spec, std::clamp(affordable, 1, spec.batch));
 }
 

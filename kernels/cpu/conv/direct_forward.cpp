@@ -1,9 +1,9 @@
-#include "kernels/cpu/direct_forward.h"
+#include "kernels/cpu/conv/direct_forward.h"
 
 #include <algorithm>
 
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/storage.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -19,7 +19,9 @@ class DefinitionForwardPass final : public Conv2dPass {
     const auto* x = static_cast<const bf16_t*>(a);
     const auto* w = static_cast<const bf16_t*>(b);
     auto* y = static_cast<bf16_t*>(out);
-    parallel_for(std::int64_t{s_.batch} * s_.out_height(), [&](std::int64_t row) {
+    const std::int64_t products =
+        std::int64_t{s_.out_width()} * s_.out_channels * s_.filter_h * s_.filter_w * s_.channels;
+    parallel_for(std::int64_t{s_.batch} * s_.out_height(), products, [&](std::int64_t row) {
       const std::int64_t image = row / s_.out_height();
       const auto top = static_cast<std::int32_t>(row % s_.out_height()) * s_.stride - s_.padding;
       for (std::int32_t q = 0; q < s_.out_width(); ++q)

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "kernels/cpu/conv2d_pass.h"
+#include "kernels/cpu/conv/conv2d_pass.h"
 
 namespace tdds::cpu {
 

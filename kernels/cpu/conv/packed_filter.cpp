@@ -1,10 +1,10 @@
-#include "kernels/cpu/packed_filter.h"
+#include "kernels/cpu/conv/packed_filter.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/onednn.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/conv/onednn_conv.h"
+#include "kernels/runtime/parallel.h"
 
 namespace tdds::cpu {
 namespace {
@@ -12,17 +12,13 @@ namespace {
 // Columns that are enough: wider maps were not faster.
 constexpr std::int32_t kWideEnough = 60;
 
-std::int32_t divided_up(std::int32_t a, std::int32_t b) {
-  return (a + b - 1) / b;
-}
-
 // How the images lie in the wide maps: columns from one to the next in y and in x, images a map, maps.
 struct Layout {
   explicit Layout(const Conv2dSpec& s)
       : y_pitch(s.out_width() + 1),
         x_pitch(y_pitch * s.stride),
-        maps(divided_up(s.batch, std::max(1, kWideEnough / x_pitch))),
-        images(divided_up(s.batch, maps)) {}
+        maps(ceil_div(s.batch, std::max(1, kWideEnough / x_pitch))),
+        images(ceil_div(s.batch, maps)) {}
 
   std::int32_t y_pitch, x_pitch, maps, images;
 };
@@ -61,15 +57,17 @@ class PackedFilterPass final : public Conv2dPass {
 
  private:
   std::size_t bytes(std::int32_t height, std::int32_t pitch, std::int32_t channels) const {
-    return round_up(size_of(spec_.dtype) * layout_.maps * layout_.images * height * pitch * channels, 256);
+    return round_up(element_size(spec_.dtype) * layout_.maps * layout_.images * height * pitch * channels,
+                    256);
   }
   std::size_t x_bytes() const { return bytes(spec_.height, layout_.x_pitch, spec_.channels); }
   std::size_t y_bytes() const { return bytes(spec_.out_height(), layout_.y_pitch, spec_.out_channels); }
 
   void pack(const void* from, std::int32_t height, std::int32_t width, std::int32_t pitch,
             std::int32_t channels, std::byte* to) const {
-    const std::size_t pixel = size_of(spec_.dtype) * channels;
-    parallel_for(std::int64_t{layout_.maps} * height, [&](std::int64_t row) {
+    const std::size_t pixel = element_size(spec_.dtype) * channels;
+    const std::int64_t values = std::int64_t{layout_.images} * pitch * channels;
+    parallel_for(std::int64_t{layout_.maps} * height, values, [&](std::int64_t row) {
       const std::int64_t map = row / height, h = row % height;
       std::byte* target = to + row * layout_.images * pitch * pixel;
       for (std::int32_t i = 0; i < layout_.images; ++i, target += pitch * pixel) {

@@ -1,17 +1,12 @@
-#include "kernels/cpu/winograd.h"
+#include "kernels/cpu/conv/winograd.h"
 
-#include "kernels/check.h"
-#include "kernels/cpu/winograd_plan.h"
+#include "kernels/cpu/conv/winograd_plan.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds::cpu::winograd {
 
 const Kernels& kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::kKernels;
-  if (isa == Isa::kAvx2) return avx2::kKernels;
-#endif
-  (void)isa;
-  return generic::kKernels;
+  return variant_for(isa, generic::kKernels, avx2::kKernels, avx512::kKernels);
 }
 
 bool supports(const Conv2dSpec& s) {

@@ -14,8 +14,8 @@
 //
 // Results depend on the shape and the instruction set alone, bit for bit: not on the number of threads.
 
-#include "kernels/cpu/conv2d_pass.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/conv/conv2d_pass.h"
+#include "kernels/runtime/isa.h"
 
 namespace tdds::cpu::winograd {
 

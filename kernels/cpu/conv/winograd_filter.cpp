@@ -1,11 +1,11 @@
 // Winograd's filter gradient: M_f [K,C] = Y_f^T [K,tiles] V_f [tiles,C], 36 times.
 //
-// What a core has transformed it also multiplies: V and Y never pass from one core's cache to another's, which
-// costs more than transforming a tile twice. The work is cut in two ways:
+// What a core has transformed it also multiplies: V and Y never pass from one core's cache to another's,
+// which costs more than transforming a tile twice. The work is cut in two ways:
 //
-//   parts   of the tiles, each with a copy of M of its own; the copies are added up at the end. As many as their
-//           memory allows: many for few channels, one for many. It is a function of the shape alone, because it
-//           decides in which order a sum is taken.
+//   parts   of the tiles, each with a copy of M of its own; the copies are added up at the end. As many as
+//           their memory allows: many for few channels, one for many. It is a function of the shape alone,
+//           because it decides in which order a sum is taken.
 //   groups  of output and of input channels, where there are more threads than parts. Each transforms its own
 //           channels; no sum depends on them.
 //
@@ -16,42 +16,42 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/cpu/winograd_plan.h"
+#include "kernels/cpu/conv/winograd_plan.h"
 
 namespace tdds::cpu::winograd {
 namespace {
 
 // All copies of M together, and how many at most: enough for that many threads.
-constexpr std::int64_t kCopiesBytes = 6 << 20, kMostParts = 16;
+constexpr std::int64_t kCopiesBytes = 6 << 20, kMaxParts = 16;
 // V and Y of a block: at least a share of the second-level cache, and twice M, which every block reads and
 // writes, but not more than a share of the third-level cache.
-constexpr std::int64_t kLeastBlockBytes = 512 << 10, kMostBlockBytes = 16 << 20;
+constexpr std::int64_t kMinBlockBytes = 512 << 10, kMaxBlockBytes = 16 << 20;
 // Channels of a group.
-constexpr std::int64_t kLeastGroup = 32;
+constexpr std::int64_t kMinGroup = 32;
 
 class FilterPass final : public Conv2dPass {
  public:
   FilterPass(const Conv2dSpec& spec, const Kernels& kernels)
       : spec_(spec),
         kernels_(kernels),
-        zeros_(round_up_to(std::max(spec.channels, spec.out_channels), kernels.width)),
-        threads_(omp_get_max_threads()),
-        columns_(round_up_to(spec.channels, kernels.width)),
+        zeros_(round_up(std::max(spec.channels, spec.out_channels), kernels.width)),
+        threads_(threads_of(spec)),
+        columns_(round_up(spec.channels, kernels.width)),
         m_frequency_(odd_lines(spec.out_channels * columns_)),
         parts_(count_tiles(spec), 1, 1),
         out_groups_(spec.out_channels, 1, kernels.width),
         in_groups_(spec.channels, 1, kernels.width) {
     const std::int64_t tiles = count_tiles(spec), m_bytes = m_size() * sizeof(float);
     const std::int64_t tile_bytes =
-        kFrequencies * (odd_lines(columns_) + odd_lines(round_up_to(spec.out_channels, kernels.width))) *
+        kFrequencies * (odd_lines(columns_) + odd_lines(round_up(spec.out_channels, kernels.width))) *
         sizeof(float);
-    block_ = std::clamp(2 * m_bytes, kLeastBlockBytes, kMostBlockBytes) / tile_bytes;
+    block_ = std::clamp(2 * m_bytes, kMinBlockBytes, kMaxBlockBytes) / tile_bytes;
     block_ = std::clamp(block_, std::int64_t{1}, tiles);
-    const std::int64_t most_parts = std::min(kMostParts, divide_up(tiles, block_));
+    const std::int64_t most_parts = std::min(kMaxParts, ceil_div(tiles, block_));
     parts_ = Cut(tiles, std::clamp(kCopiesBytes / m_bytes, std::int64_t{1}, most_parts), 1);
     cut_channels();
-    v_row_ = odd_lines(round_up_to(in_groups_.size, kernels.width));
-    y_row_ = odd_lines(round_up_to(out_groups_.size, kernels.width));
+    v_row_ = odd_lines(round_up(in_groups_.size, kernels.width));
+    y_row_ = odd_lines(round_up(out_groups_.size, kernels.width));
     v_frequency_ = odd_lines(block_ * v_row_);
     y_frequency_ = odd_lines(block_ * y_row_);
   }
@@ -94,7 +94,7 @@ class FilterPass final : public Conv2dPass {
     while (threads_wait(parts_.count * out_groups_.count * in_groups_.count, threads_)) {
       const bool out_next = out_groups_.size >= in_groups_.size;
       const std::int64_t size = out_next ? out_groups_.size : in_groups_.size;
-      if (size < 2 * kLeastGroup) break;
+      if (size < 2 * kMinGroup) break;
       if (out_next)
         out_groups_ = Cut(spec_.out_channels, out *= 2, kernels_.width);
       else
@@ -118,7 +118,7 @@ class FilterPass final : public Conv2dPass {
                            .c = task.m + f * m_frequency_ + out.first * columns_ + in.first,
                            .c_row = columns_,
                            .rows = out.count,
-                           .columns = round_up_to(in.count, kernels_.width),
+                           .columns = round_up(in.count, kernels_.width),
                            .steps = tiles.count,
                            .accumulate = done > 0});
     }

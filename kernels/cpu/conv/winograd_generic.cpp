@@ -1,3 +1,3 @@
 // Winograd's kernels for one instruction set: see winograd_simd.h.
 #define TDDS_WINOGRAD_ISA generic
-#include "kernels/cpu/winograd_simd.h"
+#include "kernels/cpu/conv/winograd_simd.h"

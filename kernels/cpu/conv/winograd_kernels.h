@@ -8,7 +8,8 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/isa.h"
 
 namespace tdds::cpu::winograd {
 
@@ -21,8 +22,8 @@ struct Tiled {
   std::int64_t height, width, channels;
 
   // Always inline: a copy of its own, compiled for one instruction set, could be linked into all.
-  [[gnu::always_inline]] std::int64_t rows() const { return (height + kTile - 1) / kTile; }
-  [[gnu::always_inline]] std::int64_t columns() const { return (width + kTile - 1) / kTile; }
+  [[gnu::always_inline]] std::int64_t rows() const { return ceil_div(height, kTile); }
+  [[gnu::always_inline]] std::int64_t columns() const { return ceil_div(width, kTile); }
 };
 
 // Of tiles or of channels.
@@ -61,8 +62,8 @@ struct Kernels {
   std::int64_t width;  // floats in a vector
   std::int64_t panel;  // floats in a row of the micro-kernel, a multiple of width
 
-  // v (f, tile - tiles.first, c - channels.first) = B^T d B of each patch d; zeros beyond the image and in padded
-  // channels. `zeros` holds as many zeros as x has padded channels.
+  // v (f, tile - tiles.first, c - channels.first) = B^T d B of each patch d; zeros beyond the image and in
+  // padded channels. `zeros` holds as many zeros as x has padded channels.
   void (*transform_data)(Tiled<const float> x, Range tiles, Range channels, const float* zeros,
                          Spectrum<float> v);
   // v = A d A^T of each 4x4 tile d of dy; the same conventions.
@@ -83,19 +84,17 @@ struct Kernels {
   void (*multiply)(const Product& product);
 };
 
-// Those of one instruction set; of a lesser one where this build lacks it.
+// Those of one instruction set. Elsewhere than on x86-64 the three are compiled alike.
 const Kernels& kernels(Isa isa);
 
 namespace generic {
 extern const Kernels kKernels;
 }
-#if defined(__x86_64__)
 namespace avx2 {
 extern const Kernels kKernels;
 }
 namespace avx512 {
 extern const Kernels kKernels;
 }
-#endif
 
 }  // namespace tdds::cpu::winograd

@@ -5,17 +5,17 @@
 //   fused   for few channels. U is made first. Then threads take blocks of tiles: V of the block and M of one
 //           panel of output channels stay in the second-level cache through all 36 products and the output
 //           transform; U streams by from the third-level cache.
-//   grouped for many channels, when U exceeds that cache. A thread takes a group of output channels, or of their
-//           tiles where there are more threads than groups; what it has transformed it also multiplies, since to
-//           transform a tile twice costs less than to fetch it from another core's cache. A span of the tiles,
-//           its V and M stay in the third-level cache.
+//   grouped for many channels, when U exceeds that cache. A thread takes a group of output channels, or of
+//           their tiles where there are more threads than groups; what it has transformed it also multiplies,
+//           since to transform a tile twice costs less than to fetch it from another core's cache. A span of
+//           the tiles, its V and M stay in the third-level cache.
 
 #include <omp.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "kernels/cpu/winograd_plan.h"
+#include "kernels/cpu/conv/winograd_plan.h"
 
 namespace tdds::cpu::winograd {
 namespace {
@@ -41,9 +41,9 @@ class OutputPass : public Conv2dPass {
         forward_(direction == Direction::kForward),
         in_(forward_ ? spec.channels : spec.out_channels),
         out_(forward_ ? spec.out_channels : spec.channels),
-        padded_in_(round_up_to(in_, kernels.width)),
+        padded_in_(round_up(in_, kernels.width)),
         tiles_(count_tiles(spec)),
-        threads_(omp_get_max_threads()),
+        threads_(threads_of(spec)),
         zeros_(padded_in_) {}
 
   std::string name() const override { return "winograd"; }
@@ -68,7 +68,7 @@ class OutputPass : public Conv2dPass {
                          .c = m.data + f * m.frequency_stride,
                          .c_row = m.row_stride,
                          .rows = tiles,
-                         .columns = round_up_to(channels, kernels_.width),
+                         .columns = round_up(channels, kernels_.width),
                          .steps = in_,
                          .accumulate = false});
   }
@@ -91,10 +91,10 @@ class OutputPass : public Conv2dPass {
 class FusedPass final : public OutputPass {
  public:
   FusedPass(const Conv2dSpec& spec, Direction direction, const Kernels& kernels)
-      : OutputPass(spec, direction, kernels), panel_(kernels.panel), panels_(divide_up(out_, panel_)) {
+      : OutputPass(spec, direction, kernels), panel_(kernels.panel), panels_(ceil_div(out_, panel_)) {
     const std::int64_t tile_bytes = kFrequencies * (padded_in_ + panel_) * sizeof(float);
     block_ = std::min(std::max(kBlockBytes / tile_bytes / kRows, std::int64_t{2}) * kRows, tiles_);
-    blocks_ = divide_up(tiles_, block_);
+    blocks_ = ceil_div(tiles_, block_);
     v_frequency_ = odd_lines(block_ * padded_in_);
     u_frequency_ = odd_lines(in_ * panel_);
     m_frequency_ = odd_lines(block_ * panel_);
@@ -154,10 +154,10 @@ class GroupedPass final : public OutputPass {
         unit_(std::max(kernels.panel, kPiece)),
         out_groups_(out_, 1, unit_) {
     cut();
-    const std::int64_t columns = round_up_to(out_groups_.size, kernels.width);
+    const std::int64_t columns = round_up(out_groups_.size, kernels.width);
     const std::int64_t tile_bytes = kFrequencies * (padded_in_ + columns) * sizeof(float);
-    const std::int64_t spans = divide_up(tile_groups_.size * tile_bytes, kSpanBytes);
-    span_ = divide_up(tile_groups_.size, spans);
+    const std::int64_t spans = ceil_div(tile_groups_.size * tile_bytes, kSpanBytes);
+    span_ = ceil_div(tile_groups_.size, spans);
     u_row_ = m_row_ = odd_lines(columns);
     v_row_ = odd_lines(padded_in_);
     v_frequency_ = odd_lines(span_ * v_row_);
@@ -173,7 +173,7 @@ class GroupedPass final : public OutputPass {
     const Call call{static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out),
                     accumulate};
     auto* const u = static_cast<float*>(workspace);
-    const std::int64_t pieces = divide_up(out_, kPiece), tile_groups = tile_groups_.count;
+    const std::int64_t pieces = ceil_div(out_, kPiece), tile_groups = tile_groups_.count;
 #pragma omp parallel num_threads(threads_)
     {
       // Static: a thread then transforms the filters of the groups that it takes below.

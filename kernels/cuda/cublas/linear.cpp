@@ -1,9 +1,9 @@
-#include "kernels/cuda/linear.h"
+#include "kernels/cuda/cublas/linear.h"
 
-#include "kernels/check.h"
-#include "kernels/cuda/bias.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/stream.h"
+#include "kernels/gpu/bias.h"
+#include "kernels/ops/run.h"
 
 namespace tdds {
 namespace {
@@ -26,15 +26,15 @@ class CudaLinear final : public Linear {
 
   void forward(Stream& stream, const float* x, const float* w, const float* b, float* y) override {
     multiply(stream, "linear forward", linear_forward_gemm(spec()), w, x, y);
-    cuda::add_bias(stream, {.bias = b, .y = y, .batch = spec().batch, .features = spec().out_features});
+    cuda::run(stream, AddBiasArgs{.bias = b, .y = y, .batch = spec().batch, .features = spec().out_features});
   }
 
   void backward(Stream& stream, const float* x, const float* w, const float* dy, float* dx, float* dw,
                 float* db) override {
     multiply(stream, "linear backward data", linear_data_gemm(spec()), w, dy, dx);
     multiply(stream, "linear backward filter", linear_filter_gemm(spec()), x, dy, dw);
-    cuda::bias_gradient(stream,
-                        {.dy = dy, .dbias = db, .batch = spec().batch, .features = spec().out_features});
+    cuda::run(stream, BiasGradientArgs{
+                          .dy = dy, .dbias = db, .batch = spec().batch, .features = spec().out_features});
   }
 };
 
@@ -74,9 +74,6 @@ Gemm linear_filter_gemm(const LinearSpec& spec) {
 }
 
 std::unique_ptr<Linear> make_cuda_linear(Device&, const LinearSpec& spec) {
-  check_usage(spec.batch > 0 && spec.in_features > 0 && spec.out_features > 0,
-              "a linear layer of {} samples, {} inputs and {} outputs makes no sense", spec.batch,
-              spec.in_features, spec.out_features);
   return std::make_unique<CudaLinear>(spec);
 }
 

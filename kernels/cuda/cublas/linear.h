@@ -1,9 +1,9 @@
 #pragma once
-// The fully connected layer through cuBLAS (kernels/linear.h has the contract).
+// The fully connected layer through cuBLAS (kernels/ops/linear.h has the contract).
 
 #include <memory>
 
-#include "kernels/linear.h"
+#include "kernels/ops/linear.h"
 
 namespace tdds {
 

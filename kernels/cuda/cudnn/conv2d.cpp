@@ -1,12 +1,14 @@
-#include "kernels/cuda/conv2d.h"
+#include "kernels/cuda/cudnn/conv2d.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "kernels/check.h"
+#include "kernels/cuda/cudnn/conv_plans.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/stream.h"
+#include "kernels/numerics/round_up.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -36,7 +38,7 @@ class BoundPlan {
         cudnnBackendExecute(cuda_stream(stream).cudnn(), plan_->descriptor.get(), pack_.get());
     if (status != CUDNN_STATUS_SUCCESS)
       throw Error(fmt::format(
-          "'{}'{} failed: cuDNN does not execute {}: {}; --cudnn_autotune takes plans that have run", name_,
+          "'{}'{} failed: cuDNN does not execute {}: {}; `cudnn_autotune` takes plans that have run", name_,
           stream.of_range(), plan_->text(), cudnn_error_text(status)));
     command.finish();
   }
@@ -56,9 +58,9 @@ class CudaConv2d final : public Conv2d {
     };
     plan(forward_, ConvDirection::kForward);
     if (!spec.backward) return;
-    const DataGradient data = spec.data_gradient;
-    if (data == DataGradient::kWritten || data == DataGradient::kEither) plan(data_, ConvDirection::kData);
-    if (data == DataGradient::kAdded || data == DataGradient::kEither)
+    const GradientMode data = spec.data_gradient;
+    if (data == GradientMode::kOverwrite || data == GradientMode::kBoth) plan(data_, ConvDirection::kData);
+    if (data == GradientMode::kAccumulate || data == GradientMode::kBoth)
       plan(accumulate_, ConvDirection::kDataAccumulate);
     plan(filter_, ConvDirection::kFilter);
   }
@@ -67,7 +69,7 @@ class CudaConv2d final : public Conv2d {
     std::size_t bytes = 0;
     for (const BoundPlan* bound : {&forward_, &data_, &accumulate_, &filter_})
       if (bound->plan()) bytes = std::max(bytes, bound->plan()->workspace_bytes);
-    return (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+    return round_up(bytes, kWorkspaceAlignment);
   }
 
   void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) override {
@@ -81,13 +83,14 @@ class CudaConv2d final : public Conv2d {
     filter_.run(stream, x, dw, dy, workspace);
   }
 
-  std::string description() const override {
-    std::string text = "forward=" + forward_.plan()->text();
-    for (const auto& [word, bound] : {std::pair<const char*, const BoundPlan*>{"data", &data_},
+  std::vector<ServedDirection> served() const override {
+    std::vector<ServedDirection> served;
+    for (const auto& [word, bound] : {std::pair<const char*, const BoundPlan*>{"forward", &forward_},
+                                      {"data", &data_},
                                       {"data+", &accumulate_},
                                       {"filter", &filter_}})
-      if (bound->plan()) text += fmt::format("; {}={}", word, bound->plan()->text());
-    return text;
+      if (bound->plan()) served.push_back({word, bound->plan()->text()});
+    return served;
   }
 
  private:

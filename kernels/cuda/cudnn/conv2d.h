@@ -1,9 +1,9 @@
 #pragma once
-// Convolution through cuDNN (kernels/conv2d.h has the contract).
+// Convolution through cuDNN (kernels/ops/conv2d.h has the contract).
 
 #include <memory>
 
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
 namespace tdds {
 

@@ -1,18 +1,11 @@
-#include "kernels/cuda/conv_plans.h"
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "kernels/cuda/cudnn/conv_plans.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <sstream>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -22,41 +15,19 @@ constexpr std::size_t kSmallWorkspace = std::size_t{1} << 20;
 constexpr std::size_t kBestFew = 8;  // of which one on tensor cores is taken before others
 constexpr const char* kFirstLine = "tdds convolution plans 1";
 
-// Written beside its place, flushed and renamed, so that a reader finds the old file or the new one, whole. ""
-// or the reason why it is not there.
-std::string write_whole(const std::string& path, const std::string& text) {
-  const std::string beside = fmt::format("{}.{}.tmp", path, ::getpid());
-  const auto failed = [&] {
-    std::string reason = std::strerror(errno);
-    ::unlink(beside.c_str());
-    return reason;
-  };
-  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) return failed();
-  const bool written =
-      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
-  if (!written) {
-    std::string reason = failed();
-    ::close(file);
-    return reason;
-  }
-  if (::close(file) != 0 || ::rename(beside.c_str(), path.c_str()) != 0) return failed();
-  return "";
-}
-
 }  // namespace
 
 std::string conv_text(const Conv2dSpec& spec, ConvDirection direction) {
   return fmt::format(
-      "{} x [{},{},{},{}] w [{},{},{},{}] stride {} padding {} {}", name_of(direction), spec.batch,
+      "{} x [{},{},{},{}] w [{},{},{},{}] stride {} padding {} {}", to_string(direction), spec.batch,
       spec.height, spec.width, spec.channels, spec.out_channels, spec.filter_h, spec.filter_w, spec.channels,
       spec.stride, spec.padding,
-      spec.dtype == DType::kF32 && spec.math == Conv2dMath::kTf32 ? "tf32" : name_of(spec.dtype));
+      spec.dtype == DType::kF32 && spec.math == Conv2dMath::kTf32 ? "tf32" : to_string(spec.dtype));
 }
 
-ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, std::string file, PlanTimer timer)
-    : target_(std::move(target)), gpu_(std::move(gpu)), file_(std::move(file)), timer_(std::move(timer)) {
-  if (timer_ && !file_.empty() && std::filesystem::exists(file_)) read_file();
+ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTimer timer)
+    : target_(std::move(target)), gpu_(std::move(gpu)), cache_(std::move(cache)), timer_(std::move(timer)) {
+  if (timer_ && cache_.read) read_cache();
 }
 
 void ConvPlanStore::keep(const std::string& choices) {
@@ -81,7 +52,7 @@ ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, co
     try {
       return rebuild_plan(spec, direction, target_, timed->second.choice);
     } catch (const Error& error) {
-      notes_.push_back(fmt::format("{}: the plan for {} cannot be had and is timed anew: {}", file_,
+      notes_.push_back(fmt::format("{}: the plan for {} cannot be had and is timed anew: {}", cache_.name,
                                    conv_text(spec, direction), error.what()));
     }
   }
@@ -98,8 +69,8 @@ std::vector<ConvPlan> ConvPlanStore::propose(const Conv2dSpec& spec, ConvDirecti
   return proposed;
 }
 
-// For some graphs heuristic A begins with an engine that leaves the tensor cores idle. Another is no gain where it
-// copies the tensors into another layout first, which its workspace shows.
+// For some graphs heuristic A begins with an engine that leaves the tensor cores idle. Another is no gain
+// where it copies the tensors into another layout first, which its workspace shows.
 ConvPlan ConvPlanStore::choose_first(const Conv2dSpec& spec, ConvDirection direction) const {
   std::vector<ConvPlan> proposed = propose(spec, direction, 1);
   const bool exact = spec.dtype == DType::kF32 && spec.math == Conv2dMath::kExact;
@@ -133,7 +104,7 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
         "none of cuDNN's {} plans for the convolution {} ran on {}: {}", proposed.size(),
         conv_text(spec, direction), gpu_, failure);
   timed_[key] = {proposed[best].choice, best_milliseconds};
-  if (!file_.empty()) write_file();
+  if (cache_.keep) write_cache();
   return std::move(proposed[best]);
 }
 
@@ -144,7 +115,7 @@ std::string ConvPlanStore::choices() const {
     const auto timed = timed_.find(key);
     choices[key] = {plan->choice, timed == timed_.end() ? 0 : timed->second.milliseconds};
   }
-  return text_of(choices);
+  return serialized(choices);
 }
 
 ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::string& where) {
@@ -167,30 +138,29 @@ ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::
   return choices;
 }
 
-std::string ConvPlanStore::text_of(const Choices& choices) {
+std::string ConvPlanStore::serialized(const Choices& choices) {
   std::string text = fmt::format("{}\n", kFirstLine);
   for (const auto& [name, kept] : choices)
     text += fmt::format("{}\t{}\t{:.4f}\n", name, kept.choice.text(), kept.milliseconds);
   return text;
 }
 
-void ConvPlanStore::read_file() {
-  std::ifstream in(file_);
-  std::stringstream text;
-  text << in.rdbuf();
+void ConvPlanStore::read_cache() {
   try {
-    timed_ = parse(text.str(), "the file");
+    if (const std::optional<std::string> text = cache_.read()) timed_ = parse(*text, "the file");
   } catch (const Error& error) {
-    notes_.push_back(fmt::format("the plan cache {} is damaged and ignored: {}", file_, error.what()));
+    notes_.push_back(fmt::format("the plan cache {} is damaged and ignored: {}", cache_.name, error.what()));
   }
 }
 
-void ConvPlanStore::write_file() {
-  const std::string reason = write_whole(file_, text_of(timed_));
-  if (reason.empty()) return;
-  notes_.push_back(
-      fmt::format("the plan cache {} cannot be written: {}; the next run times again", file_, reason));
-  file_.clear();
+void ConvPlanStore::write_cache() {
+  try {
+    cache_.keep(serialized(timed_));
+  } catch (const Error& error) {
+    notes_.push_back(fmt::format("the plan cache {} is not kept, and the next run times again: {}",
+                                 cache_.name, error.what()));
+    cache_.keep = nullptr;
+  }
 }
 
 }  // namespace tdds

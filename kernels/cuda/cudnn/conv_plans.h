@@ -1,13 +1,13 @@
 #pragma once
 // The convolution plans of one GPU: chosen once per shape and direction, shared by all layers of that shape.
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/cudnn_graph.h"
+#include "kernels/cuda/cudnn/cudnn_graph.h"
+#include "kernels/runtime/device.h"
 
 namespace tdds {
 
@@ -16,25 +16,25 @@ using PlanTimer = std::function<double(const Conv2dSpec&, ConvDirection, const C
 
 class ConvPlanStore {
  public:
-  // `gpu` names the GPU in errors and in the file. With a timer, plans not yet in `file` are chosen by timing and
-  // added to it; without one they are cuDNN's first proposal, or where the precision is served by tensor cores
-  // the first of its best few that uses them without copying the tensors for it, and the file is not looked at.
-  // `file` may be empty: no file. A file that is damaged or cannot be written costs the timings and a note.
-  ConvPlanStore(CudnnTarget target, std::string gpu, std::string file, PlanTimer timer);
+  // `gpu` names the GPU in errors and in the cache. With a timer, plans not yet in `cache` are chosen by
+  // timing and added to it; without one they are cuDNN's first proposal, or where the precision is served by
+  // tensor cores the first of its best few that uses them without copying the tensors for it, and the cache
+  // is not looked at. A cache that is damaged or cannot be written costs the timings and a note.
+  ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTimer timer);
 
   // Plans to use before all else: choices() of the run that is resumed. Throws Error where the text is none.
   void keep(const std::string& choices);
 
-  // Throws Error, naming the shape, where cuDNN has no plan that kernels/cuda/cudnn_graph.h accepts, or no longer
-  // the one to keep.
+  // Throws Error, naming the shape, where cuDNN has no plan that kernels/cuda/cudnn/cudnn_graph.h accepts, or
+  // no longer the one to keep.
   std::shared_ptr<const ConvPlan> get(const Conv2dSpec& spec, ConvDirection direction);
 
   // Every plan that get() has given so far, as text for keep().
   std::string choices() const;
-  // What a user should know of the file: sentences.
+  // What a user should know of the cache: sentences.
   const std::vector<std::string>& notes() const { return notes_; }
 
-  // Identifies a choice in the file: cuDNN's version, the GPU, the shape, the types and the direction.
+  // Identifies a choice in the cache: cuDNN's version, the GPU, the shape, the types and the direction.
   std::string key(const Conv2dSpec& spec, ConvDirection direction) const;
 
  private:
@@ -44,19 +44,20 @@ class ConvPlanStore {
   };
   using Choices = std::map<std::string, Kept>;
   static Choices parse(const std::string& text, const std::string& where);
-  static std::string text_of(const Choices& choices);
-  void read_file();
-  void write_file();
+  static std::string serialized(const Choices& choices);
+  void read_cache();
+  void write_cache();
   std::vector<ConvPlan> propose(const Conv2dSpec& spec, ConvDirection direction, std::size_t limit) const;
   ConvPlan choose_first(const Conv2dSpec& spec, ConvDirection direction) const;
   ConvPlan make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
   ConvPlan choose_by_time(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
 
   CudnnTarget target_;
-  std::string gpu_, file_;
+  std::string gpu_;
+  PlanCache cache_;
   PlanTimer timer_;
   std::map<std::string, std::shared_ptr<const ConvPlan>> plans_;
-  Choices timed_, kept_;  // what the file says; what the resumed run used
+  Choices timed_, kept_;  // what the cache says; what the resumed run used
   std::vector<std::string> notes_;
 };
 

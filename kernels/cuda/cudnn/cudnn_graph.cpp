@@ -1,9 +1,8 @@
-#include "kernels/cuda/cudnn_graph.h"
+#include "kernels/cuda/cudnn/cudnn_graph.h"
 
 #include <algorithm>
-#include <charconv>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -87,7 +86,7 @@ cudnnDataType_t cudnn_type(DType type) {
     case DType::kBf16:
       return CUDNN_DATA_BFLOAT16;
     default:
-      throw Error(fmt::format("cuDNN convolutions are made for f32, f16 and bf16, not {}", name_of(type)));
+      throw Error(fmt::format("cuDNN convolutions are made for f32, f16 and bf16, not {}", to_string(type)));
   }
 }
 
@@ -286,48 +285,7 @@ cudnnStatus_t finalize_plan(const CudnnDescriptor& config, const Engine& engine,
   return status;
 }
 
-const char* name_of(cudnnBackendNumericalNote_t note) {
-  switch (note) {
-    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-      return "tensor_core";
-    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-      return "down_convert_inputs";
-    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
-      return "reduced_precision_reduction";
-    case CUDNN_NUMERICAL_NOTE_FFT:
-      return "fft";
-    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
-      return "nondeterministic";
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
-      return "winograd";
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
-      return "winograd_4x4";
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
-      return "winograd_6x6";
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
-      return "winograd_13x13";
-    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
-      return "strict_nan";
-    default:
-      return "unknown_note";
-  }
-}
-
 }  // namespace
-
-const char* name_of(ConvDirection direction) {
-  switch (direction) {
-    case ConvDirection::kForward:
-      return "forward";
-    case ConvDirection::kData:
-      return "data";
-    case ConvDirection::kDataAccumulate:
-      return "data+=";
-    case ConvDirection::kFilter:
-      return "filter";
-  }
-  throw Error("name_of: not a direction");
-}
 
 CudnnTarget CudnnTarget::present(cudnnHandle_t handle) {
   CudnnTarget target;
@@ -335,7 +293,7 @@ CudnnTarget CudnnTarget::present(cudnnHandle_t handle) {
   return target;
 }
 
-CudnnTarget CudnnTarget::described(const std::string& json) {
+CudnnTarget CudnnTarget::offline(const std::string& json) {
   CudnnTarget target;
   target.properties_ = create(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   // With the terminating zero, as cuDNN's own serialisation has it.
@@ -347,49 +305,6 @@ CudnnTarget CudnnTarget::described(const std::string& json) {
 
 CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
   return {{n, c, h, w}, {h * w * c, 1, w * c, c}};
-}
-
-std::string ConvPlanChoice::text() const {
-  std::string text = std::to_string(engine);
-  for (std::size_t i = 0; i < knobs.size(); ++i)
-    text += fmt::format("{}{}={}", i ? ',' : ':', knobs[i].first, knobs[i].second);
-  return text;
-}
-
-ConvPlanChoice ConvPlanChoice::parse(const std::string& text) {
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  const auto number = [&] {
-    std::int64_t value = 0;
-    const auto [next, error] = std::from_chars(at, end, value);
-    check(error == std::errc{}, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
-    at = next;
-    return value;
-  };
-  const auto skip = [&](char expected) {
-    check(at != end && *at == expected, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
-    ++at;
-  };
-  ConvPlanChoice choice;
-  choice.engine = number();
-  while (at != end) {
-    skip(choice.knobs.empty() ? ':' : ',');
-    const std::int64_t knob = number();
-    skip('=');
-    choice.knobs.emplace_back(knob, number());
-  }
-  return choice;
-}
-
-bool ConvPlan::has(cudnnBackendNumericalNote_t note) const {
-  return std::find(notes.begin(), notes.end(), note) != notes.end();
-}
-
-std::string ConvPlan::text() const {
-  std::string text = fmt::format("engine {}", choice.engine);
-  for (const cudnnBackendNumericalNote_t note : notes) text += fmt::format(", {}", name_of(note));
-  if (runtime_compiled) text += ", compiled at run time";
-  return text + fmt::format(", {:.2f} MiB", static_cast<double>(workspace_bytes) / (1 << 20));
 }
 
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,

@@ -9,28 +9,20 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "kernels/conv2d.h"
+#include "kernels/cuda/cudnn/conv_plan.h"
 #include "kernels/cuda/libraries.h"
+#include "kernels/ops/conv2d.h"
 
 namespace tdds {
-
-using CudnnDescriptor = CudaHandle<cudnnBackendDescriptor_t, cudnnBackendDestroyDescriptor>;
-
-// dx = ..., and dx += ..., are different graphs: beta belongs to the operation.
-enum class ConvDirection { kForward, kData, kDataAccumulate, kFilter };
-inline constexpr ConvDirection kConvDirections[] = {ConvDirection::kForward, ConvDirection::kData,
-                                                    ConvDirection::kDataAccumulate, ConvDirection::kFilter};
-const char* name_of(ConvDirection direction);
 
 // The GPU that a plan is for.
 class CudnnTarget {
  public:
   static CudnnTarget present(cudnnHandle_t handle);
   // `json` in the format that cuDNN itself writes for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
-  static CudnnTarget described(const std::string& json);
+  static CudnnTarget offline(const std::string& json);
 
   cudnnHandle_t handle() const { return handle_; }                           // null for a described GPU
   cudnnBackendDescriptor_t properties() const { return properties_.get(); }  // null for a present GPU
@@ -47,31 +39,12 @@ struct CudnnLayout {
 };
 CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w);
 
-// What identifies a plan for one graph and one version of cuDNN: the engine and its settings.
-struct ConvPlanChoice {
-  std::int64_t engine = -1;
-  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // (cudnnBackendKnobType_t, value)
-
-  std::string text() const;  // "34:2=1,13=0"
-  static ConvPlanChoice parse(const std::string& text);
-};
-
-struct ConvPlan {
-  ConvPlanChoice choice;
-  std::vector<cudnnBackendNumericalNote_t> notes;
-  bool runtime_compiled = false;
-  std::size_t workspace_bytes = 0;
-  CudnnDescriptor descriptor;
-
-  bool has(cudnnBackendNumericalNote_t note) const;
-  std::string text() const;  // "engine 34, tensor_core, 0.1 MiB"
-};
-
 // The first `limit` plans that can be built, best first in the view of heuristic A and then of FALLBACK,
 // which is functional only. Never an engine that is not deterministic, converts its inputs to a smaller type
 // or adds up in a smaller type than fp32; for kF16 and kBf16 none by Winograd or FFT; for kF32 with kExact
-// none that uses tensor cores. Empty where there is none; `reason` then gets cuDNN's words for the last failure,
-// preferably one that is more than a graph which an engine does not take; empty where nothing failed.
+// none that uses tensor cores. Empty where there is none; `reason` then gets cuDNN's words for the last
+// failure, preferably one that is more than a graph which an engine does not take; empty where nothing
+// failed.
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
                                     const CudnnTarget& target, std::size_t limit,
                                     std::string* reason = nullptr);

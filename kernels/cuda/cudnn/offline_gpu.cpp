@@ -1,4 +1,4 @@
-#include "kernels/cuda/described_gpu.h"
+#include "kernels/cuda/cudnn/offline_gpu.h"
 
 #include <cuda_runtime_api.h>
 #include <fmt/ranges.h>
@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <iterator>
 
-#include "kernels/check.h"
-#include "kernels/cuda/conv2d.h"
+#include "kernels/cuda/cublas/linear.h"
+#include "kernels/cuda/cudnn/conv2d.h"
+#include "kernels/cuda/cudnn/conv_plans.h"
 #include "kernels/cuda/device.h"
-#include "kernels/cuda/linear.h"
-#include "kernels/ops.h"
+#include "kernels/ops/ops.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 
-std::string_view gpu_description(std::string_view target);  // made from kernels/cuda/gpus.cpp.in
+std::string_view gpu_description(std::string_view file);  // embedded: of gpus/*.json
 
 namespace {
 
@@ -39,26 +40,18 @@ const std::vector<GpuModel>& models() {
   return kModels;
 }
 
-const Ops& plan_ops() {
-  static constexpr Ops kOps = [] {
-    Ops ops{};
-    ops.make_conv2d = make_cuda_conv2d;
-    ops.make_linear = make_cuda_linear;
-    return ops;
-  }();
-  return kOps;
-}
+constexpr Ops kPlanOps{Kernels::kNone, make_cuda_conv2d, make_cuda_linear};
 
-class DescribedGpu final : public GpuDevice {
+class OfflineGpu final : public GpuDevice {
  public:
-  DescribedGpu(const std::string& name, const std::string& json, DevicePeak peak)
-      : GpuDevice(plan_ops()),
+  OfflineGpu(const std::string& name, const std::string& json, DevicePeak peak)
+      : GpuDevice(kPlanOps),
         name_(name),
         peak_(std::move(peak)),
-        conv_plans_(CudnnTarget::described(json), name, "", nullptr) {}
+        conv_plans_(CudnnTarget::offline(json), name, {}, nullptr) {}
 
   std::string description() const override { return name_ + ", described and not here"; }
-  DevicePeak peak() const override { return peak_; }
+  DevicePeak peak(std::size_t) const override { return peak_; }
   void* allocate(std::size_t, std::string_view what) override {
     throw Error(fmt::format("{} is only described: no memory for {} can be had on it", name_, what));
   }
@@ -77,14 +70,14 @@ class DescribedGpu final : public GpuDevice {
 
 }  // namespace
 
-std::vector<std::string> described_gpu_names() {
+std::vector<std::string> offline_gpu_names() {
   std::vector<std::string> names;
   for (const GpuModel& model : models()) names.emplace_back(model.target);
   return names;
 }
 
 // cuDNN 9.19 crashes in its heuristics for sm_100 while the driver shows it another GPU (seen with an H100).
-std::string described_gpu_obstacle(std::string_view target) {
+std::string offline_gpu_obstacle(std::string_view target) {
   int gpus = 0, major = 0, minor = 0;
   if (target != "sm_100" || cudaGetDeviceCount(&gpus) != cudaSuccess ||
       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
@@ -99,27 +92,27 @@ std::string described_gpu_obstacle(std::string_view target) {
       target, major, minor);
 }
 
-std::string described_gpu_json(std::string_view target) {
-  const std::string_view json = gpu_description(target);
+std::string offline_gpu_properties(std::string_view target) {
+  const std::string_view json = gpu_description(fmt::format("{}.json", target));
   check_usage(!json.empty(), "there is no description of a GPU '{}'; choose {}", target,
-              fmt::join(described_gpu_names(), ", "));
-  const std::string obstacle = described_gpu_obstacle(target);
+              fmt::join(offline_gpu_names(), ", "));
+  const std::string obstacle = offline_gpu_obstacle(target);
   check(obstacle.empty(), "{}", obstacle);
   return std::string(json);
 }
 
-std::unique_ptr<Device> make_described_gpu(const std::string& name, const std::string& json,
-                                           DevicePeak peak) {
-  return std::make_unique<DescribedGpu>(name, json, std::move(peak));
+std::unique_ptr<Device> make_offline_gpu_from(const std::string& name, const std::string& json,
+                                              DevicePeak peak) {
+  return std::make_unique<OfflineGpu>(name, json, std::move(peak));
 }
 
-std::unique_ptr<Device> make_described_gpu_of(std::string_view target) {
-  const std::string json = described_gpu_json(target);
+std::unique_ptr<Device> make_offline_cudnn_gpu(std::string_view target) {
+  const std::string json = offline_gpu_properties(target);
   const auto model = std::find_if(models().begin(), models().end(),
                                   [&](const GpuModel& one) { return one.target == target; });
   DevicePeak peak = model->peak;
   peak.source = "the data sheet";
-  return make_described_gpu(fmt::format("{} ({})", target, model->name), json, std::move(peak));
+  return make_offline_gpu_from(fmt::format("{} ({})", target, model->name), json, std::move(peak));
 }
 
 }  // namespace tdds

@@ -1,13 +1,14 @@
-#include "kernels/cuda/plan_timer.h"
+#include "kernels/cuda/cudnn/plan_timer.h"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <vector>
 
+#include "kernels/cuda/cudnn/conv_plans.h"
 #include "kernels/cuda/device.h"
-#include "kernels/half_convert.h"
-#include "kernels/philox.h"
+#include "kernels/numerics/half_convert.h"
+#include "kernels/numerics/philox.h"
 
 namespace tdds {
 namespace {
@@ -20,8 +21,8 @@ GpuMemory bytes_of(std::size_t bytes) {
   return memory;
 }
 
-// As many random numbers as are worth drawing, over and over. Zeros would toggle no wires, and a GPU that draws
-// less power keeps a higher clock.
+// As many random numbers as are worth drawing, over and over. Zeros would toggle no wires, and a GPU that
+// draws less power keeps a higher clock.
 template <class T>
 void fill(CudaStream& stream, void* memory, std::size_t count) {
   constexpr std::size_t kDrawn = std::size_t{1} << 16;
@@ -40,12 +41,12 @@ void fill(CudaStream& stream, DType dtype, void* memory, std::size_t count) {
 }
 
 // The tensors of one convolution, and the state in which a step leaves the caches before it.
-class Surroundings {
+class StepConditions {
  public:
-  Surroundings(const Conv2dSpec& spec, ConvDirection direction, std::size_t workspace_bytes,
-               CudaStream& stream)
+  StepConditions(const Conv2dSpec& spec, ConvDirection direction, std::size_t workspace_bytes,
+                 CudaStream& stream)
       : stream_(stream) {
-    const std::size_t batch = spec.batch, element = size_of(spec.dtype);
+    const std::size_t batch = spec.batch, element = element_size(spec.dtype);
     const std::size_t x = batch * spec.height * spec.width * spec.channels;
     const std::size_t y = batch * spec.out_height() * spec.out_width() * spec.out_channels;
     const std::size_t w = std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels;
@@ -72,9 +73,9 @@ class Surroundings {
   }
 
   // The memory must outlive the commands that use it.
-  ~Surroundings() { static_cast<void>(cudaStreamSynchronize(stream_.get())); }
-  Surroundings(const Surroundings&) = delete;
-  Surroundings& operator=(const Surroundings&) = delete;
+  ~StepConditions() { static_cast<void>(cudaStreamSynchronize(stream_.get())); }
+  StepConditions(const StepConditions&) = delete;
+  StepConditions& operator=(const StepConditions&) = delete;
 
   CudnnDescriptor bind() const { return bind_tensors(x_.get(), w_.get(), y_.get(), workspace_.get()); }
 
@@ -96,14 +97,14 @@ PlanTimer make_plan_timer(CudaDevice& device) {
   return [&device](const Conv2dSpec& spec, ConvDirection direction, const ConvPlan& plan) {
     device.make_current();
     CudaStream& stream = device.setup_stream();
-    Surroundings surroundings(spec, direction, plan.workspace_bytes, stream);
-    const CudnnDescriptor pack = surroundings.bind();
+    StepConditions conditions(spec, direction, plan.workspace_bytes, stream);
+    const CudnnDescriptor pack = conditions.bind();
     CudaEvent begin, end;
     CHECK_CUDA(cudaEventCreate(out(begin)));
     CHECK_CUDA(cudaEventCreate(out(end)));
     std::array<float, kRuns> milliseconds{};
     for (int run = -kWarmups; run < kRuns; ++run) {
-      surroundings.restore();
+      conditions.restore();
       CHECK_CUDA(cudaEventRecord(begin.get(), stream.get()));
       CHECK_CUDA(cudnnBackendExecute(stream.cudnn(), plan.descriptor.get(), pack.get()));
       CHECK_CUDA(cudaEventRecord(end.get(), stream.get()));

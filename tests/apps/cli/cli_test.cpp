@@ -1,15 +1,14 @@
-#include "apps/cli.h"
+#include "apps/cli/cli.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <new>
 #include <string>
 #include <vector>
 
-#include "apps/help.h"
+#include "apps/cli/help.h"
 
 namespace tdds {
 namespace {
@@ -31,7 +30,7 @@ struct Outcome {
   int code = 0;
   std::string out, err;
   Options options;
-  ResolvedOptions resolved;
+  FlagTexts texts;
 };
 
 using Body = std::function<int()>;
@@ -41,22 +40,18 @@ Outcome run(
   arguments.insert(arguments.begin(), "tdds-train");
   Outcome outcome;
   Options& options = outcome.options;
+  const FlagTable flags{{"save_path", &options.save_path, "Where the results go."},
+                        {"batch_size", &options.batch_size, "How many samples make a step."},
+                        {"decay", &options.decay, "The weight decay."},
+                        {"seeds", &options.seeds, "The seeds."},
+                        {"dynamics", &options.dynamics, "Records the dynamics."}};
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  outcome.code = run_program(
-      static_cast<int>(arguments.size()), arguments.data(),
-      {.name = "tdds-train", .purpose = "Trains a network."},
-      [&](CLI::App& app) {
-        app.add_option("--save_path", options.save_path, "Where the results go.");
-        app.add_option("--batch_size", options.batch_size, "How many samples make a step.");
-        app.add_option("--decay", options.decay, "The weight decay.");
-        app.add_option("--seeds", options.seeds, "The seeds.")->delimiter(',');
-        app.add_flag("--dynamics", options.dynamics, "Records the dynamics.");
-      },
-      [&](const ResolvedOptions& resolved) {
-        outcome.resolved = resolved;
-        return body();
-      });
+  outcome.code = run_program(static_cast<int>(arguments.size()), arguments.data(),
+                             {.name = "tdds-train", .purpose = "Trains a network."}, flags, [&] {
+                               outcome.texts = texts_of(flags);
+                               return body();
+                             });
   outcome.out = testing::internal::GetCapturedStdout();
   outcome.err = testing::internal::GetCapturedStderr();
   return outcome;
@@ -75,19 +70,20 @@ TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
   }
 }
 
-TEST(Cli, ResolvedOptionsAreGivenOrDefault) {
-  const Outcome outcome = run({"--batch-size", "7", "--dynamics"});
-  EXPECT_EQ(outcome.resolved, (ResolvedOptions{{"save_path", "runs/train"},
-                                               {"batch_size", "7"},
-                                               {"decay", "0.0005"},
-                                               {"seeds", "[1,2]"},
-                                               {"dynamics", "true"}}));
-  EXPECT_EQ(run({}).resolved[4].second, "false");
+TEST(Cli, TextsAreGivenOrDefault) {
+  const Outcome outcome = run({"--batch-size", "007", "--dynamics"});
+  EXPECT_EQ(outcome.texts, (FlagTexts{{"save_path", "runs/train"},
+                                      {"batch_size", "7"},
+                                      {"decay", "0.0005"},
+                                      {"seeds", "1,2"},
+                                      {"dynamics", "true"}}));
+  EXPECT_EQ(run({}).texts[4].second, "false");
+  EXPECT_EQ(run({"--dynamics=false"}).texts[4].second, "false");
 }
 
 TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
   EXPECT_EQ(run({"--decay", "1", "--decay=2"}).options.decay, 2);
-  EXPECT_EQ(run({"--decay", "1", "--decay=2"}).resolved[2].second, "2");
+  EXPECT_EQ(run({"--decay", "1", "--decay=2"}).texts[2].second, "2");
   EXPECT_EQ(run({"--seeds", "3,4", "--decay", "1", "--seeds", "5"}).options.seeds, std::vector<int>{5});
   EXPECT_EQ(run({"--seeds=3,4", "--seeds", "5", "-6"}).options.seeds, (std::vector<int>{5, -6}));
   EXPECT_EQ(run({"--seeds", "3", "4", "--dynamics"}).options.seeds, (std::vector<int>{3, 4}));
@@ -134,7 +130,7 @@ TEST(Cli, HelpNamesFlagsDefaultsAndPurpose) {
   EXPECT_EQ(outcome.code, 0);
   for (const char* part :
        {"Trains a network.", "--batch_size INT [100]\n      How many samples make a step.\n",
-        "--decay FLOAT [0.0005]", "--dynamics\n", "-h, --help\n"})
+        "--decay FLOAT [0.0005]", "--dynamics\n", "Flags:\n  -h, --help\n"})
     EXPECT_THAT(outcome.out, HasSubstr(part));
 }
 

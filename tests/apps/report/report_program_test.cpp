@@ -1,148 +1,13 @@
-// tdds-report end to end: the real program on a recorded run, what its page holds, and what a browser makes of it.
+// tdds-report end to end: the real program on a recorded run, and what its page holds.
 
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <memory>
-#include <nlohmann/json.hpp>
-#include <random>
-
-#include "engine/dataset.h"
-#include "engine/dynamics_store.h"
-#include "tests/apps/program.h"
+#include "tests/apps/report/report_run.h"
 
 namespace tdds::test {
 namespace {
 
-using nlohmann::json;
 using testing::HasSubstr;
 
-constexpr int kEpochs = 12, kSamples = 200, kClasses = 10, kImages = 6;
-
-const Dataset& shapes() {
-  static const Dataset data = [] {
-    DatasetOptions options;
-    options.name = "shapes";
-    options.shapes_train = kSamples;
-    options.shapes_test = 10;
-    options.seed = 7;
-    return load_dataset(options);
-  }();
-  return data;
-}
-
-DynamicsHeader header_of_shapes() {
-  DynamicsHeader header;
-  header.samples = kSamples;
-  header.classes = kClasses;
-  header.dataset = "shapes";
-  header.fingerprint = shapes().fingerprint;
-  header.seed = 7;
-  header.labels = shapes().train.labels;
-  return header;
-}
-
-// Samples learned at different speeds; those with a wrong label hardly at all.
-void write_store(const std::string& path, const DynamicsHeader& header, int epochs = kEpochs) {
-  std::mt19937 random(3);
-  std::uniform_real_distribution<float> uniform(0.01f, 1);
-  DynamicsWriter writer(path, header);
-  for (int epoch = 0; epoch < epochs; ++epoch) {
-    EpochDynamics values(header.samples);
-    for (std::size_t i = 0; i < values.kl.size(); ++i) {
-      const bool wrong = shapes().truth->wrong_label[i] != 0;
-      const float p =
-          wrong ? 0.02f * uniform(random)
-                : 0.99f - 0.9f * std::exp(-0.1f * static_cast<float>(1 + i % 5) * (epoch + uniform(random)));
-      values.kl[i] = epoch > 0 ? 0.3f * uniform(random) : 0;
-      values.loss[i] = -std::log(p);
-      values.log_other[i] = std::log(0.9f * (1 - p));
-      values.entropy[i] = uniform(random);
-      values.el2n[i] = 1 - p;
-      values.correct[i] = p > 0.5f;
-    }
-    writer.append(epoch, values);
-  }
-}
-
-json sweep_of(int samples) {
-  json sweep{{"format", "tdds-sweep-1"},
-             {"dataset", "shapes"},
-             {"arch", "resnet18"},
-             {"width", 0.25},
-             {"epochs", 8},
-             {"budget", "epochs"},
-             {"samples", samples},
-             {"settings", json::object()},
-             {"scoring_runs", json::array()},
-             {"runs", json::array()},
-             {"wrong_labels", json::array()}};
-  for (int seed = 1; seed <= 3; ++seed) {
-    sweep["scoring_runs"].push_back(
-        {{"seed", seed}, {"folder", "run"}, {"best_accuracy", 90 + seed}, {"last_accuracy", 89 + seed}});
-    sweep["wrong_labels"].push_back({{"method", "aum"},
-                                     {"seed", seed},
-                                     {"end", "high"},
-                                     {"count", 20},
-                                     {"precision", 0.5 + 0.1 * seed},
-                                     {"recall", 0.5}});
-    for (const char* method : {"tdds", "random"})
-      for (const double rate : {0.7, 0.3})
-        sweep["runs"].push_back({{"method", method},
-                                 {"rate", rate},
-                                 {"seed", seed},
-                                 {"kept", 60},
-                                 {"best_accuracy", 80 - 10 * rate + seed},
-                                 {"last_accuracy", 79.0 + seed}});
-  }
-  return sweep;
-}
-
-class ReportProgramTest : public testing::Test {
- protected:
-  // Every written store waits for the disk, so it is written once and copied for each test.
-  static void SetUpTestSuite() {
-    recording_ = std::make_unique<TemporaryFolder>();
-    write_store(*recording_ / "dynamics.tdds", header_of_shapes());
-  }
-  static void TearDownTestSuite() { recording_.reset(); }
-  ReportProgramTest() {
-    std::filesystem::create_directories(folder_ / "run");
-    std::filesystem::copy_file(*recording_ / "dynamics.tdds", store_);
-  }
-
-  Outcome report(const std::vector<std::string>& flags, const Limits& limits = {}) const {
-    std::vector<std::string> args{"--output", page_, "--images", std::to_string(kImages)};
-    args.insert(args.end(), flags.begin(), flags.end());
-    return run_tool("tdds-report", args, limits);
-  }
-  // The page's data after a run that must succeed.
-  json data_of(const std::vector<std::string>& flags) const {
-    const Outcome outcome = report(flags);
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    const std::string page = read_text(page_), begin = "<script type=\"application/json\" id=\"data\">";
-    const std::size_t from = page.find(begin) + begin.size();
-    return json::parse(page.substr(from, page.find("</script>", from) - from));
-  }
-  void expect_refusal(const std::vector<std::string>& flags, int exit_code, const std::string& words) const {
-    const Outcome outcome = report(flags);
-    EXPECT_EQ(outcome.exit_code, exit_code) << words << outcome.out;
-    EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-report")) << outcome.err;
-    EXPECT_THAT(outcome.err, HasSubstr(words));
-    EXPECT_FALSE(std::filesystem::exists(page_));
-  }
-  void expect_sweep_refusal(const json& sweep, const std::string& words) const {
-    write_text(sweep_, sweep.dump());
-    expect_refusal({"--sweep", sweep_}, 1, words);
-  }
-
-  static inline std::unique_ptr<TemporaryFolder> recording_;
-  TemporaryFolder folder_;
-  std::string run_ = folder_ / "run", store_ = folder_ / "run/dynamics.tdds", page_ = folder_ / "report.html",
-              sweep_ = folder_ / "sweep.json";
-};
+class ReportProgramTest : public ReportTest {};
 
 TEST_F(ReportProgramTest, WritesAPageThatNeedsNothingElse) {
   const Outcome outcome = report({"--dynamics_path", run_});
@@ -243,6 +108,15 @@ TEST_F(ReportProgramTest, ASweepIsSummedUpOverItsSeeds) {
   EXPECT_NEAR(point["best"]["deviation"].get<double>(), 1, 1e-9);
   EXPECT_NEAR(data["sweep"]["full"]["last"]["mean"].get<double>(), 91, 1e-9);
   EXPECT_NEAR(data["sweep"]["wrong_labels"][0]["precision"]["mean"].get<double>(), 0.7, 1e-9);
+  const json &all = data["sweep"]["trainings"][0], &low = data["sweep"]["trainings"][1];
+  EXPECT_EQ(data["sweep"]["trainings"].size(), 3u);
+  EXPECT_EQ(
+      all,
+      json(
+          {{"rate", 0}, {"kept", kSamples}, {"batch", 50}, {"steps", 8 * (kSamples / 50)}, {"warning", ""}}));
+  EXPECT_EQ(low["batch"], 20) << low;
+  EXPECT_EQ(low["steps"], 80) << low;
+  EXPECT_NE(low["warning"].get<std::string>().find("80 optimizer steps"), std::string::npos) << low;
 }
 
 // The runs of a sweep have seeds of their own, and share data drawn by the sweep's.
@@ -252,11 +126,57 @@ TEST_F(ReportProgramTest, TheImagesOfASweepAreDrawnByItsOwnSeed) {
   std::filesystem::remove(store_);
   write_store(store_, header);
   json sweep = sweep_of(kSamples);
-  for (const char* seed : {"7", "8", "no number"}) {
+  for (const char* seed : {"7", "8"}) {
     sweep["settings"]["manualSeed"] = seed;
     write_text(sweep_, sweep.dump());
     EXPECT_EQ(data_of({"--sweep", sweep_}).contains("sprite"), std::string(seed) == "7") << seed;
   }
+}
+
+// Those that tdds-sweep was given, from its record or again on the command line.
+TEST_F(ReportProgramTest, TheImagesOfASweepAreThoseOfItsDataFlags) {
+  const std::vector<std::string> data{"--dataset",
+                                      "shapes",
+                                      "--shapes_train",
+                                      "120",
+                                      "--shapes_test",
+                                      "40",
+                                      "--wrong_label_fraction",
+                                      "0.3",
+                                      "--duplicate_fraction",
+                                      "0.2",
+                                      "--label_noise",
+                                      "0.1",
+                                      "--corrupt",
+                                      "fog,occlusion",
+                                      "--corrupt_fraction",
+                                      "0.4",
+                                      "--val_fraction",
+                                      "0.1",
+                                      "--manualSeed",
+                                      "5",
+                                      "--data_path",
+                                      folder_ / "none"};
+  const std::string record = folder_ / "sweep/sweep.json";
+  const Outcome sweep =
+      run_tool("tdds-sweep", with(data, {"--width", "0.03125", "--epochs", "3", "--batch-size", "40",
+                                         "--methods", "random", "--rates", "0.5", "--seeds", "1", "--decay",
+                                         "0.001", "--score_decay", "0.7", "--save_path", folder_ / "sweep"}));
+  ASSERT_EQ(sweep.exit_code, 0) << sweep.err;
+  const json by_record = data_of({"--sweep", record}), by_flags = data_of(with(data, {"--sweep", record}));
+  EXPECT_TRUE(by_record.contains("sprite")) << by_record["no_images"];
+  EXPECT_EQ(by_record, by_flags);
+  EXPECT_EQ(by_record["scores"][0]["setting"].get<std::string>().find("0.001"), std::string::npos);
+}
+
+TEST_F(ReportProgramTest, ASweepWhoseDataAreGoneHasNoImagesUnlessTheyAreAskedFor) {
+  json sweep = sweep_of(kSamples);
+  sweep["settings"]["dataset"] = "cifar100";
+  sweep["settings"]["data_path"] = folder_ / "gone";
+  write_text(sweep_, sweep.dump());
+  EXPECT_THAT(data_of({"--sweep", sweep_})["no_images"], HasSubstr("gone"));
+  std::filesystem::remove(page_);
+  expect_refusal({"--sweep", sweep_, "--dataset", "cifar100"}, 1, "gone");
 }
 
 TEST_F(ReportProgramTest, ANameCannotEndTheScript) {
@@ -330,6 +250,9 @@ TEST_F(ReportProgramTest, SweepsThatAreNone) {
   bad["runs"][0]["method"] = 3;
   expect_sweep_refusal(bad, "is not a file that tdds-sweep wrote");
   bad = good;
+  bad["settings"]["manualSeed"] = "no number";
+  expect_sweep_refusal(bad, "is not a file that tdds-sweep wrote: --manualSeed is 'no number'");
+  bad = good;
   bad["samples"] = 4000;
   expect_sweep_refusal(bad, "is of 4000 samples");
   bad = good;
@@ -342,112 +265,6 @@ TEST_F(ReportProgramTest, AFullDiskLeavesNoHalfPage) {
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("report.html"));
   EXPECT_FALSE(std::filesystem::exists(page_));
-}
-
-// What a browser makes of the page.
-class ReportBrowserTest : public ReportProgramTest {
- protected:
-  void SetUp() override {
-    for (const char* name : {"chromium", "chromium-browser", "google-chrome"})
-      if (browser_.empty() && std::system(fmt::format("command -v {} >/dev/null 2>&1", name).c_str()) == 0)
-        browser_ = name;
-    if (browser_.empty()) GTEST_SKIP() << "no Chromium is installed (Debian: chromium)";
-  }
-
-  // The page as it stands when its scripts have run.
-  std::string opened(const std::string& page) {
-    const std::string dom = folder_ / "dom.html", log = folder_ / "log";
-    const int status = std::system(
-        fmt::format("timeout 120 {} --headless --no-sandbox --disable-gpu --enable-logging=stderr "
-                    "--user-data-dir={} --dump-dom file://{} >{} 2>{}",
-                    browser_, folder_ / "profile", page, dom, log)
-            .c_str());
-    EXPECT_EQ(status, 0) << read_text(log);
-    console_.clear();
-    std::istringstream lines(read_text(log));
-    for (std::string line; std::getline(lines, line);)
-      if (line.find(":CONSOLE") != std::string::npos) console_ += line + "\n";
-    return read_text(dom);
-  }
-  // How many marks the element with this id says it drew.
-  static int drawn(const std::string& dom, const std::string& id) {
-    const std::size_t at = dom.find(fmt::format("id=\"{}\"", id)), end = dom.find('>', at);
-    const std::string name = "data-drawn=\"", tag = at == std::string::npos ? "" : dom.substr(at, end - at);
-    const std::size_t value = tag.find(name);
-    return value == std::string::npos ? -1 : std::stoi(tag.substr(value + name.size()));
-  }
-  static std::size_t count(const std::string& dom, const std::string& what) {
-    std::size_t times = 0;
-    for (std::size_t at = 0; (at = dom.find(what, at)) != std::string::npos; ++at) ++times;
-    return times;
-  }
-
-  static constexpr const char* kNotDrawn = "<p class=\"warning\">This section could not be drawn: ";
-  std::string browser_, console_;
-};
-
-TEST_F(ReportBrowserTest, EveryChartIsDrawn) {
-  write_text(sweep_, sweep_of(kSamples).dump());
-  const json data = data_of({"--sweep", sweep_});
-  const std::string dom = opened(page_);
-  EXPECT_EQ(console_, "");
-  EXPECT_EQ(count(dom, kNotDrawn), 0u);
-  EXPECT_EQ(count(dom,
-                  "data-sections=\"accuracy histograms methods settings map images balance suspects "
-                  "definitions\""),
-            1u);
-  EXPECT_EQ(drawn(dom, "accuracy-last"), 4);
-  EXPECT_EQ(drawn(dom, "accuracy-best"), 4);
-  for (const json& score : data["scores"]) {
-    int bars = 0;
-    for (const std::int64_t samples : score["histogram"]["counts"]) bars += samples > 0;
-    EXPECT_EQ(drawn(dom, "histogram-" + score["name"].get<std::string>()), bars);
-  }
-  const std::size_t methods = data["scores"].size(), settings = data["setting_correlations"]["names"].size();
-  EXPECT_EQ(drawn(dom, "method-correlations"), static_cast<int>(methods * methods));
-  EXPECT_EQ(drawn(dom, "setting-correlations"), static_cast<int>(settings * settings));
-  EXPECT_EQ(drawn(dom, "data-map"), kSamples);
-  EXPECT_EQ(drawn(dom, "class-balance"), kClasses);
-  std::size_t tiles = 0;
-  for (const json& sheet : data["sheets"]) tiles += sheet["tiles"].size();
-  EXPECT_EQ(count(dom, "class=\"thumb\""), tiles);
-  EXPECT_EQ(count(dom, "class=\"spark\""), tiles);
-  EXPECT_EQ(count(dom, "class=\"sheet\" aria-label="), data["sheets"].size());
-}
-
-TEST_F(ReportBrowserTest, ChartsHaveWordsAndTables) {
-  write_text(sweep_, sweep_of(kSamples).dump());
-  ASSERT_EQ(report({"--sweep", sweep_}).exit_code, 0);
-  const std::string dom = opened(page_);
-  const std::size_t figures = count(dom, "<figure ");
-  EXPECT_GE(figures, 13u);
-  EXPECT_EQ(count(dom, "<figcaption>"), figures);
-  EXPECT_GE(count(dom, "The same as a table"), figures);
-  // Every drawing is named for a screen reader, or hidden from it.
-  EXPECT_EQ(count(dom, "<svg "), count(dom, "role=\"img\" aria-label=") -
-                                     count(dom, "class=\"thumb\" role=\"img\"") +
-                                     count(dom, "<svg viewBox=\"0 0 34 14\" aria-hidden=\"true\""));
-}
-
-TEST_F(ReportBrowserTest, SectionsWithoutDataStayHidden) {
-  ASSERT_EQ(report({"--dynamics_path", run_, "--method", "tdds"}).exit_code, 0);
-  const std::string dom = opened(page_);
-  EXPECT_EQ(console_, "");
-  EXPECT_EQ(count(dom, "data-sections=\"histograms settings map images balance suspects definitions\""), 1u);
-  EXPECT_EQ(drawn(dom, "accuracy-last"), -1);
-}
-
-TEST_F(ReportBrowserTest, ABrokenPageIsNoticed) {
-  ASSERT_EQ(report({"--dynamics_path", run_}).exit_code, 0);
-  std::string page = read_text(page_);
-  const std::string key = "\"method_correlations\":{\"names\"";
-  ASSERT_NE(page.find(key), std::string::npos);
-  page.replace(page.find(key), key.size(), "\"method_correlations\":{\"nomes\"");
-  write_text(folder_ / "broken.html", page);
-  const std::string dom = opened(folder_ / "broken.html");
-  EXPECT_NE(console_, "");
-  EXPECT_EQ(count(dom, kNotDrawn), 1u);
-  EXPECT_EQ(drawn(dom, "data-map"), kSamples);
 }
 
 }  // namespace

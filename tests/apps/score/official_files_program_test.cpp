@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/dynamics_store.h"
-#include "engine/npy.h"
+#include "engine/io/dynamics_store.h"
+#include "engine/io/npy.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/tdds/reference.h"
@@ -71,8 +71,8 @@ TEST_F(OfficialFilesTest, HoldTheLogitsTheLossesAndTheOrder) {
   }
 }
 
-// The score with norms of d about 0 in place of norms about its mean. A score is a difference of d's, and a d one of
-// logs: where these nearly agree, float32 keeps digits of them, not of what is left.
+// The score with norms of d about 0 in place of norms about its mean. A score is a difference of d's, and a d
+// one of logs: where these nearly agree, float32 keeps digits of them, not of what is left.
 Row norms_about_zero(const std::vector<Row>& series, int t, int j, long double decay) {
   Row norm(series[0].size());
   for (std::size_t i = 0; i < norm.size(); ++i)

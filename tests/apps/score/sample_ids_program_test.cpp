@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "engine/dataset.h"
-#include "engine/npy.h"
+#include "engine/data/dataset.h"
+#include "engine/io/npy.h"
 #include "tests/apps/program.h"
 
 namespace tdds::test {
@@ -80,7 +80,7 @@ TEST_F(SampleIdsProgramTest, OfDrawnSamplesAllIsToldThatWasPlanted) {
   const Outcome outcome = train({"--val_fraction", "0.2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Dataset expected = data(0.2);
-  const PlantedTruth& truth = *expected.truth;
+  const GroundTruth& truth = *expected.truth;
   const auto lines = csv_of(run_ + "/planted.csv");
   const auto samples = static_cast<std::size_t>(expected.train.count());
   ASSERT_LT(samples, 100u);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/recorded_dynamics.h"
+#include "tests/paths.h"
 
 namespace tdds::test {
 namespace {
@@ -76,7 +77,7 @@ TEST_F(ScoreProgramTest, RefusesSettingsThatMakeNoSense) {
   expect_refusal({"--trajectory_len", "4,5"}, 2, "no pair of --trajectory_len and --window_size");
   expect_refusal({"--decay", "1.5"}, 2, "--decay is 1.5");
   expect_refusal({"--trajectory_len", "ten"}, 2, "--trajectory_len");
-  expect_refusal({"--device", "tpu"}, 2, "there is no device 'tpu'");
+  expect_refusal({"--device", "tpu"}, 2, "--device is 'tpu'; choose cpu, simt or cuda");
   expect_refusal({"--threads", "-1"}, 2, "--threads is -1");
   expect_refusal({"--windowsize", "5"}, 2, "there is no flag --windowsize");
 }
@@ -112,7 +113,7 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
   twice[0] = twice[1];
   write_epoch(npy_, 3, ids(3));
   write_npy(index, twice, {kSamples});
-  expect(fmt::format("sample id {} twice and {} not at all", twice[1], ids(3)[0]));
+  expect(fmt::format("3_Index.npy holds the sample id {} twice", twice[1]));
   for (int epoch = 0; epoch < kEpochs; ++epoch)
     std::filesystem::remove(fmt::format("{}/{}_Output.npy", npy_, epoch));
   expect_refusal({}, 1, "holds neither dynamics.tdds nor <epoch>_Output.npy");
@@ -169,7 +170,7 @@ for length in [*range(0, 100), *range(100, len(whole), 997)]:
     except ValueError as error:
         assert length < 40 or "dynamics.tdds" in str(error), error
 )");
-  EXPECT_EQ(std::system(fmt::format("python3 {} {} {}", script, TDDS_SOURCE_DIR, path).c_str()), 0);
+  EXPECT_EQ(std::system(fmt::format("python3 {} {} {}", script, source_path(""), path).c_str()), 0);
 }
 
 TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {

@@ -1,18 +1,22 @@
 // tdds-sweep end to end, on drawn images and tiny networks.
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 #include "tests/apps/program.h"
 
 namespace tdds::test {
 namespace {
 
 using Json = nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 // 120 training images, 16 channels at most: a tenth of a second a run.
 std::vector<std::string> data_and_net(const std::string& folder) {
@@ -71,10 +75,99 @@ TEST(SweepProgramTest, TrainsScoresSelectsAndTrainsAgain) {
   }
   EXPECT_EQ(lines_of(folder / "table.csv"), 2 + 4u);
   const std::string table = read_text(folder / "table.md");
-  for (const char* part : {"all samples", "| tdds", "| random", "50 % pruned, 60 kept", "±", "Planted"})
+  for (const char* part : {"all samples", "| tdds", "| random", "50 % pruned: 60 kept", "±", "Planted"})
     EXPECT_NE(table.find(part), std::string::npos) << part;
   EXPECT_NE(outcome.out.find(table), std::string::npos) << "the table is printed";
   EXPECT_NE(outcome.out.find("run 10 of 10"), std::string::npos) << outcome.out;
+}
+
+struct Batches {
+  const char* name;
+  std::vector<std::string> given;
+  const char *all, *subsets;  // as the record tells them
+  std::int64_t all_steps, subset_steps;
+};
+
+class SweepBatchTest : public testing::TestWithParam<Batches> {};
+
+// Like is compared with like unless the command says otherwise, and what each training gets is said
+// everywhere.
+TEST_P(SweepBatchTest, IsThatOfAllSamplesOrTheOfficialPair) {
+  const TemporaryFolder folder;
+  const auto args = with(
+      {"--dataset", "shapes", "--shapes_train",  "120",       "--shapes_test", "40",     "--width", "0.03125",
+       "--epochs",  "3",      "--learning_rate", "0.05",      "--methods",     "random", "--rates", "0.5",
+       "--seeds",   "1",      "--save_path",     folder.str()},
+      GetParam().given);
+  const Outcome outcome = run_tool("tdds-sweep", args);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json sweep = json_of(folder / "sweep.json");
+  EXPECT_EQ(sweep.at("settings").at("batch_size"), GetParam().all);
+  EXPECT_EQ(sweep.at("settings").at("subset_batch_size"), GetParam().subsets);
+  EXPECT_EQ(sweep.at("runs")[0].at("steps"), GetParam().subset_steps);
+  EXPECT_EQ(json_of(folder / "seed1/all/result.json").at("run").at("batch_size"), GetParam().all);
+  EXPECT_EQ(json_of(folder / "seed1/random_0.5/result.json").at("run").at("batch_size"), GetParam().subsets);
+
+  const std::string all = fmt::format("{} steps of {}", GetParam().all_steps, GetParam().all),
+                    subset = fmt::format("{} steps of {}", GetParam().subset_steps, GetParam().subsets);
+  EXPECT_THAT(read_text(folder / "table.md"),
+              AllOf(HasSubstr("all samples: " + all), HasSubstr("60 kept, " + subset)));
+  EXPECT_THAT(read_text(folder / "table.csv"),
+              AllOf(HasSubstr(fmt::format(",{},{}\nrandom,", GetParam().all, GetParam().all_steps)),
+                    HasSubstr(fmt::format(",{},{}\n", GetParam().subsets, GetParam().subset_steps))));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("all samples: " + all), HasSubstr("rate 0.5: 60 kept, " + subset)));
+  EXPECT_THAT(
+      read_text(folder / "seed1/random_0.5/log.txt"),
+      HasSubstr(fmt::format("60 images in steps of {}: {} steps an epoch, {} in all", GetParam().subsets,
+                            GetParam().subset_steps / 3, GetParam().subset_steps)));
+
+  const Outcome more = run_tool("tdds-sweep", {"--save_path", folder.str(), "--methods", "random,tdds"});
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_EQ(json_of(folder / "sweep.json").at("runs")[1].at("steps"), GetParam().subset_steps)
+      << "as it was begun";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SweepBatchTest,
+    testing::Values(Batches{"neither", {}, "100", "128", 6, 3},
+                    Batches{"both", {"--batch-size", "40", "--subset-batch-size", "20"}, "40", "20", 9, 9},
+                    Batches{"all_samples", {"--batch-size", "40"}, "40", "40", 9, 6},
+                    Batches{"the_official_one", {"--batch-size", "100"}, "100", "100", 6, 3},
+                    Batches{"subsets", {"--subset-batch-size", "30"}, "100", "30", 6, 6}),
+    [](const auto& test) { return test.param.name; });
+
+// Begun when subsets took 128 unless told otherwise, or with other batches: it ends as it began.
+TEST(SweepProgramTest, ABegunSweepKeepsItsBatches) {
+  const TemporaryFolder folder;
+  const auto args =
+      with(data_and_net(folder.str()), {"--methods", "random", "--rates", "0.3", "--seeds", "1"});
+  ASSERT_EQ(run_tool("tdds-sweep", with(args, {"--subset_batch_size", "128"})).exit_code, 0);
+  const Outcome more = run_tool("tdds-sweep", with(args, {"--methods", "random,tdds"}));
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_THAT(more.out, AllOf(HasSubstr("was begun:"), HasSubstr(" --subset_batch_size 128")));
+  const Json record = json_of(folder / "sweep.json");
+  for (const Json& run : record.at("runs")) EXPECT_EQ(run.at("steps"), 3) << run;
+  const Outcome other =
+      run_tool("tdds-sweep", with(args, {"--methods", "random,tdds", "--subset_batch_size", "40"}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("was begun with --subset_batch_size 128, and this command has 40"));
+}
+
+TEST(SweepProgramTest, ASubsetOfFewStepsIsWarnedOf) {
+  const TemporaryFolder folder;
+  const auto args = with(data_and_net(folder.str()),
+                         {"--methods", "random", "--rates", "0.3,0.5", "--seeds", "1", "--epochs", "60"});
+  const Outcome outcome = run_tool("tdds-sweep", with(args, {"--subset_batch_size", "20"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string warning = "warning: 180 optimizer steps";
+  EXPECT_THAT(outcome.out, HasSubstr(warning));
+  EXPECT_THAT(read_text(folder / "table.md"),
+              AllOf(HasSubstr("50 % pruned: " + warning), Not(HasSubstr("30 % pruned: warn"))));
+  EXPECT_THAT(read_text(folder / "seed1/random_0.5/log.txt"), HasSubstr(warning));
+  EXPECT_THAT(read_text(folder / "seed1/random_0.3/log.txt"), Not(HasSubstr("warning")));
+  EXPECT_THAT(read_text(folder / "seed1/all/log.txt"), Not(HasSubstr("warning")))
+      << "the yardstick, whatever it is";
 }
 
 TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
@@ -262,7 +355,7 @@ TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   const std::string path = folder / "seed1/all/dynamics.tdds";
   DynamicsHeader header = DynamicsReader(path).header();
-  header.fields = {DynamicsField::kKl, DynamicsField::kLoss, DynamicsField::kCorrect};
+  header.fields = {DynamicsField::kAbsKl, DynamicsField::kLoss, DynamicsField::kCorrect};
   {
     DynamicsWriter writer(path, header);
     for (int epoch = 0; epoch < 3; ++epoch) writer.append(epoch, EpochDynamics(header.samples));
@@ -317,7 +410,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"rate_below", {"--rates=-0.5"}, 2, "-0.5"},
         BadInput{"rate_that_is_none", {"--rates", "nan"}, 2, "nan"},
         BadInput{"rate_twice", {"--rates", "0.5,0.5"}, 2, "0.5 twice"},
-        BadInput{"seed_below", {"--seeds", "1,-1"}, 2, "-1 is no seed"},
+        BadInput{"seed_below", {"--seeds", "1,-1"}, 2, "--seeds is -1"},
         BadInput{"seed_twice", {"--seeds", "1,1"}, 2, "--seeds names 1 twice"},
         BadInput{"method", {"--methods", "tdds,telepathy"}, 2, "telepathy"},
         BadInput{"selection", {"--methods", "tdds+worst"}, 2, "worst"},
@@ -339,7 +432,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"exponent_below", {"--beta_c=-1"}, 2, "--beta_c is -1"},
         BadInput{"share_of_no_corruption", {"--corrupt_fraction", "0.5"}, 2, "--corrupt"},
         BadInput{"budget", {"--budget", "hours"}, 2, "hours"},
-        BadInput{"batch", {"--subset_batch_size", "0"}, 2, "--batch-size"},
+        BadInput{"batch", {"--subset_batch_size", "0"}, 2, "--batch_size"},
         BadInput{"flag_of_training", {"--stop_after_epoch", "1"}, 2, "stop_after_epoch"}),
     [](const auto& test) { return test.param.name; });
 

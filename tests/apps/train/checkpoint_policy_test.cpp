@@ -1,4 +1,4 @@
-#include "apps/save_pace.h"
+#include "apps/train/checkpoint_policy.h"
 
 #include <gtest/gtest.h>
 
@@ -7,29 +7,29 @@ namespace {
 
 using std::chrono::seconds;
 
-TEST(SavePaceTest, TheFirstEndOfAnEpochIsSaved) {
-  const SavePace::Clock::time_point start{};
-  const SavePace pace(seconds(600), start);
+TEST(CheckpointPolicyTest, TheFirstEndOfAnEpochIsSaved) {
+  const CheckpointPolicy::Clock::time_point start{};
+  const CheckpointPolicy pace(seconds(600), start);
   EXPECT_TRUE(pace.due_at_end_of_epoch(start));
   EXPECT_FALSE(pace.due(start + seconds(599)));
   EXPECT_TRUE(pace.due(start + seconds(600)));
 }
 
-TEST(SavePaceTest, SavingTakesATwentiethOfTheTimeAtMost) {
-  const SavePace::Clock::time_point start{};
-  SavePace pace(seconds(600), start);
+TEST(CheckpointPolicyTest, SavingTakesATwentiethOfTheTimeAtMost) {
+  const CheckpointPolicy::Clock::time_point start{};
+  CheckpointPolicy pace(seconds(600), start);
   pace.saved(start, start + seconds(2));
   EXPECT_FALSE(pace.due_at_end_of_epoch(start + seconds(2 + 39)));
   EXPECT_TRUE(pace.due_at_end_of_epoch(start + seconds(2 + 40)));
 }
 
-TEST(SavePaceTest, TheLongestTimeHoldsHoweverLongSavingTakes) {
-  const SavePace::Clock::time_point start{};
-  SavePace pace(seconds(600), start);
+TEST(CheckpointPolicyTest, TheLongestTimeHoldsHoweverLongSavingTakes) {
+  const CheckpointPolicy::Clock::time_point start{};
+  CheckpointPolicy pace(seconds(600), start);
   pace.saved(start, start + seconds(100));
   EXPECT_FALSE(pace.due_at_end_of_epoch(start + seconds(100 + 599)));
   EXPECT_TRUE(pace.due_at_end_of_epoch(start + seconds(100 + 600)));
-  EXPECT_TRUE(SavePace(seconds(0), start).due(start));
+  EXPECT_TRUE(CheckpointPolicy(seconds(0), start).due(start));
 }
 
 }  // namespace

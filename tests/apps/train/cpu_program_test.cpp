@@ -4,7 +4,7 @@
 
 #include <sstream>
 
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 #include "tests/apps/program.h"
 
 namespace tdds::test {
@@ -20,8 +20,8 @@ Outcome train(const TemporaryFolder& folder, const std::vector<std::string>& mor
   return run_tool("tdds-train", args);
 }
 
-// Executed reorders whose tensor is a map of the network, which is never 3x3 or 1x1 as its filters are. oneDNN's
-// log: onednn_verbose,...,exec,cpu,reorder,...,50x16x8x8,0.01
+// Executed reorders whose tensor is a map of the network, which is never 3x3 or 1x1 as its filters are.
+// oneDNN's log: onednn_verbose,...,exec,cpu,reorder,...,50x16x8x8,0.01
 int reorders_of_maps(const std::string& log, int* convolutions) {
   std::istringstream lines(log);
   std::string line;

@@ -1,13 +1,14 @@
-// The programs on a GPU, from training to scores. Skipped visibly without one; TDDS_REQUIRE_GPU=1 makes that a failure.
+// The programs on a GPU, from training to scores. Skipped visibly without one; TDDS_REQUIRE_GPU=1 makes that
+// a failure.
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "engine/dynamics_store.h"
-#include "engine/npy.h"
-#include "kernels/check.h"
-#include "kernels/device.h"
+#include "engine/io/dynamics_store.h"
+#include "engine/io/npy.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
 
@@ -60,8 +61,8 @@ TEST_P(CudaPrecisionTest, TrainsResumesToTheSameBitsAndScores) {
     EXPECT_NEAR(on_cuda[i], on_cpu[i], 1e-6 + 1e-4 * std::abs(on_cpu[i])) << i;
 }
 
-// The first batch of a run has seen no update yet: its losses are the forward pass's alone. Later ones may differ, in
-// batch norms over so few channels by an order of magnitude more with each step.
+// The first batch of a run has seen no update yet: its losses are the forward pass's alone. Later ones may
+// differ, in batch norms over so few channels by an order of magnitude more with each step.
 TEST_F(CudaProgramTest, BeginsAsTheCpuDoes) {
   const TemporaryFolder cuda, cpu;
   for (const auto& [folder, device] :

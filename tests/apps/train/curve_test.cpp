@@ -1,4 +1,4 @@
-#include "apps/curve.h"
+#include "apps/train/curve.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,9 +11,9 @@
 #include <memory>
 #include <numeric>
 
-#include "apps/canvas.h"
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "apps/train/canvas.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {

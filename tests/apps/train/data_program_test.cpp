@@ -86,8 +86,8 @@ TEST_F(Cifar100Files, ThatHoldAMalformedPickleAreNamed) {
   expect_refused("cifar-100-python");
 }
 
-// Each published form of one set, unpacked and as the archive that is downloaded, gives the same run, which is scored
-// and pruned like any other.
+// Each published form of one set, unpacked and as the archive that is downloaded, gives the same run, which
+// is scored and pruned like any other.
 class CifarFormsTest : public testing::TestWithParam<int> {};
 
 TEST_P(CifarFormsTest, AllGiveTheSameRun) {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/hash.h"
+#include "engine/io/hash.h"
 #include "tests/apps/program.h"
 #include "tests/engine/cifar_files.h"
 

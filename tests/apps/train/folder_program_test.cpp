@@ -1,77 +1,16 @@
-// A user's own images through the real programs: folders and arrays, cached, scored, damaged and hostile.
+// A user's own images through the real programs: folders and arrays, cached, scored and corrupted.
 
-#include <gtest/gtest.h>
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
-#include "engine/crc32.h"
-#include "engine/manifest.h"
-#include "tests/apps/program.h"
-#include "tests/engine/image_files.h"
+#include "engine/data/manifest.h"
+#include "tests/apps/train/folder_run.h"
+#include "tests/engine/npy_files.h"
+#include "tests/paths.h"
 
 namespace tdds::test {
 namespace {
 
-namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
-void put(const std::string& path, const std::string& bytes) {
-  fs::create_directories(fs::path(path).parent_path());
-  write_text(path, bytes);
-}
-
-std::string png(int seed, int side = 8) {
-  return png_bytes(test_pixels(seed, side, side), side, side);
-}
-
-class FolderProgramTest : public testing::Test {
- protected:
-  // Two classes of ten training and two validation images.
-  void write_images(int seed = 0) {
-    for (const std::string name : {"cat", "dog"})
-      for (int i = 0; i < 12; ++i)
-        put(data_ + (i < 10 ? "/train/" : "/val/") + name + "/" + std::to_string(i) + ".png",
-            png(seed + i + (name == "dog" ? 100 : 0)));
-  }
-  std::vector<std::string> flags() const {
-    return {"--dataset",       "folder",  "--data_path",  data_, "--image_size", "8",
-            "--width",         "0.03125", "--batch-size", "10",  "--epochs",     "3",
-            "--learning_rate", "0.01",    "--threads",    "2",   "--overwrite"};
-  }
-  Outcome train(const std::vector<std::string>& more = {}) {
-    return run_tool("tdds-train", with(with(flags(), {"--dynamics", "--save_path", run_}), more));
-  }
-  Outcome score(const std::vector<std::string>& more = {}) {
-    return run_tool("tdds-score", with({"--dynamics_path", run_, "--mask_path", masks_, "--trajectory_len",
-                                        "3", "--window_size", "3"},
-                                       more));
-  }
-  Outcome train_subset(const std::vector<std::string>& more = {}) {
-    return run_tool("tdds-train-subset",
-                    with(with(flags(), {"--save_path", folder_ / "subset", "--subset_rate", "0.5",
-                                        "--mask_path", masks_ + "/data_mask_win3_ep3.npy", "--score_path",
-                                        masks_ + "/score_win3_ep3.npy"}),
-                         more));
-  }
-  static void expect_refused(const Outcome& outcome, const std::string& says,
-                             const std::string& program = "tdds-train") {
-    EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
-    EXPECT_TRUE(is_one_sentence(outcome.err, program)) << outcome.err;
-    EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err << "expected: " << says;
-  }
-  // One bad training image: refused by name, and left out and counted with --skip_bad.
-  void expect_bad_image(const std::string& says) {
-    expect_refused(train(), says);
-    const Outcome skipped = train({"--skip_bad"});
-    EXPECT_EQ(skipped.exit_code, 0) << skipped.err;
-    EXPECT_NE(skipped.out.find("1 of 21 images"), std::string::npos) << skipped.out;
-    EXPECT_NE(skipped.out.find("20 training images"), std::string::npos) << skipped.out;
-  }
-
-  TemporaryFolder folder_;
-  const std::string data_ = folder_ / "data", run_ = folder_ / "run", masks_ = folder_ / "masks";
-};
+class FolderProgramTest : public FolderTest {};
 
 TEST_F(FolderProgramTest, IsTrainedOnScoredAndPruned) {
   write_images();
@@ -115,7 +54,7 @@ TEST_F(FolderProgramTest, AMaskMadeForOtherDataIsRefused) {
 
 TEST_F(FolderProgramTest, EveryFormOfImageIsTrainedOn) {
   for (const std::string name : {"cat", "dog"})
-    for (const auto& entry : fs::directory_iterator(std::string(TDDS_GOLDEN_DIR) + "/images"))
+    for (const auto& entry : fs::directory_iterator(golden_path("images")))
       for (const char* split : {"/train/", "/val/"})
         put(data_ + split + name + "/" + entry.path().filename().string(), read_text(entry.path().string()));
   for (int i = 0; i < 4; ++i) put(data_ + "/train/cat/size" + std::to_string(i) + ".png", png(i, 5 + 9 * i));
@@ -324,80 +263,6 @@ TEST_F(FolderProgramTest, KilledWhileCachingItGoesOnToTheSameCache) {
   ASSERT_EQ(continued.exit_code, 0) << continued.err;
   EXPECT_NE(continued.out.find("are done)"), std::string::npos) << continued.out;
   EXPECT_TRUE(caches(cache) == caches(folder_ / "whole"));
-}
-
-TEST_F(FolderProgramTest, BadImagesAreNamedOrCounted) {
-  write_images();
-  const std::string bad = data_ + "/train/dog/bad.jpg", jpeg = jpeg_bytes(test_pixels(1, 8, 8), 8, 8);
-  put(bad, "");
-  expect_bad_image("dog/bad.jpg is empty");
-  put(bad, jpeg.substr(0, jpeg.size() - 10));
-  expect_bad_image("dog/bad.jpg is a truncated JPEG");
-  std::string damaged = jpeg;
-  damaged[jpeg.find("\xff\xc0") + 4] = 12;  // bits a sample
-  put(bad, damaged);
-  expect_bad_image("dog/bad.jpg is no readable image");
-  fs::remove(bad);
-  fs::create_symlink("nowhere", bad);
-  expect_bad_image("dog/bad.jpg cannot be read");
-  fs::remove(bad);
-  put(data_ + "/train/dog/odd 'name' \"\xff\n$(x).png", "no image");
-  expect_bad_image("odd 'name' \"\xff $(x).png is no readable image");
-}
-
-TEST_F(FolderProgramTest, AnUnreadableFileIsNamed) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may read every file; the broken link stands for it";
-  write_images();
-  const std::string bad = data_ + "/train/dog/bad.png";
-  put(bad, png(1));
-  fs::permissions(bad, fs::perms::none);
-  expect_bad_image("dog/bad.png cannot be read");
-}
-
-std::string big_endian(std::uint32_t value) {
-  std::string bytes;
-  for (int i = 3; i >= 0; --i) bytes += static_cast<char>(value >> (8 * i));
-  return bytes;
-}
-
-// A whole and valid head of a PNG of 15,000 x 15,000 pixels, in 70 bytes.
-TEST_F(FolderProgramTest, ADecompressionBombIsNotUnpacked) {
-  write_images();
-  const auto chunk = [](const std::string& body) {
-    return big_endian(static_cast<std::uint32_t>(body.size()) - 4) + body +
-           big_endian(crc32(body.data(), body.size()));
-  };
-  using namespace std::string_literals;
-  put(data_ + "/train/dog/bomb.png",
-      "\x89PNG\r\n\x1a\n"s +
-          chunk("IHDR" + big_endian(15'000) + big_endian(15'000) + "\x08\x02\x00\x00\x00"s) +
-          chunk("IDATxx") + chunk("IEND"));
-  expect_bad_image("dog/bomb.png announces 15000 x 15000 pixels");
-}
-
-TEST_F(FolderProgramTest, FoldersThatDoNotFitAreNamed) {
-  expect_refused(train(), "data/train is no folder");
-  write_images();
-  fs::create_directories(data_ + "/train/empty");
-  expect_refused(train(), "train/empty holds no image");
-  fs::remove(data_ + "/train/empty");
-  put(data_ + "/val/emu/1.png", png(1));
-  expect_refused(train(), "val has the class folder 'emu' that train lacks");
-  fs::remove_all(data_ + "/val/emu");
-  fs::remove_all(data_ + "/val/dog");
-  expect_refused(train(), "val lacks the class folder 'dog' that train has");
-  fs::remove_all(data_ + "/val");
-  expect_refused(train(), "neither val/ nor test/");
-  EXPECT_EQ(train({"--val_fraction", "0.2"}).exit_code, 0);
-  EXPECT_EQ(train({"--val_fraction", "0.2", "--channel_mean", "0.5"}).exit_code, 2);
-  EXPECT_EQ(train({"--val_fraction", "0.2", "--image_size", "3"}).exit_code, 2);
-}
-
-std::string npy(const std::string& type, const std::string& shape, const std::string& data) {
-  std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + shape + "), }";
-  header.resize(117, ' ');
-  header += '\n';
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + data;
 }
 
 TEST_F(FolderProgramTest, ArraysAreTrainedOnAndShownInTheReport) {

@@ -1,12 +1,12 @@
-// The disk fills up while a run saves: the sentence names the file, what was saved before is whole, and the run goes on
-// from there to the same end.
+// The disk fills up while a run saves: the sentence names the file, what was saved before is whole, and the
+// run goes on from there to the same end.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
 

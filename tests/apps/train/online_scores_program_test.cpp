@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 #include "tests/apps/program.h"
 
 namespace tdds::test {
@@ -47,7 +47,7 @@ std::vector<nlohmann::json> metrics_of(const std::string& folder) {
 
 const char* const kMethods = "tdds,random,entropy,el2n,forgetting,aum,dyn_unc";
 
-TEST(LiveScoresTest, AreTheFilesOfTddsScore) {
+TEST(OnlineScoresTest, AreTheFilesOfTddsScore) {
   const TemporaryFolder run, masks;
   const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6,
                                                       {"--score", kMethods, "--trajectory_len", "4,6",
@@ -75,7 +75,7 @@ TEST(LiveScoresTest, AreTheFilesOfTddsScore) {
   EXPECT_NE(read_text(run / "log.txt").find("rank correlation to the epoch before: "), std::string::npos);
 }
 
-TEST(LiveScoresTest, KeepTheirBitsThroughAKill) {
+TEST(OnlineScoresTest, KeepTheirBitsThroughAKill) {
   const TemporaryFolder whole, killed;
   const std::vector<std::string> score{"--score", kMethods, "--window_size", "3", "--method_window", "2"};
   ASSERT_EQ(run_tool("tdds-train", tiny(whole.str(), 5, score)).exit_code, 0);
@@ -97,7 +97,7 @@ TEST(LiveScoresTest, KeepTheirBitsThroughAKill) {
   EXPECT_TRUE(std::filesystem::exists(whole / "masks/score_win3_ep5.npy"));
 }
 
-TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
+TEST(OnlineScoresTest, FeaturesGiveGrandAndModerate) {
   const TemporaryFolder run, masks, other;
   ASSERT_EQ(
       run_tool("tdds-train",
@@ -136,7 +136,7 @@ TEST(LiveScoresTest, FeaturesGiveGrandAndModerate) {
       << shorter.err;
 }
 
-TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
+TEST(OnlineScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
   const TemporaryFolder run;
   ASSERT_EQ(run_tool("tdds-train",
                      tiny(run.str(), 4, {"--dynamics_fields", "kl", "--score", "tdds", "--window_size", "3"}))
@@ -144,11 +144,11 @@ TEST(LiveScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
             0);
   // 64 bytes around each epoch; 120 floats end at a multiple of 32.
   const DynamicsReader store(run / "dynamics.tdds");
-  EXPECT_EQ(store.header().fields, std::vector<DynamicsField>{DynamicsField::kKl});
+  EXPECT_EQ(store.header().fields, std::vector<DynamicsField>{DynamicsField::kAbsKl});
   EXPECT_LT(std::filesystem::file_size(run / "dynamics.tdds"), 4 * (120 * 4 + 96) + 1200);
 }
 
-TEST(LiveScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
+TEST(OnlineScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
   const TemporaryFolder run, other;
   const std::vector<std::string> score{"--score", "el2n"};
   const auto stopped = [](std::vector<std::string> args) {
@@ -166,7 +166,7 @@ TEST(LiveScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
 }
 
 // As many samples, but other images: nothing in a mask itself tells.
-TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
+TEST(OnlineScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
   const TemporaryFolder run, other, subset;
   ASSERT_EQ(
       run_tool("tdds-train", tiny(run.str(), 3, {"--score", "tdds,el2n", "--window_size", "3"})).exit_code,
@@ -197,7 +197,7 @@ TEST(LiveScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
 }
 
 // T follows the epochs, so that files come and go: never those of another run.
-TEST(LiveScoresTest, LeaveTheFilesOfAnotherRunAlone) {
+TEST(OnlineScoresTest, LeaveTheFilesOfAnotherRunAlone) {
   const TemporaryFolder run, other, masks;
   const std::vector<std::string> score{"--score", "tdds", "--window_size", "3", "--mask_path", masks.str()};
   ASSERT_EQ(run_tool("tdds-train", tiny(run.str(), 4, score)).exit_code, 0);
@@ -222,7 +222,7 @@ TEST(LiveScoresTest, LeaveTheFilesOfAnotherRunAlone) {
   EXPECT_EQ(files_in(masks.str(), ".npy"), files);
 }
 
-TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
+TEST(OnlineScoresTest, EndTheRunOnceTheyHaveSettled) {
   const TemporaryFolder run;
   // The order of random never changes: settled after its second, third, ... epoch.
   const auto args =
@@ -240,7 +240,7 @@ TEST(LiveScoresTest, EndTheRunOnceTheyHaveSettled) {
   EXPECT_EQ(metrics_of(run.str()).size(), 3u);
 }
 
-TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
+TEST(OnlineScoresTest, RefuseWhatMakesNoSense) {
   const TemporaryFolder run;
   const auto expect = [&](const std::vector<std::string>& flags, const std::string& words) {
     const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6, flags));
@@ -252,7 +252,7 @@ TEST(LiveScoresTest, RefuseWhatMakesNoSense) {
   expect({"--score", "grand"}, "--dynamics_features records it");
   expect({"--score", "el2n", "--dynamics_fields", "kl"}, "el2n needs 'el2n', which this run does not record");
   expect({"--score", "moderate"}, "run tdds-score --method moderate");
-  expect({"--dynamics_fields", "kl,karma"}, "there is no field 'karma'");
+  expect({"--dynamics_fields", "kl,karma"}, "--dynamics_fields is 'karma'; choose kl, true_kl");
   expect({"--score", "el2n,el2n"}, "--score names el2n twice");
   expect({"--score", "el2n", "--method_epochs", "-5"}, "--method_epochs is -5");
   expect({"--score", "el2n", "--method_window", "1"}, "--method_window is 1");

@@ -1,4 +1,5 @@
-// What a run is a function of: its flags alone, whether it was killed, interrupted, out of disk, or none of it.
+// What a run is a function of: its flags alone, whether it was killed, interrupted, out of disk, or none of
+// it.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -90,11 +91,12 @@ TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToGoOn) {
   expect_the_whole_run();
 }
 
-// On a disk where saving takes longer than many epochs, most ends of epochs are not saved: killed, the run goes on from
-// the last that was, and whether it was killed or not all is there in the end.
+// On a disk where saving takes longer than many epochs, most ends of epochs are not saved: killed, the run
+// goes on from the last that was, and whether it was killed or not all is there in the end.
 TEST_F(ResumedRunTest, EpochsThatEndFasterThanTheyAreSavedLoseNothing) {
   const auto on_slow_disk = [&](const Limits& limits) {
-    const ScopedVariable disk("LD_PRELOAD", TDDS_SLOW_DISK), asan("ASAN_OPTIONS", "verify_asan_link_order=0");
+    const ScopedVariable disk("LD_PRELOAD", preload_path("slow_disk").c_str()),
+        asan("ASAN_OPTIONS", "verify_asan_link_order=0");
     return run_tool("tdds-train", with(args(folder_), {"--resume"}), limits);
   };
   const Outcome killed =
@@ -112,7 +114,8 @@ TEST_F(ResumedRunTest, EpochsThatEndFasterThanTheyAreSavedLoseNothing) {
 
 // The best epoch's weights wait for the next save, which may come in the middle of a later epoch.
 TEST_F(ResumedRunTest, AnInterruptAlsoSavesTheBestEpochThatWaited) {
-  const ScopedVariable disk("LD_PRELOAD", TDDS_SLOW_DISK), asan("ASAN_OPTIONS", "verify_asan_link_order=0");
+  const ScopedVariable disk("LD_PRELOAD", preload_path("slow_disk").c_str()),
+      asan("ASAN_OPTIONS", "verify_asan_link_order=0");
   const Outcome stopped =
       run_tool("tdds-train", args(folder_),
                {.interrupt_when = [&] { return metrics_but_times(folder_.str()).size() == 4; }});

@@ -1,4 +1,4 @@
-#include "apps/run_log.h"
+#include "apps/train/run_log.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 
 #include <limits>
 
-#include "engine/files.h"
+#include "engine/io/files.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -18,7 +18,7 @@ using testing::ThrowsMessage;
 
 constexpr std::uint64_t kAny = 1 << 20;
 const ProgramInfo kProgram{.name = "tdds-train", .purpose = "Trains."};
-const ResolvedOptions kOptions{{"epochs", "3"}, {"save_path", "a folder"}};
+const FlagTexts kOptions{{"epochs", "3"}, {"save_path", "a folder"}};
 
 TEST(RunLog, IsHeadedByVersionDeviceAndEveryOption) {
   const TemporaryFolder folder;

@@ -6,8 +6,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "engine/npy.h"
-#include "tdds/selection.h"
+#include "engine/io/npy.h"
+#include "tdds/selection/selection.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
 
@@ -41,6 +41,21 @@ TEST(TrainSubsetProgramTest, ARandomSubsetNeedsNoFiles) {
       run_tool("tdds-train-subset", with(tiny(run.str(), 1), {"--subset_rate", "0.5", "--random_subset"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(nlohmann::json::parse(read_text(run / "result.json")).at("run").at("weighted"), "no");
+}
+
+TEST(TrainSubsetProgramTest, SaysItsStepsAndThatTheyAreFew) {
+  const TemporaryFolder run;
+  const auto subset = [&](int epochs) {
+    return run_tool("tdds-train-subset", with(tiny(run.str(), epochs),
+                                              {"--subset_rate", "0.5", "--random_subset", "--overwrite"}));
+  };
+  const Outcome few = subset(66), enough = subset(67);
+  ASSERT_EQ(few.exit_code + enough.exit_code, 0) << few.err << enough.err;
+  EXPECT_NE(few.out.find("120 images in steps of 50: 3 steps an epoch, 198 in all"), std::string::npos)
+      << few.out;
+  EXPECT_NE(few.out.find("warning: 198 optimizer steps"), std::string::npos) << few.out;
+  EXPECT_NE(enough.out.find("201 in all"), std::string::npos) << enough.out;
+  EXPECT_EQ(enough.out.find("optimizer steps"), std::string::npos) << enough.out;
 }
 
 TEST(TrainSubsetProgramTest, AMaskOfOtherDataIsRefused) {

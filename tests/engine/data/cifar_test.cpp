@@ -1,11 +1,11 @@
-#include "engine/cifar.h"
+#include "engine/data/cifar.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "engine/hash.h"
-#include "kernels/check.h"
+#include "engine/io/hash.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
 
 namespace tdds {
@@ -58,7 +58,7 @@ class CifarForms : public ::testing::TestWithParam<std::tuple<int, bool>> {};
 
 TEST_P(CifarForms, AreFoundAtAboveAndBelowTheDataPath) {
   const auto [classes, pickled] = GetParam();
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path() / "some" / "data", cifar_form(classes, pickled));
   for (const auto& path : {scratch.path() / "some" / "data", scratch.path() / "some"})
     expect_small_set(options_for(classes, path), classes);
@@ -69,7 +69,7 @@ TEST_P(CifarForms, AreFoundAtAboveAndBelowTheDataPath) {
 
 TEST_P(CifarForms, AreReadFromAnArchive) {
   const auto [classes, pickled] = GetParam();
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const std::string name =
       std::string(classes == 100 ? "cifar-100" : "cifar-10") + (pickled ? "-python" : "-binary") + ".tar.gz";
   write_tar_gz(scratch.path() / name, cifar_form(classes, pickled));
@@ -84,7 +84,7 @@ TEST_P(CifarForms, AreReadFromAnArchive) {
 
 TEST_P(CifarForms, AMissingFileIsNamed) {
   const auto [classes, pickled] = GetParam();
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = cifar_form(classes, pickled);
   const auto lost =
       std::prev(files.end());  // of every form the test rows or, for pickled CIFAR-100, the training rows
@@ -92,12 +92,12 @@ TEST_P(CifarForms, AMissingFileIsNamed) {
   files.erase(lost);
   write_files(scratch.path(), files);
   expect_error(options_for(classes, scratch.path()),
-               {scratch.text(), "lacks " + name, "--data_path", "--download"});
+               {scratch.str(), "lacks " + name, "`data_path`", "`download`"});
 }
 
 TEST_P(CifarForms, EveryTruncationIsAnError) {
   const auto [classes, pickled] = GetParam();
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = cifar_form(classes, pickled);
   const auto file = std::find_if(files.begin(), files.end(),
                                  [](const auto& f) { return f.first.find("test") != std::string::npos; });
@@ -114,7 +114,7 @@ TEST_P(CifarForms, EveryTruncationIsAnError) {
 INSTANTIATE_TEST_SUITE_P(All, CifarForms, ::testing::Combine(::testing::Values(10, 100), ::testing::Bool()));
 
 TEST(Cifar, ALabelOutOfRangeNamesItsRow) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = cifar_form(100, false);
   files["cifar-100-binary/train.bin"][3 * 3074 + 1] = 100;
   write_files(scratch.path(), files);
@@ -127,7 +127,7 @@ TEST(Cifar, ALabelOutOfRangeNamesItsRow) {
 }
 
 TEST(Cifar, APickleOfTheWrongContentIsNamed) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = cifar_form(100, true);
   std::string& train = files["cifar-100-python/train"];
   const std::string whole = train;
@@ -155,7 +155,7 @@ TEST(Cifar, APickleOfTheWrongContentIsNamed) {
 }
 
 TEST(Cifar, ClassNamesMustBeAsManyAsClasses) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = cifar_form(10, false);
   files["cifar-10-batches-bin/batches.meta.txt"] = "cat\ndog\n";
   write_files(scratch.path(), files);
@@ -165,20 +165,20 @@ TEST(Cifar, ClassNamesMustBeAsManyAsClasses) {
 }
 
 TEST(Cifar, AMissingSetNamesTheFolderAndTheMend) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   expect_error(options_for(100, scratch.path() / "nowhere"),
-               {"cifar100", (scratch.path() / "nowhere").string(), "does not exist", "--download"});
+               {"cifar100", (scratch.path() / "nowhere").string(), "does not exist", "`download`"});
   expect_error(options_for(100, scratch.path()),
-               {scratch.text(), "sub-folders hold none", "cifar-100-python/train", "--data_path"});
+               {scratch.str(), "sub-folders hold none", "cifar-100-python/train", "`data_path`"});
   EXPECT_THROW(load_cifar(options_for(10, "")), UsageError);
   write_files(scratch.path(), {{"cifar-10-binary.tar.gz", "this is no archive"}});
-  expect_error(options_for(10, scratch.path()), {"cifar-10-binary.tar.gz", "no readable .tar.gz"});
+  expect_error(options_for(10, scratch.path()), {"cifar-10-binary.tar.gz", "no readable archive"});
   write_tar_gz(scratch.path() / "cifar-10-binary.tar.gz", {{"readme", "empty"}});
   expect_error(options_for(10, scratch.path()), {"does not hold cifar-10-batches-bin/data_batch_1.bin"});
 }
 
 TEST(Cifar, IsFetchedOnceAndThenFound) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const auto mirror = scratch.path() / "mirror", data = scratch.path() / "data";
   std::filesystem::create_directories(mirror);
   write_tar_gz(mirror / "cifar-100-binary.tar.gz", cifar_form(100, false));
@@ -195,11 +195,11 @@ TEST(Cifar, IsFetchedOnceAndThenFound) {
 }
 
 TEST(Cifar, AFetchedArchiveMustHaveTheOfficialSum) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_tar_gz(scratch.path() / "cifar-10-binary.tar.gz", cifar_form(10, false));
   DatasetOptions options = options_for(10, scratch.path() / "data");
   options.download = true;
-  options.download_url = "file://" + scratch.text();
+  options.download_url = "file://" + scratch.str();
   expect_error(options, {"has MD5", "c32a1d4ab5d03f1284b67883e8d87530 is expected"});
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path() / "data"));
 }

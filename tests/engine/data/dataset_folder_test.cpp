@@ -1,8 +1,8 @@
-#include "engine/dataset_folder.h"
+#include "engine/data/dataset_folder.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
 #include "tests/engine/image_files.h"
 #include "tests/engine/load_error.h"
@@ -20,10 +20,10 @@ Files small_tree() {
           {"train/dog/.thumb.png", "junk"}, {"val/cat/1.png", png(5)},   {"val/dog/1.png", png(6)}};
 }
 
-DatasetOptions options_for(const ScratchFolder& scratch) {
+DatasetOptions options_for(const TemporaryFolder& scratch) {
   DatasetOptions options;
   options.name = "folder";
-  options.data_path = scratch.text();
+  options.data_path = scratch.str();
   options.image_size = 8;
   return options;
 }
@@ -34,7 +34,7 @@ std::vector<std::uint8_t> image_of(const ImageSet& set, std::int64_t row) {
 }
 
 TEST(DatasetFolder, RowsAreSortedPathsAndClassesSortedFolders) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), small_tree());
   const Dataset dataset = load_dataset(options_for(scratch));
   EXPECT_EQ(dataset.class_names, (std::vector<std::string>{"cat", "dog"}));
@@ -52,7 +52,7 @@ TEST(DatasetFolder, RowsAreSortedPathsAndClassesSortedFolders) {
 }
 
 TEST(DatasetFolder, TheCacheGivesTheSameSet) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), small_tree());
   DatasetOptions options = options_for(scratch);
   const Dataset plain = load_dataset(options);
@@ -62,7 +62,7 @@ TEST(DatasetFolder, TheCacheGivesTheSameSet) {
 }
 
 TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = small_tree();
   files["train/cat/bad.png"] = "";
   for (int i = 0; i < 4; ++i) files["train/dog/" + std::to_string(i) + ".png"] = png(20 + i);
@@ -70,11 +70,11 @@ TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
   DatasetOptions options = options_for(scratch);
   options.skip_bad = true;
   options.val_fraction = 0.3;
-  options.corrupt = {"fog"};
+  options.corrupt = {Corruption::kFog};
   options.corrupt_fraction = 0.5;
   const Dataset memory = load_dataset(options);
   options.memory_gib = 1e-9;
-  expect_error(options, "more than is held in memory (--data_memory): give --cache_dir");
+  expect_error(options, "more than is held in memory (`data_memory`): give `cache_dir`");
   options.cache_dir = (scratch.path() / "cache").string();
   for (int round = 0; round < 2; ++round) {
     const Dataset disk = load_dataset(options);
@@ -97,7 +97,7 @@ TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
 }
 
 TEST(DatasetFolder, WithoutATestSetTheHeldOutImagesServe) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = small_tree();
   files.erase("val/cat/1.png");
   files.erase("val/dog/1.png");
@@ -113,7 +113,7 @@ TEST(DatasetFolder, WithoutATestSetTheHeldOutImagesServe) {
 }
 
 TEST(DatasetFolder, BadImagesStopOrLeaveAGapInTheIds) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   Files files = small_tree();
   files["train/cat/b.png"] = "";
   write_files(scratch.path(), files);
@@ -124,14 +124,16 @@ TEST(DatasetFolder, BadImagesStopOrLeaveAGapInTheIds) {
   EXPECT_EQ(dataset.train_ids, (std::vector<std::int32_t>{0, 2, 3}));
   EXPECT_EQ(dataset.train.labels, (std::vector<std::int32_t>{0, 0, 1}));
   EXPECT_EQ(image_of(dataset.train, 1), test_pixels(3, 8, 8));
-  ASSERT_EQ(dataset.notes.size(), 3u);
+  ASSERT_EQ(dataset.notes.size(), 5u);
   EXPECT_NE(dataset.notes[1].find("1 of 4 images"), std::string::npos) << dataset.notes[1];
+  EXPECT_NE(dataset.notes[3].find("3 files of"), std::string::npos) << dataset.notes[3];
+  EXPECT_NE(dataset.notes[4].find("sample ids from 0 on differ"), std::string::npos) << dataset.notes[4];
   EXPECT_EQ(dataset.manifest.files,
             (std::vector<std::string>{"cat/a.PNG", "cat/deep/c.png", "dog/x y é.png"}));
 }
 
 TEST(DatasetFolder, FoldersThatDoNotFitAreNamed) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   DatasetOptions options = options_for(scratch);
   expect_error(options, "train is no folder");
   write_files(scratch.path(), {{"train/loose.png", png(1)}, {"val/cat/1.png", png(1)}});
@@ -143,7 +145,7 @@ TEST(DatasetFolder, FoldersThatDoNotFitAreNamed) {
   write_files(scratch.path(), {{"val/dog/1.png", png(1)}, {"val/emu/1.png", png(1)}});
   expect_error(options, "val has the class folder 'emu' that train lacks");
   options.image_size = 4;
-  expect_error(options, "--image_size is 4");
+  expect_error(options, "`image_size` is 4");
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <set>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
 
 namespace tdds {
@@ -79,16 +80,16 @@ TEST(Dataset, HoldOutSplitsEveryClassAndKeepsTheIds) {
     const auto all = std::count(whole.train.labels.begin(), whole.train.labels.end(), label);
     const auto validation =
         std::count(dataset.validation->labels.begin(), dataset.validation->labels.end(), label);
-    EXPECT_EQ(validation, static_cast<std::ptrdiff_t>(0.2 * static_cast<double>(all) + 0.5)) << label;
+    EXPECT_EQ(validation, std::lround(0.2 * static_cast<double>(all))) << label;
   }
 }
 
 TEST(Dataset, HoldOutFollowsTheSeedAlone) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), cifar_form(10, false));
   DatasetOptions options;
   options.name = "cifar10";
-  options.data_path = scratch.text();
+  options.data_path = scratch.str();
   options.val_fraction = 0.5;  // every class has one image, and a half rounds up
   EXPECT_THROW(load_dataset(options), UsageError);
 

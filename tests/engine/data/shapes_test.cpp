@@ -1,4 +1,4 @@
-#include "engine/shapes.h"
+#include "engine/data/shapes.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/shapes_draw.h"
-#include "kernels/check.h"
+#include "engine/data/shapes_draw.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -56,7 +56,7 @@ TEST(Shapes, AreTheSameOnEveryMachineAndMatchTheirConstants) {
 
 TEST(Shapes, PlantsExactlyTheWrongLabelsThatItReports) {
   const Dataset& dataset = some_shapes();
-  const PlantedTruth& truth = *dataset.truth;
+  const GroundTruth& truth = *dataset.truth;
   int wrong = 0;
   std::vector<int> steps(kShapeClasses);
   for (std::int64_t row = 0; row < dataset.train.count(); ++row) {
@@ -76,7 +76,7 @@ TEST(Shapes, PlantsExactlyTheWrongLabelsThatItReports) {
 
 TEST(Shapes, NearDuplicatesAreNearAndOthersAreNot) {
   const Dataset& dataset = some_shapes();
-  const PlantedTruth& truth = *dataset.truth;
+  const GroundTruth& truth = *dataset.truth;
   int duplicates = 0;
   for (std::int64_t row = 0; row < dataset.train.count(); ++row) {
     const std::int32_t original = truth.duplicate_of[row];

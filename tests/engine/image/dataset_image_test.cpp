@@ -1,13 +1,14 @@
-#include "engine/dataset_image.h"
+#include "engine/image/dataset_image.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdlib>
 
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/image_files.h"
+#include "tests/paths.h"
 
 namespace tdds {
 namespace {
@@ -55,7 +56,7 @@ TEST(DatasetImage, AJpegIsClose) {
 
 // scripts/make_image_folder.py wrote one picture in each form; on its side and in CMYK too.
 TEST(DatasetImage, EveryFormGivesThePicture) {
-  const std::string folder = std::string(TDDS_GOLDEN_DIR) + "/images/";
+  const std::string folder = golden_path("images/");
   const auto decode = [&](const std::string& name) {
     return decode_image(read_file(folder + name, 1 << 20), name, 8, /*exif_rotate=*/true);
   };
@@ -102,10 +103,18 @@ TEST(DatasetImage, BadFilesAreNamed) {
   expect_error("P6\n50000 50000\n255\nxxx", "announces 50000 x 50000 pixels");
 }
 
+TEST(DatasetImage, PgmIsReadAsGrey) {
+  const auto grey = test_pixels(5, 8, 8, 1);
+  const auto decoded = decode_image("P5\n8 8\n255\n" + std::string(grey.begin(), grey.end()), "x.pgm", 8);
+  ASSERT_EQ(decoded.size(), 3 * grey.size());
+  for (std::size_t i = 0; i < decoded.size(); ++i) ASSERT_EQ(decoded[i], grey[i / 3]);
+}
+
 TEST(DatasetImage, NamesAreRecognisedInAnyCase) {
-  for (const char* name : {"a.jpg", "b/c.JPEG", "x.y.Png", "q.bmp", "q.PPM", "q.tga"})
+  for (const char* name : {"a.jpg", "b/c.JPEG", "x.y.Png", "q.bmp", "q.PPM", "q.pgm", "q.tga"})
     EXPECT_TRUE(has_image_name(name));
-  for (const char* name : {"a", "a.txt", "jpg", "a.jpg.part", "a.gif"}) EXPECT_FALSE(has_image_name(name));
+  for (const char* name : {"a", "a.txt", "jpg", "a.jpg.part", "a.gif", "a.png/b"})
+    EXPECT_FALSE(has_image_name(name));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "engine/exif.h"
+#include "engine/image/exif.h"
 
 #include <gtest/gtest.h>
 
@@ -33,6 +33,16 @@ TEST(Exif, TellsTheOrientationInBothByteOrders) {
       EXPECT_EQ(exif_orientation(jpeg_with(orientation, little)), orientation);
   EXPECT_EQ(exif_orientation(jpeg_with(9, true)), 1);
   EXPECT_EQ(exif_orientation("\x89PNG"), 1);
+}
+
+// EXIF data without an orientation, or with one that is no 16-bit number, whatever the entry holds.
+TEST(Exif, WithoutAnOrientationAPictureIsUpright) {
+  const std::string tag = "\x12\x01\x03"s;
+  for (const std::string& other : {"\x13\x01\x03"s, "\x12\x02\x03"s, "\x12\x01\x04"s}) {
+    std::string jpeg = jpeg_with(6, true);
+    jpeg.replace(jpeg.find(tag), tag.size(), other);
+    EXPECT_EQ(exif_orientation(jpeg), 1);
+  }
 }
 
 TEST(Exif, StaysInsideWhatIsCutShortOrDamaged) {

@@ -1,8 +1,8 @@
-#include "engine/archive.h"
+#include "engine/io/archive.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
 
 namespace tdds {
@@ -13,7 +13,7 @@ bool everything(const std::string&) {
 }
 
 TEST(Archive, GivesTheWantedMembersWhole) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   const std::string large(700'000, 'q');
   write_tar_gz(path, {{"./d/one", "1"}, {"d/large", large}, {"d/empty", ""}, {"other", "x"}});
@@ -26,7 +26,7 @@ TEST(Archive, GivesTheWantedMembersWhole) {
 }
 
 TEST(Archive, GuardsAgainstLongMembers) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   write_tar_gz(path, {{"bomb", std::string(100'000, '\0')}});
   EXPECT_EQ(read_archive(path, everything, 100'000).size(), 1u);
@@ -40,7 +40,7 @@ TEST(Archive, GuardsAgainstLongMembers) {
 }
 
 TEST(Archive, DamageAndTruncationAreNamed) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   std::string noise;
   for (unsigned i = 0, x = 1; i < 50'000; ++i)
@@ -60,7 +60,7 @@ TEST(Archive, DamageAndTruncationAreNamed) {
   bytes[12] = static_cast<char>(~bytes[12]);  // in the header of the compressed data
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   EXPECT_THROW(read_archive(path, everything, 1 << 20), Error);
-  EXPECT_THROW(read_archive(scratch.text() + "/absent", everything, 1), Error);
+  EXPECT_THROW(read_archive(scratch.str() + "/absent", everything, 1), Error);
 }
 
 }  // namespace

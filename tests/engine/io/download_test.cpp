@@ -1,12 +1,12 @@
-#include "engine/download.h"
+#include "engine/io/download.h"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "engine/hash.h"
-#include "kernels/check.h"
+#include "engine/io/hash.h"
+#include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
 
 namespace tdds {
@@ -15,24 +15,24 @@ namespace {
 constexpr const char* kMd5OfAbc = "900150983cd24fb0d6963f7d28e17f72";
 
 TEST(Download, WritesTheFileAndReportsProgress) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), {{"source", "abc"}});
   std::int64_t received = 0, total = 0;
-  download_file("file://" + scratch.text() + "/source", scratch.text() + "/copy", kMd5OfAbc, 3,
+  download_file("file://" + scratch.str() + "/source", scratch.str() + "/copy", kMd5OfAbc, 3,
                 [&](std::int64_t now, std::int64_t all) {
                   received = now;
                   total = all;
                 });
-  EXPECT_EQ(hash_file(HashKind::kMd5, scratch.text() + "/copy"), kMd5OfAbc);
+  EXPECT_EQ(hash_file(HashKind::kMd5, scratch.str() + "/copy"), kMd5OfAbc);
   EXPECT_EQ(received, 3);
   EXPECT_EQ(total, 3);
   EXPECT_FALSE(std::filesystem::exists(scratch.path() / "copy.tmp"));
 }
 
-void expect_error(const std::string& url, const ScratchFolder& scratch, std::int64_t max_bytes,
+void expect_error(const std::string& url, const TemporaryFolder& scratch, std::int64_t max_bytes,
                   const std::string& reason) {
   try {
-    download_file(url, scratch.text() + "/copy", kMd5OfAbc, max_bytes, {});
+    download_file(url, scratch.str() + "/copy", kMd5OfAbc, max_bytes, {});
     ADD_FAILURE() << "accepted " << url;
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
@@ -43,31 +43,30 @@ void expect_error(const std::string& url, const ScratchFolder& scratch, std::int
 }
 
 TEST(Download, LeavesNothingBehindWhenItFails) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), {{"other", "abd"}, {"long", "abcd"}});
-  expect_error("file://" + scratch.text() + "/absent", scratch, 10, "check the network");
-  expect_error("file://" + scratch.text() + "/other", scratch, 10, "is expected");
-  expect_error("file://" + scratch.text() + "/long", scratch, 3, "more than 3 bytes");
+  expect_error("file://" + scratch.str() + "/absent", scratch, 10, "check the network");
+  expect_error("file://" + scratch.str() + "/other", scratch, 10, "is expected");
+  expect_error("file://" + scratch.str() + "/long", scratch, 3, "more than 3 bytes");
   expect_error("ftp://localhost/x", scratch, 3, "cannot be fetched");
   expect_error("http://localhost:1/x", scratch, 3, "check the network");  // nothing listens on port 1
 }
 
 TEST(Download, KeepsTheOldFileUntilTheNewOneIsWhole) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), {{"copy", "old"}, {"other", "abd"}});
-  EXPECT_THROW(
-      download_file("file://" + scratch.text() + "/other", scratch.text() + "/copy", kMd5OfAbc, 9, {}),
-      Error);
+  EXPECT_THROW(download_file("file://" + scratch.str() + "/other", scratch.str() + "/copy", kMd5OfAbc, 9, {}),
+               Error);
   EXPECT_EQ(std::filesystem::file_size(scratch.path() / "copy"), 3u);
   EXPECT_THROW(
-      download_file("file://" + scratch.text() + "/other", scratch.text() + "/no/copy", kMd5OfAbc, 9, {}),
+      download_file("file://" + scratch.str() + "/other", scratch.str() + "/no/copy", kMd5OfAbc, 9, {}),
       Error);
 }
 
 TEST(Download, AnErrorInTheProgressCallbackEndsIt) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_files(scratch.path(), {{"source", "abc"}});
-  EXPECT_THROW(download_file("file://" + scratch.text() + "/source", scratch.text() + "/copy", kMd5OfAbc, 9,
+  EXPECT_THROW(download_file("file://" + scratch.str() + "/source", scratch.str() + "/copy", kMd5OfAbc, 9,
                              [](std::int64_t, std::int64_t) { throw Error("stopped by the user"); }),
                Error);
   EXPECT_FALSE(std::filesystem::exists(scratch.path() / "copy"));

@@ -1,20 +1,30 @@
-#include "engine/dynamics_store.h"
+#include "engine/io/dynamics_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
+#include <functional>
 
-#include "engine/crc32.h"
-#include "engine/npy.h"
-#include "kernels/check.h"
+#include "engine/io/crc32.h"
+#include "engine/io/npy.h"
+#include "kernels/runtime/check.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+std::function<void()> on_fdatasync;
+}
+
+// In place of libc's, so that a test sees what is in a file when it is flushed.
+extern "C" int fdatasync(int fd) {
+  if (on_fdatasync) on_fdatasync();
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
 
 namespace tdds {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::int64_t kSamples = 37;
 
@@ -44,25 +54,12 @@ EpochDynamics make_epoch(int epoch) {
 
 class DynamicsStoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / fmt::format("tdds_store_{}_{}", info->name(), getpid());
-    fs::create_directories(folder_);
-    path_ = (folder_ / "dynamics.tdds").string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   void record(int epochs) const {
     DynamicsWriter writer(path_, make_header());
     for (int epoch = 0; epoch < epochs; ++epoch) writer.append(epoch, make_epoch(epoch));
   }
-  std::string bytes() const {
-    std::ifstream in(path_, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void put(const std::string& content) const {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc) << content;
-  }
+  std::string bytes() const { return test::read_text(path_); }
+  void put(const std::string& content) const { test::write_text(path_, content); }
   void expect_epochs(int epochs) const {
     const DynamicsReader reader(path_);
     ASSERT_EQ(reader.epochs(), epochs);
@@ -88,16 +85,17 @@ class DynamicsStoreTest : public testing::Test {
     return "accepted";
   }
 
-  fs::path folder_;
-  std::string path_;
+  test::TemporaryFolder folder_;
+  std::string path_ = folder_ / "dynamics.tdds";
 };
 
-TEST(Crc32, EqualsZlib) {
+TEST(Crc32, PublishedSumsAndTheirContinuation) {
   const std::string text = "123456789";
   EXPECT_EQ(crc32(text.data(), text.size()), 0xCBF43926u);
   const std::string longer = "The quick brown fox jumps over the lazy dog";
   EXPECT_EQ(crc32(longer.data(), longer.size()), 0x414FA339u);
   EXPECT_EQ(crc32(longer.data() + 11, longer.size() - 11, crc32(longer.data(), 11)), 0x414FA339u);
+  EXPECT_EQ(crc32(nullptr, 0, 7), 7u);
 }
 
 TEST_F(DynamicsStoreTest, ReadsBackWhatWasRecorded) {
@@ -120,7 +118,7 @@ TEST_F(DynamicsStoreTest, ReadsBackWhatWasRecorded) {
 
 TEST_F(DynamicsStoreTest, KeepsOnlyTheFieldsAskedFor) {
   DynamicsHeader header = make_header();
-  header.fields = {DynamicsField::kKl};
+  header.fields = {DynamicsField::kAbsKl};
   {
     DynamicsWriter writer(path_, header);
     EpochDynamics only_kl;
@@ -212,7 +210,7 @@ TEST_F(DynamicsStoreTest, RefusesToContinueAnotherRun) {
   EXPECT_NE(said([](auto& h) { h.fingerprint = "x"; }).find("another data set"), std::string::npos);
   EXPECT_NE(said([](auto& h) { h.labels[3] ^= 1; }).find("labels"), std::string::npos);
   EXPECT_NE(said([](auto& h) { h.classes = 9; }).find("classes"), std::string::npos);
-  EXPECT_NE(said([](auto& h) { h.fields = {DynamicsField::kKl}; }).find("fields"), std::string::npos);
+  EXPECT_NE(said([](auto& h) { h.fields = {DynamicsField::kAbsKl}; }).find("fields"), std::string::npos);
   expect_epochs(2);
 }
 
@@ -222,12 +220,12 @@ TEST_F(DynamicsStoreTest, NamesWhatIsNoStore) {
   put("something else entirely");
   EXPECT_FALSE(is_dynamics_store(path_));
   EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("not a dynamics store"), std::string::npos);
-  EXPECT_NE(refusal([&] { DynamicsReader reader(folder_.string()); }).find("not a file"), std::string::npos);
+  EXPECT_NE(refusal([&] { DynamicsReader reader(folder_.str()); }).find("not a file"), std::string::npos);
   EXPECT_THROW(DynamicsWriter("/nonexistent/dynamics.tdds", make_header()), Error);
 }
 
 TEST_F(DynamicsStoreTest, WritesTheOfficialTriple) {
-  const std::string folder = (folder_ / "npy").string();
+  const std::string folder = folder_ / "npy";
   const std::vector<float> loss{1, 2, 3}, logits{1, 2, 3, 4, 5, 6};
   const std::vector<std::int64_t> ids{2, 0, 1};
   write_official_epoch(folder, 7, loss, logits, 2, ids);
@@ -236,6 +234,50 @@ TEST_F(DynamicsStoreTest, WritesTheOfficialTriple) {
   const NpyReader output(folder + "/7_Output.npy", DType::kF32, 2);
   EXPECT_EQ(output.shape(), (std::vector<std::int64_t>{3, 2}));
   EXPECT_THROW(write_official_epoch(folder, 8, loss, logits, 3, ids), Error);
+}
+
+// A record says which epoch it is of.
+TEST_F(DynamicsStoreTest, RefusesExchangedRecords) {
+  record(3);
+  std::string content = bytes();
+  record(2);
+  const std::size_t record_bytes = content.size() - bytes().size(), first = content.size() - 3 * record_bytes;
+  std::swap_ranges(content.begin() + static_cast<std::ptrdiff_t>(first),
+                   content.begin() + static_cast<std::ptrdiff_t>(first + record_bytes),
+                   content.begin() + static_cast<std::ptrdiff_t>(first + record_bytes));
+  put(content);
+  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 0"), std::string::npos);
+}
+
+// A header is written last: a damaged one is no sign of an interruption, though its record is cut short too.
+TEST_F(DynamicsStoreTest, RefusesADamagedHeaderBeforeACutRecord) {
+  record(2);
+  const std::size_t begin = bytes().size();
+  record(3);
+  std::string content = bytes();
+  content.pop_back();
+  put(content);
+  EXPECT_NE(DynamicsReader(path_).torn_end(), "");
+  content[begin + 8] = static_cast<char>(content[begin + 8] ^ 1);
+  put(content);
+  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 2"), std::string::npos);
+}
+
+// The payload is on the disk before the header that vouches for it.
+TEST_F(DynamicsStoreTest, FlushesThePayloadBeforeTheHeader) {
+  record(1);
+  const std::size_t begin = bytes().size();
+  DynamicsWriter writer(path_, make_header(), 1);
+  std::vector<std::string> at_flush;
+  on_fdatasync = [&] { at_flush.push_back(bytes()); };
+  writer.append(1, make_epoch(1));
+  on_fdatasync = nullptr;
+  ASSERT_EQ(at_flush.size(), 2u);
+  const std::string whole = bytes();
+  EXPECT_EQ(at_flush[1], whole);
+  ASSERT_EQ(at_flush[0].size(), whole.size());
+  EXPECT_EQ(at_flush[0].substr(begin, 64), std::string(64, '\0'));
+  EXPECT_EQ(at_flush[0].substr(begin + 64), whole.substr(begin + 64));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "engine/files.h"
+#include "engine/io/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {

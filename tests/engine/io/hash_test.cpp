@@ -1,11 +1,9 @@
-#include "engine/hash.h"
+#include "engine/io/hash.h"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -33,12 +31,11 @@ TEST(Hash, OfPartsIsTheHashOfTheWhole) {
 }
 
 TEST(Hash, OfAFileIsThatOfItsBytes) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / "tdds_hash_test.bin";
+  const test::TemporaryFolder folder;
   const std::string text(200'000, 'x');
-  std::ofstream(path, std::ios::binary) << text;
-  EXPECT_EQ(hash_file(HashKind::kMd5, path.string()), digest(HashKind::kMd5, text));
-  std::filesystem::remove(path);
-  EXPECT_THROW(hash_file(HashKind::kMd5, path.string()), Error);
+  test::write_text(folder / "file", text);
+  EXPECT_EQ(hash_file(HashKind::kMd5, folder / "file"), digest(HashKind::kMd5, text));
+  EXPECT_THROW(hash_file(HashKind::kMd5, folder / "none"), Error);
 }
 
 }  // namespace

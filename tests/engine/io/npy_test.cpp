@@ -1,13 +1,12 @@
-#include "engine/npy.h"
+#include "engine/io/npy.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -16,21 +15,8 @@ namespace fs = std::filesystem;
 
 class NpyTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / fmt::format("tdds_npy_{}_{}", info->name(), getpid());
-    fs::create_directories(folder_);
-    path_ = (folder_ / "a.npy").string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string bytes() const {
-    std::ifstream in(path_, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void put(const std::string& content) const {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc) << content;
-  }
+  std::string bytes() const { return test::read_text(path_); }
+  void put(const std::string& content) const { test::write_text(path_, content); }
   // A version 1 file with this header text and so many bytes of data.
   void put_array(std::string header, std::size_t data_bytes) const {
     header += '\n';
@@ -50,8 +36,8 @@ class NpyTest : public testing::Test {
     return "accepted";
   }
 
-  fs::path folder_;
-  std::string path_;
+  test::TemporaryFolder folder_;
+  std::string path_ = folder_ / "a.npy";
 };
 
 TEST_F(NpyTest, WritesWhatNumpyWrites) {
@@ -131,6 +117,21 @@ TEST_F(NpyTest, NamesWhatIsWrong) {
   expect("absurd");
   put_array("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -6), }", 24);
   expect("absurd");
+}
+
+// A header may be of 64 KiB: no array of a few dimensions needs more.
+TEST_F(NpyTest, LimitsTheHeader) {
+  const auto put_header = [&](std::size_t bytes) {
+    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+    header.append(bytes - header.size() - 1, ' ') += '\n';
+    std::string length;
+    for (int i = 0; i < 4; ++i) length += static_cast<char>(bytes >> 8 * i);
+    put("\x93NUMPY" + std::string("\2\0", 2) + length + header + std::string(8, '\0'));
+  };
+  put_header(60'000);
+  EXPECT_EQ(read_npy_f32(path_), (std::vector<float>{0, 0}));
+  put_header(70'000);
+  EXPECT_NE(refusal(DType::kF32, 1).find("claims a header of 70000 bytes"), std::string::npos);
 }
 
 TEST_F(NpyTest, RefusesMalformedHeaders) {

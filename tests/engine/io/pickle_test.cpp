@@ -1,10 +1,10 @@
-#include "engine/pickle.h"
+#include "engine/io/pickle.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {

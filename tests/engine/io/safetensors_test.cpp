@@ -1,4 +1,4 @@
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -9,8 +9,8 @@
 #include <cstring>
 #include <numeric>
 
-#include "engine/files.h"
-#include "kernels/check.h"
+#include "engine/io/files.h"
+#include "kernels/runtime/check.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -40,17 +40,17 @@ TEST(Safetensors, RoundTripsEveryType) {
                          DType::kF64, DType::kI32, DType::kI64};
   std::vector<NamedTensor> tensors;
   for (DType type : types)
-    tensors.push_back({fmt::format("t.{}", name_of(type)), type, {2, 3}, values.data()});
+    tensors.push_back({fmt::format("t.{}", to_string(type)), type, {2, 3}, values.data()});
   write_safetensors(folder / "a", tensors, {{"epoch", "7"}, {"quoted", "\"\n\u00e9"}});
 
   const SafetensorsFile file(folder / "a");
   EXPECT_EQ(file.metadata(), (Metadata{{"epoch", "7"}, {"quoted", "\"\n\u00e9"}}));
   ASSERT_EQ(file.tensors().size(), std::size(types));
   for (DType type : types) {
-    const StoredTensor& tensor = file.at(fmt::format("t.{}", name_of(type)));
+    const StoredTensor& tensor = file.at(fmt::format("t.{}", to_string(type)));
     EXPECT_EQ(tensor.dtype, type);
     EXPECT_THAT(tensor.shape, ElementsAre(2, 3));
-    EXPECT_EQ(tensor.begin % size_of(type), 0U) << "misaligned";
+    EXPECT_EQ(tensor.begin % element_size(type), 0U) << "misaligned";
     std::vector<unsigned char> got(tensor.bytes);
     file.read(tensor, got.data());
     EXPECT_TRUE(std::equal(got.begin(), got.end(), values.begin())) << tensor.name;
@@ -64,8 +64,8 @@ TEST(Safetensors, WritesWhatPythonWrites) {
   const unsigned char a[] = {5};
   const NamedTensor tensors[] = {{"a", DType::kU8, {1}, a}, {"b", DType::kF32, {2}, b}};
   write_safetensors(folder / "x", tensors);
-  std::string header =
-      R"({"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})";
+  std::string header = R"({"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                       R"("a":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})";
   header.resize((header.size() + 7) / 8 * 8, ' ');
   const std::string data("\0\0\0\0\0\0\x80\x3f\5", 9);
   EXPECT_EQ(read_file(folder / "x", 1000), with_length(header.size(), header, data));
@@ -164,6 +164,16 @@ INSTANTIATE_TEST_SUITE_P(
                 file_bytes(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
                            R"("b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})",
                            6),
+                "data of b overlaps"},
+        Hostile{"empty_outside",
+                file_bytes(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                           R"("b":{"dtype":"U8","shape":[0],"data_offsets":[9,9]}})",
+                           4),
+                "outside the file"},
+        Hostile{"empty_within_another",
+                file_bytes(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                           R"("b":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}})",
+                           4),
                 "data of b overlaps"},
         Hostile{"metadata", file_bytes(R"({"__metadata__":{"epoch":7}})", 0), "entry epoch is no text"}),
     [](const auto& test_case) { return test_case.param.name; });

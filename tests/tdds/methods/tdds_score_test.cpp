@@ -1,12 +1,12 @@
-#include "tdds/tdds_score.h"
+#include "tdds/methods/tdds_score.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
 
 #include <limits>
 
-#include "kernels/check.h"
-#include "kernels/ops.h"
+#include "kernels/ops/window_score.h"
+#include "kernels/runtime/check.h"
 #include "tests/tdds/reference.h"
 #include "tests/temporary_folder.h"
 
@@ -62,7 +62,7 @@ TEST_F(TddsScoreTest, EqualsTheExplicitSum) {
       for (std::size_t i = 0; i < actual.size(); ++i) {
         const auto exact = static_cast<double>(expected[i]);
         // Sums in double: what remains is the rounding to float32.
-        ASSERT_NEAR(actual[i], exact, 1e-7 * exact) << text_of(setting) << " " << decay;
+        ASSERT_NEAR(actual[i], exact, 1e-7 * exact) << to_string(setting) << " " << decay;
       }
     }
   }
@@ -81,9 +81,10 @@ TEST_F(TddsScoreTest, OneSweepGivesTheBitsOfSingleScores) {
     // The op, which other devices run, is the same arithmetic on the CPU.
     const auto stream = device_->make_stream(StreamMode::kDeferred);
     std::vector<float> from_op(1000);
-    const WindowScoreArgs args{series.values.data(),       from_op.data(),          1000,
-                               settings[i].trajectory_len, settings[i].window_size, 0.9};
-    device_->ops().window_score(*stream, args);
+    const std::vector<float> values(series.values.begin(), series.values.end());
+    const WindowScoreArgs args{
+        values.data(), from_op.data(), 1000, settings[i].trajectory_len, settings[i].window_size, 0.9};
+    window_score(*stream, args);
     stream->synchronize();
     EXPECT_EQ(from_op, together[i]);
   }
@@ -91,13 +92,38 @@ TEST_F(TddsScoreTest, OneSweepGivesTheBitsOfSingleScores) {
 }
 
 TEST_F(TddsScoreTest, AConstantSeriesScoresZeroAndScalingScales) {
-  KlSeries series{3, 11, std::vector<float>(30, 0.125f)};
+  KlSeries series{3, 11, std::vector<double>(30, 0.125)};
   EXPECT_EQ(score(series, {11, 5}, 0.9), (std::vector<float>{0, 0, 0}));
   series = as_series(wide_series(10, 50));
   const auto before = score(series, {11, 5}, 0.9);
-  for (float& value : series.values) value *= 4;
+  for (double& value : series.values) value *= 4;
   const auto after = score(series, {11, 5}, 0.9);
   for (std::size_t i = 0; i < 50; ++i) EXPECT_FLOAT_EQ(after[i], 4 * before[i]);
+}
+
+// Short windows of series that hardly change, from logits: what is left of d's that nearly agree.
+TEST_F(TddsScoreTest, IsRightFromLogitsAtEveryConfidenceAndWindow) {
+  for (const int classes : {2, 10}) {
+    const test::TemporaryFolder folder;
+    const test::Recorded recorded = test::random_dynamics(4000, classes, 6, 12);
+    for (int epoch = 0; epoch < 6; ++epoch) {
+      const auto& ids = recorded.ids[static_cast<std::size_t>(epoch)];
+      write_official_epoch(folder.path(), epoch, std::vector<float>(ids.size()),
+                           in_visiting_order(recorded, epoch, ids), classes, ids);
+    }
+    const KlSeries series = read_official_series(folder.path(), 6);
+    const auto exact_series = test::reference_series(recorded);
+    for (const ScoreSetting setting : {ScoreSetting{3, 3}, {6, 3}, {6, 4}, {6, 6}}) {
+      const auto actual = score(series, setting, 0.9);
+      const auto expected =
+          test::reference_scores(exact_series, setting.trajectory_len, setting.window_size, 0.9L);
+      for (std::size_t i = 0; i < actual.size(); ++i) {
+        const auto exact = static_cast<double>(expected[i]);
+        ASSERT_NEAR(actual[i], exact, 1e-5 * exact) << classes << " classes, " << to_string(setting)
+                                                    << ", sample " << i << ", confidence class " << i % 8;
+      }
+    }
+  }
 }
 
 TEST_F(TddsScoreTest, RefusesWhatMakesNoSense) {
@@ -123,7 +149,7 @@ TEST_F(TddsScoreTest, TheStoreAndTheOfficialFilesGiveTheSameScores) {
   DynamicsHeader header;
   header.samples = 300;
   header.classes = 10;
-  header.fields = {DynamicsField::kKl};
+  header.fields = {DynamicsField::kAbsKl};
   DynamicsWriter writer(folder / "dynamics.tdds", header);
   const auto rows = test::reference_series(recorded);
   for (int epoch = 0; epoch < 12; ++epoch) {

@@ -1,4 +1,4 @@
-#include "tdds/selection.h"
+#include "tdds/selection/selection.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <set>
 
-#include "engine/npy.h"
-#include "kernels/check.h"
-#include "kernels/device.h"
+#include "engine/io/npy.h"
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/device.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {

@@ -1,4 +1,4 @@
-#include "tdds/strategy.h"
+#include "tdds/selection/strategy.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
@@ -46,6 +46,21 @@ TEST(Strategy, BalancedKeepsTheHighestOfEachClass) {
   const Ids odd = select_balanced(score, labels, 3, 0.55);
   expect_valid(odd, 45, 100);
   EXPECT_THROW(select_balanced(score, labels, 3, 0.98), UsageError);
+}
+
+TEST(Strategy, BalancedKeepsOneOfEveryClass) {
+  std::vector<std::int32_t> labels(100, 0);
+  labels[3] = labels[50] = 1;
+  labels[99] = 3;  // class 2 has no sample
+  const auto score = ramp(100);
+  for (const double rate : {0.5, 0.8, 0.95, 0.96}) {
+    const Ids ids = select_balanced(score, labels, 4, rate);
+    expect_valid(ids, 100 - static_cast<std::size_t>(pruned_count(rate, 100)), 100);
+    const Ids counts = count_by_class(ids, labels, 4);
+    EXPECT_GE(counts[1], 1) << rate;
+    EXPECT_EQ(counts[3], 1) << rate;
+  }
+  EXPECT_THROW(select_balanced(score, labels, 4, 0.97), UsageError);
 }
 
 TEST(Strategy, CcsCoversTheStrataThatAreLeft) {
@@ -122,6 +137,42 @@ TEST(Strategy, ASelectionIsTheEndOfItsRanking) {
   const Ranking ranking = ranking_of(kept, 7);
   EXPECT_EQ(ranking.ids, (Ids{0, 2, 3, 6, 1, 4, 5}));
   EXPECT_EQ(ranking.scores, (std::vector<float>{0, 0, 0, 0, 1, 1, 1}));
+}
+
+// What is left over after whole samples goes to the largest remainders: 45 of 100 are 27, 13.5 and 4.5 of 60,
+// 30 and 10, and of equal remainders the first class's counts.
+TEST(Strategy, BalancedRoundsByTheLargestRemainders) {
+  std::vector<std::int32_t> labels(100, 0);
+  std::fill(labels.begin() + 60, labels.begin() + 90, 1);
+  std::fill(labels.begin() + 90, labels.end(), 2);
+  const auto counts = [&](double rate) {
+    return count_by_class(select_balanced(ramp(100), labels, 3, rate), labels, 3);
+  };
+  EXPECT_EQ(counts(0.55), (Ids{27, 14, 4}));
+  EXPECT_EQ(counts(0.87), (Ids{8, 4, 1}));    // 7.8, 3.9, 1.3
+  EXPECT_EQ(counts(0.43), (Ids{34, 17, 6}));  // 34.2, 17.1, 5.7
+}
+
+// Strata divide the range from the lowest score to the highest, wherever it begins.
+TEST(Strategy, CcsStrataBeginAtTheLowestScore) {
+  for (const float low : {0.0f, 1000.0f, -50.0f}) {
+    std::vector<float> score(100), hardness(100);
+    for (std::size_t i = 0; i < 100; ++i) score[i] = low + static_cast<float>(i);
+    const Ids ids = select_ccs(score, hardness, 0.6, {.beta = 0, .strata = 4, .seed = 1});
+    expect_valid(ids, 40, 100);
+    for (const int stratum : {0, 1, 2, 3})
+      EXPECT_EQ(std::count_if(
+                    ids.begin(), ids.end(),
+                    [&](std::int64_t id) { return std::min(static_cast<int>(id / 24.75), 3) == stratum; }),
+                10)
+          << low;
+  }
+}
+
+// As many strata as samples are the most there can be.
+TEST(Strategy, CcsTakesAsManyStrataAsSamples) {
+  expect_valid(select_ccs(ramp(20), ramp(20), 0.5, {.beta = 0, .strata = 20}), 10, 20);
+  EXPECT_THROW(select_ccs(ramp(20), ramp(20), 0.5, {.beta = 0, .strata = 21}), UsageError);
 }
 
 }  // namespace

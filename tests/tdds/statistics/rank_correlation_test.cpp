@@ -1,10 +1,10 @@
-#include "tdds/rank_correlation.h"
+#include "tdds/statistics/rank_correlation.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {

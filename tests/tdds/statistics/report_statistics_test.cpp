@@ -1,11 +1,11 @@
-#include "tdds/report_statistics.h"
+#include "tdds/statistics/report_statistics.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "kernels/check.h"
+#include "kernels/runtime/check.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "apps/cli/progress.h"
+
+namespace tdds {
+
+// How long it will take, from what was done since the start: in images passed through the network, those of
+// the tests, which have no backward pass, at a third.
+class Pace {
+ public:
+  void expect(double work) { left_ += work; }
+  void done(double work, double seconds) {
+    left_ -= work;
+    work_ += work;
+    seconds_ += seconds;
+  }
+  // "about 0:12:30 left", or nothing yet.
+  std::string left_text() const {
+    return work_ > 0 && left_ > 0 ? fmt::format("about {} left", clock_text(left_ / work_ * seconds_)) : "";
+  }
+
+ private:
+  double left_ = 0, work_ = 0, seconds_ = 0;
+};
+
+}  // namespace tdds

@@ -1,0 +1,67 @@
+#pragma once
+// What a training is asked for, by the flags that tdds-train, tdds-train-subset and tdds-sweep share: the
+// official scripts', with their defaults, and ours.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/cli/flags.h"
+#include "apps/train/online_scores.h"
+#include "engine/checkpoint.h"
+#include "engine/data/dataset.h"
+#include "engine/precision.h"
+#include "engine/trainer.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+
+// Images a step of the official train_subset.py, where train.py takes 100.
+inline constexpr std::int32_t kOfficialSubsetBatch = 128;
+
+struct TrainConfig {
+  DatasetOptions data{.name = "cifar100",
+                      .data_path = "./data"};  // but seed and callbacks: dataset_options()
+  std::string arch = "resnet18";
+  double width = 1;
+  std::optional<Stem> stem;    // none: by the images' size
+  std::optional<Crop> crop;    // kPadded or kResized; none: by the stem
+  std::int32_t crop_size = 0;  // 0: by the stem
+  bool no_augment = false, no_shuffle = false;
+  TrainOptions
+      train;  // what the flags say of it; the rest follows from the data and the device: train_options()
+  std::optional<DeviceKind> device;  // none: a GPU where there is one
+  PrecisionKind precision = PrecisionKind::kFp32;
+  int threads = 0, ngpu = 1, workers = 2;
+  bool cudnn_autotune = false, debug_sync = false;
+  std::string plan_cache;
+  bool dynamics = false, dynamics_npy = false, dynamics_features = false;
+  std::vector<DynamicsField> dynamics_fields;  // empty: the default ones
+  OnlineScoreOptions score;
+  std::string save_path = "./checkpoint/all-dataset", init_weights, target;
+  Head init_head = Head::kFile;  // of init_weights
+  std::int64_t print_freq = 200, stop_after_epoch = 0;
+  double checkpoint_minutes = 10;
+  bool evaluate = false, resume = false, overwrite = false, dry_run = false;
+};
+
+FlagTable training_flags(TrainConfig& config);
+FlagTable dynamics_flags(TrainConfig& config);
+FlagTable planning_flags(TrainConfig& config);
+
+// The flags that a run's fingerprint (apps/train/run_fingerprint.h) holds by their names and as their texts.
+inline constexpr std::array kFingerprintFlags{"arch",          "width",     "epochs",   "batch_size",
+                                              "learning_rate", "momentum",  "decay",    "label_smoothing",
+                                              "accumulate",    "precision", "conv_algo"};
+
+// Throws UsageError, naming the flag, for a number that nothing below the programs would notice.
+void check_config(const TrainConfig& config);
+bool records_dynamics(const TrainConfig& config);
+// What goes into the dynamics store, in the store's order.
+std::vector<DynamicsField> recorded_fields(const TrainConfig& config);
+
+DatasetOptions dataset_options(const TrainConfig& config);
+
+}  // namespace tdds

@@ -1,0 +1,51 @@
+#include "apps/train/training_program.h"
+
+#include <optional>
+
+#include "apps/train/recorded_flags.h"
+#include "apps/train/run_folder.h"
+#include "apps/train/training_plan.h"
+#include "apps/train/training_run.h"
+
+namespace tdds {
+
+int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
+                 const EarlierFlags& earlier, const ChooseSubset& choose) {
+  check_config(config);
+  check_usage(config.dry_run || config.target.empty(), "--target {} is only planned for: add --dry_run",
+              config.target);
+  if (config.dry_run) return print_training_plan(config, choose);
+  const InterruptRequest interrupt;
+  std::unique_ptr<FileLock> lock;
+  if (config.evaluate)
+    weights_to_evaluate(config);
+  else
+    lock = claim_run_folder(config);
+  std::vector<std::string> notes;
+  if (lock && !lock->warning().empty()) notes.push_back("warning: " + lock->warning());
+  if (!earlier.taken.empty()) notes.push_back(taken_note(earlier, "the run in " + config.save_path));
+  std::optional<SubsetChoice> subset;
+  try {
+    TrainingSetup setup(config);
+    if (choose) subset = choose(setup.data());
+    const RunRequest request{.program = program,
+                             .flags = flags,
+                             .config = config,
+                             .interrupt = interrupt,
+                             .subset = subset ? &*subset : nullptr,
+                             .notes = std::move(notes)};
+    if (config.evaluate)
+      evaluate(setup, request);
+    else
+      train(setup, request);
+    return 0;
+  } catch (const OutOfMemory& error) {
+    // The setup is gone, and with it what it had allocated.
+    const std::unique_ptr<Device> device = choose_device(config);
+    const Dataset data = load_dataset(dataset_options(config));
+    if (choose && !subset) subset = choose(data);
+    throw Error(out_of_memory_sentence(config, *device, data, subset ? &*subset : nullptr, error));
+  }
+}
+
+}  // namespace tdds

@@ -1,0 +1,68 @@
+#include "engine/image/pnm.h"
+
+#include "engine/image/image_bytes.h"
+
+namespace tdds {
+
+namespace {
+
+constexpr std::string_view kSpaces = " \t\n\v\f\r";
+
+struct Header {
+  std::size_t channels = 1, start = 2;  // of the pixels in the file
+  std::uint32_t width = 0, height = 0, largest = 0;
+
+  std::size_t value_bytes() const { return largest > 255 ? 2 : 1; }
+};
+
+// A number behind white space and comments; `at` is moved behind it.
+std::uint32_t next_number(std::string_view bytes, std::size_t& at, const std::string& file) {
+  constexpr std::uint32_t kMax = 1 << 24;
+  while ((at = bytes.find_first_not_of(kSpaces, at)) < bytes.size() && bytes[at] == '#')
+    at = bytes.find_first_of("\n\r", at);
+  std::uint32_t value = 0;
+  const std::size_t begin = at;
+  for (; at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9' && value <= kMax; ++at)
+    value = 10 * value + byte_at(bytes, at) - '0';
+  check_sound(at > begin && at < bytes.size() && value <= kMax, file, "its header");
+  return value;
+}
+
+Header header_of(std::string_view bytes, const std::string& file) {
+  Header header;
+  header.channels = bytes[1] == '6' ? 3 : 1;
+  header.width = next_number(bytes, header.start, file);
+  header.height = next_number(bytes, header.start, file);
+  header.largest = next_number(bytes, header.start, file);
+  check_size(header.width, header.height, file);
+  check_sound(header.largest > 0 && header.largest <= 65535 &&
+                  kSpaces.find(bytes[header.start]) != std::string_view::npos,
+              file, "its header");
+  ++header.start;
+  return header;
+}
+
+}  // namespace
+
+Picture decode_pnm(std::string_view bytes, const std::string& file) {
+  const Header header = header_of(bytes, file);
+  const std::size_t pixels = std::size_t{header.width} * header.height,
+                    length = pixels * header.channels * header.value_bytes();
+  check_sound(length <= bytes.size() - header.start, file,
+              "cut short: it has fewer pixels than its size says");
+  check_sound(bytes.find_first_not_of(kSpaces, header.start + length) == std::string_view::npos, file,
+              "more follows its pixels");
+  Picture picture{
+      .width = static_cast<int>(header.width), .height = static_cast<int>(header.height), .pixels = {}};
+  picture.pixels.reset(static_cast<std::uint8_t*>(std::calloc(pixels, 3)));
+  check(picture.pixels != nullptr, "{} cannot be decoded: there is no memory for it.", file);
+  for (std::size_t i = 0; i < 3 * pixels; ++i) {
+    const std::size_t at = header.start + (header.channels == 3 ? i : i / 3) * header.value_bytes();
+    const std::uint32_t value = header.value_bytes() == 1 ? byte_at(bytes, at) : big16(bytes, at);
+    check_sound(value <= header.largest, file, "a value is above the largest that its header names");
+    picture.pixels[i] = static_cast<std::uint8_t>((510 * value + header.largest) / (2 * header.largest));
+  }
+  return picture;
+}
+
+}  // namespace tdds

@@ -1,0 +1,13 @@
+#pragma once
+// The file that keeps timed convolution plans between runs, for DeviceOptions::plan_cache. Programs may share
+// it.
+
+#include <string>
+
+#include "kernels/runtime/device.h"
+
+namespace tdds {
+
+PlanCache plan_cache_file(const std::string& path);  // an empty path: none
+
+}  // namespace tdds

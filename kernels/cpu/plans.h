@@ -1,0 +1,14 @@
+#pragma once
+// The CPU's plans of the ops that a library helps to compute.
+
+#include <memory>
+
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/linear.h"
+
+namespace tdds::cpu {
+
+std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec);
+std::unique_ptr<Linear> make_linear(Device& device, const LinearSpec& spec);
+
+}  // namespace tdds::cpu

@@ -1,0 +1,25 @@
+#pragma once
+// The GPU of this machine with the convolution plans chosen for it.
+
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/cudnn/conv_plans.h"
+#include "kernels/cuda/device.h"
+
+namespace tdds {
+
+class CudnnDevice final : public CudaDevice {
+ public:
+  // Throws as probe_gpu, and Error where options.pinned_plans cannot be read.
+  CudnnDevice(const Ops& ops, const DeviceOptions& options);
+
+  std::string pinned_plans() const override { return conv_plans_.choices(); }
+  std::vector<std::string> notes() const override { return conv_plans_.notes(); }
+  ConvPlanStore& conv_plans() override { return conv_plans_; }
+
+ private:
+  ConvPlanStore conv_plans_;
+};
+
+}  // namespace tdds

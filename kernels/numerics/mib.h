@@ -1,0 +1,12 @@
+#pragma once
+// Bytes as people read them.
+
+#include <cstddef>
+
+namespace tdds {
+
+constexpr double mib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+}  // namespace tdds

@@ -1,0 +1,36 @@
+#include "kernels/runtime/device.h"
+
+#include <omp.h>
+
+#include "kernels/runtime/check.h"
+#include "kernels/runtime/isa.h"
+
+namespace tdds {
+
+const char* to_string(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::kCpu:
+      return "cpu";
+    case DeviceKind::kSimt:
+      return "simt";
+    case DeviceKind::kCuda:
+      return "cuda";
+  }
+  throw Error("to_string: not a device kind");
+}
+
+int host_cores() {
+  return omp_get_num_procs();
+}
+
+bool host_has_bf16() {
+  return cpu::multiplies_bf16();
+}
+
+void set_host_threads(int threads) {
+  check_usage(threads >= 0 && threads <= 1024,
+              "{} threads cannot be used; give 0 (one per core) to 1024 (`threads`)", threads);
+  omp_set_num_threads(threads == 0 ? host_cores() : threads);
+}
+
+}  // namespace tdds

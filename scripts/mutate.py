@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Plants one mistake at a time in the sources and lists those that no test notices.
+
+    scripts/mutate.py [--count 60] [--seed 1] [--folder engine ...] [--only REGEX] [--json FILE]
+
+A mistake changes one operator, bound, constant or condition of a .cpp or .cu file. For each, the test program of the
+file's folder (engine_test, kernels_test, ...) is built and run; a mistake that does not compile is replaced by another.
+The work happens in a copy under build/mutate; it takes a minute or two a mistake on two cores. Survivors are either gaps
+in the tests or changes that alter nothing, which a reader must decide. Ctrl-C stops it and lists what was found so far.
+"""
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "mutate"
+FOLDERS = ("engine", "kernels", "tdds", "nets")
+TIMEOUT = 900  # seconds that a test program may take: a loop that does not end is noticed too
+# What needs a GPU or a toolkit is not compiled here.
+NOT_BUILT = re.compile(r"^kernels/(cuda|backends/cuda\.cpp)")
+
+SWAPS = {
+    " < ": " <= ", " <= ": " < ", " > ": " >= ", " >= ": " > ", " == ": " != ", " != ": " == ",
+    " + ": " - ", " - ": " + ", " * ": " / ", " / ": " * ", " += ": " -= ", " -= ": " += ",
+    " && ": " || ", " || ": " && ", " + 1": "", " - 1": "", "std::min": "std::max", "std::max": "std::min",
+    "std::floor": "std::ceil", "std::ceil": "std::floor", "double ": "float ", "++": "--",
+}  # fmt: skip
+SWAP = re.compile("|".join(re.escape(old) for old in sorted(SWAPS, key=len, reverse=True)))
+NUMBER = re.compile(r"(?<![\w.'])(\d)(?![\w.'])")  # larger ones are mostly sizes of which any will do
+CONDITION = re.compile(r"\bif \(")
+
+
+def masked(text: str) -> str:
+    """The text with comments, strings and preprocessor lines blanked, position by position."""
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|^[ \t]*#[^\n]*', re.S | re.M)
+    return pattern.sub(lambda m: re.sub(r"[^\n]", "\x00", m.group()), text)
+
+
+def closing(text: str, opening: int) -> int:
+    """Where the parenthesis at `opening` closes."""
+    depth = 0
+    for at in range(opening, len(text)):
+        depth += (text[at] == "(") - (text[at] == ")")
+        if depth == 0:
+            return at
+    raise ValueError("no closing parenthesis")
+
+
+def mistakes(path: str):
+    """All (path, begin, end, replacement) of a file."""
+    text = (ROOT / path).read_text()
+    code = masked(text)
+    for m in SWAP.finditer(code):
+        yield path, m.start(), m.end(), SWAPS[m.group()]
+    for m in NUMBER.finditer(code):
+        yield path, m.start(), m.end(), str(int(m.group(1)) + 1)
+    for m in CONDITION.finditer(code):
+        begin = m.end() - 1
+        end = closing(code, begin) + 1
+        if ";" not in code[begin:end]:  # with a declaration inside it cannot simply be negated
+            yield path, begin, end, f"(!{text[begin:end]})"
+
+
+def run(command, timeout=None) -> bool:
+    with open(WORK / "log.txt", "w") as log:
+        try:
+            return subprocess.run(command, stdout=log, stderr=log, timeout=timeout).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
+def build(target: str) -> bool:
+    return run(["cmake", "--build", str(WORK / "build"), "--target", target])
+
+
+def prepare(folders) -> None:
+    source = WORK / "source"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in tracked.stdout.split("\0"):
+        if not name or not (ROOT / name).is_file():
+            continue
+        to = source / name
+        if not to.exists() or to.read_bytes() != (ROOT / name).read_bytes():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, to)
+    flags = ["-DCMAKE_BUILD_TYPE=Release", "-DTDDS_CUDA=OFF", "-DTDDS_BENCH=OFF"]
+    if not run(["cmake", "-G", "Ninja", "-S", str(source), "-B", str(WORK / "build"), *flags]):
+        sys.exit(f"mutate.py: the copy cannot be configured; see {WORK / 'log.txt'}")
+    for folder in folders:
+        if not build(f"{folder}_test"):
+            sys.exit(f"mutate.py: {folder}_test cannot be built; see {WORK / 'log.txt'}")
+        if not run([str(WORK / "build" / "tests" / f"{folder}_test"), "--gtest_brief=1"], TIMEOUT):
+            sys.exit(f"mutate.py: {folder}_test fails without any mistake; see {WORK / 'log.txt'}")
+
+
+def try_mistake(path, begin, end, replacement):
+    """True: noticed. False: survived. None: does not compile."""
+    text = (ROOT / path).read_text()
+    folder = path.split("/")[0]
+    copy = WORK / "source" / path
+    copy.write_text(text[:begin] + replacement + text[end:])
+    try:
+        if not build(f"{folder}_test"):
+            return None
+        program = str(WORK / "build" / "tests" / f"{folder}_test")
+        return not run([program, "--gtest_brief=1", "--gtest_fail_fast"], TIMEOUT)
+    finally:
+        copy.write_text(text)
+
+
+def described(path, begin, end, replacement) -> dict:
+    text = (ROOT / path).read_text()
+    line = text.count("\n", 0, begin) + 1
+    changed = text[:begin] + replacement + text[end:]
+    return {
+        "place": f"{path}:{line}",
+        "was": text.splitlines()[line - 1].strip(),
+        "became": changed.splitlines()[line - 1].strip(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", nargs="+", default=FOLDERS, choices=FOLDERS)
+    parser.add_argument("--only", default="", help="a regular expression that the path must match")
+    parser.add_argument("--json", help="write the survivors and the counts here")
+    options = parser.parse_args()
+
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.chdir(ROOT)
+    tracked = subprocess.run(["git", "ls-files", *options.folder], capture_output=True, text=True, check=True)
+    paths = [p for p in tracked.stdout.split() if p.endswith((".cpp", ".cu")) and not NOT_BUILT.match(p)]
+    candidates = [m for p in paths if re.search(options.only, p) for m in mistakes(p)]
+    random.Random(options.seed).shuffle(candidates)
+    WORK.mkdir(parents=True, exist_ok=True)
+    prepare(sorted({m[0].split("/")[0] for m in candidates}))
+
+    tried, survivors = 0, []
+    try:
+        for mistake in candidates:
+            if tried == options.count:
+                break
+            noticed = try_mistake(*mistake)
+            if noticed is None:
+                continue
+            tried += 1
+            what = described(*mistake)
+            if not noticed:
+                survivors.append(what)
+            print(f"{tried:3} {'noticed ' if noticed else 'SURVIVED'} {what['place']}: {what['was']}  ->  {what['became']}", flush=True)
+    except KeyboardInterrupt:
+        print("stopped")
+    share = 100 * (tried - len(survivors)) / tried if tried else 0
+    print(f"{tried - len(survivors)} of {tried} mistakes were noticed, {share:.0f} %")
+    if options.json:
+        result = {"seed": options.seed, "tried": tried, "noticed": tried - len(survivors), "survivors": survivors}
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

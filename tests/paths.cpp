@@ -1,0 +1,20 @@
+// The build's folders are compiled into this file alone, so a compiler cache serves the tests of every
+// checkout.
+#include "tests/paths.h"
+
+namespace tdds {
+
+std::string source_path(const std::string& path) {
+  return TDDS_SOURCE_DIR "/" + path;
+}
+std::string golden_path(const std::string& path) {
+  return source_path("tests/golden/" + path);
+}
+std::string program_path(const std::string& name) {
+  return TDDS_BUILD_DIR "/apps/" + name;
+}
+std::string preload_path(const std::string& name) {
+  return TDDS_BUILD_DIR "/tests/libtdds_" + name + ".so";
+}
+
+}  // namespace tdds
