@@ -79,7 +79,7 @@ std::vector<std::string> normalised(const CLI::App& app, int argc, const char* c
     const auto name_end = std::find(argument.begin(), argument.end(), '=');
     std::replace(argument.begin() + 2, name_end, '-', '_');
     const std::string flag(argument.begin(), name_end);
-    check_usage(app.get_option_no_throw(flag) != nullptr, "there is no flag {}: {}--help lists all flags",
+    check_usage(app.get_option_no_throw(flag) != nullptr, "there is no flag {}: {}--help-all lists all flags",
                 flag, suggestion(app, flag));
   }
   drop_repeated_lists(app, arguments);
@@ -110,23 +110,25 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, co
                   const std::function<int()>& run, EarlierFlags* earlier) {
   if (earlier) earlier->defaults = texts_of(flags);
   CLI::App app(info.purpose, info.name);
-  app.set_help_flag("-h,--help", "Show this text.")->group("Flags");
-  app.set_version_flag("--version", fmt::format("{} {}", info.name, version_text()),
-                       "Show the versions of the program and of what it was built with.")
-      ->group("Flags");
+  app.set_help_flag("-h,--help");
+  app.set_help_all_flag("--help_all");
+  app.set_version_flag("--version", fmt::format("{} {}", info.name, version_text()));
   app.option_defaults()->take_last();
   declare_flags(app, flags);
   try {
     app.parse(normalised(app, argc, argv));
     if (earlier) take_earlier(app, flags, *earlier);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", help_text(app, info));
+    fmt::print("{}", help_text(info, flags, false));
+    return 0;
+  } catch (const CLI::CallForAllHelp&) {
+    fmt::print("{}", help_text(info, flags, true));
     return 0;
   } catch (const CLI::CallForVersion& version) {
     fmt::print("{}\n", version.what());
     return 0;
   } catch (const CLI::ParseError& error) {
-    throw UsageError(fmt::format("{}; --help lists all flags", error.what()));
+    throw UsageError(fmt::format("{}; --help-all lists all flags", error.what()));
   }
   return run();
 }

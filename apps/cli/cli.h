@@ -1,8 +1,9 @@
 #pragma once
-// What every program's main has in common: flags, help, --version, errors as one sentence and an exit code.
+// What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and an
+// exit code.
 //
 // Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory); 2 the command line
-// makes no sense; 128 + signal interrupted. In a long flag, `_` and `-` are alike: declare flags with `_`.
+// is wrong; 128 + signal interrupted. In a long flag, `_` and `-` are alike: declare flags with `_`.
 // The last of a repeated flag counts. SIGXFSZ is ignored, so that a file-size limit is an error of write().
 //
 //   int main(int argc, char** argv) {
@@ -23,7 +24,7 @@ namespace tdds {
 struct ProgramInfo {
   std::string name;
   std::string purpose;        // full sentences, shown by --help
-  std::string examples = {};  // shown at the end of --help, as it is
+  std::string examples = {};  // lines shown as they are at the end of --help
 };
 
 // What an earlier start was given, for the flags that this command line leaves out.

@@ -15,73 +15,80 @@ namespace {
 
 FlagTable image_flags(DatasetOptions& options) {
   return {
-      {"image_size", &options.image_size,
-       "folder: side of the images in pixels, 8 to 1024. Others are scaled until their shorter side fits, "
-       "and "
-       "cut to the middle. 32 suits networks with the CIFAR stem."},
-      {"cache_dir", &options.cache_dir,
-       "folder: keep the decoded images here, so that the next run starts at once. Its size is told "
-       "beforehand; building it goes on where it was interrupted, and runs that start together share it.",
-       FlagScope::kPlace},
-      {"data_memory", &options.memory_gib,
-       "folder: GiB of images that are held in memory; a set that needs more stays in --cache_dir and is "
-       "read a "
-       "batch at a time while the step before runs. 0: half of the machine's memory.",
-       FlagScope::kStart},
-      {"label_noise", &options.label_noise,
-       "Share of the training images that get another label, drawn evenly from the other classes by the "
-       "seed. "
-       "<save_path>/planted.csv names them."},
-      {"corrupt", choices(options.corrupt, kCorruptions),
-       "Corrupt some training images, each by one of this list: gaussian_noise, occlusion, resolution, fog, "
-       "motion_blur."},
-      {"corrupt_fraction", &options.corrupt_fraction, "Share of the training images that --corrupt concerns.",
-       FlagScope::kResult, "Flags", "corrupt"},
-      {"skip_bad", &options.skip_bad,
-       "folder: leave out images that cannot be read, and count them, instead of stopping at the first."},
+      {.name = "data_memory",
+       .variable = &options.memory_gib,
+       .help = "Folder: GiB of memory for images. A larger data set stays in --cache_dir, and each batch is "
+               "read while the step before it runs. 0 means half of the machine's memory.",
+       .scope = FlagScope::kStart},
+      {"skip_bad", &options.skip_bad, "Folder: count unreadable images instead of stopping at the first."},
       {"exif_rotate", &options.exif_rotate,
-       "folder: turn photographs upright as their EXIF data say; torchvision does not."},
+       "Folder: rotate photographs as their EXIF orientation says. Without it they stay as stored, as in "
+       "torchvision."},
       {"channel_mean", &options.channel_mean,
-       "Mean of red, green and blue, a list, 0 to 1. When not given: CIFAR's published ones; of folder and "
-       "npy "
-       "those of the training images."},
-      {"channel_std", &options.channel_std, "Standard deviation of red, green and blue, likewise."}};
+       "Mean of red, green and blue, each from 0 to 1. Default: CIFAR's published values; otherwise the mean "
+       "of the training images."},
+      {"channel_std", &options.channel_std,
+       "Standard deviation of red, green and blue, each from 0 to 1. Default: as for --channel_mean."}};
+}
+
+FlagTable planted_flags(DatasetOptions& options) {
+  return {
+      {"label_noise", &options.label_noise,
+       "Share of the training images that get a wrong label. The label is drawn from the other classes by "
+       "the seed; <save_path>/planted.csv lists the images."},
+      {"corrupt", choices(options.corrupt, kCorruptions), "Corruptions for a part of the training images."},
+      {.name = "corrupt_fraction",
+       .variable = &options.corrupt_fraction,
+       .help = "Share of the training images that --corrupt changes.",
+       .needs = "corrupt"},
+      {"shapes_train", &options.shapes_train, "Shapes: number of training images."},
+      {"shapes_test", &options.shapes_test, "Shapes: number of test images."},
+      {"wrong_label_fraction", &options.wrong_label_fraction,
+       "Shapes: share of the training images that get a wrong label."},
+      {"duplicate_fraction", &options.duplicate_fraction,
+       "Shapes: share of the training images that nearly duplicate another, 0 to 0.5."}};
+}
+
+FlagTable rare_flags(DatasetOptions& data) {
+  FlagTable flags{
+      {"download_url", &data.download_url, "Folder of the archives on another server. It may be file:///...",
+       FlagScope::kStart},
+      {"download_md5", &data.download_md5, "MD5 of the archive, if it is not the official one.",
+       FlagScope::kStart},
+      {"max_train_samples", &data.max_train_samples,
+       "Keep only this many training images; 0 keeps all. They are the first ones of CIFAR and shapes, and "
+       "an equal share of each class, drawn by --manualSeed, of folder and npy."}};
+  append(flags, image_flags(data));
+  append(flags, planted_flags(data));
+  return advanced(std::move(flags));
 }
 
 }  // namespace
 
 FlagTable dataset_flags(DatasetOptions& data) {
   FlagTable flags{
-      {"data_path", &data.data_path,
-       "Folder of the data set. Of CIFAR also its archive (.tar.gz) or a folder above: binary and python "
-       "versions are read. Of folder what holds train/ and val/ or test/, of npy train_images.npy, or an "
-       ".npz.",
-       FlagScope::kPlace},
       {"dataset", word_choice(data.name, dataset_names()),
-       "cifar10, cifar100; folder: train/<class>/*.{jpg,jpeg,png,bmp,ppm,pgm,tga} and val/ or test/ alike "
-       "(or --val_fraction), or ILSVRC2012 as it is handed out; npy: {train,val,test}_images.npy, uint8 "
-       "[N,H,W,3] or [N,H,W], and {train,val,test}_labels.npy, or an .npz of these; or shapes: drawn by the "
-       "program, with wrong labels and near-duplicates planted."},
-      {"download", &data.download, "Fetch the official archive into --data_path where no data is found.",
-       FlagScope::kStart},
-      {"download_url", &data.download_url, "Folder of the archives on another server, or file:///...",
-       FlagScope::kStart},
-      {"download_md5", &data.download_md5, "MD5 of the archive there, where it is not the official one.",
-       FlagScope::kStart},
-      {"max_train_samples", &data.max_train_samples,
-       "Keep only N training images: the first ones, or of folder and npy each class's share, drawn by "
-       "--manualSeed; 0 keeps all."},
+       "The data set. folder: images in train/<class>/ and in val/ or test/ alike, or ILSVRC2012 as "
+       "distributed; jpg, png, bmp, ppm, pgm and tga are read. npy: {train,val,test}_images.npy, uint8 "
+       "[N,H,W,3] or [N,H,W], and {train,val,test}_labels.npy, or one .npz of these. shapes: images drawn by "
+       "the program, with known wrong labels and near-duplicates."},
+      {"data_path", &data.data_path,
+       "Folder that holds the data set. For CIFAR it may also be the archive (.tar.gz) or a folder above the "
+       "batches, of the binary or the python version. For npy it may be an .npz.",
+       FlagScope::kPlace},
+      {"download", &data.download, "Download CIFAR to --data_path if it is absent.", FlagScope::kStart},
       {"val_fraction", &data.val_fraction,
-       "Share of each class's training images held out to choose the best epoch by; of two or more one "
-       "stays. 0 chooses by test accuracy, as the official code does."}};
-  append(flags, image_flags(data));
-  append(flags, {{"shapes_train", &data.shapes_train, "shapes: number of training images."},
-                 {"shapes_test", &data.shapes_test, "shapes: number of test images."},
-                 {"wrong_label_fraction", &data.wrong_label_fraction,
-                  "shapes: share of the training images that get a wrong label."},
-                 {"duplicate_fraction", &data.duplicate_fraction,
-                  "shapes: share of the training images that are near-duplicates of another, 0 to 0.5."}});
-  return flags;
+       "Share of each class held out for validation. The best epoch is chosen by these images; 0 chooses it "
+       "by test accuracy, as the official code does. At least one image of a class stays for training."},
+      {"image_size", &data.image_size,
+       "Folder: side of the images in pixels, 8 to 1024. Other images are scaled until their shorter side "
+       "fits, then cropped to the center."},
+      {"cache_dir", &data.cache_dir,
+       "Folder: where decoded images are kept. The next run starts at once, and an interrupted build of the "
+       "cache continues. Its size is printed first; several runs may share it.",
+       FlagScope::kPlace}};
+  append(flags, rare_flags(data));
+  return grouped("Data", std::move(flags));
 }
 
 namespace {
@@ -145,13 +152,11 @@ std::string stopped_sentence(const DatasetOptions& options) {
   if (options.name != "folder")
     return "stopped while the data set was loaded; run the same command again to start over";
   if (options.cache_dir.empty())
-    return "stopped while the images were read, and none of them is kept; with --cache_dir the next run goes "
-           "on where "
-           "one stopped";
+    return "stopped while the images were read, and none of them is kept; with --cache_dir the next run "
+           "continues where this one stopped";
   return fmt::format(
-      "stopped while the images were read; what was decoded is kept in {} (--cache_dir), so run the same "
-      "command again "
-      "to go on",
+      "stopped while the images were read; what was decoded is kept in {} (--cache_dir): run the same "
+      "command again to continue",
       options.cache_dir);
 }
 

@@ -124,6 +124,7 @@ template FlagVariable::FlagVariable(std::vector<std::string>*);
 
 FlagVariable word_choice(std::string& variable, const std::vector<std::string>& words) {
   FlagVariable erased(&variable);
+  erased.words = words;
   erased.set = [&variable, words](const std::string& flag, const std::string& word) {
     check_choice(flag, word, words);
     variable = word;
@@ -170,6 +171,11 @@ FlagTable grouped(const std::string& group, FlagTable flags) {
   return flags;
 }
 
+FlagTable advanced(FlagTable flags) {
+  for (Flag& flag : flags) flag.advanced = true;
+  return flags;
+}
+
 const Flag* find_flag(const FlagTable& flags, const std::string& name) {
   const auto found =
       std::find_if(flags.begin(), flags.end(), [&](const Flag& flag) { return flag.name == name; });
@@ -206,15 +212,14 @@ void declare_flags(CLI::App& app, const FlagTable& flags) {
   for (const Flag& flag : flags) {
     const std::string name = "--" + flag.name;
     if (flag.variable.on) {
-      app.add_flag(name, *flag.variable.on, flag.help)->group(flag.group);
+      app.add_flag(name, *flag.variable.on);
       continue;
     }
     const CLI::callback_t take = [flag](const CLI::results_t& words) {
       flag.variable.set(flag.name, join_list(words));
       return true;
     };
-    CLI::Option* option = app.add_option(name, take, flag.help)->type_name(flag.variable.type);
-    option->default_str(flag.variable.get())->group(flag.group);
+    CLI::Option* option = app.add_option(name, take);
     if (flag.variable.is_list) option->expected(CLI::detail::expected_max_vector_size);
     if (!flag.needs.empty()) option->needs(app.get_option("--" + flag.needs));
   }

@@ -29,6 +29,7 @@ struct FlagVariable {
   const char* type = "TEXT";  // INT, UINT, FLOAT or TEXT, for --help
   bool* on = nullptr;         // of a switch: the variable itself
   bool is_list = false;
+  std::vector<std::string> words;  // the values that it takes, where these are few
   // Throws UsageError, naming `flag`, for a text that the variable does not take.
   std::function<void(const std::string& flag, const std::string& text)> set;
   std::function<std::string()> get;
@@ -56,15 +57,17 @@ enum class FlagScope : std::uint8_t {
 struct Flag {
   std::string name;  // without dashes
   FlagVariable variable;
-  std::string help;
+  std::string help;  // --help shows the first sentence, --help-all the whole
   FlagScope scope = FlagScope::kResult;
   std::string group = "Flags";  // of --help
   std::string needs = {};       // the flag without which this one has no effect
+  bool advanced = false;        // shown by --help-all alone
 };
 using FlagTable = std::vector<Flag>;
 
 void append(FlagTable& flags, FlagTable more);
 FlagTable grouped(const std::string& group, FlagTable flags);
+FlagTable advanced(FlagTable flags);
 // Null where there is none.
 const Flag* find_flag(const FlagTable& flags, const std::string& name);
 
@@ -108,6 +111,7 @@ auto chosen(const std::string& flag, const std::string& word, const Values& valu
 template <class T, class Values>
 FlagVariable choice(T& variable, const Values& values) {
   FlagVariable erased;
+  erased.words = words_of(values);
   erased.set = [&variable, values](const std::string& flag, const std::string& word) {
     variable = chosen(flag, word, values);
   };
@@ -118,9 +122,9 @@ FlagVariable choice(T& variable, const Values& values) {
 template <class T, class Values>
 FlagVariable choice(std::optional<T>& variable, const Values& values) {
   FlagVariable erased;
-  erased.set = [&variable, values](const std::string& flag, const std::string& word) {
-    std::vector<std::string> words = words_of(values);
-    words.emplace_back("auto");
+  erased.words = words_of(values);
+  erased.words.emplace_back("auto");
+  erased.set = [&variable, values, words = erased.words](const std::string& flag, const std::string& word) {
     check_choice(flag, word, words);
     variable.reset();
     if (word != "auto") variable = chosen(flag, word, values);
@@ -133,6 +137,7 @@ template <class T, class Values>
 FlagVariable choices(std::vector<T>& variable, const Values& values) {
   FlagVariable erased;
   erased.is_list = true;
+  erased.words = words_of(values);
   erased.set = [&variable, values](const std::string& flag, const std::string& text) {
     variable.clear();
     for (const std::string& word : split_list(text)) variable.push_back(chosen(flag, word, values));

@@ -15,43 +15,56 @@ namespace {
 
 using report::ReportOptions;
 
+FlagTable page_flags(ReportOptions& options) {
+  FlagTable flags{
+      {"dynamics_path", &options.dynamics_path,
+       "What tdds-train --dynamics wrote: its folder or dynamics.tdds. It may also be the folder of the "
+       "official .npy files. Default: the first scoring run of --sweep."}};
+  append(flags, advanced(missing_visits_flags(options.missing)));
+  append(flags,
+         {{"sweep", &options.sweep_path, "sweep.json of tdds-sweep: shows accuracy against pruning rate."},
+          {"output", &options.output, "The HTML file to write."},
+          {"subset_rate", &options.subset_rate,
+           "Pruning rate for the class balance. It is the share of samples left out."},
+          {"images", &options.images, "Number of images in a contact sheet."}});
+  return grouped("Report", std::move(flags));
+}
+
+FlagTable scoring_flags(ReportOptions& options) {
+  FlagTable flags{{"method", &options.scores.methods,
+                   "Scoring methods, a list. `tdds-score --list` names them; the default is all that the "
+                   "recording allows. "
+                   "With --sweep their settings are the sweep's unless given here."}};
+  append(flags, advanced({{"trajectory_len", &options.scores.trajectory_lens,
+                           "TDDS: T. The first of a list is shown, and all are compared; the default follows "
+                           "the recorded epochs."},
+                          {"window_size", &options.scores.window_sizes, "TDDS: J, as --trajectory_len."},
+                          {"decay", &options.scores.decay,
+                           "TDDS: weight of the newest window in the moving average. Default: 0.9."},
+                          {"method_window", &options.scores.method_window,
+                           "J of the other methods. 0 takes 10, or half of the recorded epochs."},
+                          {"method_epochs", &options.scores.method_epochs,
+                           "How many epochs the other methods use, from the first; 0 is each method's own "
+                           "choice."}}));
+  return grouped("Scoring", std::move(flags));
+}
+
 FlagTable report_flags(ReportOptions& options) {
-  FlagTable flags{{"dynamics_path", &options.dynamics_path,
-                   "What tdds-train --dynamics wrote: its folder, dynamics.tdds, or the official .npy files. "
-                   "Without it, the first scoring run of --sweep."}};
-  append(flags, missing_visits_flags(options.missing));
-  append(
-      flags,
-      {{"sweep", &options.sweep_path, "The sweep.json of tdds-sweep, for accuracy against pruning rate."},
-       {"output", &options.output, "The HTML file to write."},
-       {"subset_rate", &options.subset_rate,
-        "Pruning rate at which the class balance is shown: the share of the samples left out."},
-       {"images", &options.images, "How many images a contact sheet has."},
-       {"method", &options.scores.methods,
-        "Scoring methods, a list (tdds-score --list names them); without it, all that the recording allows. "
-        "With --sweep their settings are the sweep's where they are not given here."},
-       {"trajectory_len", &options.scores.trajectory_lens,
-        "TDDS: T. Of a list, the first is shown and all are compared; chosen by the recorded epochs if "
-        "absent."},
-       {"window_size", &options.scores.window_sizes, "TDDS: J, likewise."},
-       {"decay", &options.scores.decay,
-        "TDDS: the weight of the newest window in the moving average; 0.9 if not given."},
-       {"method_window", &options.scores.method_window,
-        "The window J of the methods other than TDDS; 0: 10, or half of the recorded epochs."},
-       {"method_epochs", &options.scores.method_epochs,
-        "How many epochs these methods use, from the first; 0: each method's own choice."},
-       {"manualSeed", &options.data_seed,
-        "The run's, by which images are drawn or held out; not given: the sweep's, or what was recorded."}});
+  FlagTable flags = page_flags(options);
+  append(flags, scoring_flags(options));
   for (Flag& flag : dataset_flags(options.data)) {
     if (flag.name == "dataset")
       flag.help =
-          "The data set of the run, for the images. With --sweep the data flags are the sweep's where they "
-          "are "
-          "not given here, and a run on shapes needs none: they are drawn again. " +
-          flag.help;
-    if (flag.name == "shapes_train") flag.help += " 0: as many as were recorded.";
+          "The data set of the run, for its images. With --sweep the data flags are the sweep's unless given "
+          "here. A run on shapes needs none. " +
+          flag.help.substr(flag.help.find(". ") + 2);
+    if (flag.name == "shapes_train") flag.help += " 0 takes as many as were recorded.";
     flags.push_back(std::move(flag));
   }
+  append(flags,
+         grouped("Data", advanced({{"manualSeed", &options.data_seed,
+                                    "The run's seed, by which images are drawn or held out. Default: the "
+                                    "sweep's, or the recorded one."}})));
   return flags;
 }
 
@@ -94,14 +107,13 @@ int main(int argc, char** argv) {
   options.data.shapes_train = 0;
   const tdds::ProgramInfo info{
       "tdds-report",
-      "Writes what a run's training dynamics say as one HTML file that needs no network: scores, how the "
-      "methods and "
-      "the settings of TDDS agree, the data map, the images at the ends of each order, classes, suspected "
-      "label "
-      "errors, and the accuracies of a sweep.",
-      "  tdds-report --dynamics_path runs/all\n"
-      "  tdds-report --dynamics_path runs/all --dataset cifar100 --data_path ./data --subset_rate 0.7\n"
-      "  tdds-report --sweep runs/sweep/sweep.json --output sweep.html\n"};
+      "Writes what a run's training dynamics say as one HTML file that needs no network: scores, how methods "
+      "and the settings of TDDS agree, the data map, the images at the ends of each order, class balance, "
+      "suspected label errors, and the accuracies of a sweep.",
+      R"(  tdds-report --dynamics_path runs/all
+  tdds-report --dynamics_path runs/all --dataset cifar100 --data_path ./data
+  tdds-report --sweep runs/sweep/sweep.json --output sweep.html
+)"};
   tdds::EarlierFlags sweep{.find = tdds::settings_of_sweep};
   return tdds::run_program(
       argc, argv, info, tdds::report_flags(options),

@@ -24,11 +24,11 @@ const char* samples_from(const VisitCounts& visits) {
 FlagTable missing_visits_flags(MissingVisitsFlags& flags) {
   return {
       {"missing", word_choice(flags.missing, {"refuse", "carry"}),
-       "Official .npy files in which an epoch does not visit every sample, as with drop_last=True: refuse, "
-       "or carry (d = 0 in that epoch, and the next visit is compared with the last one)."},
+       "Official .npy files: what to do where an epoch does not visit every sample, as with drop_last=True. "
+       "carry takes d = 0 in that epoch, and compares the next visit with the last one."},
       {"samples", &flags.samples,
-       "How many samples official .npy files are of; 0: one more than the largest id in the epochs that "
-       "are read."}};
+       "Official .npy files: the number of samples. 0 takes one more than the largest id in the epochs "
+       "used."}};
 }
 
 MissingVisits rule_of(const MissingVisitsFlags& flags) {

@@ -16,49 +16,69 @@
 namespace tdds {
 namespace {
 
-FlagTable score_flags(ScoreOptions& options) {
+FlagTable input_flags(ScoreOptions& options) {
   FlagTable flags{
-      {"list", &options.list, "Print every method: what it computes, what is kept, its source."},
       {"dynamics_path", &options.dynamics_path,
-       "What tdds-train --dynamics wrote: its folder, dynamics.tdds, or the official .npy files."}};
-  append(flags, missing_visits_flags(options.missing));
+       "What tdds-train --dynamics wrote: its folder or dynamics.tdds. It may also be the folder of the "
+       "official .npy files."}};
+  append(flags, advanced(missing_visits_flags(options.missing)));
+  append(flags, {{"mask_path", &options.mask_path, "Folder for masks and scores. It is made if absent."},
+                 {"list", &options.list, "Describe every method and exit."}});
+  return grouped("Dynamics", std::move(flags));
+}
+
+FlagTable scoring_flags(ScoreOptions& options) {
+  FlagTable flags{{"method", &options.methods, "Scoring methods, a list; --list names them."},
+                  {"trajectory_len", &options.trajectory_lens,
+                   "TDDS: T, the epochs used, from the first. A list (10,20,30) gives a mask for each."},
+                  {"window_size", &options.window_sizes,
+                   "TDDS: J, the epochs in a window. 3 <= J <= T; it may be a list."},
+                  {"decay", &options.decay,
+                   "TDDS: weight of the newest window, 0 to 1. The score is a moving average of windows."}};
+  append(flags,
+         advanced({{"method_epochs", &options.method.epochs,
+                    "How many epochs the other methods use, from the first; 0 is each method's own choice."},
+                   {"method_window", &options.method.window_size,
+                    fmt::format("J of {}.", names_of(has_windows))}}));
+  return grouped("Scoring", std::move(flags));
+}
+
+FlagTable selection_flags(ScoreOptions& options) {
+  FlagTable flags{
+      {"subset_rate", &options.subset_rate,
+       "Pruning rate: also write the kept ids. It is the share of samples left out."},
+      {"keep", &options.keep, "In place of --subset_rate, what to keep: a share or a number of samples."},
+      {"selection", word_choice(options.selection, selection_names()),
+       "How the kept samples are chosen. top and bottom: the highest and lowest scores. balanced: "
+       "the highest of each class, at least one. ccs: evenly over strata of the score, without the "
+       "hardest by aum. beta: drawn with DUAL's Beta weights."}};
   append(
       flags,
-      {{"mask_path", &options.mask_path, "The folder for the masks and scores; made if absent."},
-       {"method", &options.methods, "Scoring methods, a list; --list names them."},
-       {"trajectory_len", &options.trajectory_lens,
-        "TDDS: T, how many epochs are used, from the first. A list (10,20,30) gives a mask for each."},
-       {"window_size", &options.window_sizes, "TDDS: J, the epochs in a window, 3 <= J <= T. May be a list."},
-       {"decay", &options.decay, "TDDS: the weight of the newest window in the moving average, 0 to 1."},
-       {"method_epochs", &options.method.epochs,
-        "The epochs that the other methods use, from the first; 0 takes each one's own choice."},
-       {"method_window", &options.method.window_size, fmt::format("J of {}.", names_of(has_windows))},
-       {"subset_rate", &options.subset_rate,
-        "Pruning rate: the share of the samples left out. When given, the kept ids are written too."},
-       {"keep", &options.keep,
-        "In place of --subset_rate, what to keep: a share below 1, or a number of samples."},
-       {"selection", &options.selection,
-        "How the kept are chosen: top (the highest scores), bottom (the lowest), balanced (the highest of "
-        "each "
-        "class, at least one), ccs "
-        "(strata of the score, without the hardest by aum) or beta (drawn with DUAL's Beta weights)."},
-       {"ccs_beta", &options.ccs.beta, "ccs: the share of the samples dropped as the hardest."},
-       {"ccs_strata", &options.ccs.strata, "ccs: the number of strata."},
-       {"beta_c", &options.beta_c, "beta: the exponent c (4 for CIFAR-100, 5.5 for CIFAR-10)."},
-       {"format", &options.formats, "Forms of the kept ids: npy, txt, csv, json."},
-       {"export", &options.exports,
-        "Also write the kept files of a data set of folders for other frameworks, a list of: list (a path a "
-        "line), csv (id, path, label, class, score) and links (folders of symbolic links, "
-        "train/<class>/<file>)."},
-       {"export_dir", &options.export_dir, "The folder for what --export writes; made if absent."},
-       {"data_path", &options.data_path,
-        "For --export: where the data set is now, if it was moved since the training."},
-       {"manualSeed", &options.seed,
-        "Seed of random, ccs and beta. Not given: that of the recorded run, so that random is the one that "
-        "tdds-train --score writes; 42 of official files."},
-       {"device", choice(options.device, kDeviceKinds),
-        "cpu, simt or cuda: where the windows of TDDS are computed and the scores sorted."},
-       {"threads", &options.threads, "CPU threads; 0 takes one for each core."}});
+      advanced({{"ccs_beta", &options.ccs.beta, "ccs: share of the samples dropped as the hardest."},
+                {"ccs_strata", &options.ccs.strata, "ccs: number of strata."},
+                {"beta_c", &options.beta_c, "beta: the exponent c. 4 for CIFAR-100, 5.5 for CIFAR-10."},
+                {"format", &options.formats, "Forms of the kept ids, a list of npy, txt, csv and json."},
+                {"export", &options.exports,
+                 "Also write the kept files of a folder data set, for other frameworks. A list of: list, a "
+                 "path a line; csv with id, path, label, class and score; links, folders of symbolic links, "
+                 "train/<class>/<file>."},
+                {"export_dir", &options.export_dir, "Folder for what --export writes. It is made if absent."},
+                {"data_path", &options.data_path,
+                 "For --export: where the data set is now, if it was moved since the training."},
+                {"manualSeed", &options.seed,
+                 "Seed of random, ccs and beta. Default: the recorded run's, so that random is the one that "
+                 "tdds-train --score writes; 42 for official files."}}));
+  return grouped("Selection", std::move(flags));
+}
+
+FlagTable score_flags(ScoreOptions& options) {
+  FlagTable flags = input_flags(options);
+  append(flags, scoring_flags(options));
+  append(flags, selection_flags(options));
+  append(flags,
+         grouped("Device", advanced({{"device", choice(options.device, kDeviceKinds),
+                                      "Where TDDS's windows are computed and scores are sorted."},
+                                     {"threads", &options.threads, "CPU threads; 0 uses one per core."}})));
   return flags;
 }
 
@@ -151,15 +171,14 @@ int main(int argc, char** argv) {
   tdds::ScoreOptions options;
   const tdds::ProgramInfo info{
       "tdds-score",
-      "Scores every training sample from its recorded training dynamics (TDDS, CVPR 2024, and the methods it "
-      "is "
-      "compared with) and writes the order in which samples are pruned.",
-      "  tdds-score --dynamics_path ./checkpoint/all-dataset/npy/ --mask_path ./checkpoint/generated_mask/ "
-      "--trajectory_len 30 --window_size 10\n"
-      "  tdds-score --dynamics_path run --mask_path masks --trajectory_len 10,20,30 --window_size 5,10\n"
-      "  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual --subset_rate 0.7\n"
-      "  tdds-score --dynamics_path run --mask_path masks --subset_rate 0.7 --export csv,links --export_dir "
-      "kept\n"};
+      "Scores every training sample from its recorded dynamics, by TDDS (CVPR 2024) or another method, and "
+      "writes the order in which samples are pruned.",
+      R"(  tdds-score --dynamics_path ./checkpoint/all-dataset \
+      --mask_path ./checkpoint/masks --trajectory_len 90 --window_size 10
+  tdds-score --dynamics_path run --mask_path masks --trajectory_len 10,20,30
+  tdds-score --dynamics_path run --mask_path masks --method tdds,el2n,dual \
+      --subset_rate 0.7 --export csv,links --export_dir kept
+)"};
   return tdds::run_program(argc, argv, info, tdds::score_flags(options),
                            [&] { return tdds::score(options); });
 }

@@ -5,13 +5,20 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <string_view>
 
 #include "kernels/runtime/check.h"
 #include "tdds/methods/tdds_score.h"
 
 namespace tdds {
 namespace {
+
+// Each selection, and which samples it keeps.
+constexpr std::array<std::pair<const char*, const char*>, 5> kSelections{
+    {{"top", "the highest scores"},
+     {"bottom", "the lowest scores"},
+     {"balanced", "the highest scores of each class"},
+     {"ccs", "samples drawn from strata of the scores"},
+     {"beta", "samples drawn with Beta weights"}}};
 
 std::vector<MethodOptions> settings_of(const Method& method, const ScoreOptions& options,
                                        const DynamicsSource& source) {
@@ -81,24 +88,25 @@ bool selects(const ScoreOptions& options) {
   check_usage(!keep || (*keep > 0 && (*keep < 1 || *keep == std::floor(*keep))),
               "--keep is {}; it is a share between 0 and 1 or a whole number of samples", keep.value_or(0));
   check_usage(!rate || !keep, "--subset_rate and --keep say the same thing; give one of them");
-  kept_by(options.selection);
   check_usage(rate || keep || options.selection == "top",
               "--selection {} chooses the kept samples: say how many with --subset_rate or --keep",
               options.selection);
   return rate || keep;
 }
 
+const std::vector<std::string>& selection_names() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (const auto& [name, kept] : kSelections) names.emplace_back(name);
+    return names;
+  }();
+  return kNames;
+}
+
 const char* kept_by(const std::string& selection) {
-  static constexpr std::array<std::pair<std::string_view, const char*>, 5> kWays{
-      {{"top", "the highest scores"},
-       {"bottom", "the lowest scores"},
-       {"balanced", "the highest scores of each class"},
-       {"ccs", "samples drawn from strata of the scores"},
-       {"beta", "samples drawn with Beta weights"}}};
-  for (const auto& [name, kept] : kWays)
-    if (selection == name) return kept;
-  throw UsageError(
-      fmt::format("there is no selection '{}'; choose top, bottom, balanced, ccs or beta", selection));
+  const auto* found = std::find_if(kSelections.begin(), kSelections.end(),
+                                   [&](const auto& each) { return each.first == selection; });
+  return found->second;
 }
 
 double pruning_rate(const ScoreOptions& options, std::int64_t samples) {

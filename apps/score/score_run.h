@@ -45,11 +45,12 @@ ScoredMethod describe(const std::string& folder, const Method& method, MethodSco
 std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const DynamicsSource& source,
                                       Device& device);
 
-// Whether a selection is asked for. Throws UsageError for rates, numbers and ways to select that make no
-// sense.
-bool selects(const ScoreOptions& options);
-// What a way to select keeps: "the highest scores". Throws UsageError for a way that there is not.
+// The words that --selection takes.
+const std::vector<std::string>& selection_names();
+// What one of them keeps: "the highest scores".
 const char* kept_by(const std::string& selection);
+// Whether a selection is asked for. Throws UsageError for rates, numbers and combinations that are not valid.
+bool selects(const ScoreOptions& options);
 // The pruning rate asked for, for so many samples.
 double pruning_rate(const ScoreOptions& options, std::int64_t samples);
 

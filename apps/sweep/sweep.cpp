@@ -12,15 +12,17 @@ int main(int argc, char** argv) {
   const tdds::FlagTable table = sweep_flags(flags, config);
   const tdds::ProgramInfo program{
       "tdds-sweep",
-      "Compares pruning methods: for every seed it trains a ResNet on all samples while it records their "
-      "training dynamics, scores the samples by every method, and trains again on what each method keeps at "
-      "each rate. It ends in a table of test accuracies, mean and deviation over the seeds. Stopped or "
-      "killed "
-      "at any point, it goes on by the same command.",
-      "  tdds-sweep --dataset cifar100 --data_path ./data --methods tdds,random,el2n,ccs --rates 0.3,0.5,0.7 "
-      "--seeds 1,2,3 --save_path ./runs/sweep\n"
-      "  tdds-sweep --dataset shapes --shapes_train 4000 --width 0.25 --epochs 8 --methods every "
-      "--rates 0.3,0.5,0.7 --no_score_weighting --save_path ./runs/shapes\n"};
+      "Compares pruning methods. For every seed it trains a ResNet on all samples, scores them by every "
+      "method, and trains again on what each method keeps at each rate. It ends in a table of test "
+      "accuracies, "
+      "mean and deviation over the seeds. A stopped sweep continues by the same command.",
+      R"(  tdds-sweep --dataset cifar100 --data_path ./data --download \
+      --methods tdds,random,el2n,ccs --rates 0.3,0.5,0.7 --seeds 1,2,3 \
+      --save_path ./runs/sweep
+  tdds-sweep --dataset shapes --shapes_train 4000 --width 0.25 --epochs 8 \
+      --batch-size 50 --methods every --rates 0.3,0.5,0.7 \
+      --save_path ./runs/shapes
+)"};
   tdds::EarlierFlags earlier{.find = tdds::flags_of_sweep};
   return tdds::run_program(
       argc, argv, program, table,

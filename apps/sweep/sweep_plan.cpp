@@ -1,10 +1,13 @@
 #include "apps/sweep/sweep_plan.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <set>
 
+#include "apps/score/score_run.h"
 #include "engine/trainer.h"
 #include "kernels/runtime/check.h"
 #include "tdds/methods/method.h"
@@ -29,12 +32,9 @@ SweepMethod parse_method(const std::string& name) {
   const std::size_t plus = name.find('+');
   SweepMethod method{name, &find_method(name.substr(0, plus)),
                      plus == std::string::npos ? "top" : name.substr(plus + 1)};
-  const std::string& way = method.selection;
-  check_usage(
-      way == "top" || way == "bottom" || way == "balanced" || way == "ccs" || way == "beta",
-      "there is no selection '{}' as in '{}'; choose bottom, balanced, ccs or beta, or only '{}' for the "
-      "highest scores",
-      way, name, method.score->name);
+  const std::vector<std::string>& known = selection_names();
+  check_usage(std::find(known.begin(), known.end(), method.selection) != known.end(),
+              "'{}' has no selection '{}'; choose {}", name, method.selection, fmt::join(known, ", "));
   return method;
 }
 

@@ -23,33 +23,39 @@ constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 
 FlagTable online_score_flags(OnlineScoreOptions& options) {
   const std::string trajectories = names_of(has_trajectory);
-  return {
+  FlagTable flags{
       {"score", &options.methods,
-       "Scoring methods, a list (tdds-score --list names them): their scores are brought up to date after "
-       "every epoch, in the files of tdds-score. Implies --dynamics."},
-      {"mask_path", &options.mask_path,
-       "--score: the folder for masks and scores, one for each run; <save_path>/masks where it is not "
-       "given."},
-      {"trajectory_len", &options.trajectory_lens,
-       fmt::format(
-           "--score {}: T, a list: the files of each T are written when it is reached. Not given: T is "
-           "the number of epochs so far, and the files of the epoch before are removed.",
-           trajectories)},
-      {"window_size", &options.window_sizes,
-       fmt::format("--score {}: J, the epochs in a window, a list, 3 <= J <= T.", trajectories)},
-      {"score_decay", &options.decay,
-       fmt::format("--score {}: the weight of the newest window in the moving average, 0 to 1 (--decay of "
-                   "tdds-score).",
-                   trajectories)},
-      {"method_epochs", &options.method.epochs,
-       "--score: the epochs that the other methods use, from the first; 0 takes each one's own choice."},
-      {"method_window", &options.method.window_size, fmt::format("--score: J of {}.", names_of(has_windows))},
+       "Score the samples after every epoch by these methods. `tdds-score --list` names them, and the files "
+       "are "
+       "those of tdds-score. Implies --dynamics."},
       {"stop_when_stable", &options.stop_when_stable,
-       "--score: end the run once the scores have settled: when in --stable_epochs epochs in a row every "
-       "score "
-       "ordered the samples as in the epoch before, with a rank correlation (Spearman) of at least this. The "
-       "learning rate still follows --epochs. 0: never."},
-      {"stable_epochs", &options.stable_epochs, "--stop_when_stable: how many epochs in a row, 1 or more."}};
+       "End the run once the scores have settled; 0 does not. They have when, in --stable_epochs epochs in a "
+       "row, every score orders the samples as in the epoch before, with a rank correlation (Spearman) of at "
+       "least this. The learning rate still follows --epochs."}};
+  append(flags,
+         advanced(
+             {{"stable_epochs", &options.stable_epochs,
+               "With --stop_when_stable: the number of epochs in a row, 1 or more."},
+              {"mask_path", &options.mask_path,
+               "With --score: folder for masks and scores. Each run needs its own; the default is "
+               "<save_path>/masks."},
+              {"trajectory_len", &options.trajectory_lens,
+               fmt::format("With --score {}: T, a list. The files of each T are written when it is "
+                           "reached. By default T is the number of epochs so far, and the files of the "
+                           "epoch before are removed.",
+                           trajectories)},
+              {"window_size", &options.window_sizes,
+               fmt::format("With --score {}: J, the epochs in a window, a list, 3 <= J <= T.", trajectories)},
+              {"score_decay", &options.decay,
+               fmt::format("With --score {}: the weight of the newest window in the moving average, 0 to "
+                           "1. It is --decay of tdds-score.",
+                           trajectories)},
+              {"method_epochs", &options.method.epochs,
+               "With --score: how many epochs the other methods use, from the first; 0 is each method's "
+               "own choice."},
+              {"method_window", &options.method.window_size,
+               fmt::format("With --score: J of {}.", names_of(has_windows))}}));
+  return flags;
 }
 
 void check_online_score_flags(const OnlineScoreOptions& options) {

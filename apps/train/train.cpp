@@ -12,16 +12,16 @@ int main(int argc, char** argv) {
   append(flags, planning_flags(config));
   const tdds::ProgramInfo program{
       "tdds-train",
-      "Trains a ResNet and, with --dynamics, records how every training sample behaves from epoch to epoch, "
-      "from which "
-      "tdds-score computes scores.",
-      "  tdds-train --dataset cifar100 --data_path ./data --arch resnet18 --epochs 200 --batch-size 100 "
-      "--dynamics "
-      "--save_path ./checkpoint/all-dataset\n"
-      "  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics --save_path ./runs/shapes\n"
-      "  tdds-train --arch resnet50 --batch-size 256 --precision fp16 --dry_run --target sm_90\n"
-      "  tdds-train --dataset shapes --width 0.25 --epochs 60 --score tdds,el2n,dual --stop_when_stable 0.99 "
-      "--save_path ./runs/scored\n"};
+      "Trains a ResNet. With --dynamics it records how every training sample behaves from epoch to epoch; "
+      "tdds-score computes scores from the recording.",
+      R"(  tdds-train --dataset cifar100 --data_path ./data --download --dynamics \
+      --save_path ./checkpoint/all-dataset
+  tdds-train --dataset shapes --width 0.25 --epochs 10 --dynamics \
+      --save_path ./runs/shapes
+  tdds-train --dataset shapes --width 0.25 --epochs 60 --score tdds,el2n,dual \
+      --stop_when_stable 0.99 --save_path ./runs/scored
+  tdds-train --arch resnet50 --batch-size 256 --dry_run
+)"};
   tdds::EarlierFlags earlier{.find = tdds::flags_of_run};
   return tdds::run_program(
       argc, argv, program, flags,

@@ -16,112 +16,124 @@ namespace {
 
 using enum FlagScope;
 
-FlagTable augmentation_flags(TrainConfig& c) {
-  return {{"crop", choice(c.crop, std::array{Crop::kPadded, Crop::kResized}),
-           "Augmentation beside the flip: padded (a random crop from the image with zeros around it, the "
-           "official code's), resized (a random box of 8 to 100 % of the area, as for ImageNet), or auto: "
-           "resized with ImageNet's stem."},
-          {"crop_size", &c.crop_size,
-           "Side of what the network sees, the middle in evaluation. 0: the image's with the CIFAR stem, 7/8 "
-           "of it with ImageNet's (224 of 256)."},
-          {"no_augment", &c.no_augment, "Neither flip nor crop."},
-          {"no_shuffle", &c.no_shuffle, "Visit the samples in file order in every epoch."}};
-}
-
-FlagTable net_flags(TrainConfig& c) {
-  return {{"arch", word_choice(c.arch, resnet_names()), "resnet18, resnet34, resnet50 or resnet101."},
-          {"stem", choice(c.stem, std::array{Stem::kCifar, Stem::kImageNet}),
-           "How the network begins: cifar (3x3, the official code's), imagenet (7x7 with stride 2 and a "
-           "max-pool: torchvision's networks), or auto: imagenet for images of more than 64 pixels."},
-          {"width", &c.width, "Multiplies every channel count; 0.25 trains about 8.6 times faster on a CPU."},
-          {"init_weights", &c.init_weights,
-           "Start from this safetensors file with PyTorch's names instead of random weights.", kStart},
-          {.name = "init_head",
-           .variable = choice(c.init_head, std::array{Head::kFile, Head::kRandom}),
-           .help = "The last layer with --init_weights: file, that file's; or random, drawn by --manualSeed, "
-                   "for a data set with other classes than the file's.",
-           .scope = kStart,
-           .needs = "init_weights"}};
+FlagTable network_flags(TrainConfig& c) {
+  FlagTable flags{
+      {"arch", word_choice(c.arch, resnet_names()), "The network."},
+      {"width", &c.width,
+       "Factor on every channel count. On a CPU, 0.25 trains about 8.6 times faster than 1."},
+      {"init_weights", &c.init_weights,
+       "Start from the weights in this safetensors file. Its tensors have PyTorch's names.", kStart}};
+  append(
+      flags,
+      advanced({{"stem", choice(c.stem, std::array{Stem::kCifar, Stem::kImageNet}),
+                 "The first layers. cifar: a 3x3 convolution, the official code's. imagenet: a 7x7 "
+                 "convolution of stride 2 and a max-pool, torchvision's. auto: imagenet for images of more "
+                 "than 64 pixels."},
+                {.name = "init_head",
+                 .variable = choice(c.init_head, std::array{Head::kFile, Head::kRandom}),
+                 .help = "Where the last layer comes from with --init_weights. random draws it by "
+                         "--manualSeed, for a data set with other classes than the file's.",
+                 .scope = kStart,
+                 .needs = "init_weights"},
+                {"crop", choice(c.crop, std::array{Crop::kPadded, Crop::kResized}),
+                 "How training images are cropped. padded: at random from the zero-padded image, as the "
+                 "official code does. resized: a random box of 8 to 100 % of the area, as for ImageNet. "
+                 "auto: resized with ImageNet's stem, else padded."},
+                {"crop_size", &c.crop_size,
+                 "Side of the network's input in pixels; 0 follows the stem. That is the image's side with "
+                 "CIFAR's stem and 7/8 of it with ImageNet's (224 of 256). Evaluation takes the center."},
+                {"no_augment", &c.no_augment, "Train without random flips and crops."},
+                {"no_shuffle", &c.no_shuffle, "Visit the samples in file order in every epoch."}}));
+  return grouped("Network", std::move(flags));
 }
 
 FlagTable optimizer_flags(TrainOptions& train) {
-  return {
-      {"epochs", &train.epochs, "Number of epochs, over which the learning rate falls (--schedule)."},
-      {"batch_size", &train.batch, "Images a step; the last batch of an epoch may be smaller."},
-      {"learning_rate", &train.learning_rate,
-       "The highest learning rate: the first step's, or with --warmup_epochs the one it rises to."},
-      {"schedule", choice(train.schedule.decay, kDecays),
-       "How the learning rate falls: cosine, step by step to 0 as in the official code, or step: by "
-       "--lr_gamma every --lr_step_epochs."},
-      {"lr_step_epochs", &train.schedule.step_epochs, "step: epochs between two falls."},
-      {"lr_gamma", &train.schedule.gamma, "step: the factor of each fall."},
-      {"warmup_epochs", &train.schedule.warmup_epochs,
-       "Epochs over which the learning rate first rises from near 0."},
-      {"label_smoothing", &train.label_smoothing,
-       "Share of the target spread evenly over all classes. Reported losses stay those of the label."},
-      {"accumulate", &train.accumulate,
-       "Split each batch into this many equal parts whose gradients are summed, for batches that do not fit "
-       "into memory. Batch norm sees the parts."},
+  FlagTable flags{
+      {"epochs", &train.epochs, "Number of epochs. The learning rate falls over them."},
+      {"batch_size", &train.batch, "Images in a step. The last batch of an epoch may be smaller."},
+      {"learning_rate", &train.learning_rate, "The highest learning rate."},
       {"momentum", &train.momentum, "Momentum of SGD (Nesterov)."},
       {"decay", &train.weight_decay, "Weight decay, of all parameters."},
       {"manualSeed", &train.seed, "Seed of weights, order and augmentation."}};
+  append(
+      flags,
+      advanced({{"schedule", choice(train.schedule.decay, kDecays),
+                 "How the learning rate falls. cosine: to 0 over all epochs, as in the official code. step: "
+                 "by the factor --lr_gamma every --lr_step_epochs."},
+                {"lr_step_epochs", &train.schedule.step_epochs, "Step schedule: epochs between two falls."},
+                {"lr_gamma", &train.schedule.gamma, "Step schedule: the factor of each fall."},
+                {"warmup_epochs", &train.schedule.warmup_epochs,
+                 "Epochs over which the learning rate first rises from near 0."},
+                {"label_smoothing", &train.label_smoothing,
+                 "Share of the target that is spread evenly over all classes. Reported losses stay those of "
+                 "the label."},
+                {"accumulate", &train.accumulate,
+                 "Split each batch into this many equal parts and sum their gradients. It serves batches "
+                 "that do not fit into memory; batch norm sees the parts."}}));
+  return grouped("Optimizer", std::move(flags));
 }
 
 FlagTable run_flags(TrainConfig& c) {
-  return {
-      {"save_path", &c.save_path, "Folder for checkpoints, logs and everything else the run writes.", kStart},
-      {"print_freq", &c.print_freq, "Print a line every N steps where there is no terminal; 0: none.",
-       kStart},
-      {"evaluate", &c.evaluate,
-       "Only report the test accuracy of --init_weights or, where that is not given, of the best epoch of "
-       "the "
-       "run in --save_path.",
-       kStart},
-      {"resume", &c.resume,
-       "Go on where the run in --save_path stopped; start it where there is none. Flags that are not given "
-       "are "
-       "as the run was begun.",
-       kStart},
-      {"overwrite", &c.overwrite, "Start anew where --save_path already holds a run.", kStart},
-      {"checkpoint_minutes", &c.checkpoint_minutes,
-       "Save at least this often, also within an epoch. The end of an epoch is saved in any case, unless the "
-       "last save took more than 1/20 of the time since.",
-       kStart},
-      {"stop_after_epoch", &c.stop_after_epoch,
-       "Stop after this many epochs, as if interrupted; the schedule stays that of --epochs. 0: never.",
-       kStart}};
+  FlagTable flags{{"save_path", &c.save_path, "Folder for everything that the run writes.", kStart},
+                  {"resume", &c.resume,
+                   "Continue the run in --save_path. If there is none, it starts. Flags that are not given "
+                   "keep the values "
+                   "of the run.",
+                   kStart},
+                  {"overwrite", &c.overwrite, "Replace the run in --save_path.", kStart},
+                  {"evaluate", &c.evaluate,
+                   "Only report the test accuracy. The weights are --init_weights or, by default, those of "
+                   "the best epoch "
+                   "of the run in --save_path.",
+                   kStart}};
+  append(flags,
+         advanced({{"print_freq", &c.print_freq,
+                    "Without a terminal, print a line every so many steps. 0 prints none.", kStart},
+                   {"checkpoint_minutes", &c.checkpoint_minutes,
+                    "Save at least this often, also within an epoch. The end of an epoch is saved too, "
+                    "unless the last save took more than 1/20 of the time since.",
+                    kStart},
+                   {"stop_after_epoch", &c.stop_after_epoch,
+                    "Stop after this many epochs, as if interrupted; 0 does not stop. The schedule stays "
+                    "that of --epochs.",
+                    kStart}}));
+  return grouped("Run", std::move(flags));
 }
 
 FlagTable device_flags(TrainConfig& c) {
-  return {
+  FlagTable flags{
       {"device", choice(c.device, kDeviceKinds),
-       "cpu, cuda, simt (the CUDA kernels on the CPU: slow), or auto: cuda where this build and machine have "
-       "it, else cpu."},
+       "Where to train. simt runs the CUDA kernels on the CPU, slowly. auto is cuda if this build and "
+       "machine "
+       "have it, else cpu."},
       {"precision", choice(c.precision, kPrecisions),
-       "fp32; on a GPU also tf32, fp16 and bf16; on a CPU with avx512_bf16 also bf16."},
-      {"conv_algo", choice(c.train.algo, kConvAlgos),
-       "How a CPU convolves: direct, winograd (3x3 filters with stride 1; a quarter of the multiplications), "
-       "or auto: the faster one for each layer, a function of its shape alone. bf16 is direct always."},
-      {"cudnn_autotune", &c.cudnn_autotune,
-       "On a GPU: time cuDNN's plans for each convolution and take the fastest, instead of cuDNN's own first "
-       "proposal. A resumed run goes on with the plans that it began with."},
-      {"plan_cache", &c.plan_cache,
-       "File that keeps timed plans between runs; not given: tdds/cudnn_plans.txt in the user's cache "
-       "folder.",
-       kStart},
-      {"debug_sync", &c.debug_sync,
-       "Wait after every command, so that an error names the op and the layer that made it; slow.", kStart},
-      {"threads", &c.threads, "CPU threads; 0 uses one per core.", kStart},
-      {"ngpu", &c.ngpu, "1, or 0 for the CPU. Several GPUs are not used.", kStart},
-      {"workers", &c.workers, "Accepted for the official command lines, and without effect.", kStart}};
+       "Number format of activations and convolutions. A GPU has all; a CPU has fp32 and, with avx512_bf16, "
+       "bf16."},
+      {"threads", &c.threads, "CPU threads; 0 uses one per core.", kStart}};
+  append(
+      flags,
+      advanced({{"conv_algo", choice(c.train.algo, kConvAlgos),
+                 "How a CPU convolves. winograd serves 3x3 filters of stride 1 and needs a quarter of the "
+                 "multiplications; auto takes the faster one for each layer's shape. bf16 is always direct."},
+                {"cudnn_autotune", &c.cudnn_autotune,
+                 "On a GPU, time cuDNN's plans and take the fastest. Otherwise cuDNN's first proposal is "
+                 "taken. A resumed run keeps its plans."},
+                {"plan_cache", &c.plan_cache,
+                 "File that keeps timed plans between runs. Default: tdds/cudnn_plans.txt in the user's "
+                 "cache folder.",
+                 kStart},
+                {"debug_sync", &c.debug_sync,
+                 "Wait after every command, so that an error names its op and layer. This is slow.", kStart},
+                {"ngpu", &c.ngpu, "1, or 0 for the CPU. More than one GPU is not supported.", kStart},
+                {"workers", &c.workers, "Ignored. Official command lines have it.", kStart}}));
+  return grouped("Device", std::move(flags));
 }
 
 }  // namespace
 
 FlagTable training_flags(TrainConfig& config) {
   FlagTable flags = dataset_flags(config.data);
-  append(flags, augmentation_flags(config));
-  append(flags, net_flags(config));
+  append(flags, network_flags(config));
   append(flags, optimizer_flags(config.train));
   append(flags, run_flags(config));
   append(flags, device_flags(config));
@@ -130,37 +142,37 @@ FlagTable training_flags(TrainConfig& config) {
 
 FlagTable planning_flags(TrainConfig& config) {
   const std::vector<std::string> targets = offline_gpus();
-  return {
-      {"dry_run", &config.dry_run,
-       "Only print what the training would take: the convolution plans, the memory, and the time below which "
-       "a step cannot come.",
-       kStart},
-      {"target", &config.target,
-       targets.empty() ? "With --dry_run: a GPU to plan for without having it; this build has no CUDA."
-                       : fmt::format("With --dry_run: plan for this GPU, which need not be here: {}, or "
-                                     "native for the one that is.",
-                                     fmt::join(targets, ", ")),
-       kStart}};
+  const std::string help =
+      targets.empty()
+          ? "With --dry_run: the GPU to plan for. This build has no CUDA."
+          : fmt::format(
+                "With --dry_run: the GPU to plan for. It need not be in this machine: {}, or native "
+                "for the one that is.",
+                fmt::join(targets, ", "));
+  FlagTable flags{
+      {"dry_run", &config.dry_run, "Only print memory, plans and the least time of a step.", kStart}};
+  append(flags, advanced({{"target", &config.target, help, kStart}}));
+  return grouped("Device", std::move(flags));
 }
 
 FlagTable dynamics_flags(TrainConfig& config) {
-  FlagTable flags{
-      {"dynamics", &config.dynamics,
-       "Record every sample's training dynamics into <save_path>/dynamics.tdds, for tdds-score."},
-      {"dynamics_npy", &config.dynamics_npy,
-       "Also write the official <save_path>/npy/<epoch>_{Loss,Output,Index}.npy; implies --dynamics."},
-      {"dynamics_features", &config.dynamics_features,
-       fmt::format(
-           "Also record the length of each sample's features, for {}, and when training is done write "
-           "the features themselves into <save_path>/features.safetensors, for {}; implies "
-           "--dynamics.",
-           names_of(needs_feature_norm), names_of(needs_finished_net))},
-      {"dynamics_fields", choices(config.dynamics_fields, all_dynamics_fields()),
-       fmt::format("What dynamics.tdds holds, a list of {}; not given: all but the last, 25 bytes per sample "
-                   "and epoch. kl alone, 4 bytes, is all that tdds needs.",
-                   fmt::join(words_of(all_dynamics_fields()), ", "))}};
+  FlagTable flags{{"dynamics", &config.dynamics,
+                   "Record each sample's dynamics for tdds-score. They are written to "
+                   "<save_path>/dynamics.tdds, 25 bytes per sample and epoch."}};
+  append(flags,
+         advanced({{"dynamics_npy", &config.dynamics_npy,
+                    "Also write the official <save_path>/npy/<epoch>_{Loss,Output,Index}.npy. Implies "
+                    "--dynamics."},
+                   {"dynamics_features", &config.dynamics_features,
+                    fmt::format("Also record features, for {} and {}. The first needs their lengths in every "
+                                "epoch; the second needs <save_path>/features.safetensors, written when "
+                                "training is done. Implies --dynamics.",
+                                names_of(needs_feature_norm), names_of(needs_finished_net))},
+                   {"dynamics_fields", choices(config.dynamics_fields, all_dynamics_fields()),
+                    "Fields of dynamics.tdds; by default all but the last. kl alone takes 4 bytes and is all "
+                    "that tdds needs."}}));
   append(flags, online_score_flags(config.score));
-  return flags;
+  return grouped("Dynamics", std::move(flags));
 }
 
 bool records_dynamics(const TrainConfig& config) {

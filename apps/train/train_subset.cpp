@@ -21,16 +21,20 @@ struct SubsetFlags {
 };
 
 FlagTable subset_flags(SubsetFlags& flags) {
-  return {
+  FlagTable table{
       {"subset_rate", &flags.subset_rate,
-       "Pruning rate: the share of the samples that is left OUT, the lowest scores first; 0.9 keeps 10 %."},
-      {"mask_path", &flags.mask_path, "data_mask_win<J>_ep<T>.npy of tdds-score or of the official code."},
-      {"score_path", &flags.score_path, "score_win<J>_ep<T>.npy that goes with it."},
+       "Pruning rate: the share of samples left out. Those with the lowest scores are left out; 0.9 keeps "
+       "10 %."},
+      {"mask_path", &flags.mask_path,
+       "The mask, data_mask_win<J>_ep<T>.npy. tdds-score or the official code wrote it."},
+      {"score_path", &flags.score_path, "Its scores, score_win<J>_ep<T>.npy."},
       {"no_score_weighting", &flags.no_score_weighting,
-       "Do not multiply a batch's loss with the mean of its samples' scores, scaled to 0..1, as the official "
-       "code does; --score_path is then not needed."},
+       "Do not weight the loss by the scores. The official code multiplies a batch's loss by the mean of its "
+       "samples' scores, scaled to 0..1. With this flag --score_path is not needed."},
       {"random_subset", &flags.random_subset,
-       "Keep a random subset of the same size instead, without weighting: the baseline. No files are read."}};
+       "Keep a random subset of the same size: the baseline. The loss is not weighted, and no mask is "
+       "read."}};
+  return grouped("Subset", std::move(table));
 }
 
 std::vector<std::int32_t> rows_of(std::vector<std::int64_t> ids) {
@@ -105,13 +109,15 @@ int main(int argc, char** argv) {
   append(flags, training_flags(config));
   append(flags, planning_flags(config));
   const ProgramInfo program{"tdds-train-subset",
-                            "Trains a ResNet on the samples that are left after pruning: --subset_rate is "
-                            "the share left out, the lowest "
-                            "scores first.",
-                            "  tdds-train-subset --dataset cifar100 --data_path ./data --subset_rate 0.7 "
-                            "--mask_path M/data_mask_win10_ep30.npy "
-                            "--score_path M/score_win10_ep30.npy\n"
-                            "A smaller --batch-size helps at high rates: 64 at 0.8, 32 at 0.9.\n"};
+                            "Trains a ResNet on what is left after pruning. --subset_rate is the share that "
+                            "is left out, the lowest "
+                            "scores first. A smaller --batch_size helps at high rates: 64 at 0.8, 32 at 0.9.",
+                            R"(  tdds-train-subset --dataset cifar100 --data_path ./data --subset_rate 0.3 \
+      --mask_path ./checkpoint/masks/data_mask_win10_ep90.npy \
+      --score_path ./checkpoint/masks/score_win10_ep90.npy
+  tdds-train-subset --dataset shapes --width 0.25 --epochs 10 \
+      --subset_rate 0.5 --random_subset --save_path ./runs/random
+)"};
   EarlierFlags earlier{.find = flags_of_run};
   return run_program(
       argc, argv, program, flags,

@@ -40,11 +40,12 @@ Outcome run(
   arguments.insert(arguments.begin(), "tdds-train");
   Outcome outcome;
   Options& options = outcome.options;
-  const FlagTable flags{{"save_path", &options.save_path, "Where the results go."},
-                        {"batch_size", &options.batch_size, "How many samples make a step."},
-                        {"decay", &options.decay, "The weight decay."},
-                        {"seeds", &options.seeds, "The seeds."},
-                        {"dynamics", &options.dynamics, "Records the dynamics."}};
+  const FlagTable flags{
+      {"save_path", &options.save_path, "Where the results go."},
+      {"batch_size", &options.batch_size, "How many samples make a step. The last step may have fewer."},
+      {"decay", &options.decay, "The weight decay."},
+      {.name = "seeds", .variable = &options.seeds, .help = "The seeds.", .advanced = true},
+      {"dynamics", &options.dynamics, "Records the dynamics."}};
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   outcome.code = run_program(static_cast<int>(arguments.size()), arguments.data(),
@@ -92,8 +93,9 @@ TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
 TEST(Cli, AnUnknownFlagSuggestsTheNearest) {
   const Outcome typo = run({"--batch-sise", "7"});
   EXPECT_EQ(typo.code, 2);
-  EXPECT_EQ(typo.err,
-            "tdds-train: there is no flag --batch_sise: did you mean --batch_size? --help lists all flags\n");
+  EXPECT_EQ(
+      typo.err,
+      "tdds-train: there is no flag --batch_sise: did you mean --batch_size? --help-all lists all flags\n");
   EXPECT_THAT(run({"--batch", "7"}).err, HasSubstr("did you mean --batch_size?"));
   EXPECT_THAT(run({"--xyzzy=1"}).err, AllOf(HasSubstr("--xyzzy:"), testing::Not(HasSubstr("mean"))));
 }
@@ -125,13 +127,33 @@ TEST(Cli, ExceptionsBecomeExitCodes) {
   EXPECT_EQ(run({}, [] { return 5; }).code, 5);
 }
 
-TEST(Cli, HelpNamesFlagsDefaultsAndPurpose) {
+TEST(Cli, HelpShowsFirstSentencesOfTheMostUsedFlags) {
   const Outcome outcome = run({"--help"});
   EXPECT_EQ(outcome.code, 0);
   for (const char* part :
-       {"Trains a network.", "--batch_size INT [100]\n      How many samples make a step.\n",
-        "--decay FLOAT [0.0005]", "--dynamics\n", "Flags:\n  -h, --help\n"})
+       {"Trains a network.\n", "\nFlags:\n  --save_path TEXT [runs/train]\n",
+        "  --batch_size INT [100]      How many samples make a step.\n",
+        "  --decay FLOAT [0.0005]      The weight decay.\n", "  --dynamics  ", "--help-all"})
     EXPECT_THAT(outcome.out, HasSubstr(part));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("--seeds")));
+}
+
+TEST(Cli, HelpAllShowsEverything) {
+  const Outcome outcome = run({"--help-all"});
+  EXPECT_EQ(outcome.code, 0);
+  const std::string second_line = "\n" + std::string(30, ' ') + "have fewer.\n";
+  EXPECT_THAT(outcome.out, HasSubstr("How many samples make a step. The last step may" + second_line));
+  EXPECT_THAT(outcome.out, HasSubstr("  --seeds INT [1,2]           The seeds.\n"));
+}
+
+TEST(Cli, HelpListsChoices) {
+  std::string color = "red", taste = "sweet";
+  const FlagTable flags{{"color", word_choice(color, {"red", "blue"}), "The color."},
+                        {"taste", word_choice(taste, {"sweet", "sour", "bitter", "salty"}), "The taste."}};
+  EXPECT_THAT(
+      help_text({"tdds-train", "Trains."}, flags, false),
+      AllOf(HasSubstr("  --color red|blue [red]      The color.\n"),
+            HasSubstr("  --taste TEXT [sweet]        The taste. Choices: sweet, sour, bitter, salty.\n")));
 }
 
 TEST(Cli, VersionIsOneLine) {

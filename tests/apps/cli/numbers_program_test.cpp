@@ -13,9 +13,9 @@ struct NumberFlag {
   std::string name, type;  // "--epochs", "INT"
 };
 
-// The flags of `program` that take numbers or lists of them, by its own --help.
+// The flags of `program` that take numbers or lists of them, by its own --help-all.
 std::vector<NumberFlag> number_flags(const std::string& program) {
-  std::istringstream help(run_tool(program, {"--help"}).out);
+  std::istringstream help(run_tool(program, {"--help-all"}).out);
   std::vector<NumberFlag> flags;
   for (std::string line; std::getline(help, line);) {
     std::istringstream words(line);

@@ -163,7 +163,8 @@ TEST_F(ScoreSelectionTest, RefusesMethodsAndRatesThatMakeNoSense) {
     args.insert(args.end(), flags.begin(), flags.end());
     expect_refusal(args, 2, words);
   };
-  expect({"--subset_rate", "0.5", "--selection", "best"}, "there is no selection 'best'");
+  expect({"--subset_rate", "0.5", "--selection", "best"},
+         "--selection is 'best'; choose top, bottom, balanced, ccs or beta");
   expect({"--subset_rate", "0.97", "--selection", "balanced"}, "keeps 6 samples for 10 classes");
   expect({"--subset_rate", "0.1", "--selection", "ccs"}, "the hard cut-off beta is 0.2");
   for (const char* strata : {"0", "201", "2000000000"})
@@ -181,7 +182,7 @@ TEST_F(ScoreSelectionTest, RefusesMethodsAndRatesThatMakeNoSense) {
 TEST_F(ScoreSelectionTest, RefusesAmountsOfNothingAndSelectionsOfNoAmount) {
   expect_refusal({"--subset_rate", "0"}, 2, "--subset_rate is 0");
   expect_refusal({"--keep", "0"}, 2, "--keep is 0");
-  expect_refusal({"--selection", "nonsense"}, 2, "there is no selection 'nonsense'");
+  expect_refusal({"--selection", "nonsense"}, 2, "--selection is 'nonsense'; choose top,");
   expect_refusal({"--selection", "bottom"}, 2, "say how many with --subset_rate or --keep");
 }
 
