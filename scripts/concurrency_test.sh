@@ -90,6 +90,7 @@ test_cache() {
     [ $((i % 2)) = 1 ] || mode=disk
     rm -rf "$folder/cache"
     local cached=("${train[@]}" --cache_dir "$folder/cache" --data_memory "${memory[$mode]}" --save_path)
+    # shellcheck disable=SC2034  # run_two reads the arrays by name
     local run_one=("${cached[@]}" "$folder/one") run_two=("${cached[@]}" "$folder/two")
     rm -rf "$folder/one" "$folder/two"
     run_two $((took / 2)) $((i % 3 == 0)) run_one run_two
@@ -156,6 +157,7 @@ test_folder() {
   for ((i = 1; i <= starts; ++i)); do
     rm -rf "$folder/run"
     local run_one=("${train[@]}" --save_path "$folder/run" --manualSeed 1)
+    # shellcheck disable=SC2034,SC2206
     local run_two=("${train[@]}" --save_path "$folder/run" --manualSeed 2 ${ways[$((i % 3))]})
     run_two $((took * 2 / 3)) $((3 * killed < i)) run_one run_two
     for name in one two; do

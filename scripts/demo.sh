@@ -68,8 +68,9 @@ found=$(awk 'FNR == NR { wrong[$1]; next } $1 in wrong' <(numbers "$folder/all/w
 wrong=$(numbers "$folder/all/wrong_label_ids.npy" | wc -l)
 cat <<END
 
-$found of the $pruned images left out as suspect have one of the $wrong wrong labels: the recording of one training tells them.
-The second row beside the last one is what that is worth. TDDS never looks at a label, so it cannot tell a wrong one.
+Of the $pruned images left out as suspect, $found have a wrong label; $wrong labels are wrong in all.
+Compare the second row with the last one: that is what leaving them out is worth.
+TDDS does not look at labels, so it cannot find wrong ones.
 
-The report, for a browser: $folder/report.html
+Open the report in a browser: $folder/report.html
 END

@@ -13,6 +13,7 @@ trap 'rm -rf "$folder"' EXIT
 common=(--dataset shapes --shapes_train 240 --shapes_test 60 --width 0.0625 --batch-size 40 --learning_rate 0.05
         --checkpoint_minutes 0 --print_freq 0)
 train=(build/release/apps/tdds-train "${common[@]}" --epochs 12 --dynamics --resume)
+# shellcheck disable=SC2054  # the commas are in lists
 sweep=(build/release/apps/tdds-sweep "${common[@]}" --epochs 4 --methods tdds,random,ccs --rates 0.5,0.7 --seeds 1,2
        --subset_batch_size 40)
 
