@@ -156,6 +156,7 @@ test_folder() {
   done
   for ((i = 1; i <= starts; ++i)); do
     rm -rf "$folder/run"
+    # shellcheck disable=SC2034
     local run_one=("${train[@]}" --save_path "$folder/run" --manualSeed 1)
     # shellcheck disable=SC2034,SC2206
     local run_two=("${train[@]}" --save_path "$folder/run" --manualSeed 2 ${ways[$((i % 3))]})
