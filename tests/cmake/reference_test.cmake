@@ -1,0 +1,31 @@
+# docs/reference.md names every flag of every program, and no document names a flag that no program has.
+#   cmake -D SOURCE_DIR=... -D BUILD_DIR=... -P reference_test.cmake
+set(flags)
+foreach(program train score train-subset sweep report)
+  execute_process(COMMAND ${BUILD_DIR}/apps/tdds-${program} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "\n  (-h, )?--[a-zA-Z_]+" found "${help}")
+  list(TRANSFORM found REPLACE ".*--" "--")
+  list(APPEND flags ${found})
+endforeach()
+list(REMOVE_DUPLICATES flags)
+
+file(READ ${SOURCE_DIR}/docs/reference.md reference)
+foreach(flag ${flags})
+  if(NOT reference MATCHES "${flag}[^a-zA-Z_]")
+    message(SEND_ERROR "docs/reference.md does not describe ${flag}")
+  endif()
+endforeach()
+
+# Flags of scripts and of other programs.
+set(others --preset --build --install --target --lint --asan --pypi --package --gtest_filter --minutes --seconds)
+foreach(page README.md CONTRIBUTING.md docs/reference.md docs/gpu.md docs/pytorch_users.md docs/tutorial.md)
+  file(READ ${SOURCE_DIR}/${page} text)
+  string(REGEX MATCHALL "[ `(]--[a-zA-Z][a-zA-Z_-]+" named "${text}")
+  list(TRANSFORM named REPLACE ".*[ `(]--" "--")
+  list(TRANSFORM named REPLACE "([a-z])-([a-z])" "\\1_\\2")
+  list(REMOVE_DUPLICATES named)
+  list(REMOVE_ITEM named ${flags} ${others})
+  if(named)
+    message(SEND_ERROR "${page} names flags that no program has: ${named}")
+  endif()
+endforeach()
