@@ -141,7 +141,7 @@ class ScorePrecisionTest : public testing::TestWithParam<int> {
   const Recorded recorded_ = random_dynamics(kSamples, GetParam(), kEpochs, 5);  // p_y from 0.5 to 1 - 1e-7
 };
 
-// README, docs/architecture.md 7.2.
+// docs/pytorch_users.md (the differences that matter), docs/architecture.md 7.2.
 TEST_P(ScorePrecisionTest, IsWhatTheDocumentsSay) {
   const auto series = reference_series(recorded_), sizes = sizes_of_logs(recorded_);
   for (const int j : {3, 5, 10}) {
