@@ -22,6 +22,6 @@ style='header, section:not(#map) { display: none } main { padding: 0 } section {
 sed -e 's/<input type="checkbox" id="map-wrong">/<input type="checkbox" id="map-wrong" checked>/' \
   -e "s|</head>|<style>$style</style></head>|" "$folder/report.html" >"$scratch/map.html"
 "$chromium" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$scratch/profile" \
-  --virtual-time-budget=15000 --window-size=1000,815 --screenshot="$PWD/$pictures/report.png" \
+  --virtual-time-budget=15000 --window-size=760,700 --screenshot="$PWD/$pictures/report.png" \
   "file://$scratch/map.html" 2>/dev/null
 ls -l "$pictures"
