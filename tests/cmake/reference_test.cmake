@@ -2,7 +2,7 @@
 #   cmake -D SOURCE_DIR=... -D BUILD_DIR=... -P reference_test.cmake
 set(flags)
 foreach(program train score train-subset sweep report)
-  execute_process(COMMAND ${BUILD_DIR}/apps/tdds-${program} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${BUILD_DIR}/apps/tdds-${program} --help-all OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "\n  (-h, )?--[a-zA-Z_]+" found "${help}")
   list(TRANSFORM found REPLACE ".*--" "--")
   list(APPEND flags ${found})
@@ -17,7 +17,7 @@ foreach(flag ${flags})
 endforeach()
 
 # Flags of scripts and of other programs.
-set(others --preset --build --install --target --lint --asan --args --gtest_filter)
+set(others --help_all --preset --build --install --target --lint --asan --args --gtest_filter)
 foreach(page README.md CONTRIBUTING.md docs/reference.md docs/gpu.md docs/pytorch_users.md docs/tutorial.md)
   file(READ ${SOURCE_DIR}/${page} text)
   string(REGEX MATCHALL "[ `(]--[a-zA-Z][a-zA-Z_-]+" named "${text}")
