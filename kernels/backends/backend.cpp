@@ -8,7 +8,7 @@ std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& option
   const Backend backend = kind == DeviceKind::kCpu    ? cpu_backend()
                           : kind == DeviceKind::kSimt ? simt_backend()
                                                       : cuda_backend();
-  check(backend.ops != nullptr, "device '{}' is not here: {}", to_string(kind), backend.why_absent);
+  check(backend.ops != nullptr, "device '{}' is not available: {}", to_string(kind), backend.why_absent);
   return backend.make(kind, *backend.ops, options);
 }
 
@@ -19,7 +19,7 @@ std::vector<std::string> offline_gpus() {
 
 std::unique_ptr<Device> make_offline_gpu(std::string_view target) {
   const Backend cuda = cuda_backend();
-  check(cuda.describe != nullptr, "no plans for a GPU can be made: {}", cuda.why_absent);
+  check(cuda.describe != nullptr, "cannot plan for a GPU: {}", cuda.why_absent);
   return cuda.describe(target);
 }
 

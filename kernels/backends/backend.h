@@ -1,6 +1,6 @@
 #pragma once
-// The backends: what runs the ops of each, and the devices that it serves. make_device and its siblings of
-// kernels/runtime/device.h choose among them.
+// The backends: the implementation of the ops and the devices of each. make_device and the related functions
+// of kernels/runtime/device.h choose among them.
 
 #include <memory>
 #include <string>
@@ -12,13 +12,13 @@
 
 namespace tdds {
 
-// What runs the ops of a backend, or null with the reason in words, and what makes its device.
+// `ops` is null in a build without this backend; `why_absent` then gives the reason.
 struct Backend {
   const Ops* ops;
   const char* why_absent;
   std::unique_ptr<Device> (*make)(DeviceKind, const Ops&, const DeviceOptions&);
-  bool (*machine_has_it)() = nullptr;  // null: every machine does
-  // Devices of this backend that are known by description; null: none.
+  bool (*machine_has_it)() = nullptr;  // null: every machine has it
+  // Devices that can be planned for from a description alone; null where there are none.
   std::vector<std::string> (*describable)() = nullptr;
   std::unique_ptr<Device> (*describe)(std::string_view target) = nullptr;
 };

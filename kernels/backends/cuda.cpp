@@ -9,7 +9,7 @@
 namespace tdds {
 namespace {
 
-// Runs one small kernel, so that a build without machine code for this GPU says so before the data is read.
+// Runs one small kernel, so that a build without machine code for this GPU fails before the data is read.
 std::unique_ptr<Device> make_cuda_device(DeviceKind, const Ops& ops, const DeviceOptions& options) {
   auto device = std::make_unique<CudnnDevice>(ops, options);
   DeviceMemory probe(*device, 256, "a first kernel");

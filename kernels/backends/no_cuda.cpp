@@ -1,4 +1,4 @@
-// Stands for kernels/cuda/ in a build without CUDA.
+// Replaces kernels/cuda/ in a build without CUDA.
 #include "kernels/backends/backend.h"
 
 namespace tdds {
@@ -6,7 +6,7 @@ namespace tdds {
 Backend cuda_backend() {
   return {
       nullptr,
-      "this build was made without CUDA; configure with -DTDDS_CUDA=ON where a CUDA toolkit and cuDNN are",
+      "this build was made without CUDA; install a CUDA toolkit and cuDNN and configure with -DTDDS_CUDA=ON",
       nullptr};
 }
 

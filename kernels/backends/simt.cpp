@@ -6,7 +6,8 @@
 
 namespace tdds {
 
-// What a library computes on the GPU (convolution, the linear layer, sorting) is the CPU's here.
+// Ops that a library computes on the GPU (convolution, the linear layer, sorting) use the CPU's
+// implementation.
 Backend simt_backend() {
   static constexpr Ops kOps{Kernels::kSimt, cpu::make_conv2d, cpu::make_linear};
   return {&kOps, nullptr, make_host_device};

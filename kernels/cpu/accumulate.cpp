@@ -7,7 +7,7 @@
 namespace tdds::cpu {
 namespace {
 
-// Parameters that one thread takes at a time.
+// Parameters that one thread processes at a time.
 constexpr std::int64_t kBlock = 16384;
 
 }  // namespace

@@ -15,7 +15,7 @@ PhiloxWords bits_of(const AugmentArgs& args, std::int64_t id) {
                 static_cast<std::uint64_t>(id));
 }
 
-// Where the pixel (y, x) of the output lies in the flipped image: (y + down, x + right).
+// Output pixel (y, x) is pixel (y + down, x + right) of the flipped image.
 struct Placement {
   bool flip = false;
   std::int32_t down = 0, right = 0;
@@ -80,7 +80,7 @@ template <class T>
 void augment_batch(const AugmentArgs& args, T* x) {
   const std::int64_t pixels = std::int64_t{args.height} * args.width;
   const std::int64_t outputs = std::int64_t{args.out_height} * args.out_width * args.channels_out;
-  // A pixel is gathered, looked up and, where it is resized, blended from four.
+  // A pixel is gathered, looked up and, for kResized, blended from four.
   constexpr std::int64_t kWorkAnOutput = 4;
   parallel_for(args.batch, kWorkAnOutput * outputs, [&](std::int64_t b) {
     const std::int64_t id = args.order[args.state->cursor + b];

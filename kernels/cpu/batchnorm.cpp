@@ -13,7 +13,7 @@
 namespace tdds::cpu {
 namespace {
 
-// Channels that are summed side by side: their accumulators stay in the first-level cache.
+// Channels summed at a time: their accumulators stay in the L1 cache.
 constexpr std::int64_t kTile = 256;
 // Channels whose partial sums one thread merges.
 constexpr std::int64_t kMergeChannels = 16;
@@ -36,8 +36,8 @@ struct Workspace {
   float* coefficients;
 };
 
-// Mean and sum of squared deviations from it of a block of rows, by channel. The sums are taken about the
-// first row, then about the mean so found: no cancellation however far the mean lies from 0.
+// Mean and sum of squared deviations of a block of rows, per channel. The first sum is taken about the first
+// row, the second about the mean found that way, so there is no cancellation when the mean is far from 0.
 template <class T>
 struct BlockMoments {
   [[gnu::always_inline]] static inline void run(const T* x, std::int64_t rows, std::int64_t channels,
@@ -77,7 +77,7 @@ struct BlockMoments {
   }
 };
 
-// Chan, Golub & LeVeque 1979, block after block: the mean and the squared deviations of all rows.
+// Mean and squared deviations of all rows, merged block by block (Chan, Golub & LeVeque 1979).
 struct Moments {
   double mean[kMergeChannels], squares[kMergeChannels];
 
@@ -138,7 +138,7 @@ void apply_affine(const Affine<T>& a, std::int64_t rows) {
       a.relu ? run_vectorized<ApplyAffine<T, false, true>>(a, begin, end)
              : run_vectorized<ApplyAffine<T, false, false>>(a, begin, end);
   };
-  // Last rows first: the pass before left them in the cache.
+  // Last rows first: the previous pass left them in the cache.
   parallel_for(blocks, block * a.channels, [&](std::int64_t i) {
     const std::int64_t begin = (blocks - 1 - i) * block;
     kernel(begin, std::min(rows, begin + block));
@@ -179,7 +179,8 @@ void forward(const BatchNormForwardArgs& args) {
                   args.rows);
 }
 
-// dx = scale * (g - offset - (x - mean) * slope) with g = dy where the ReLU let y pass.
+// dx = scale * (g - offset - (x - mean) * slope), where g = dy where y > 0 and else 0 (all of dy without
+// ReLU).
 template <class T>
 struct Gradient {
   const T *x, *y, *dy;

@@ -8,7 +8,7 @@
 namespace tdds::cpu {
 namespace {
 
-// Elements that one thread takes at a time.
+// Elements that one thread processes at a time.
 constexpr std::int64_t kBlock = 16384;
 
 struct Sum {

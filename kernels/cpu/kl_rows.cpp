@@ -17,7 +17,7 @@ constexpr double kLowest = -700;  // exp of less is denormal
 // exp(x) for kLowest <= x <= 0, relative error below 1e-15: x = k ln2 + r, a Taylor polynomial in |r| <= ln2
 // / 2.
 [[gnu::always_inline]] inline double fast_exp(double x) {
-  constexpr double kToInteger = 0x1.8p52;  // added, it leaves round(x / ln2) in the low bits
+  constexpr double kToInteger = 0x1.8p52;  // adding it leaves round(x / ln2) in the low bits
   constexpr double kLog2e = 1.4426950408889634, kLn2High = 0x1.62e42fefa0000p-1,
                    kLn2Low = 0x1.cf79abc9e3b3ap-40;
   const double shifted = x * kLog2e + kToInteger;
@@ -83,7 +83,7 @@ constexpr double kLowest = -700;  // exp of less is denormal
 [[gnu::always_inline]] inline void exponentials(const float* z, std::int32_t top, std::int32_t classes,
                                                 double* e) {
   const double max = z[top];
-  // The bound in a loop of its own: inside the other it becomes a branch, which cannot be vectorised.
+  // The bound has its own loop: inside the other it becomes a branch, which is not vectorised.
   for (std::int32_t c = 0; c < classes; ++c) {
     const double below = z[c] - max;
     e[c] = below < kLowest ? kLowest : below;
@@ -100,14 +100,15 @@ constexpr double kLowest = -700;  // exp of less is denormal
   return sum;
 }
 
-// In a loop of its own: an addition in the same one would be fused with the product, in one of two visits and
-// not in the other, and equal logits would not give exactly 0.
+// A separate loop: an addition in the same loop would be fused with the product for one of the two visits and
+// not for the other, and equal logits would not give exactly 0.
 [[gnu::always_inline]] inline void normalise(const VisitNorm& visit, std::int32_t classes, double* e) {
   const double inverse = 1 / (1 + visit.rest);
   for (std::int32_t c = 0; c < classes; ++c) e[c] *= inverse;
 }
 
-// log(p_c + eps), for the largest class from 1 - p: exact where p rounds to 1.
+// log(p_c + eps). For the largest class it is computed from 1 - p, which keeps its digits where p rounds to
+// 1.
 double log_p(double p, const VisitNorm& visit, std::int32_t c) {
   return c == visit.top ? std::log1p(kEpsilon - visit.rest / (1 + visit.rest)) : std::log(p + kEpsilon);
 }

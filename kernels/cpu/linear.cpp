@@ -11,8 +11,8 @@
 namespace tdds::cpu {
 namespace {
 
-// Output rows a thread takes at a time. Each group is one sequential product, so that the sums do not depend
-// on the number of threads.
+// Output rows that a thread computes at a time. Each group is one sequential product, so the sums do not
+// depend on the number of threads.
 constexpr std::int64_t kRows = 16;
 
 template <class Body>

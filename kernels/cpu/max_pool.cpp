@@ -11,10 +11,10 @@
 namespace tdds::cpu {
 namespace {
 
-// Channels that are compared side by side.
+// Channels compared at a time.
 constexpr std::int32_t kTile = 64;
 
-// A larger number replaces what was there, and the first NaN does.
+// A larger number replaces a smaller one, and the first NaN replaces any number.
 bool replaces(float value, float best) {
   return value > best || (std::isnan(value) && !std::isnan(best));
 }
@@ -46,7 +46,7 @@ void pool_position(const MaxPoolArgs& args, const T* image, std::int32_t i, std:
   }
 }
 
-// The rows of y whose windows hold row `at` of x: first .. last - 1.
+// The rows first .. last - 1 of y whose windows contain row `at` of x.
 struct Range {
   std::int32_t first, last;
 };

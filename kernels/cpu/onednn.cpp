@@ -7,8 +7,8 @@
 namespace tdds::cpu::onednn {
 namespace {
 
-// oneDNN keeps to the instructions that TDDS_CPU_ISA leaves, like the rest of the program. Its own choice is
-// the best of a CPU, which with AVX-512 may be more than isa() tells apart.
+// Limits oneDNN to the instructions that TDDS_CPU_ISA allows, like the rest of the program. Otherwise oneDNN
+// uses the best that the CPU has, which may exceed what Isa::kAvx512 stands for.
 bool limit_instructions() {
   if (isa() == Isa::kAvx2) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
   if (isa() == Isa::kGeneric) dnnl::set_max_cpu_isa(dnnl::cpu_isa::sse41);

@@ -1,5 +1,5 @@
 #pragma once
-// The CPU's plans of the ops that a library helps to compute.
+// The CPU's plans for convolution and the linear layer, which use oneDNN.
 
 #include <memory>
 

@@ -9,7 +9,7 @@
 namespace tdds::cpu {
 namespace {
 
-// Channels that are summed side by side.
+// Channels summed at a time.
 constexpr std::int64_t kTile = 256;
 
 template <class T>

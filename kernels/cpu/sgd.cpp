@@ -10,10 +10,10 @@
 namespace tdds::cpu {
 namespace {
 
-// Parameters that one thread takes at a time.
+// Parameters that one thread processes at a time.
 constexpr std::int64_t kBlock = 16384;
 
-// T: the gradients'; C: the compute copy's.
+// T: type of the gradients; C: type of the compute copy.
 template <bool kNesterov, class T, class C>
 struct Update {
   [[gnu::always_inline]] static inline void run(SgdArgs args, float lr, std::int64_t begin,
@@ -37,7 +37,7 @@ struct Update {
 template <class T>
 struct AnyNonfinite {
   [[gnu::always_inline]] static inline void run(const T* x, std::int64_t n, bool* found) {
-    constexpr std::uint32_t kExponent = 0x7F800000;  // all ones in a NaN or an infinity alone
+    constexpr std::uint32_t kExponent = 0x7F800000;  // all ones only in a NaN or an infinity
     std::uint32_t any = 0;
 #pragma omp simd reduction(| : any)
     for (std::int64_t i = 0; i < n; ++i)

@@ -14,13 +14,13 @@ namespace {
 
 constexpr double kEpsilon = 1e-8;
 
-// Rows are evaluated in double: beside the convolutions that is free, and it leaves the float32 of what is
-// stored as the only rounding.
+// Rows are evaluated in double, whose cost is negligible next to the convolutions. The only rounding is then
+// that of the float32 results.
 struct Row {
   const float* z;
   std::int32_t classes, label, top;  // top: argmax
   double log1p_rest;                 // log(sum exp(z - max)) = -log p of the top class
-  double top_miss, label_miss;       // 1 - p of the top class and of the label, never as a difference
+  double top_miss, label_miss;  // 1 - p of the top class and of the label, never computed as a difference
 
   double log_p(std::int32_t c) const { return (static_cast<double>(z[c]) - z[top]) - log1p_rest; }
   double p(std::int32_t c) const { return c == top ? 1.0 - top_miss : std::exp(log_p(c)); }
@@ -44,7 +44,7 @@ Row make_row(const float* z, std::int32_t classes, std::int32_t label) {
 }
 
 void write_dlogits(const Row& row, double smoothing, double scale, float* dlogits) {
-  const double share = smoothing / row.classes;  // of the target that each class gets, y's beside the rest
+  const double share = smoothing / row.classes;  // each class's part of the target; y gets the rest as well
   for (std::int32_t c = 0; c < row.classes; ++c)
     dlogits[c] =
         static_cast<float>(((c == row.label ? smoothing - row.label_miss : row.p(c)) - share) * scale);
@@ -62,7 +62,7 @@ struct Divergence {
   double kl = 0, true_kl = 0;
 };
 
-// Both sides of the difference are the float32 that is kept, so equal logits give exactly 0.
+// Both operands of the difference are float32, the type that is stored, so equal logits give exactly 0.
 Divergence exchange_logp(const Row& row, float* prev_logp) {
   Divergence sum;
   for (std::int32_t c = 0; c < row.classes; ++c) {
@@ -89,7 +89,7 @@ double entropy(const Row& row) {
   double sum = 0;
   for (std::int32_t c = 0; c < row.classes; ++c) {
     const double p = row.p(c);
-    // 0 log 0 = 0, also where the logit is -infinity.
+    // 0 log 0 = 0, even where the logit is -infinity.
     if (p != 0) sum -= p * row.log_p(c);
   }
   return sum;
@@ -128,7 +128,7 @@ void check_batch(const SoftmaxKlArgs& args) {
   const std::int32_t* begin = args.order + args.state->cursor;
   std::vector<std::int32_t> ids(begin, begin + args.batch);
   std::sort(ids.begin(), ids.end());
-  check(ids.front() >= 0, "softmax_kl: the order holds sample id {}; ids start at 0", ids.front());
+  check(ids.front() >= 0, "softmax_kl: the order contains sample id {}; ids start at 0", ids.front());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
   check(twice == ids.end(), "softmax_kl: sample {} occurs twice in one batch; an epoch visits a sample once",
         twice == ids.end() ? 0 : *twice);
@@ -138,7 +138,7 @@ void check_batch(const SoftmaxKlArgs& args) {
           args.classes - 1);
 }
 
-// An exponential and two logarithms a class, in values of simple arithmetic.
+// The cost of an exponential and two logarithms per class, in values of simple arithmetic.
 constexpr std::int64_t kExpWork = 32;
 
 }  // namespace

@@ -13,10 +13,11 @@
 namespace tdds::cpu {
 namespace {
 
-// Samples that one thread carries through all windows: the rows of a window then stay in its cache.
+// Samples that one thread carries through all windows, so that the rows of a window stay in its cache.
 constexpr std::int64_t kBlock = 256;
 
-// R of a window in two passes: a sliding sum of squares would cancel, since d spans many decades.
+// R of a window, in two passes: a sliding sum of squares would cancel, since d spans many orders of
+// magnitude.
 [[gnu::always_inline]] inline void window_norms(const double* const* rows, int terms, std::int64_t n,
                                                 double* mean, double* norm) {
   for (std::int64_t i = 0; i < n; ++i) mean[i] = 0;
@@ -32,7 +33,8 @@ constexpr std::int64_t kBlock = 256;
   }
 }
 
-// Of all callers: which products the compiler fuses, and so the bits, is settled in it.
+// All callers share this code, so the compiler fuses the same products for all of them and the bits are
+// equal.
 struct StepBlock {
   [[gnu::always_inline]] static inline void run(const double* const* rows, int terms, std::int64_t n,
                                                 double decay, double* s) {
@@ -47,7 +49,7 @@ void step(const double* const* rows, int terms, std::int64_t n, double decay, do
   run_vectorized<StepBlock>(rows, terms, n, decay, s);
 }
 
-// The values of a block of samples, row by row: in double, whatever they are stored in.
+// The values of a block of samples, row by row, converted to double.
 template <class T>
 class BlockRows {
  public:

@@ -8,7 +8,7 @@
 namespace tdds {
 namespace {
 
-// What a user can do about it, for the errors that a user can cause.
+// How to fix it, for the errors that a user can cause.
 const char* remedy(cudaError_t status) {
   switch (status) {
     case cudaErrorNoKernelImageForDevice:
@@ -20,12 +20,12 @@ const char* remedy(cudaError_t status) {
     case cudaErrorIllegalAddress:
     case cudaErrorMisalignedAddress:
     case cudaErrorLaunchFailure:
-      return "; a kernel failed: `debug_sync` names it";
+      return "; a kernel failed: run with `debug_sync` to see which one";
     case cudaErrorStreamCaptureUnsupported:
     case cudaErrorStreamCaptureInvalidated:
-      return "; something that cannot be recorded was called while a step was recorded";
+      return "; a call that cannot be recorded was made while a step was recorded";
     case cudaErrorDevicesUnavailable:
-      return "; another process holds the GPU exclusively";
+      return "; another process has exclusive use of the GPU";
     default:
       return "";
   }
@@ -34,12 +34,11 @@ const char* remedy(cudaError_t status) {
 const char* remedy(cudnnStatus_t status) {
   switch (status) {
     case CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED:
-      return "; a part of cuDNN could not be loaded: let LD_LIBRARY_PATH name the folder of all its parts, "
-             "and "
-             "where there is no NVIDIA driver (libcuda.so.1) use cuDNN 9.19 or older, which plans without "
-             "one";
+      return "; a part of cuDNN could not be loaded: set LD_LIBRARY_PATH to the folder of all its parts; "
+             "without an NVIDIA driver (libcuda.so.1) use cuDNN 9.19 or older, which does not need it to "
+             "plan";
     case CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH:
-      return "; parts of several versions of cuDNN were found: let LD_LIBRARY_PATH name one folder alone";
+      return "; parts of several versions of cuDNN were found: set LD_LIBRARY_PATH to one folder only";
     default:
       return "";
   }
@@ -61,7 +60,7 @@ void throw_cuda_error(const std::string& what, const char* expression, const cha
 }
 
 std::string cudnn_error_text(cudnnStatus_t status) {
-  // Empty unless cuDNN has more to say about the last failure on this thread (cudnn_graph_v9.h).
+  // Empty unless cuDNN knows more about the last failure on this thread (cudnn_graph_v9.h).
   std::array<char, 512> last{};
   cudnnGetLastErrorString(last.data(), last.size());
   return fmt::format("{} ({}) {}{}", cudnnGetErrorString(status), static_cast<int>(status), last.data(),
@@ -86,11 +85,11 @@ void check_cudnn_version(std::size_t found, std::size_t built) {
   const auto text = [](std::size_t version) {
     return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
   };
-  check(found >= built,
-        "cuDNN {} was found at run time, older than {} of this build: update it, or let LD_LIBRARY_PATH name "
-        "the "
-        "folder of the newer one",
-        text(found), text(built));
+  check(
+      found >= built,
+      "cuDNN {} was found at run time, older than {} of this build: update it, or set LD_LIBRARY_PATH to the "
+      "folder of the newer one",
+      text(found), text(built));
 }
 
 std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_version) {
@@ -99,7 +98,7 @@ std::string no_gpu_sentence(cudaError_t status, int driver_version, int runtime_
   if (status != cudaErrorInsufficientDriver) return {};
   if (driver_version == 0) return "no GPU here: no NVIDIA driver is installed; use `device` cpu";
   return fmt::format(
-      "no GPU here: the NVIDIA driver serves CUDA {} and this build needs {}; update the driver or use "
+      "no GPU here: the NVIDIA driver supports CUDA {} and this build needs {}; update the driver or use "
       "`device` cpu",
       version_text(driver_version), version_text(runtime_version));
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What a kernel launch needs of a stream: kept apart from kernels/cuda/stream.h, so that the kernels' sources
-// do not read the libraries' headers.
+// What a kernel launch needs from a stream. Separate from kernels/cuda/stream.h, so that kernel sources do
+// not include the headers of the libraries.
 
 #include <cuda_runtime_api.h>
 
@@ -9,11 +9,11 @@ namespace tdds {
 class CudaStream;
 class Stream;
 
-// The stream, which must belong to a device of the kind `cuda`; else Error.
+// The CUDA stream behind `stream`. Throws Error unless its device is of the kind `cuda`.
 CudaStream& cuda_stream(Stream& stream);
 
-// Brackets one command, a kernel launch or a library call: makes the stream's GPU current on this thread,
-// names the command in profiles, and reports its failure by its name.
+// The scope of one command, a kernel launch or a library call: makes the stream's GPU current on this thread,
+// and names the command in profiles and errors.
 //
 //   CudaCommand command(stream, "softmax_kl");
 //   kernel<<<grid, block, bytes, command.stream()>>>(...);
@@ -26,8 +26,8 @@ class CudaCommand {
   CudaCommand& operator=(const CudaCommand&) = delete;
 
   cudaStream_t stream() const;
-  // Throws when the launch failed; with --debug_sync, and not while recording, waits and throws when the
-  // command itself did.
+  // Throws when the launch failed. With debug_sync, except while recording, it also waits for the command and
+  // throws when that failed.
   void finish();
 
  private:

@@ -10,7 +10,7 @@
 namespace tdds {
 namespace {
 
-constexpr int kMinSm = 80;  // cp.async, bf16 and TF32 begin here
+constexpr int kMinSm = 80;  // the first with cp.async, bf16 and TF32
 
 int attribute(cudaDeviceAttr which, int ordinal) {
   int value = 0;
@@ -22,7 +22,7 @@ int attribute(cudaDeviceAttr which, int ordinal) {
 
 GpuFacts probe_gpu(int ordinal) {
   GpuFacts facts{};
-  // 0 without an error where no driver is installed (cuda_runtime_api.h, cudaDriverGetVersion).
+  // Gives 0 and no error where no driver is installed (cuda_runtime_api.h, cudaDriverGetVersion).
   CHECK_CUDA(cudaDriverGetVersion(&facts.driver_version));
   CHECK_CUDA(cudaRuntimeGetVersion(&facts.runtime_version));
   int count = 0;
@@ -43,8 +43,8 @@ GpuFacts probe_gpu(int ordinal) {
   facts.sm = 10 * attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
              attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
   facts.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, ordinal);
-  facts.clock_hz = 1e3 * attribute(cudaDevAttrClockRate, ordinal);  // given in kHz
-  // Two transfers a clock, of so many bits.
+  facts.clock_hz = 1e3 * attribute(cudaDevAttrClockRate, ordinal);  // the attribute is in kHz
+  // Two transfers per clock, each as wide as the bus.
   facts.bytes_per_second = 2e3 * attribute(cudaDevAttrMemoryClockRate, ordinal) *
                            attribute(cudaDevAttrGlobalMemoryBusWidth, ordinal) / 8;
   check(facts.sm >= kMinSm,
@@ -81,9 +81,9 @@ std::string CudaDevice::description() const {
                      facts_.runtime_version % 1000 / 10);
 }
 
-// Multiply-adds that one multiprocessor of each architecture starts in a clock, times two (CUDA C++
-// Programming Guide, throughput of arithmetic instructions; the architectures' white papers for the tensor
-// cores). The cards of a family that have half of it are not told apart: it is a bound.
+// Operations per clock and multiprocessor, a multiply-add counted as two (CUDA C++ Programming Guide,
+// throughput of arithmetic instructions; for tensor cores the white papers of the architectures). Some cards
+// of an architecture reach half of it; the table has the upper bound.
 DevicePeak CudaDevice::peak(std::size_t) const {
   struct PerClock {
     int from_sm;
@@ -102,7 +102,7 @@ DevicePeak CudaDevice::peak(std::size_t) const {
           .tf32 = row->tf32 * clocks,
           .half = row->half * clocks,
           .memory_bytes = facts_.memory_bytes,
-          .source = "its clocks, as the driver tells them"};
+          .source = "its clock rates as reported by the driver"};
 }
 
 void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
@@ -111,12 +111,12 @@ void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
   const std::size_t size = bytes > 0 ? bytes : 1;
   const cudaError_t status = cudaMalloc(&memory, size);  // aligned to at least 256 bytes (Programming Guide)
   if (status == cudaErrorMemoryAllocation) {
-    static_cast<void>(cudaGetLastError());  // not sticky: the device goes on
+    static_cast<void>(cudaGetLastError());  // not a sticky error: the device stays usable
     std::size_t free_bytes = 0, total_bytes = 0;
     CHECK_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
     throw OutOfMemory(
         fmt::format("not enough memory on {} for {}: it needs {:.1f} MiB, and {:.1f} of {:.1f} MiB are free; "
-                    "use a smaller batch or net, or end other programs on this GPU",
+                    "use a smaller batch or network, or end other programs on this GPU",
                     facts_.name, what, mib(size), mib(free_bytes), mib(total_bytes)),
         free_bytes + allocated_bytes_);
   }
@@ -135,7 +135,7 @@ void CudaDevice::free(void* memory) noexcept {
     allocated_bytes_ -= known->second;
     allocated_.erase(known);
   }
-  // cudaFree works on the device that the pointer belongs to, whichever is current.
+  // cudaFree works on the device of the pointer, whichever device is current.
   static_cast<void>(cudaFree(memory));
 }
 

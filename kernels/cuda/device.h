@@ -1,6 +1,6 @@
 #pragma once
-// One GPU: its memory and its facts. A thread may use the device after make_current(); every entry point
-// calls it. The convolution plans chosen for it are kernels/cuda/cudnn/cudnn_device.h's.
+// One GPU: its memory and its properties. A thread may use the device after make_current(), which every entry
+// point calls. kernels/cuda/cudnn/cudnn_device.h adds the convolution plans.
 
 #include <map>
 #include <memory>
@@ -20,16 +20,17 @@ struct GpuFacts {
   int driver_version, runtime_version;  // 13000 for 13.0
 };
 
-// Facts about the `ordinal`-th GPU, which becomes current. Throws Error in one sentence where there is no
-// GPU, or an unusable one; UsageError where there are fewer.
+// Properties of GPU `ordinal`, which becomes current. Throws Error where there is no GPU or it cannot be
+// used, and UsageError where there is no GPU of that number.
 GpuFacts probe_gpu(int ordinal);
 
-// Whether there is an NVIDIA driver that sees a GPU, or one too old to say: then probe_gpu tells the user.
+// Whether there is an NVIDIA driver that sees a GPU. Also true where the driver is too old to tell, so that
+// probe_gpu reports it.
 bool machine_has_gpu();
 
 class ConvPlanStore;
 
-// What the ops ask of a GPU whether it is here or only described.
+// The interface that the ops use, for a GPU that is present and for one known only by its description.
 class GpuDevice : public Device {
  public:
   explicit GpuDevice(const Ops& ops, bool debug_sync = false) : Device(DeviceKind::kCuda, ops, debug_sync) {}
@@ -50,9 +51,9 @@ class CudaDevice : public GpuDevice {
 
   const DeviceOptions& options() const { return options_; }
   const GpuFacts& facts() const { return facts_; }
-  // cudaSetDevice for the calling thread: the runtime keeps the current device per thread, 0 at first.
+  // Calls cudaSetDevice for the calling thread: the runtime keeps the current device per thread, initially 0.
   void make_current() const;
-  // For what is done outside training: fills, and the timing of plans.
+  // For work outside training: filling memory and timing plans.
   CudaStream& setup_stream() { return *setup_stream_; }
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// Owners of the CUDA libraries' handles. A destructor drops the status: it must not throw, and what could be
-// reported then was reported before, by the call that first failed.
+// Owners of the handles of the CUDA libraries. A destructor ignores the status: it must not throw, and the
+// call that first failed has already reported the error.
 
 #include <cuda_runtime_api.h>
 
@@ -28,7 +28,7 @@ using CudaGraphExec = CudaHandle<cudaGraphExec_t, cudaGraphExecDestroy>;
 using PinnedMemory = CudaHandle<void*, cudaFreeHost>;
 using GpuMemory = CudaHandle<void*, cudaFree>;
 
-// Where a C function writes the handle that `owner` is to own: CHECK_CUDA(cudaEventCreate(out(event))).
+// Passes an owner as the output argument of a C function: CHECK_CUDA(cudaEventCreate(out(event))).
 template <class Owner>
 class OutHandle {
  public:

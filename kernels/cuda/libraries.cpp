@@ -8,12 +8,12 @@ std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream) {
   CHECK_CUDA(cudnnCreate(out(libraries->cudnn)));
   CHECK_CUDA(cudnnSetStream(libraries->cudnn.get(), stream));
 
-  // 32 MiB is what the cuBLAS documentation advises for sm_90 (cublasSetWorkspace); without a workspace of
-  // ours each capture would keep one of cuBLAS's own. cudaMalloc aligns to the 256 bytes it asks for.
+  // The cuBLAS documentation recommends 32 MiB for sm_90 (cublasSetWorkspace). Without this workspace each
+  // capture would keep one of cuBLAS's own. cudaMalloc provides the required alignment of 256 bytes.
   constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
   CHECK_CUDA(cudaMalloc(out(libraries->cublas_workspace), kWorkspaceBytes));
   CHECK_CUDA(cublasCreate(out(libraries->cublas)));
-  // In this order: cublasSetStream resets the workspace to cuBLAS's own pool (documentation of
+  // The order matters: cublasSetStream resets the workspace to cuBLAS's own pool (documentation of
   // cublasSetStream).
   CHECK_CUDA(cublasSetStream(libraries->cublas.get(), stream));
   CHECK_CUDA(cublasSetWorkspace(libraries->cublas.get(), libraries->cublas_workspace.get(), kWorkspaceBytes));

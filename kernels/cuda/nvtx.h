@@ -1,6 +1,6 @@
 #pragma once
-// Named ranges in NVIDIA's profilers; they cost nothing measurable where none is attached, and nothing at all
-// in a build without the NVTX header (kernels/cuda/absent/nvtx.cpp).
+// Named ranges in NVIDIA's profilers. Their cost is not measurable without an attached profiler, and zero in
+// a build without the NVTX header (kernels/cuda/absent/nvtx.cpp).
 
 namespace tdds {
 

@@ -37,8 +37,8 @@ class CudaRecording final : public Recording {
 
 CudaStream::CudaStream(CudaDevice& device) : Stream(device) {
   device.make_current();
-  // Non-blocking: no implicit order with the legacy default stream, which may not be touched while a capture
-  // is under way (cuda_runtime_api.h, cudaStreamCreateWithFlags, cudaErrorStreamCaptureImplicit).
+  // Non-blocking: not ordered with the legacy default stream, which must not be used during a capture
+  // (cuda_runtime_api.h, cudaStreamCreateWithFlags, cudaErrorStreamCaptureImplicit).
   CHECK_CUDA(cudaStreamCreateWithFlags(out(stream_), cudaStreamNonBlocking));
   for (UploadSlot& slot : uploads_) {
     slot.memory = pin(kUploadBytes);
@@ -120,10 +120,10 @@ void CudaStream::zero(void* device_memory, std::size_t bytes) {
 }
 
 std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body) {
-  check(!recording_, "Stream::record: a recording is already under way on this stream");
+  check(!recording_, "Stream::record: this stream is already recording");
   cuda_device().make_current();
-  // ThreadLocal: calls that allocate or synchronise are refused on this thread, and other threads may go on.
-  // Not Relaxed, so the capture must end on this thread (cuda_runtime_api.h, cudaStreamBeginCapture).
+  // ThreadLocal: calls that allocate or synchronise fail on this thread only. Not Relaxed, so the capture
+  // must end on this thread (cuda_runtime_api.h, cudaStreamBeginCapture).
   CHECK_CUDA(cudaStreamBeginCapture(get(), cudaStreamCaptureModeThreadLocal));
   recording_ = true;
   std::exception_ptr failure;
@@ -134,7 +134,7 @@ std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body)
   }
   recording_ = false;
   CudaGraph graph;
-  // In every case: it is what ends capture mode.
+  // Called even after a failure, because it ends the capture.
   const cudaError_t ended = cudaStreamEndCapture(get(), out(graph));
   if (failure) {
     static_cast<void>(cudaGetLastError());
@@ -146,19 +146,19 @@ std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body)
   CHECK_CUDA(cudaGraphGetNodes(graph.get(), nullptr, &nodes));
   CudaGraphExec exec;
   CHECK_CUDA(cudaGraphInstantiate(out(exec), graph.get(), 0));
-  CHECK_CUDA(cudaGraphUpload(exec.get(), get()));  // else the first launch pays for it
+  CHECK_CUDA(cudaGraphUpload(exec.get(), get()));  // otherwise the first launch uploads the graph
   return std::make_unique<CudaRecording>(std::move(exec), nodes);
 }
 
 void CudaStream::replay(const Recording& recording) {
-  check(!recording_, "Stream::replay: not while recording");
+  check(!recording_, "Stream::replay: not allowed while recording");
   CudaCommand command(*this, "replay");
   CHECK_CUDA(cudaGraphLaunch(static_cast<const CudaRecording&>(recording).get(), get()));
   command.finish();
 }
 
 void CudaStream::synchronize() {
-  check(!recording_, "Stream::synchronize: not while recording");
+  check(!recording_, "Stream::synchronize: not allowed while recording");
   cuda_device().make_current();
   flush_downloads();
 }
@@ -189,7 +189,7 @@ cudaStream_t CudaCommand::stream() const {
 }
 
 void CudaCommand::finish() {
-  cudaError_t status = cudaGetLastError();  // a launch reports its geometry's and its code's errors only here
+  cudaError_t status = cudaGetLastError();  // the only report of a launch's invalid geometry or missing code
   if (status == cudaSuccess && stream_.cuda_device().options().debug_sync && !stream_.recording())
     status = cudaStreamSynchronize(stream());
   check(status == cudaSuccess, "the GPU command '{}'{} failed: {}", name_, stream_.of_range(),

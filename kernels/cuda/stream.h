@@ -1,9 +1,9 @@
 #pragma once
-// The queue of a GPU: a non-blocking CUDA stream with pinned staging, cuDNN and cuBLAS handles bound to it,
-// and recordings as CUDA graphs. Its commands never use the legacy default stream.
+// The stream of a GPU: a non-blocking CUDA stream with pinned staging buffers, cuDNN and cuBLAS handles bound
+// to it, and recordings as CUDA graphs. Its commands never use the legacy default stream.
 //
-// Differences from a host stream, all on the safe side of kernels/runtime/stream.h: upload() has read the
-// host buffer when it returns; upload() and download() wait for the device where the staging buffer is full;
+// Differences from a host stream, all within the contract of kernels/runtime/stream.h: upload() has read the
+// host buffer when it returns; upload() and download() wait for the device when the staging buffer is full;
 // neither may be recorded.
 
 #include <array>
@@ -48,7 +48,7 @@ class CudaStream final : public Stream {
  private:
   struct UploadSlot {
     PinnedMemory memory;
-    CudaEvent done;  // the copy out of `memory`
+    CudaEvent done;  // the copy from `memory` has completed
   };
   struct Download {  // bytes that wait in download_memory_ for the next synchronize()
     void* host;

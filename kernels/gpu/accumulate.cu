@@ -1,8 +1,8 @@
 // Gradient accumulation; contract in kernels/ops/accumulate.h.
 //
-// Parallel over: parameters, 16 bytes of gradients a thread.
+// Parallel over: parameters, 16 bytes of gradients per thread.
 // Held in:       registers.
-// Bytes per row: a parameter costs its gradient read (2 or 4) and the sum read (but the first time) and
+// Bytes per row: per parameter, its gradient read (2 or 4) and the sum read (except the first time) and
 //                written (8).
 // Deterministic: no parameter depends on another.
 

@@ -1,9 +1,9 @@
-// Closing a step; contract in kernels/ops/advance.h.
+// The end of a step; contract in kernels/ops/advance.h.
 //
 // Parallel over: the samples of the batch, in one block.
 // Held in:       registers.
-// Bytes per row: 4 of the id, 5 gathered by it.
-// Deterministic: a thread's own samples in ascending order, then a fixed tree.
+// Bytes per row: 4 for the id, 5 gathered by id.
+// Deterministic: a thread sums its samples in ascending order, then a fixed tree.
 
 #include "kernels/ops/advance.h"
 

@@ -1,11 +1,10 @@
 // Gather, flip, crop (and resize), normalise, cast and pad the channels of a batch; contract in
 // kernels/ops/augment.h.
 //
-// Parallel over: pixels of the output, one a thread; a block stays within one image.
+// Parallel over: pixels of the output, one per thread; a block stays within one image.
 // Held in:       registers; the table of 3 KiB in L1.
-// Bytes per row: a pixel costs 3 bytes read and channels_out values written, in 16-byte stores where they
-//                fit.
-// Deterministic: a pixel is a function of (seed, epoch, id, place) alone; equal bits on every device.
+// Bytes per row: per pixel, 3 bytes read and channels_out values written, in 16-byte stores where they fit.
+// Deterministic: a pixel depends only on (seed, epoch, id, position); equal bits on every device.
 
 #include "kernels/ops/augment.h"
 
@@ -24,7 +23,7 @@ __device__ PhiloxWords bits_of(const AugmentArgs& args, std::int64_t id) {
                 static_cast<std::uint64_t>(id));
 }
 
-// Where the pixel (y, x) of the output lies in the flipped image: (y + down, x + right).
+// Output pixel (y, x) is pixel (y + down, x + right) of the flipped image.
 struct Placement {
   bool flip;
   std::int32_t down, right;

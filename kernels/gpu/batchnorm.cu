@@ -1,11 +1,10 @@
-// Batch normalisation, forward and inference; contract and formulas in kernels/ops/batchnorm.h. Three kernels
-// forward: moments of tiles, their merger with the running statistics, application.
+// Batch normalisation, forward and inference; contract and formulas in kernels/ops/batchnorm.h. Forward has
+// three kernels: moments of tiles, their merge together with the running statistics, application.
 //
-// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); the merger: channels, a block
-//                each.
-// Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); merge: channels, one block each.
+// Held in:       registers; at most 16 KiB of shared memory to join the rows of a tile.
 // Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once.
-//                Application takes the rows last to first, so that it finds the last ones read in L2.
+//                Application goes from the last row to the first, because the last rows read are still in L2.
 // Deterministic: the tiles depend on M and C alone, and moments are merged in a fixed order.
 
 #include "kernels/ops/batchnorm.h"
@@ -16,9 +15,9 @@
 namespace tdds::TDDS_GPU {
 namespace {
 
-// A tile's mean and squared deviations. Each thread takes them of its rows by Welford's recurrence about the
-// tile's first row: no cancellation however far the mean lies from 0, nor when that row is an outlier. Two
-// threads' are joined by Chan's formula.
+// Mean and squared deviations of a tile. Each thread computes them for its rows by Welford's recurrence,
+// shifted by the tile's first row: there is no cancellation when the mean is far from 0 or when that row is
+// an outlier. Chan's formula joins the results of two threads.
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
     moments_kernel(const T* x, std::int64_t rows, std::int64_t tile_rows, BatchNormScratch scratch) {
@@ -41,7 +40,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
         });
   }
   const auto tile_count = static_cast<std::uint32_t>(span.last - begin);
-  // How many of the tile's rows lie `stride` apart from row y on.
+  // The number of rows y, y + stride, ... within the tile.
   const auto count_of = [&](std::uint32_t y, std::uint32_t stride) {
     return y < tile_count ? static_cast<float>((tile_count - y + stride - 1) / stride) : 0.0f;
   };
@@ -93,7 +92,7 @@ __global__ void __launch_bounds__(kMergeThreads)
   if (channel == 0) *args.batches_tracked += 1;
 }
 
-// y = act((x - mean) * scale + bias + residual); in inference `scale` is null and made of weight and
+// y = act((x - mean) * scale + bias + residual). In inference `scale` is null and computed from weight and
 // variance.
 template <class T>
 struct Affine {

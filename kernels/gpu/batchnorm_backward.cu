@@ -1,11 +1,11 @@
 // Batch normalisation, backward; contract and formulas in kernels/ops/batchnorm.h. Three kernels: sums over
 // tiles, their sum with the coefficients of dx, application.
 //
-// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); the sum of tiles: channels, a
-//                block each.
-// Held in:       registers; at most 16 KiB of shared memory join the rows of a tile.
-// Bytes per row: x, dy and with ReLU y are read twice, dx and dresidual written once, in 16-byte accesses.
-//                Application takes the rows last to first, so that it finds the last ones read in L2.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); sum of tiles: channels, one block
+//                each.
+// Held in:       registers; at most 16 KiB of shared memory to join the rows of a tile.
+// Bytes per row: x, dy and, with ReLU, y are read twice, dx and dresidual written once, in 16-byte accesses.
+//                Application goes from the last row to the first, because the last rows read are still in L2.
 // Deterministic: the tiles depend on M and C alone, and each sum has a fixed order.
 
 #include "kernels/ops/batchnorm.h"
@@ -16,7 +16,8 @@
 namespace tdds::TDDS_GPU {
 namespace {
 
-// dx = scale * (g - offset - (x - mean) * slope) with g = dy where the ReLU let y pass.
+// dx = scale * (g - offset - (x - mean) * slope), where g = dy where y > 0 and else 0 (all of dy without
+// ReLU).
 template <class T>
 struct Gradient {
   const T *x, *y, *dy;  // y null without ReLU

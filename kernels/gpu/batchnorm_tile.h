@@ -1,7 +1,7 @@
 #pragma once
-// How the batch normalisation kernels share an activation [M, C] among blocks and threads, and where its
-// scratch lies. A block takes a tile of rows and channels: its threads stand side by side over the channels
-// (x), kWide of them each, and below each other over the rows (y), which they step through.
+// How the batch normalisation kernels divide an activation [M, C] among blocks and threads, and the layout of
+// their scratch memory. A block processes a tile of rows and channels. Its threads are two-dimensional: x
+// runs over the channels, kWide per thread, and y over the rows, which the threads step through.
 
 #include "kernels/gpu/gpu.h"
 #include "kernels/gpu/vectors.h"
@@ -11,8 +11,9 @@
 namespace tdds::TDDS_GPU {
 
 inline constexpr std::uint32_t kTileThreads = 256;
-inline constexpr std::uint32_t kTileColumns = 8;  // the most threads side by side: 128 bytes of a row
-// Tiles whose results are merged: on 128 multiprocessors all of their blocks run at once, in three to each.
+inline constexpr std::uint32_t kTileColumns = 8;  // the most threads in x: 128 bytes of a row
+// Limits the tiles whose results are merged: on 128 multiprocessors all their blocks run at once, three on
+// each.
 inline constexpr std::uint32_t kTileBlocksPerMultiprocessor = 3;
 inline constexpr std::int64_t kMinTileRows = 128, kMaxTileBlocks = kTileBlocksPerMultiprocessor * 128;
 inline constexpr std::int64_t kApplyRows = 128, kAnyBlocks = std::int64_t{1} << 40;
@@ -23,7 +24,7 @@ struct TileGrid {
   std::int64_t rows;  // of a tile
 };
 
-// Tiles of at least `least_rows`, in at most `most_blocks` blocks as far as that goes.
+// Tiles of at least `least_rows` rows, in at most `most_blocks` blocks unless the channels alone need more.
 inline TileGrid tile_grid(std::int64_t rows, std::int32_t channels, int wide, std::int64_t least_rows,
                           std::int64_t most_blocks) {
   const std::int64_t vectors = channels / wide;
@@ -59,8 +60,8 @@ __device__ TileSpan tile_span(std::int64_t tile, std::int64_t tile_rows, std::in
   return span;
 }
 
-// Calls take(row, fetch(row)) for each of a thread's rows. kAtOnce are fetched before the first is taken, so
-// that their loads are under way together; of the last ones half as many, and so on.
+// Calls take(row, fetch(row)) for each row of a thread. kAtOnce rows are fetched before the first is taken,
+// so that their loads overlap. The remaining rows are fetched half as many at a time, and so on.
 template <int kAtOnce, class Fetch, class Take>
 __device__ void for_each_row(TileSpan span, Fetch fetch, Take take) {
   for (; span.first + (kAtOnce - 1) * span.step < span.last; span.first += kAtOnce * span.step) {
@@ -71,7 +72,8 @@ __device__ void for_each_row(TileSpan span, Fetch fetch, Take take) {
   if constexpr (kAtOnce > 1) for_each_row<kAtOnce / 2>(span, fetch, take);
 }
 
-// What the threads of a tile join: kWide values each of two kinds, those of one place side by side.
+// The values that the threads of a tile exchange: two kinds, kWide of each per thread. Values of the same
+// kind and index are adjacent across threads.
 template <int kWide>
 struct TileExchange {
   float* values = shared<float>(2 * kWide * threads_in_block());
@@ -87,8 +89,8 @@ struct TileExchange {
   }
 };
 
-// Joins the thread rows of a tile into the first, the upper half into the lower and so on: join(half,
-// exchange, rank) takes what the thread of that rank, `half` rows below, has put.
+// Joins the thread rows of a tile into the first, halving their number in each step: join(half, exchange,
+// rank) reads the values of the thread with that rank, `half` thread rows further on.
 template <int kWide, class Join>
 __device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Join join) {
   const TileExchange<kWide> exchange;
@@ -102,8 +104,7 @@ __device__ void join_thread_rows(Floats<kWide>& first, Floats<kWide>& second, Jo
   }
 }
 
-// The launch that merges tiles: a block for each channel, kTilesPerThread tiles at most for each of its
-// threads.
+// The launch that merges tiles: one block per channel, at most kTilesPerThread tiles per thread.
 inline constexpr int kTilesPerThread = 4;
 inline constexpr std::uint32_t kMergeThreads = kMaxTileBlocks / kTilesPerThread;
 inline Dim3 merge_block(std::uint32_t tiles) {

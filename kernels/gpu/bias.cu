@@ -1,9 +1,9 @@
 // The bias of the fully connected layer and its gradient.
 //
-// Parallel over: elements of y; for the gradient 32 features to a block, with 8 groups of samples each.
-// Held in: registers; for the gradient 1 KB of shared memory with the groups' sums.
+// Parallel over: elements of y; gradient: 32 features per block, with 8 groups of samples each.
+// Held in:       registers; gradient: 1 KiB of shared memory for the sums of the groups.
 // Bytes per row: 8 K to add (y read and written, the bias stays in the cache), 4 K for the gradient.
-// Deterministic: yes, each feature's sum has a fixed order.
+// Deterministic: each feature's sum has a fixed order.
 #include "kernels/gpu/bias.h"
 #include "kernels/gpu/gpu.h"
 

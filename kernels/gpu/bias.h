@@ -1,6 +1,6 @@
 #pragma once
 // The bias of a fully connected layer, fp32: y[b,k] += bias[k], and its gradient dbias[k] = sum_b dy[b,k].
-// Parts of the layer that cuBLAS computes (kernels/ops/run.h), not ops of their own.
+// Parts of the layer that cuBLAS computes, not ops of their own; run() launches them (kernels/ops/run.h).
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 // Sum, ReLU and its gradient over n values; contract in kernels/ops/elementwise.h.
 //
-// Parallel over: values, 16 bytes of each operand a thread.
+// Parallel over: values, 16 bytes of each operand per thread.
 // Held in:       registers.
 // Bytes per row: a value is read once from each operand and written once.
 // Deterministic: no value depends on another.

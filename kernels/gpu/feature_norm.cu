@@ -1,9 +1,9 @@
-// The length of each sample's features; contract in kernels/ops/feature_norm.h.
+// The norm of each sample's features; contract in kernels/ops/feature_norm.h.
 //
-// Parallel over: rows, a warp each; the lanes share the features.
+// Parallel over: rows, one warp each; the lanes divide the features.
 // Held in:       registers.
 // Bytes per row: 4 F read, 4 written.
-// Deterministic: a lane sums its own features in ascending order, then a fixed tree.
+// Deterministic: a lane sums its features in ascending order, then a fixed tree.
 
 #include "kernels/ops/feature_norm.h"
 

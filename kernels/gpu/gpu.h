@@ -1,26 +1,25 @@
 #pragma once
-// The whole vocabulary of the CUDA kernels, and the only place that knows which compiler reads them. Each .cu
-// is compiled twice: by nvcc into namespace tdds::cuda, to run on a GPU, and by the host compiler into
-// tdds::simt, to run in the executor of kernels/simt. A kernel uses nothing of CUDA but what stands here,
-// besides
-// __global__, __device__, __restrict__ and __launch_bounds__. Sources open with
+// Everything that the CUDA kernels may use, and the only place that depends on the compiler. Each .cu file is
+// compiled twice: by nvcc into namespace tdds::cuda, to run on a GPU, and by the host compiler into
+// tdds::simt, to run in the executor of kernels/simt. Kernels use nothing of CUDA except the functions below,
+// __global__, __device__, __restrict__ and __launch_bounds__. Sources start with
 //
 //     #include "kernels/gpu/gpu.h"
 //     namespace tdds::TDDS_GPU {
 //
-// From the compiler's own part:
+// Implemented per compiler (gpu_device.h, simt/gpu_host.h):
 //   Dim3 thread_id(), block_id(), block_dim(), grid_dim()
 //   sync_block(), sync_warp()            barriers; every thread of the block or warp must reach the same one
-//   T* shared<T>(count, offset_bytes)    the launch's shared memory from a byte offset on
-//   Pack16<T>, load16(p), store16(p, v)  16 bytes at once; p is a multiple of 16 bytes
+//   T* shared<T>(count, offset_bytes)    the launch's shared memory, starting at a byte offset
+//   Pack16<T>, load16(p), store16(p, v)  16 bytes at a time; p is aligned to 16 bytes
 //   to_float(x), from_float<T>(x)        float, half_t, bf16_t; rounds to nearest even
 //   atomic_add(p, x), atomic_or(p, x)    on integers; return the old value
-//   fast_exp(x), fast_log(x)             a few ulp; without `fast_`, the usual expf, logf, log1pf, sqrtf
+//   fast_exp(x), fast_log(x)             a few ulp; expf, logf, log1pf and sqrtf are available as usual
 //   launch(stream, name, kernel, grid, block, shared_bytes, arguments...)
-//                                        enqueues; checks geometry.h's limits, converts and copies arguments
+//                                        checks geometry.h's limits, converts and copies arguments, enqueues
 //
-// Collectives below are called by all threads of the group, at one place of the code. Sums have a fixed
-// order.
+// The collectives below must be called by all threads of the group, from the same place in the code. Sums
+// have a fixed order.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +39,7 @@ namespace tdds::TDDS_GPU {
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// The place of a value in a row, for argmax.
+// A value and its index in a row, for argmax.
 struct ArgMax {
   float value;
   std::int32_t index;
@@ -101,7 +100,7 @@ __device__ inline std::uint32_t rank_in_block() {
 __device__ inline std::uint32_t threads_in_block() {
   return block_dim().x * block_dim().y * block_dim().z;
 }
-// Of a one-dimensional launch.
+// The index of the thread in a one-dimensional launch.
 __device__ inline std::int64_t global_thread() {
   return static_cast<std::int64_t>(block_id().x) * block_dim().x + thread_id().x;
 }
@@ -123,7 +122,7 @@ template <Group G>
 __device__ float group_max(float value, Site site = Site::current()) {
   return reduce<G, MaxOp>(value, site);
 }
-// The largest value, of equal ones that with the lowest index.
+// The largest value; among equal values, the one with the lowest index.
 template <Group G>
 __device__ ArgMax group_argmax(ArgMax value, Site site = Site::current()) {
   return reduce<G, BestOp>(value, site);
@@ -151,7 +150,8 @@ __device__ T block_sum(T value, Site site = Site::current()) {
   return group_sum<Group::kBlock>(value, site);
 }
 
-// Calls function(T{}) with the storage type of an activation or a gradient; host side of a launch.
+// Calls function(T{}) with the storage type T of an activation or a gradient. Runs on the host, before a
+// launch.
 template <class Function>
 void with_float_type(const char* kernel, DType type, Function function) {
   switch (type) {

@@ -1,5 +1,5 @@
 #pragma once
-// The primitives of kernels/gpu/gpu.h for nvcc. Included by gpu.h alone, which documents them.
+// The primitives of kernels/gpu/gpu.h for nvcc. Included only by gpu.h, which documents them.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -18,7 +18,7 @@
 
 namespace tdds::cuda {
 
-// Call sites matter to the executor that checks them, not to the GPU.
+// Call sites are checked by the simt executor; the GPU ignores them.
 struct Site {
   __device__ static constexpr Site current() { return {}; }
 };
@@ -115,7 +115,7 @@ __device__ T from_float(float value) {
     return value;
 }
 
-// CUDA's atomics take 4- and 8-byte integers of its own choice of types.
+// CUDA's atomics take only these 4- and 8-byte integer types.
 template <class T>
 using AtomicWord = std::conditional_t<sizeof(T) == 8, unsigned long long, unsigned>;
 

@@ -1,10 +1,10 @@
 // Max pool and its gradient; contract in kernels/ops/max_pool.h.
 //
-// Parallel over: positions of y (backward: of dx), 16 bytes of channels a thread.
-// Held in:       registers. Windows overlap: all but the first read of a position comes from a cache.
-// Bytes per row: x is read and y written once, and a byte of argmax for each of y; backward reads dy and
-//                argmax and writes dx once.
-// Deterministic: a gradient is gathered, in ascending order of the windows; nothing is scattered.
+// Parallel over: positions of y (backward: of dx), 16 bytes of channels per thread.
+// Held in:       registers. Windows overlap: all but the first read of a position come from a cache.
+// Bytes per row: x is read once, y and one byte of argmax per element of y are written once; backward reads
+//                dy and argmax once and writes dx once.
+// Deterministic: gradients are gathered in ascending order of the windows; nothing is scattered.
 
 #include "kernels/ops/max_pool.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t kThreads = 128;
 
-// A thread's place in [B, rows, columns, C / wide].
+// The position of a thread in [B, rows, columns, C / wide].
 struct Place {
   std::uint32_t image, row, column, channel;
 };
@@ -29,7 +29,7 @@ __device__ Place place_of(std::uint32_t i, std::int32_t rows, std::int32_t colum
 }
 
 __device__ bool replaces(float value, float best) {
-  return value > best || (value != value && best == best);  // a NaN is before every number
+  return value > best || (value != value && best == best);  // the first NaN replaces any number
 }
 
 template <class T, int kWide>
@@ -89,9 +89,9 @@ __global__ void __launch_bounds__(kThreads)
   store<kWide>(dx + thread * kWide, sum);
 }
 
-// How many threads cover n values, `wide` each.
+// The number of threads that cover n values, `wide` values each.
 std::uint32_t threads_for(const char* name, std::int64_t n, int wide) {
-  if (n / wide > std::numeric_limits<std::uint32_t>::max()) reject(name, "fewer than 2^32 threads");
+  if (n / wide > std::numeric_limits<std::uint32_t>::max()) reject(name, "needs 2^32 threads or more");
   return static_cast<std::uint32_t>(n / wide);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The arguments of a kernel as one plain value: convertible from what the caller passes, copied into a
-// command, spread into the call. (std::tuple is not trivially copyable.)
+// The arguments of a kernel as one trivially copyable value, which can be stored in a command and expanded
+// into the call. (std::tuple is not trivially copyable.)
 
 #include <cstddef>
 #include <type_traits>
@@ -21,7 +21,7 @@ struct Parameters<> {
 
 template <class First, class... Rest>
 struct Parameters<First, Rest...> {
-  static_assert(std::is_trivially_copyable_v<First>, "a kernel's parameter is copied byte by byte");
+  static_assert(std::is_trivially_copyable_v<First>, "kernel parameters must be trivially copyable");
   First first;
   Parameters<Rest...> rest;
 
@@ -30,7 +30,7 @@ struct Parameters<First, Rest...> {
   void call(Function function, const Done&... done) const {
     rest.call(function, done..., first);
   }
-  // Fills out[0 .. number of parameters - 1], as cudaLaunchKernel wants them.
+  // Fills out[0 .. number of parameters - 1], in the form that cudaLaunchKernel takes.
   void addresses(void** out) {
     *out = &first;
     rest.addresses(out + 1);
@@ -41,12 +41,12 @@ inline Parameters<> make_parameters(const Parameters<>*) {
   return {};
 }
 
-// Each argument is converted to the kernel's own parameter type: through cudaLaunchKernel's void** an int
-// would otherwise be read as the size_t that the kernel declares.
+// Converts each argument to the kernel's parameter type. Otherwise an int, passed through the void** of
+// cudaLaunchKernel, would be read as the size_t that the kernel declares.
 template <class First, class... Rest, class Argument, class... Arguments>
 Parameters<First, Rest...> make_parameters(const Parameters<First, Rest...>*, Argument argument,
                                            Arguments... arguments) {
-  static_assert(sizeof...(Rest) == sizeof...(Arguments), "the kernel takes another number of arguments");
+  static_assert(sizeof...(Rest) == sizeof...(Arguments), "wrong number of arguments for the kernel");
   const First first = argument;
   return {first, make_parameters(static_cast<const Parameters<Rest...>*>(nullptr), arguments...)};
 }

@@ -1,7 +1,7 @@
 // Global average pool and its gradient; contract in kernels/ops/pool.h.
 //
-// Parallel over: images and channels, 16 bytes of channels a thread; backward also over positions.
-// Held in:       registers, the sums in double: one value each of the whole net's last activations.
+// Parallel over: images and channels, 16 bytes of channels per thread; backward also over positions.
+// Held in:       registers; sums are in double.
 // Bytes per row: a position's channels are read (backward: written) once.
 // Deterministic: a thread sums its channels over the positions in ascending order.
 
@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kThreads)
     pool_kernel(const T* x, float* y, std::int32_t outputs, std::int32_t positions, std::int32_t channels) {
   const std::int64_t thread = global_thread() * kWide;
   if (thread >= outputs) return;
-  const auto i = static_cast<std::int32_t>(thread);  // of y; a 64-bit division would be a call, with a stack
+  const auto i = static_cast<std::int32_t>(thread);  // index into y; a 64-bit division would call a function
   const T* from = x + static_cast<std::int64_t>(i / channels) * positions * channels + i % channels;
   double sum[kWide] = {};
   for (std::int32_t p = 0; p < positions; ++p, from += channels) {
@@ -38,7 +38,7 @@ template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     pool_backward_kernel(const float* dy, T* dx, std::int64_t n, std::int32_t positions,
                          std::int32_t channels) {
-  const std::int64_t i = global_thread() * kWide;  // of dx
+  const std::int64_t i = global_thread() * kWide;  // index into dx
   if (i >= n) return;
   const std::int64_t image = i / channels / positions;
   Floats<kWide> values = load<kWide>(dy + image * channels + i % channels);
@@ -52,7 +52,7 @@ template <>
 void run(Stream& stream, const GlobalAvgPoolArgs& args) {
   const char* name = "global_avg_pool";
   if (std::int64_t{args.batch} * args.channels > std::numeric_limits<std::int32_t>::max())
-    reject(name, "batch * channels is below 2^31");
+    reject(name, "batch * channels must be below 2^31");
   const std::int32_t outputs = args.batch * args.channels;
   with_float_type(name, args.dtype, [&](auto zero) {
     using T = decltype(zero);

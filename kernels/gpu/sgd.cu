@@ -1,8 +1,8 @@
 // SGD over a flat block, and the search for non-finite gradients; contract in kernels/ops/sgd.h.
 //
-// Parallel over: parameters, 16 bytes of gradients a thread.
+// Parallel over: parameters, 16 bytes of gradients per thread.
 // Held in:       registers.
-// Bytes per row: a parameter costs w and v read and written (16), its gradient read (2 or 4) and its compute
+// Bytes per row: per parameter, w and v read and written (16), its gradient read (2 or 4) and its compute
 //                copy written (2); check_finite reads the gradient once more, mostly from L2.
 // Deterministic: no parameter depends on another; the flag is an integer or.
 
@@ -65,7 +65,7 @@ void run(Stream& stream, const SgdArgs& args) {
     } else if constexpr (std::is_same_v<Gradient, float>) {
       compute == DType::kF16 ? update<float, half_t>(stream, args) : update<float, bf16_t>(stream, args);
     } else {
-      reject("sgd", "16-bit gradients go with a compute copy of their own type");
+      reject("sgd", "16-bit gradients need a compute copy of the same type");
     }
   });
 }

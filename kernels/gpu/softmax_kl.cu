@@ -1,9 +1,9 @@
 // Softmax, cross-entropy and dynamics of one batch; contract and formulas in kernels/ops/softmax_kl.h.
 //
-// Parallel over: rows, a warp each up to 1024 classes, a block each beyond; the lanes share the classes.
+// Parallel over: rows, one warp each up to 1024 classes, one block each beyond; the lanes divide the classes.
 // Held in:       registers; a row is read three times, from L1 after the first.
 // Bytes per row: 4 K logits read, 4 K dlogits written, 4 K previous log-probabilities read and 4 K written.
-// Deterministic: each sum is a lane's own terms in ascending order, then a fixed tree.
+// Deterministic: a lane sums its terms in ascending order, then a fixed tree.
 
 #include "kernels/ops/softmax_kl.h"
 
@@ -13,18 +13,19 @@ namespace tdds::TDDS_GPU {
 namespace {
 
 constexpr float kEps = 1e-8f;
-// The reciprocal of less would overflow; the others of so sure a sample are not worth a digit.
+// The reciprocal of a smaller value would overflow. For so confident a sample the other classes are
+// negligible.
 constexpr float kTiny = 1e-37f;
-constexpr std::int32_t kWarpClasses = 1024;  // the most that a warp takes on
+constexpr std::int32_t kWarpClasses = 1024;  // the most classes that a warp processes
 constexpr std::uint32_t kThreads = 128;
 constexpr std::uint32_t kBatchWeightThreads = 256;
 
-// What the first two passes over a row find out.
+// The results of the first two passes over a row.
 struct RowStats {
   ArgMax best;      // the largest logit
-  float sum;        // s': the others' exp(z_c - m)
+  float sum;        // s': the sum of exp(z_c - m) over all classes but the largest
   float log_total;  // log1p(s')
-  float others;     // the sum of exp(z_c - m) over the classes but y
+  float others;     // the sum of exp(z_c - m) over all classes but y
 };
 
 struct RowSums {
@@ -47,7 +48,8 @@ __device__ RowStats row_stats(const float* z, std::int32_t label, std::int32_t c
   return row;
 }
 
-// log(p + eps). A probability above 1/2 comes from its complement q, which alone keeps the digits near 1.
+// log(p + eps). A probability above 1/2 is computed from its complement q, which keeps its digits where p is
+// near 1.
 __device__ float log_probability(float p, float q, bool largest) {
   return largest && q < 0.5f ? log1pf(kEps - q) : logf(p + kEps);
 }
@@ -87,8 +89,8 @@ __device__ RowSums write_classes(const SoftmaxKlArgs& args, const RowStats& row,
     const float part = c != label ? e * per_others : 0.0f;
     squares += part * part;
   }
-  // || p - onehot ||: the label's entry is minus the sum of the others', which is taken out as a factor, so
-  // that no square underflows.
+  // || p - onehot ||: the entry of the label is minus the sum of the other entries. That sum is factored out,
+  // so that no square underflows.
   return {group_sum<G>(kl), group_sum<G>(true_kl), group_sum<G>(entropy),
           label_miss * sqrtf(1.0f + group_sum<G>(squares))};
 }
@@ -102,7 +104,7 @@ __device__ float largest_other(const float* z, const RowStats& row, std::int32_t
   return group_max<G>(largest) - row.best.value - row.log_total;
 }
 
-// How many classes stand before the label in the order of the logits.
+// The number of classes before the label in the order of the logits.
 template <Group G>
 __device__ std::int32_t rank_of_label(const float* z, std::int32_t label, std::int32_t classes) {
   std::int32_t before = 0;
@@ -114,7 +116,7 @@ __device__ std::int32_t rank_of_label(const float* z, std::int32_t label, std::i
 template <Group G>
 __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args) {
   const std::int64_t b = G == Group::kWarp ? global_thread() / kWarpSize : block_id().x;
-  if (G == Group::kWarp && b >= args.batch) return;  // whole warps only: a group never parts
+  if (G == Group::kWarp && b >= args.batch) return;  // whole warps only, so that no group is divided
   const std::int64_t id = args.order[args.state->cursor + b];
   const std::int32_t label = args.labels[id];
   const float* z = args.logits + b * args.classes;

@@ -1,11 +1,11 @@
-// Sample ids by ascending score; contract in kernels/ops/sort.h. The library's kernels, so not compiled for
-// simt.
+// Sample ids by ascending score; contract in kernels/ops/sort.h. The kernels are CUB's, so this file is not
+// compiled for simt.
 //
-// Parallel over: tiles of a few thousand scores, one a block, in each of four passes over 8 bits of the
+// Parallel over: tiles of a few thousand scores, one per block, in each of four passes over 8 bits of the
 //                score.
 // Held in:       registers and shared memory; the histograms and a second copy in the workspace.
-// Bytes per row: 16 read and written in each pass, score and id.
-// Deterministic: a radix sort is stable and compares no two scores.
+// Bytes per row: 16 in each pass, for score and id read and written.
+// Deterministic: a radix sort is stable and does not compare scores with each other.
 
 #include "kernels/gpu/sort.h"
 

@@ -1,11 +1,12 @@
 #pragma once
-// Several consecutive values at once, as floats: in 16-byte accesses where they fill such, else one by one.
+// Loads and stores several consecutive values as floats: in 16-byte accesses where they fill them, else one
+// by one.
 
 #include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
 
-// How many values of T one 16-byte access moves.
+// The number of values of T in one 16-byte access.
 template <class T>
 inline constexpr int kVector = 16 / sizeof(T);
 
@@ -14,7 +15,7 @@ struct Floats {
   float v[N];
 };
 
-// `from` is a multiple of 16 bytes where N values are.
+// Where N values are a multiple of 16 bytes, `from` is aligned to 16 bytes.
 template <int N, class T>
 __device__ Floats<N> load(const T* from) {
   Floats<N> values;
@@ -49,8 +50,8 @@ __device__ Floats<N> filled(float value) {
   return values;
 }
 
-// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: N = kWide at once, and at the end
-// of an n that kWide does not divide, one by one. Threads are numbered over a one-dimensional launch.
+// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: with N = kWide, and for the items
+// left at the end where kWide does not divide n, with N = 1. The launch is one-dimensional.
 template <int kWide, class Step>
 __device__ void for_each_vector(std::int64_t n, Step step) {
   const std::int64_t first = global_thread() * kWide;

@@ -1,10 +1,10 @@
 // TDDS scores of all samples; contract in kernels/ops/window_score.h.
 //
-// Parallel over: samples, one a thread: a row of the series is read by neighbouring threads.
+// Parallel over: samples, one per thread; neighbouring threads read neighbouring values of a row.
 // Held in:       registers, in double; the J - 1 rows of a window stay in L1 and L2 from one window to the
 //                next.
-// Bytes per row: each value of the series comes from memory once, and 2 (J - 1) times from the caches.
-// Deterministic: a sample's windows, and the epochs within one, in ascending order.
+// Bytes per row: each value of the series is read from memory once, and 2 (J - 1) times from the caches.
+// Deterministic: the windows of a sample, and the epochs of a window, are processed in ascending order.
 
 #include "kernels/ops/window_score.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t kThreads = 128;
 
-// Two passes over the window: a sliding sum of squares would cancel, since d spans many decades.
+// Two passes over the window: a sliding sum of squares would cancel, since d spans many orders of magnitude.
 __device__ double window_norm(const float* first, std::int64_t stride, std::int32_t terms) {
   double mean = 0, squares = 0;
   for (std::int32_t j = 0; j < terms; ++j) mean += first[j * stride];

@@ -1,8 +1,8 @@
 #pragma once
-// Where torchvision's RandomResizedCrop cuts: a box whose area is a uniform share, 8 % to 100 %, of the
-// image's, and whose width over height is log-uniform from 3/4 to 4/3, at a uniform place; drawn up to ten
-// times until one fits, else the largest middle box of a fitting shape. All in whole numbers: equal bits on
-// every device.
+// The box of torchvision's RandomResizedCrop: its area is a uniform share, 8 % to 100 %, of the image's area,
+// its ratio of width to height is log-uniform from 3/4 to 4/3, and its position is uniform. Up to ten boxes
+// are drawn until one fits; otherwise it is the largest centred box with a ratio in that range. All
+// arithmetic is in integers, so the bits are equal on every device.
 
 #include <array>
 #include <cmath>
@@ -18,8 +18,8 @@ struct CropBox {
 
 inline constexpr std::uint32_t kAspects = 1024;
 
-// Aspect i is (3/4)^(1-u) (4/3)^u with u = (i + 1/2) / 1024, in units of 1/65536: log-uniform as i is
-// uniform. Aspect 1023 - i is 1 over aspect i.
+// Aspect i is (3/4)^(1-u) (4/3)^u with u = (i + 1/2) / 1024, in units of 1/65536: log-uniform for a uniform
+// i. Aspect 1023 - i is 1 over aspect i.
 inline std::array<std::uint32_t, kAspects> crop_aspects() {
   std::array<std::uint32_t, kAspects> aspects{};
   for (std::uint32_t i = 0; i < kAspects; ++i)
@@ -47,7 +47,7 @@ constexpr CropBox fallback_box(std::int32_t height, std::int32_t width) {
   return {(height - h) / 2, (width - w) / 2, h, w};
 }
 
-// `aspects` is crop_aspects(), in the memory of the caller. Images have at most 4096 x 4096 pixels.
+// `aspects` is crop_aspects(), in memory that the caller can read. Images have at most 4096 x 4096 pixels.
 constexpr CropBox draw_crop_box(std::uint64_t seed, std::uint32_t epoch, std::uint64_t id,
                                 std::int32_t height, std::int32_t width, const std::uint32_t* aspects) {
   constexpr std::uint32_t kAttempts = 10, kWhole = 65536, kSmallest = 5243;  // 8 % of kWhole
@@ -65,13 +65,13 @@ constexpr CropBox draw_crop_box(std::uint64_t seed, std::uint32_t epoch, std::ui
   return fallback_box(height, width);
 }
 
-// Where pixel `i` of `out` lies between the `n` of a side: between `low` and the next, `part` / 256 of the
-// way. Pixel centres are at halves, as in torch.nn.functional.interpolate(align_corners=False).
+// The source position of pixel `i` of `out` along a side of `n` pixels: `part` / 256 of the way from `low` to
+// `next`. Pixel centres are at halves, as in torch.nn.functional.interpolate(align_corners=False).
 struct Between {
   std::int32_t low, next, part;
 };
 constexpr Between place_between(std::int32_t i, std::int32_t out, std::int32_t n) {
-  // Whole and unsigned: 8191 * 4096 * 128 is below 2^32.
+  // Fits into 32 bits unsigned: 8191 * 4096 * 128 is below 2^32.
   const std::uint32_t twice = static_cast<std::uint32_t>(2 * i + 1) * static_cast<std::uint32_t>(n) * 128;
   const std::int32_t at = static_cast<std::int32_t>(twice / static_cast<std::uint32_t>(out)) - 128;
   if (at <= 0) return {0, 0, 0};
@@ -80,7 +80,7 @@ constexpr Between place_between(std::int32_t i, std::int32_t out, std::int32_t n
   return {low, low + 1, at % 256};
 }
 
-// Bilinear, rounded: a, b in the upper row, c, d in the lower one.
+// Bilinear interpolation, rounded: a, b are in the upper row, c, d in the lower row.
 constexpr std::uint8_t blend(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d, const Between& y,
                              const Between& x) {
   const std::int32_t upper = a * (256 - x.part) + b * x.part, lower = c * (256 - x.part) + d * x.part;

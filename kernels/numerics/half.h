@@ -1,6 +1,6 @@
 #pragma once
-// Storage of 16-bit floating point. Values are converted to float to be computed with, and rounded to nearest
-// even when they are stored: kernels/numerics/half_convert.h on the host, kernels/gpu/gpu.h in kernels.
+// Storage of 16-bit floating point. Values are converted to float for computation and rounded to nearest even
+// when stored: by kernels/numerics/half_convert.h on the host, by kernels/gpu/gpu.h in kernels.
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 #pragma once
-// Conversions of 16-bit floating point on the host, to nearest even: the bits that a GPU gives. A NaN becomes
-// the canonical one, 0x7FFF, whatever its sign and payload.
+// Conversions of 16-bit floating point on the host, rounding to nearest even, with the same bits as on a GPU.
+// Every NaN becomes the canonical 0x7FFF.
 
 #include <bit>
 #include <cstdint>
@@ -56,7 +56,7 @@ template <>
 inline bf16_t from_float<bf16_t>(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
-  // A choice of values, not of ways: loops over it become vector instructions.
+  // A conditional value and not a branch, so that loops are vectorised.
   return {static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FFFu : rounded)};
 }
 

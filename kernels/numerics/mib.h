@@ -1,5 +1,5 @@
 #pragma once
-// Bytes as people read them.
+// Bytes in MiB, for messages.
 
 #include <cstddef>
 

@@ -1,14 +1,13 @@
 #pragma once
 // Counter-based random bits: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
-// 2011). A draw is a function of (seed, purpose, epoch, index) alone: the same on every device, in any order,
-// after any resume. Plain integer arithmetic, shared by the host and the kernels
-// (constexpr: nvcc then takes it in both).
+// 2011). A draw depends only on (seed, purpose, epoch, index), so it is the same on every device, in any
+// order and after a resume. The host and the kernels share this code (constexpr lets nvcc use it in both).
 
 #include <cstdint>
 
 namespace tdds {
 
-// What a draw is for; part of the key, so that no two uses share bits.
+// The purpose of a draw is part of the key, so that no two uses share bits.
 enum class Purpose : std::uint32_t {
   kShuffle = 1,
   kAugment = 2,
@@ -46,7 +45,7 @@ constexpr PhiloxWords philox(std::uint64_t seed, Purpose purpose, std::uint32_t 
   return {{c0, c1, c2, c3}};
 }
 
-// A whole number in 0 .. n - 1. The bias is below n / 2^32.
+// An integer in 0 .. n - 1. The bias is below n / 2^32.
 constexpr std::uint32_t scaled(std::uint32_t word, std::uint32_t n) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(word) * n) >> 32);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Whole numbers rounded up: value >= 0, unit > 0. Always inline: a copy compiled for one instruction set
-// (kernels/cpu/conv/winograd_kernels.h) could be linked into all.
+// Integers rounded up: value >= 0, unit > 0. Always inline: an out-of-line copy compiled for one instruction
+// set (kernels/cpu/conv/winograd_kernels.h) could be linked into all of them.
 
 #include <type_traits>
 

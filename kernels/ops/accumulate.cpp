@@ -6,7 +6,7 @@ namespace tdds {
 
 void accumulate(Stream& stream, const AccumulateArgs& args) {
   check_type(stream, "accumulate", args.dtype);
-  check(args.n >= 0, "accumulate: {} gradients; a count is at least 0", args.n);
+  check(args.n >= 0, "accumulate: {} gradients; the count must be at least 0", args.n);
   check(args.gradient && args.sum, "accumulate: no pointer may be null");
   if (args.n == 0) return;
   const int sums = args.first ? 1 : 2;

@@ -11,7 +11,7 @@ class Stream;
 
 struct AccumulateArgs {
   const void* gradient;  // in [n] of dtype
-  float* sum;            // io [n]; only written where `first`
+  float* sum;            // io [n]; only written if `first`
   std::int64_t n;
   DType dtype;
   bool first;

@@ -6,7 +6,7 @@ namespace tdds {
 
 void advance(Stream& stream, const AdvanceArgs& args) {
   check(args.batch > 0, "advance: a batch of {} samples; give at least 1", args.batch);
-  check(args.state && args.order && args.loss && args.correct, "advance: no pointer may be null");
+  check(args.state && args.order && args.loss && args.correct, "advance: pointers must not be null");
   dispatch(stream, "advance", args, bytes_of(DType::kF32, args.batch) + args.batch);
 }
 

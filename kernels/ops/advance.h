@@ -1,6 +1,6 @@
 #pragma once
-// Closes a step: adds the batch's losses and hits (read by sample id) to the sums, in a fixed order, then
-// cursor += batch, step += 1 if count_step, skipped += nonfinite, nonfinite = 0.
+// Ends a step: adds the batch's losses and correct predictions (read by sample id) to the sums, in a fixed
+// order, then cursor += batch, step += 1 if count_step, skipped += nonfinite, nonfinite = 0.
 
 #include <cstdint>
 

@@ -23,12 +23,12 @@ const char* to_string(Crop crop) {
 void augment(Stream& stream, const AugmentArgs& args) {
   check_type(stream, "augment", args.dtype);
   check(fits(args),
-        "augment: no crop of {} x {} x {} with a padding of {} can be taken from {} images of {} x {}",
+        "augment: cannot take a crop of {} x {} x {} with a padding of {} from {} images of {} x {}",
         args.out_height, args.out_width, args.channels_out, args.padding, args.batch, args.height,
         args.width);
   check(args.images && args.order && args.state && args.table && args.x &&
             (args.aspects || args.crop != Crop::kResized),
-        "augment: no pointer may be null");
+        "augment: pointers must not be null");
   const double pixels = 1.0 * args.batch * args.out_height * args.out_width;
   dispatch(stream, "augment", args, 3 * pixels + bytes_of(args.dtype, pixels * args.channels_out));
 }

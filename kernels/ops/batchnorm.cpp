@@ -11,8 +11,8 @@ namespace {
 void check_shape(const Stream& stream, const char* op, DType dtype, std::int64_t rows, std::int64_t min_rows,
                  std::int32_t channels) {
   check_type(stream, op, dtype);
-  check(rows >= min_rows, "{}: {} values per channel, but it takes at least {}; use a larger batch", op, rows,
-        min_rows);
+  check(rows >= min_rows, "{}: {} values per channel, but at least {} are needed; use a larger batch", op,
+        rows, min_rows);
   check(channels > 0, "{}: {} channels; give at least 1", op, channels);
 }
 
@@ -27,7 +27,7 @@ void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
   check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.batches_tracked &&
             args.mean && args.inv_std && args.y && args.workspace,
         "batchnorm_forward: only residual may be null");
-  check(args.y != args.x, "batchnorm_forward: y may not overwrite x, which the backward pass reads");
+  check(args.y != args.x, "batchnorm_forward: y must not overwrite x, which the backward pass reads");
   dispatch(stream, "batchnorm_forward", args,
            activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels));
 }
@@ -36,8 +36,8 @@ void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
   check_shape(stream, "batchnorm_backward", args.dtype, args.rows, 2, args.channels);
   check(args.x && args.dy && args.weight && args.mean && args.inv_std && args.dweight && args.dbias &&
             args.dx && args.workspace && (args.y || !args.relu),
-        "batchnorm_backward: only dresidual, and without relu y, may be null");
-  check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual may not share memory");
+        "batchnorm_backward: only dresidual and, without relu, y may be null");
+  check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual must not share memory");
   const int activations = 3 + (args.relu ? 1 : 0) + (args.dresidual ? 1 : 0);
   dispatch(stream, "batchnorm_backward", args,
            activation_bytes(args.dtype, activations, args.rows, args.channels));
@@ -52,8 +52,8 @@ void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
 }
 
 std::int64_t batchnorm_block_rows(std::int32_t channels) {
-  // 32 KiB of fp32 stay in the cache between the two looks at a block; at most 128 rows keep its fp32 sums
-  // short, at least 16 the partial sums few.
+  // A block is read twice: 32 KiB of fp32 stay in the cache between the two reads. At most 128 rows keep the
+  // fp32 sums short, at least 16 rows keep the partial sums few.
   constexpr std::int64_t kBlockElements = 8192;
   return std::clamp<std::int64_t>(kBlockElements / channels, 16, 128);
 }

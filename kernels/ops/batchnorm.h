@@ -1,6 +1,6 @@
 #pragma once
-// Batch normalisation over the rows of an NHWC activation seen as [M, C], M = B*H*W, with an optional
-// residual and an optional ReLU folded in (Ioffe & Szegedy 2015; PyTorch's BatchNorm2d).
+// Batch normalisation over the rows of an NHWC activation viewed as [M, C], M = B*H*W, with an optional
+// residual and an optional ReLU (Ioffe & Szegedy 2015; PyTorch's BatchNorm2d).
 //
 //   forward   mean_c = avg_m x[m,c];  var_c = avg_m (x[m,c] - mean_c)^2   (shifted: no E[x^2] - mean^2)
 //             inv_std = 1 / sqrt(var + eps)
@@ -12,8 +12,8 @@
 //             dx = weight * inv_std * (g - dbias / M - xhat * dweight / M)
 //   inference y = act( (x - running_mean) / sqrt(running_var + eps) * weight + bias + residual )
 //
-// x, y, dy, dx, residual, dresidual are [M, C] of `dtype`; everything per channel is fp32 [C]. Sums have a
-// fixed split: the result does not depend on the number of threads. M >= 2 in training, as in PyTorch.
+// x, y, dy, dx, residual, dresidual are [M, C] of `dtype`; per-channel values are fp32 [C]. Sums are split
+// in a fixed way, so the result does not depend on the number of threads. M >= 2 in training, as in PyTorch.
 
 #include <cstddef>
 #include <cstdint>
@@ -67,11 +67,11 @@ struct BatchNormInferenceArgs {
   bool relu;
 };
 
-// Rows whose partial sums are formed together: the fixed split.
+// Rows per partial sum: the fixed split.
 std::int64_t batchnorm_block_rows(std::int32_t channels);
 
-// Scratch of the forward and backward passes: two doubles per block of rows and channel, and three floats per
-// channel. The same on every device.
+// Scratch memory of the forward and backward passes: two doubles per block of rows and channel, and three
+// floats per channel. The same on every device.
 std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels);
 
 void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args);

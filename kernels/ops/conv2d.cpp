@@ -12,7 +12,7 @@ void check_spec(const Conv2dSpec& s) {
             s.filter_h > 0 && s.filter_w > 0,
         "conv2d: every size must be positive; got x [{},{},{},{}], w [{},{},{},{}]", s.batch, s.height,
         s.width, s.channels, s.out_channels, s.filter_h, s.filter_w, s.channels);
-  check(s.stride > 0, "conv2d: the stride must be positive, not {}", s.stride);
+  check(s.stride > 0, "conv2d: the stride must be positive; got {}", s.stride);
   check(s.padding >= 0 && s.padding < s.filter_h && s.padding < s.filter_w,
         "conv2d: padding {} must be at least 0 and less than the filter {}x{}", s.padding, s.filter_h,
         s.filter_w);
@@ -44,7 +44,7 @@ const char* to_string(ConvAlgo algo) {
     case ConvAlgo::kWinograd:
       return "winograd";
   }
-  throw Error("to_string: not a convolution algorithm");
+  throw Error("to_string: unknown convolution algorithm");
 }
 
 }  // namespace tdds

@@ -1,10 +1,12 @@
 #pragma once
-// 2-d convolution (cross-correlation, as PyTorch's conv2d), no bias, square stride and padding:
+// 2-d convolution (cross-correlation, as PyTorch's conv2d) without bias, with equal stride and padding in
+// both dimensions:
 //
 //   y[b,p,q,k]  = sum_{r,s,c} x[b, p*stride + r - padding, q*stride + s - padding, c] * w[k,r,s,c]
-//   dx          = the gradient of sum(y * dy) in x;  dw = in w
+//   dx          = the gradient of sum(y * dy) with respect to x
+//   dw          = the gradient of sum(y * dy) with respect to w
 //
-// x [B,H,W,C], w [K,R,S,C], y [B,P,Q,K], all of spec.dtype; dw in spec.dtype too.
+// x [B,H,W,C], w [K,R,S,C], y [B,P,Q,K]; dx, dw and dy have the shapes of x, w and y. All are of spec.dtype.
 // A plan is built once, outside the training loop; running it enqueues work and allocates nothing.
 
 #include <array>
@@ -21,21 +23,21 @@ namespace tdds {
 class Device;
 class Stream;
 
-// What a device may do to the products of kF32 operands. kTf32 allows, and does not require, rounding them to
-// TF32 (10 bits of mantissa) where tensor cores have it; sums stay fp32. No effect on other types.
+// Precision of products of kF32 operands. kTf32 allows, but does not require, rounding the operands to TF32
+// (10 bits of mantissa) where tensor cores support it; sums stay fp32. No effect on other types.
 enum class Conv2dMath : std::uint8_t { kExact, kTf32 };
 
-// How a CPU convolves. No effect on a GPU.
+// The algorithm on a CPU. No effect on a GPU.
 enum class ConvAlgo : std::uint8_t {
-  kAuto,     // the faster of the two, by a rule over the shape and the type
-  kDirect,   // from the definition
+  kAuto,     // the faster of the two, chosen by a rule over the shape and the type
+  kDirect,   // by the definition
   kWinograd  // F(4x4, 3x3) for fp32 3x3 filters with stride 1 and padding 1, direct for the others
 };
 inline constexpr std::array kConvAlgos{ConvAlgo::kAuto, ConvAlgo::kDirect, ConvAlgo::kWinograd};
 const char* to_string(ConvAlgo algo);  // "auto", "direct", "winograd"
 
-// How backward_data() will be called. A GPU plans for no more than that: dx = and dx += are two plans there.
-// No effect on a CPU.
+// How backward_data() will be called. A GPU needs separate plans for dx = and dx += and makes only those
+// asked for. No effect on a CPU.
 enum class GradientMode : std::uint8_t { kSkip, kOverwrite, kAccumulate, kBoth };
 
 struct Conv2dSpec {
@@ -43,7 +45,7 @@ struct Conv2dSpec {
   std::int32_t out_channels, filter_h, filter_w;  // w [K,R,S,C]
   std::int32_t stride = 1, padding = 0;
   DType dtype = DType::kF32;
-  bool backward = true;  // false: an inference plan, backward_* may not be called
+  bool backward = true;  // false: an inference plan; backward_* must not be called
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
   GradientMode data_gradient = GradientMode::kBoth;
@@ -52,7 +54,7 @@ struct Conv2dSpec {
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }
 };
 
-// Which implementation serves a direction of a convolution.
+// A direction of a convolution and the implementation that computes it.
 struct ServedDirection {
   std::string direction, by;
 };
@@ -67,20 +69,20 @@ class Conv2d {
 
   const Conv2dSpec& spec() const { return spec_; }
 
-  // Bytes of scratch that one call needs; may be shared by all plans of a stream, since commands run in
-  // order. Aligned to 256. Nothing survives in it between calls.
+  // Bytes of scratch memory that one call needs, aligned to 256 bytes. All plans of a stream may share it,
+  // since commands run in order. Nothing in it is kept between calls.
   virtual std::size_t workspace_bytes() const = 0;
 
   virtual void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) = 0;
-  // accumulate: dx += instead of dx =. dy and dx may not overlap.
+  // accumulate: dx += instead of dx =. dy and dx must not overlap.
   virtual void backward_data(Stream& stream, const void* dy, const void* w, void* dx, bool accumulate,
                              void* workspace) = 0;
   virtual void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) = 0;
 
-  // The directions that the plan has, in the order forward, data, filter.
+  // The directions of the plan, in the order forward, data, filter.
   virtual std::vector<ServedDirection> served() const = 0;
   std::string description() const { return to_string(served()); }
-  // The multiplications it does, as a share of the definition's: less than 1 for Winograd's algorithm.
+  // The number of multiplications relative to the definition: less than 1 for Winograd's algorithm.
   virtual double flop_fraction() const { return 1; }
 
  private:

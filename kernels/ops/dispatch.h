@@ -1,10 +1,10 @@
 #pragma once
-// How the functions of kernels/ops reach the kernels of the stream's device. Such a function checks its
-// arguments, says how many bytes the op moves, and dispatches:
+// How the functions of kernels/ops call the kernels of the stream's device. Such a function checks its
+// arguments, computes how many bytes the op moves, and dispatches:
 //
 //   void relu(Stream& stream, const ReluArgs& args) {
 //     check_type(stream, "relu", args.dtype);
-//     check(args.x && args.y, "relu: no pointer may be null");
+//     check(args.x && args.y, "relu: pointers must not be null");
 //     dispatch(stream, "relu", args, bytes_of(args.dtype, 2 * args.n));
 //   }
 
@@ -19,10 +19,10 @@
 
 namespace tdds {
 
-// Throws Error unless the device computes with values of `dtype`: f32, bf16 and, but for the CPU, f16.
+// Throws Error unless the device supports `dtype`: f32, bf16 and, except on the CPU, f16.
 void check_type(const Stream& stream, std::string_view op, DType dtype);
 
-// `n` elements of a type, as bytes.
+// The size of `n` elements of a type, in bytes.
 double bytes_of(DType dtype, std::convertible_to<double> auto n) {
   return static_cast<double>(n) * static_cast<double>(element_size(dtype));
 }
@@ -30,7 +30,7 @@ double bytes_of(DType dtype, std::convertible_to<double> auto n) {
 // Defined by kernels/planning.
 void count_bytes(Stream& stream, double bytes);
 
-// `bytes` is what the op moves at least: each operand once. A planning device counts them.
+// `bytes` is the least that the op moves: each operand once. A planning device counts it.
 template <class Args>
 void dispatch(Stream& stream, const char* name, const Args& args, double bytes) {
   switch (stream.device().ops().kernels) {

@@ -5,12 +5,12 @@
 namespace tdds {
 namespace {
 
-// Checks, and dispatches unless there is nothing to do.
+// Checks the arguments, and dispatches unless n is 0.
 template <class Args>
 void map(Stream& stream, const char* op, const Args& args, int operands, bool complete) {
   check_type(stream, op, args.dtype);
-  check(args.n >= 0, "{}: {} elements; a count is at least 0", op, args.n);
-  check(complete, "{}: no pointer may be null", op);
+  check(args.n >= 0, "{}: {} elements; the count must be at least 0", op, args.n);
+  check(complete, "{}: pointers must not be null", op);
   if (args.n > 0) dispatch(stream, op, args, bytes_of(args.dtype, operands * args.n));
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Element by element over n values of `dtype`. out may alias either input.
+// Elementwise ops over n values of `dtype`. The output may alias any input.
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 #pragma once
-// The length of each sample's features, by sample id: with norm(p - onehot(y)) it gives the norm of the last
-// layer's gradient, norm(p - onehot(y)) sqrt(norm(h)^2 + 1), bias included (GraNd).
+// The norm of each sample's features h, by sample id. Together with norm(p - onehot(y)) it gives the norm of
+// the gradient of the last layer, bias included: norm(p - onehot(y)) sqrt(norm(h)^2 + 1) (GraNd).
 //
 //   norm[order[state->cursor + b]] = || features[b,:] ||_2
 //

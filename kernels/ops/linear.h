@@ -1,6 +1,6 @@
 #pragma once
 // Fully connected layer, always fp32:  y = x W^T + b;  dx = dy W;  dW = dy^T x;  db[k] = sum_b dy[b,k].
-// x [B,C], W [K,C], b [K], y [B,K]. dW and db are overwritten, not accumulated. Nothing may alias.
+// x [B,C], W [K,C], b [K], y [B,K]. dW and db are overwritten, not accumulated. Arguments must not alias.
 
 #include <cstdint>
 #include <memory>

@@ -12,7 +12,7 @@ void check_shape(const Stream& stream, const char* op, const MaxPoolShape& p, bo
             p.height + 2 * p.padding >= p.window && p.width + 2 * p.padding >= p.window,
         "{}: {}x{} windows, stride {}, padding {} do not fit [{}, {}, {}, {}]", op, p.window, p.window,
         p.stride, p.padding, p.batch, p.height, p.width, p.channels);
-  check(complete, "{}: no pointer may be null", op);
+  check(complete, "{}: pointers must not be null", op);
 }
 
 double inputs_of(const MaxPoolShape& p) {

@@ -1,9 +1,9 @@
 #pragma once
-// Max pool: y[b,i,j,c] = max over the window of x[b, i*stride - padding + r, j*stride - padding + s, c],
-// r, s = 0 .. window - 1, positions outside x left out. ImageNet's ResNets have 3x3 with stride 2, padding 1.
-// `argmax` [B,OH,OW,C] keeps r * window + s of the value taken: of equal ones the first in the order of r, s,
-// and a NaN before every number, as in PyTorch. Backward: dx[p] = sum of dy over the windows that took p,
-// added in ascending order of i, j in fp32; everything of dx is written.
+// Max pool: y[b,i,j,c] = max over the window of x[b, i*stride - padding + r, j*stride - padding + s, c], r, s
+// = 0 .. window - 1, without the positions outside x. ImageNet ResNets use 3x3, stride 2, padding 1. `argmax`
+// [B,OH,OW,C] is r * window + s of the maximum: the first of equal values in the order of r, s, where a NaN
+// precedes every number, as in PyTorch. Backward: dx[p] = sum of dy over the windows whose maximum is p,
+// added in ascending order of i, j in fp32; all of dx is written.
 
 #include <cstddef>
 #include <cstdint>

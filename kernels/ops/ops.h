@@ -1,6 +1,6 @@
 #pragma once
-// What runs the ops of a device. An op is a function of its header in this folder: it checks the arguments,
-// enqueues on the stream and returns; the arguments are copied. It throws Error for arguments that break its
+// The implementation of a device's ops. An op is a function declared in its header in this folder: it checks
+// and copies the arguments, enqueues on the stream and returns. It throws Error for arguments that break its
 // contract.
 
 #include <cstddef>
@@ -15,9 +15,9 @@ class Device;
 class Linear;
 struct LinearSpec;
 
-// Whose kernels (kernels/ops/run.h) run the ops that are written by hand.
+// The kernels (kernels/ops/run.h) that run the hand-written ops.
 enum class Kernels {
-  kNone,  // of a device that only makes plans
+  kNone,  // the device only makes plans
   kCpu,
   kSimt,
   kCuda,
@@ -26,10 +26,10 @@ enum class Kernels {
 
 struct Ops {
   Kernels kernels = Kernels::kNone;
-  // What a library computes; called through the functions of the ops' headers.
+  // Ops that a library computes; called through the functions of their headers.
   std::unique_ptr<Conv2d> (*make_conv2d)(Device&, const Conv2dSpec&) = nullptr;
   std::unique_ptr<Linear> (*make_linear)(Device&, const LinearSpec&) = nullptr;
-  std::size_t (*sort_workspace_bytes)(std::int64_t n) = nullptr;  // null: none is needed
+  std::size_t (*sort_workspace_bytes)(std::int64_t n) = nullptr;  // null: no workspace is needed
 };
 
 }  // namespace tdds

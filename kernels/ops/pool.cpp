@@ -9,8 +9,9 @@ template <class Args>
 void pool(Stream& stream, const char* op, const Args& args, bool complete) {
   check_type(stream, op, args.dtype);
   check(args.batch > 0 && args.positions > 0 && args.channels > 0,
-        "{}: shape [{}, {}, {}]; every extent is at least 1", op, args.batch, args.positions, args.channels);
-  check(complete, "{}: no pointer may be null", op);
+        "{}: shape [{}, {}, {}]; every extent must be at least 1", op, args.batch, args.positions,
+        args.channels);
+  check(complete, "{}: pointers must not be null", op);
   const double pooled = 1.0 * args.batch * args.channels;
   dispatch(stream, op, args, bytes_of(args.dtype, pooled * args.positions) + bytes_of(DType::kF32, pooled));
 }

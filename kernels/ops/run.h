@@ -1,11 +1,10 @@
 #pragma once
-// The kernel of an op: what a backend defines for it, in the file of that op.
+// The kernels of an op. A backend defines one for each op, in the file of that op.
 //
 //   kernels/cpu/relu.cpp  template <> void run(const ReluArgs& args)                  computes
 //   kernels/gpu/relu.cu   template <> void run(Stream& stream, const ReluArgs& args)  enqueues: simt and cuda
 //
-// The arguments have been checked by the op's own function in kernels/ops. A kernel that is missing is an
-// error of the linker.
+// The op's function in kernels/ops has already checked the arguments. A missing kernel is a link error.
 
 namespace tdds {
 

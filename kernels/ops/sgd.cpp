@@ -7,7 +7,7 @@ namespace tdds {
 void sgd(Stream& stream, const SgdArgs& args) {
   check_type(stream, "sgd", args.gradient_dtype);
   if (args.compute) check_type(stream, "sgd", args.compute_dtype);
-  check(args.n >= 0, "sgd: {} parameters; a count is at least 0", args.n);
+  check(args.n >= 0, "sgd: {} parameters; the count must be at least 0", args.n);
   check(args.w && args.v && args.gradient && args.lr_table && args.state, "sgd: only compute may be null");
   if (args.n == 0) return;
   dispatch(stream, "sgd", args,
@@ -17,8 +17,8 @@ void sgd(Stream& stream, const SgdArgs& args) {
 
 void check_finite(Stream& stream, const CheckFiniteArgs& args) {
   check_type(stream, "check_finite", args.dtype);
-  check(args.n >= 0, "check_finite: {} gradients; a count is at least 0", args.n);
-  check(args.gradient && args.state, "check_finite: no pointer may be null");
+  check(args.n >= 0, "check_finite: {} gradients; the count must be at least 0", args.n);
+  check(args.gradient && args.state, "check_finite: pointers must not be null");
   if (args.n > 0) dispatch(stream, "check_finite", args, bytes_of(args.dtype, args.n));
 }
 

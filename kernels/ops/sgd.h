@@ -3,9 +3,9 @@
 //
 //   g += weight_decay * w;  v = momentum * v + g  (v starts at 0);  w -= lr * (g + momentum * v)
 //
-// lr = lr_table[state->step]; g = gradient * inverse_scale. Where state->nonfinite is set, w, v and compute
-// stay as they are: a pass of check_finite over all blocks before the first update sets it, where a loss
-// scale may overflow.
+// lr = lr_table[state->step]; g = gradient * inverse_scale. If state->nonfinite is set, w, v and compute are
+// not changed. Where a loss scale may overflow, check_finite runs over all blocks before the first update and
+// sets it.
 
 #include <cstdint>
 
@@ -20,7 +20,7 @@ struct SgdArgs {
   float* w;              // io  [n] fp32 master weights
   float* v;              // io  [n] fp32 momentum
   const void* gradient;  // in  [n] of gradient_dtype
-  void* compute;  // out [n] of compute_dtype: the copy that the layers read; null where that is w itself
+  void* compute;  // out [n] of compute_dtype: the copy that the layers read; null if they read w itself
   const float* lr_table;   // in  [steps]
   const StepState* state;  // in  step, nonfinite
   std::int64_t n;
@@ -31,7 +31,7 @@ struct SgdArgs {
 
 struct CheckFiniteArgs {
   const void* gradient;  // in [n]
-  StepState* state;      // io nonfinite = 1 where any value is a NaN or an infinity; otherwise left alone
+  StepState* state;      // io nonfinite = 1 if any value is a NaN or an infinity; otherwise unchanged
   std::int64_t n;
   DType dtype;
 };

@@ -9,8 +9,8 @@ void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
   check(args.logits && args.labels && args.order && args.state,
         "softmax_kl: logits, labels, order and state are required");
-  check(args.smoothing >= 0 && args.smoothing < 1, "softmax_kl: a label smoothing of {}; give 0 to below 1",
-        args.smoothing);
+  check(args.smoothing >= 0 && args.smoothing < 1,
+        "softmax_kl: a label smoothing of {}; give at least 0 and less than 1", args.smoothing);
   check((!args.out.kl && !args.out.true_kl) || args.prev_logp,
         "softmax_kl: kl and true_kl need prev_logp, the previous visit");
   double values = 1 + (args.dlogits ? 1 : 0) + (args.prev_logp ? 2 : 0) + (args.visit_logits ? 1 : 0);

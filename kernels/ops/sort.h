@@ -1,6 +1,6 @@
 #pragma once
-// Sample ids by ascending score; equal scores keep the order of `ids`. -0 equals 0; a NaN has no place, so
-// the scores hold none.
+// Sorts sample ids by ascending score; equal scores keep the order of `ids`. -0 equals 0. Scores must not be
+// NaN.
 
 #include <cstddef>
 #include <cstdint>

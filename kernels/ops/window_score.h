@@ -8,7 +8,7 @@
 //   score = S after the last window of  S <- (1 - decay) S + decay R_k,  S = 0 before the first
 // clang-format on
 //
-// Each (T, J, decay) needs the first T-1 rows of the series only. Sums and S in double. 3 <= J <= T.
+// Each (T, J, decay) needs only the first T-1 rows of the series. Sums and S are in double. 3 <= J <= T.
 
 #include <cstdint>
 

@@ -134,7 +134,7 @@ std::size_t PlanningDevice::allocated_bytes() const {
 
 void* PlanningDevice::allocate(std::size_t bytes, std::string_view what) {
   allocated_.push_back({std::string(what), bytes});
-  void* address = reinterpret_cast<void*>(next_);  // NOLINT(performance-no-int-to-ptr): never followed
+  void* address = reinterpret_cast<void*>(next_);  // NOLINT(performance-no-int-to-ptr): never dereferenced
   next_ += (bytes / kAlignment + 1) * kAlignment;
   return address;
 }

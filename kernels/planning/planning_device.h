@@ -1,6 +1,6 @@
 #pragma once
-// A device that allocates and runs nothing and counts instead: what the code of a training would take in
-// memory, and what a step would move and multiply. Convolution plans are another device's, and real.
+// A device that allocates and runs nothing. It counts the memory that a training would allocate, and the
+// bytes and operations of a step. Its convolution plans are the real plans of another device.
 
 #include <cstddef>
 #include <memory>
@@ -11,11 +11,11 @@
 
 namespace tdds {
 
-// What the commands of a stream would do at least: every operand of every op is read or written once, from
-// memory and not from a cache.
+// The least work of the commands of a stream: every operand of every op is read from or written to memory
+// once.
 struct Work {
   double bytes = 0;
-  double conv_flops = 0;  // of convolutions, as their algorithm multiplies: in the compute type
+  double conv_flops = 0;  // of convolutions, by their actual algorithm, in the compute type
   double fp32_flops = 0;  // of the linear layer
   double largest = 0;     // bytes of the largest operand of a convolution
 };
@@ -27,24 +27,23 @@ class PlanningDevice final : public Device {
     std::size_t bytes;
   };
 
-  // Its kind, and its plans, are those of `plans`, which must outlive it.
+  // Has the kind and the plans of `plans`, which must outlive it.
   explicit PlanningDevice(Device& plans);
 
   Device& plans() const { return plans_; }
-  const std::vector<Allocation>& allocated() const {
-    return allocated_;
-  }  // in the order of asking, freed ones too
+  // All allocations in order, including freed ones.
+  const std::vector<Allocation>& allocated() const { return allocated_; }
   std::size_t allocated_bytes() const;
-  // Counted since the device was made; free to be reset.
+  // The work since the device was made; the caller may reset it.
   Work& work() { return work_; }
 
   std::string description() const override { return plans_.description(); }
   DevicePeak peak(std::size_t largest_tensor) const override { return plans_.peak(largest_tensor); }
-  // An address that is aligned as promised and must not be touched.
+  // Returns an aligned address that must not be dereferenced.
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void*) noexcept override {}
   std::int64_t allocations() const override { return static_cast<std::int64_t>(allocated_.size()); }
-  // Downloads give zeros.
+  // Downloads from the stream give zeros.
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;
 
  private:

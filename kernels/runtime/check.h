@@ -1,5 +1,5 @@
 #pragma once
-// Errors. Library code throws; the programs turn an exception into one sentence and an exit code.
+// Errors. Library code throws exceptions; the programs print them as one sentence and choose the exit code.
 
 #include <fmt/format.h>
 
@@ -10,20 +10,20 @@
 
 namespace tdds {
 
-// A run that cannot go on: bad data, a full disk, an absent device. Exit code 1.
+// A run that cannot continue: bad data, a full disk, a missing device. Exit code 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// A request that makes no sense as asked: an unknown name, a value out of range. Exit code 2.
+// An invalid request: an unknown name, a value out of range. Exit code 2.
 class UsageError : public Error {
  public:
   using Error::Error;
 };
 
-// There is not as much memory as asked for. `available` is all that this process could have, what it has
-// already included; 0 where the device cannot tell.
+// Not enough memory. `available` is all that this process could have, including what it has already; 0 where
+// the device does not know.
 class OutOfMemory : public Error {
  public:
   OutOfMemory(const std::string& sentence, std::size_t available) : Error(sentence), available_(available) {}
@@ -33,7 +33,8 @@ class OutOfMemory : public Error {
   std::size_t available_;
 };
 
-// Throws Error with the formatted sentence unless `ok`. A sentence names what, where and the mend.
+// Throws Error with the formatted sentence unless `ok`. A sentence says what failed, where, and how to fix
+// it.
 template <class... Args>
 void check(bool ok, fmt::format_string<Args...> sentence, Args&&... args) {
   if (!ok) [[unlikely]]

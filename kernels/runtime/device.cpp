@@ -16,7 +16,7 @@ const char* to_string(DeviceKind kind) {
     case DeviceKind::kCuda:
       return "cuda";
   }
-  throw Error("to_string: not a device kind");
+  throw Error("to_string: unknown device kind");
 }
 
 int host_cores() {
@@ -28,8 +28,7 @@ bool host_has_bf16() {
 }
 
 void set_host_threads(int threads) {
-  check_usage(threads >= 0 && threads <= 1024,
-              "{} threads cannot be used; give 0 (one per core) to 1024 (`threads`)", threads);
+  check_usage(threads >= 0 && threads <= 1024, "`threads` is {}; give 0 (one per core) to 1024", threads);
   omp_set_num_threads(threads == 0 ? host_cores() : threads);
 }
 

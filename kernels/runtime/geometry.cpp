@@ -19,12 +19,13 @@ void check_geometry(const char* kernel, const Dim3& grid, const Dim3& block, std
         kMaxGridYz, kMaxGridYz);
   const std::uint64_t threads = std::uint64_t{block.x} * block.y * block.z;
   check(threads > 0 && threads <= kMaxBlockThreads && block.x <= kMaxBlockThreads && block.z <= kMaxBlockZ,
-        "kernel {}: a block of {} x {} x {} threads is not within 1 .. {} threads and {} in z", kernel,
-        block.x, block.y, block.z, kMaxBlockThreads, kMaxBlockZ);
-  check(threads % kWarpSize == 0, "kernel {}: a block of {} threads is not made of whole warps of {}", kernel,
-        threads, kWarpSize);
-  check(shared_bytes <= kMaxSharedBytes, "kernel {}: {} bytes of shared memory exceed the {} of every GPU",
-        kernel, shared_bytes, kMaxSharedBytes);
+        "kernel {}: a block of {} x {} x {} threads is not within 1 .. {} threads with at most {} in z",
+        kernel, block.x, block.y, block.z, kMaxBlockThreads, kMaxBlockZ);
+  check(threads % kWarpSize == 0, "kernel {}: a block of {} threads does not consist of whole warps of {}",
+        kernel, threads, kWarpSize);
+  check(shared_bytes <= kMaxSharedBytes,
+        "kernel {}: {} bytes of shared memory exceed the {} that every GPU provides", kernel, shared_bytes,
+        kMaxSharedBytes);
 }
 
 std::uint32_t blocks_for(std::int64_t n, std::int64_t per_block) {

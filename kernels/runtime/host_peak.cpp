@@ -54,15 +54,15 @@ struct Read {
   }
 };
 
-// run(thread, threads, &result) on all threads at once; what they do a second where each run does `work` on
-// each.
+// Calls run(thread, threads, &result) on all threads at once, several times. Returns the work per second of
+// all threads together, where each call does `work`.
 template <class Run>
 double rate(double work, const Run& run) {
   double sum = 0;
 #pragma omp parallel num_threads(std::min(omp_get_max_threads(), host_cores())) reduction(+ : sum)
   {
     double best = INFINITY;
-    volatile float kept = 0;  // else nothing need be computed
+    volatile float kept = 0;  // otherwise the compiler may remove the computation
     for (int i = 0; i < kRuns; ++i) {
       float result = 0;
       const auto start = std::chrono::steady_clock::now();
@@ -87,7 +87,7 @@ double fp32_flops() {
 }
 
 #if defined(__x86_64__)
-constexpr int kPairs = 16;  // of bf16 in a vector
+constexpr int kPairs = 16;  // pairs of bf16 in a vector
 
 [[gnu::target("avx512f,avx512bf16")]] void multiply_bf16(std::int64_t steps, float* result) {
   const __m512bh ones = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1), _mm512_set1_ps(1));
@@ -100,7 +100,7 @@ constexpr int kPairs = 16;  // of bf16 in a vector
 }
 
 // AMX: a tile holds 16 rows of 64 bytes, 16 x 16 sums or 16 x 32 factors.
-constexpr int kTiles = 6;  // of sums; two more hold the factors
+constexpr int kTiles = 6;  // tiles of sums; two more hold the factors
 constexpr double kTileFlops = 2.0 * 16 * 16 * 32;
 
 struct alignas(64) TileShapes {
@@ -110,7 +110,7 @@ struct alignas(64) TileShapes {
 };
 
 [[gnu::target("amx-tile,amx-bf16")]] void multiply_tiles(std::int64_t steps) {
-  static constexpr TileShapes kShapes;  // in memory whole: g++ tells the instruction of its first bytes alone
+  static constexpr TileShapes kShapes;  // static: g++ believes that only its first bytes are read
   _tile_loadconfig(&kShapes);
   _tile_zero(6);
   _tile_zero(7);
@@ -125,7 +125,7 @@ struct alignas(64) TileShapes {
   _tile_release();
 }
 
-// Linux lends the tiles' registers to a process that asks (Documentation/arch/x86/xstate.rst).
+// A process must request the tile registers from Linux (Documentation/arch/x86/xstate.rst).
 bool has_tiles() {
   constexpr unsigned kAmxBf16 = 1U << 22, kAmxTile = 1U << 24;  // CPUID 7.0, EDX
   constexpr int kRequestPermission = 0x1023, kTileData = 18;
@@ -149,7 +149,7 @@ double bf16_flops() {
 #endif
 
 double read_bytes(std::size_t bytes) {
-  constexpr std::size_t kMost = std::size_t{1} << 28;  // more is in no cache
+  constexpr std::size_t kMost = std::size_t{1} << 28;  // larger than any cache
   const std::vector<float> x(std::min(bytes, kMost) / sizeof(float), 1.0F);
   const auto all = static_cast<std::int64_t>(x.size());
   const auto part = [&](int threads) { return all / threads / kReadAtOnce * kReadAtOnce; };
@@ -171,7 +171,7 @@ DevicePeak measured_peak(std::size_t tensor_bytes) {
           .memory_bytes = 0,
           .source = fmt::format(
               "measured just now on {} threads: chains of multiply-adds in registers, {}, and reads of "
-              "{:.1f} MB, as the largest tensor has",
+              "{:.1f} MB, the size of the largest tensor",
               std::min(omp_get_max_threads(), host_cores()), isa_name(),
               1e-6 * static_cast<double>(tensor_bytes))};
 }

@@ -58,10 +58,11 @@ class HostDevice final : public Device {
     void* memory = nullptr;
     if (posix_memalign(&memory, alignment, std::max<std::size_t>(bytes, 1)) != 0)
       throw OutOfMemory(
-          fmt::format("not enough memory for {}: {:.1f} MiB cannot be had; use a smaller batch or net", what,
-                      mib(bytes)),
+          fmt::format("not enough memory for {}: cannot allocate {:.1f} MiB; use a smaller batch or network",
+                      what, mib(bytes)),
           0);
-    // Convolutions stride through megabytes: with small pages they wait for address translation. Only a wish.
+    // Convolutions stride through megabytes and with small pages wait for address translation. The call may
+    // fail.
     if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
     std::memset(memory, 0xFF, bytes);
     ++allocations_;
@@ -131,7 +132,7 @@ void HostStream::zero(void* device_memory, std::size_t bytes) {
 }
 
 std::unique_ptr<Recording> HostStream::record(const std::function<void()>& body) {
-  check(!recording_, "Stream::record: a recording is already under way on this stream");
+  check(!recording_, "Stream::record: this stream is already recording");
   recording_ = true;
   recorded_.clear();
   try {
@@ -149,8 +150,8 @@ void HostStream::replay(const Recording& recording) {
 }
 
 void HostStream::synchronize() {
-  check(!recording_, "Stream::synchronize: not while recording");
-  // A command may throw; what follows it is then dropped, as after a device error.
+  check(!recording_, "Stream::synchronize: not allowed while recording");
+  // If a command throws, the commands after it are dropped, as after a device error.
   std::vector<HostCommand> queue = std::move(queue_);
   queue_.clear();
   for (const HostCommand& command : queue) run(command);

@@ -1,5 +1,5 @@
 #pragma once
-// The queue behind the devices `cpu` and `simt`: commands are a function and a copy of its arguments.
+// The stream of the devices `cpu` and `simt`: a command is a function and a copy of its arguments.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,30 +15,30 @@
 namespace tdds {
 
 struct HostCommand {
-  static constexpr std::size_t kArgsBytes = 320;  // the largest argument struct of an op
+  static constexpr std::size_t kArgsBytes = 320;  // enough for the largest argument struct of an op
 
   const char* name;
   void (*run)(const void* args);
   alignas(16) std::byte args[kArgsBytes];
 };
 
-// What the commands of one name took.
+// The total time of the commands of one name.
 struct CommandTime {
   std::int64_t calls = 0;
-  double seconds = 0, cpu_seconds = 0;  // by the clock; of all threads together
+  double seconds = 0, cpu_seconds = 0;  // wall time; CPU time of all threads together
 };
 
 class HostStream final : public Stream {
  public:
-  // With the device's debug_sync every command runs at once, whatever the mode.
+  // If the device has debug_sync, every command runs immediately in either mode.
   HostStream(Device& device, StreamMode mode)
       : Stream(device), mode_(device.debug_sync() ? StreamMode::kImmediate : mode) {}
   ~HostStream() override = default;
 
-  // Runs it now, or when the stream is synchronised, or keeps it for a recording.
+  // Runs the command now, queues it until synchronize(), or adds it to the recording.
   void enqueue(const HostCommand& command);
 
-  // From now on every command is timed.
+  // Starts timing every command.
   void time_commands() { timing_ = true; }
   const std::map<std::string, CommandTime>& command_times() const { return times_; }
 
@@ -62,7 +62,7 @@ class HostStream final : public Stream {
   std::vector<HostCommand> queue_;
 };
 
-// Enqueues `run(args)`. Args must be plain data: it is copied now and read when the command runs.
+// Enqueues `run(args)`. Args must be trivially copyable: it is copied now and read when the command runs.
 template <class Args>
 void enqueue(Stream& stream, const char* name, const Args& args, void (*run)(const Args&)) {
   static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) + sizeof(run) <= HostCommand::kArgsBytes);
@@ -81,7 +81,7 @@ void enqueue(Stream& stream, const char* name, const Args& args, void (*run)(con
   static_cast<HostStream&>(stream).enqueue(command);
 }
 
-// Memory of the host posing as device memory: the devices `cpu` and `simt`.
+// A device whose memory is the host's: `cpu` or `simt`.
 std::unique_ptr<Device> make_host_device(DeviceKind kind, const Ops& ops, const DeviceOptions& = {});
 
 }  // namespace tdds

@@ -25,7 +25,7 @@ Isa choose_isa() {
   if (!wish) return best;
   const std::string_view word = wish;
   check_usage(word == "generic" || word == "avx2" || word == "avx512",
-              "TDDS_CPU_ISA is '{}'; it can be generic, avx2 or avx512", word);
+              "TDDS_CPU_ISA is '{}'; set it to generic, avx2 or avx512", word);
   const Isa asked = word == "generic" ? Isa::kGeneric : word == "avx2" ? Isa::kAvx2 : Isa::kAvx512;
   check_usage(asked <= best, "TDDS_CPU_ISA is '{}', which this CPU does not have; leave it unset", word);
   return asked;

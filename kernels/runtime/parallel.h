@@ -1,7 +1,7 @@
 #pragma once
-// Loops over the OpenMP threads. What one call of `body` computes may depend on its index alone, never on the
-// number of threads: that keeps every result the same, bit for bit, on any machine of one instruction set.
-// `body` may not throw.
+// Parallel loops over the OpenMP threads. The result of one call of `body` must depend only on its index,
+// never on the number of threads. All results are then bit-equal on machines with the same instruction set.
+// `body` must not throw.
 
 #include <omp.h>
 
@@ -12,23 +12,23 @@
 
 namespace tdds::cpu {
 
-// A parallel region costs some microseconds, and where another process has a core, as much again for every
-// thread that spins while it waits (kernels/runtime/thread_waiting.h). Loops with less work than this stay on
-// the calling thread. Work is counted in values read by simple arithmetic, about 0.3 ns each, and is a
-// function of the shape alone. At this grain a narrow net keeps its speed beside busy neighbours, and one of
-// width 0.25 loses nothing when it is alone.
+// A parallel region costs a few microseconds, and as much again for every thread that spins while it waits if
+// another process occupies a core (kernels/runtime/thread_waiting.h). Loops with less work than this stay on
+// the calling thread. The unit of work is one value read by simple arithmetic, about 0.3 ns; work depends on
+// the shape alone. With this grain a narrow network keeps its speed next to busy processes, and one of width
+// 0.25 loses nothing without them.
 inline constexpr std::int64_t kGrain = 262144;
 
-// Products that vector units sum in the time of one such value.
+// Products that vector units sum in the time of one unit of work.
 inline constexpr std::int64_t kProductsAValue = 8;
 
-// The threads for a region with that much work.
+// The number of threads for a region with that much work.
 inline int threads_for(std::int64_t work) {
   return work < kGrain ? 1 : omp_get_max_threads();
 }
 
-// Makes what the calling thread calls use one thread, as inside a parallel region. A oneDNN primitive is made
-// for as many threads as OpenMP has at that time.
+// While it exists, code called by this thread uses one OpenMP thread, as inside a parallel region. A oneDNN
+// primitive is created for the number of threads that OpenMP has at that time.
 class OneThread {
  public:
   OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -40,7 +40,7 @@ class OneThread {
   int threads_;
 };
 
-// body(i) for i = 0 .. n - 1, each with `work`.
+// Calls body(i) for i = 0 .. n - 1; `work` is that of one call.
 template <class Body>
 void parallel_for(std::int64_t n, std::int64_t work, const Body& body) {
   if (n > 1 && n * work >= kGrain) {
@@ -51,8 +51,8 @@ void parallel_for(std::int64_t n, std::int64_t work, const Body& body) {
   }
 }
 
-// body(begin, end) for the ranges of `block` indices, the last one shorter, that cover 0 .. n - 1; `work` for
-// one index.
+// Calls body(begin, end) for ranges of `block` indices that cover 0 .. n - 1; the last one may be shorter.
+// `work` is that of one index.
 template <class Body>
 void parallel_blocks(std::int64_t n, std::int64_t block, std::int64_t work, const Body& body) {
   parallel_for(ceil_div(n, block), std::min(n, block) * work,

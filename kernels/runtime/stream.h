@@ -1,12 +1,12 @@
 #pragma once
 // A stream is a queue of commands, on every device. A command is a kernel with its arguments copied by value,
-// or a library call with its pointers. Commands run in order, and may run as late as the next synchronize():
-// a host buffer handed to upload() or download() must stay alive, and unchanged or unread, until then.
+// or a library call with its pointers. Commands run in order, and may run as late as the next synchronize().
+// Until then a host buffer passed to upload() must stay alive and unchanged, and one passed to download()
+// must stay alive and not be read.
 //
-// record() runs `body` without executing what it enqueues and keeps the commands; replay() enqueues them
-// again. On a GPU that is stream capture and a graph launch, on `cpu` and `simt` a list. What changes from
-// one step to the next must therefore live in device memory: an argument is frozen when it is recorded, on
-// every device.
+// record() runs `body`, keeps the commands that it enqueues and does not execute them; replay() enqueues them
+// again. On a GPU this is stream capture and a graph launch, on `cpu` and `simt` a list. Arguments are fixed
+// when they are recorded, so values that change from one step to the next must be in device memory.
 
 #include <cstddef>
 #include <functional>
@@ -42,11 +42,12 @@ class Stream {
   virtual std::unique_ptr<Recording> record(const std::function<void()>& body) = 0;
   virtual void replay(const Recording& recording) = 0;
 
-  // Returns when everything enqueued has run; throws what the commands threw.
+  // Returns when all enqueued commands have run; throws what they threw.
   virtual void synchronize() = 0;
 
-  // What is enqueued until the matching end_range() belongs to `name`, which is copied: shown by profilers,
-  // and named in errors that are found at once. The copy's memory serves the next range of the same depth.
+  // Commands enqueued until the matching end_range() belong to `name`: profilers show it, and errors that are
+  // detected immediately include it. `name` is copied into memory that the next range of the same depth
+  // reuses.
   void begin_range(std::string_view name) {
     if (depth_ == ranges_.size()) ranges_.emplace_back();
     ranges_[depth_] = name;
@@ -56,7 +57,7 @@ class Stream {
     --depth_;
     range_ends();
   }
-  // " of layer1.0.conv1" within its range, else "".
+  // " of layer1.0.conv1" inside a range, else "".
   std::string of_range() const { return depth_ == 0 ? "" : " of " + ranges_[depth_ - 1]; }
 
  protected:
@@ -65,11 +66,11 @@ class Stream {
 
  private:
   Device& device_;
-  std::vector<std::string> ranges_;  // of which the first depth_ are open
+  std::vector<std::string> ranges_;  // the first depth_ are open
   std::size_t depth_ = 0;
 };
 
-// A range of a stream from here to the end of the block.
+// A range of a stream from construction to destruction.
 class StreamRange {
  public:
   StreamRange(Stream& stream, std::string_view name) : stream_(stream) { stream_.begin_range(name); }

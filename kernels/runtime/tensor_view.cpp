@@ -20,7 +20,7 @@ std::size_t element_size(DType type) {
     case DType::kU8:
       return 1;
   }
-  throw Error("element_size: not an element type");
+  throw Error("element_size: unknown element type");
 }
 
 const char* to_string(DType type) {
@@ -40,11 +40,11 @@ const char* to_string(DType type) {
     case DType::kU8:
       return "u8";
   }
-  throw Error("to_string: not an element type");
+  throw Error("to_string: unknown element type");
 }
 
 TensorView make_view(void* data, DType dtype, std::initializer_list<std::int64_t> shape) {
-  check(shape.size() <= 4, "make_view: a view has at most 4 dimensions, not {}", shape.size());
+  check(shape.size() <= 4, "make_view: a view has at most 4 dimensions; got {}", shape.size());
   TensorView view{.data = data, .dtype = dtype, .rank = static_cast<int>(shape.size()), .shape = {}};
   std::copy(shape.begin(), shape.end(), view.shape.begin());
   return view;

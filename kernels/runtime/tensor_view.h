@@ -1,5 +1,5 @@
 #pragma once
-// A typed, shaped pointer. Owns nothing.
+// A pointer with an element type and a shape. It does not own the memory.
 //
 // Dimension letters used throughout: B batch, H W height and width, C input channels, K output channels or
 // classes, R S filter, N samples, T trajectory length in epochs, J window size.

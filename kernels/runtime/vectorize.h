@@ -1,5 +1,5 @@
 #pragma once
-// One source of a loop, compiled for each instruction set that isa() can name, without -march flags for the
+// Compiles one source of a loop for each instruction set that isa() can return, without -march flags for the
 // whole program.
 //
 //   struct Scale {
@@ -7,10 +7,10 @@
 //   };
 //   run_vectorized<Scale>(x, y, n);
 //
-// Code whose types depend on the compiler's flags has a source for each instead:
-// kernels/cpu/conv/winograd_kernels.h. `run` must be always_inline: it takes on the instruction set of the
-// function that it is inlined into. Two instruction sets may differ in the last bit (fused multiply-add);
-// within one, nothing varies.
+// Code whose types depend on the compiler's flags needs a source file per instruction set instead:
+// kernels/cpu/conv/winograd_kernels.h. `run` must be always_inline, so that it is compiled for the
+// instruction set of the function that it is inlined into. Results of two instruction sets may differ in the
+// last bit (fused multiply-add); with one instruction set they are always the same.
 
 #include "kernels/runtime/isa.h"
 

@@ -19,7 +19,7 @@ constinit thread_local const ThreadContext* current_thread = nullptr;
 
 namespace {
 
-// Unwinds a waiting thread of a block that has failed.
+// Thrown to unwind a waiting thread of a block that has failed.
 struct Abandoned {};
 
 bool same(const Site& a, const Site& b) {
@@ -34,7 +34,7 @@ std::string text(const Dim3& at) {
   return fmt::format("({}, {}, {})", at.x, at.y, at.z);
 }
 
-// The lanes of one warp or block on their way into a collective.
+// The state of a collective of one warp or block.
 struct Rendezvous {
   std::uint32_t size = 0, arrived = 0;
   std::uint64_t completed = 0;
@@ -122,12 +122,12 @@ void Executor::arrange(std::vector<Index>& order, std::mt19937_64& random) const
 }
 
 void Executor::run(const Kernel& kernel, void (*body)(const void*), const void* parameters) {
-  check(current_ == nullptr, "kernel {}: launched by a thread of kernel {}", kernel.name, kernel_.name);
+  check(current_ == nullptr, "kernel {}: launched from a thread of kernel {}", kernel.name, kernel_.name);
   kernel_ = kernel;
   body_ = body;
   parameters_ = parameters;
   const std::uint32_t threads = kernel.block.x * kernel.block.y * kernel.block.z;
-  shared_ = std::make_unique<std::byte[]>(kernel.shared_bytes);  // of the exact size: ASan guards its end
+  shared_ = std::make_unique<std::byte[]>(kernel.shared_bytes);  // the exact size: ASan guards its end
   threads_.resize(threads);
   order_.resize(threads);
   warps_.resize(threads / kWarpSize);
@@ -170,7 +170,8 @@ void Executor::run_block(const Dim3& block) {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-// On a fiber: begins threads until one waits in vain (the fiber is then its) or none is left.
+// Runs on a fiber: starts threads one after the other until all have started. While a thread waits, it keeps
+// the fiber.
 void Executor::run_threads(Fiber& fiber) {
   while (next_ < order_.size() && !error_) {
     Thread& thread = threads_[order_[next_++]];
@@ -250,7 +251,7 @@ std::string Executor::why_stuck() const {
     if (other.waits_for != waiting->waits_for)
       return fmt::format("{}, but thread {} waits at {}", head, text(other.lane.thread), text(other.site));
   }
-  return head + " for ever";
+  return head + " forever";
 }
 
 void Executor::collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {
@@ -265,7 +266,8 @@ void Executor::collective(Group group, void* value, std::size_t bytes, Combine c
   if (bytes) std::memcpy(&rendezvous.slots[slot * kSlotBytes], value, bytes);
   if (++rendezvous.arrived == rendezvous.size) {
     if (combine) combine(rendezvous.slots.data(), rendezvous.size);
-    // Lanes that go on post into the slots before others have read; the result stays until all have posted.
+    // A lane that continues may post into the slots before other lanes have read the result, so it is copied.
+    // The copy is valid until all lanes have posted again.
     std::memcpy(rendezvous.result, rendezvous.slots.data(), kSlotBytes);
     rendezvous.arrived = 0;
     ++rendezvous.completed;
@@ -301,7 +303,7 @@ void* shared_memory(std::size_t offset, std::size_t bytes, std::size_t alignment
 }
 
 void fail_misaligned(const void* address, const Site& site) {
-  executor().fail(fmt::format("the 16-byte access at {} reaches address {}, which is no multiple of 16",
+  executor().fail(fmt::format("the 16-byte access at {} uses address {}, which is not a multiple of 16",
                               text(site), address));
 }
 

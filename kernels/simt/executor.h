@@ -1,13 +1,13 @@
 #pragma once
 // Executes a CUDA kernel, compiled by the host compiler, on the calling thread: block after block, and in
-// each block thread after thread. A thread runs until it ends or waits for others. A fiber (a stack of its
-// own) is taken for the next thread again unless its thread waits, so that only waiting threads cost one.
+// each block thread after thread. A thread runs until it ends or waits for others. A fiber (a separate stack)
+// is reused for the next thread unless its thread waits, so that only waiting threads need a fiber each.
 //
-// Whatever makes threads wait is one primitive, collective(): each lane of a warp or block posts a value, and
-// the last to arrive combines them. Each wait carries its call site. These are errors, thrown as tdds::Error
+// All waiting is done by one primitive, collective(): each lane of a warp or block posts a value, and the
+// last to arrive combines them. Each wait has its call site. The following errors are thrown as tdds::Error
 // with the kernel's name: lanes of one group that wait at different sites, a wait for lanes that have left
-// the kernel, a misaligned 16-byte access, shared memory past what the launch asked for. Shared memory is
-// filled with NaN bits before each block.
+// the kernel, a misaligned 16-byte access, and shared memory beyond what the launch requested. Shared memory
+// is filled with NaN bits before each block.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,14 +19,14 @@ namespace tdds::simt {
 
 using Site = std::source_location;
 
-// Where the running kernel's thread stands.
+// The position of the running thread, and its shared memory.
 struct ThreadContext {
   Dim3 thread, block, block_dim, grid_dim;
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
 };
 
-// Only while a kernel runs; belongs to the executor.
+// Owned by the executor; valid only while a kernel runs.
 extern constinit thread_local const ThreadContext* current_thread;
 
 struct Kernel {
@@ -35,20 +35,21 @@ struct Kernel {
   std::size_t shared_bytes;
 };
 
-// Runs body(parameters) once for each thread of the grid. Rethrows what a thread threw; the other threads of
-// its block are then unwound, and later blocks do not start.
+// Runs body(parameters) once for each thread of the grid. If a thread throws, the other threads of its block
+// are unwound, later blocks do not start, and the exception is rethrown.
 void execute(const Kernel& kernel, void (*body)(const void* parameters), const void* parameters);
 
 inline constexpr std::size_t kSlotBytes = 16;
 
-// slots: `count` of kSlotBytes each, in lane order, free to be overwritten; writes the result over slot 0.
+// slots: `count` slots of kSlotBytes each, in lane order. Writes the result to slot 0 and may overwrite the
+// others.
 using Combine = void (*)(std::byte* slots, std::uint32_t count);
 
-// Posts `bytes` <= kSlotBytes of *value, waits until every lane of the group has, and replaces *value by the
-// combined value, the same for all. combine is null for a mere barrier.
+// Posts `bytes` <= kSlotBytes of *value, waits until every lane of the group has posted, and replaces *value
+// by the combined value, which is the same for all lanes. combine is null for a barrier.
 void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site);
 
-// `count` items of T at byte `offset` of the block's shared memory.
+// `bytes` bytes at byte `offset` of the block's shared memory. It is an error if `offset` is not aligned.
 void* shared_memory(std::size_t offset, std::size_t bytes, std::size_t alignment);
 
 [[noreturn]] void fail_misaligned(const void* address, const Site& site);

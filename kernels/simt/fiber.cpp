@@ -12,7 +12,7 @@
 namespace tdds::simt {
 namespace {
 
-// Of address space, not of memory: pages are taken when touched. The page below is protected.
+// Reserves address space; pages are allocated when first used. The page below the stack is protected.
 constexpr std::size_t kStackBytes = 256 * 1024;
 
 #if defined(__SANITIZE_ADDRESS__)

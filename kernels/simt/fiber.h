@@ -1,6 +1,6 @@
 #pragma once
-// A stack to run a kernel's thread on, and the switch to and from it. Says each switch to AddressSanitizer,
-// which otherwise takes another stack for a corrupt one.
+// A stack on which a thread of a kernel runs, and the switch to and from it. Announces each switch to
+// AddressSanitizer, which otherwise reports the other stack as corrupt.
 
 #include <boost/context/fiber.hpp>
 #include <cstddef>
@@ -10,15 +10,15 @@ namespace tdds::simt {
 
 class Fiber {
  public:
-  // The body runs from the first resume() on; suspend() may be called within it, any number of times. It must
-  // have returned before the Fiber is destroyed.
+  // The body starts at the first resume() and may call suspend() any number of times. It must have returned
+  // before the Fiber is destroyed.
   explicit Fiber(std::function<void()> body);
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Runs the body on until it suspends or ends.
+  // Continues the body until it suspends or ends.
   void resume();
-  // Called by the body: returns to the resume() that runs it.
+  // Called by the body: returns from the resume() that continued it.
   void suspend();
   bool ended() const { return ended_; }
 
@@ -26,7 +26,7 @@ class Fiber {
   struct Extent {
     const void* bottom = nullptr;
     std::size_t bytes = 0;
-    void* shadow = nullptr;  // AddressSanitizer's, while the stack is left
+    void* shadow = nullptr;  // AddressSanitizer's state while another stack runs
   };
 
   std::function<void()> body_;

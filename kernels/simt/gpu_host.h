@@ -1,6 +1,6 @@
 #pragma once
 // The primitives of kernels/gpu/gpu.h for the host compiler: kernels run in the executor of this folder.
-// Included by gpu.h alone, which documents them.
+// Included only by gpu.h, which documents them.
 
 #include <cmath>
 #include <cstring>
@@ -38,7 +38,7 @@ inline void sync_warp(const Site& site = Site::current()) {
   collective(Group::kWarp, nullptr, 0, nullptr, site);
 }
 
-// Combines kWarpSize slots pairwise, in the order of the GPU's shuffles: bit for bit its sum.
+// Combines kWarpSize lanes pairwise in the order of the GPU's shuffles, so that sums have the same bits.
 template <class Op, class T>
 T combine_warp(T* lanes) {
   for (std::uint32_t half = kWarpSize / 2; half > 0; half /= 2)
@@ -109,7 +109,7 @@ inline float fast_log(float x) {
   return std::log(x);
 }
 
-// What a command holds of a launch.
+// The part of a launch that is stored in a command.
 template <class... Types>
 struct Launch {
   Kernel kernel;

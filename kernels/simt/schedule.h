@@ -1,6 +1,7 @@
 #pragma once
-// In which order the simt executor runs the blocks of a kernel and the threads of a block. A right kernel
-// gives equal bits in every order; a missing barrier is invisible forward and wrong reversed.
+// The order in which the simt executor runs the blocks of a kernel and the threads of a block. A correct
+// kernel gives the same bits in every order. A missing barrier may not show in forward order, but gives a
+// wrong result in reverse.
 
 #include <cstdint>
 
@@ -9,10 +10,11 @@ namespace tdds::simt {
 struct Schedule {
   enum class Order { kForward, kReversed, kShuffled };
   Order order = Order::kForward;
-  std::uint64_t seed = 0;  // of kShuffled
+  std::uint64_t seed = 0;  // for kShuffled
 };
 
-// The order of kernels that the calling thread executes while this lives; then the former one again.
+// Sets the order for kernels that the calling thread executes while this object exists, then restores the
+// former one.
 class ScheduleScope {
  public:
   explicit ScheduleScope(Schedule schedule);

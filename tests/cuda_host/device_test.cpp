@@ -63,7 +63,7 @@ TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here")));
   runtime_.device_count_status = cudaErrorInsufficientDriver;
   runtime_.driver_version = 12040;
-  EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: the NVIDIA driver serves CUDA 12.4")));
+  EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: the NVIDIA driver supports CUDA 12.4")));
   runtime_.driver_version = 0;
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: no NVIDIA driver")));
 }

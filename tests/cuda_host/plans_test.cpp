@@ -87,7 +87,7 @@ TEST_F(PlanFailure, OfAllIsNamedWithCudnnsReason) {
 TEST_F(PlanFailure, AnErrorIsPreferredAsTheReason) {
   EXPECT_THAT([] { plan(CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED, CUDNN_STATUS_NOT_SUPPORTED); },
               ThrowsMessage<Error>(AllOf(HasSubstr("and says CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED"),
-                                         HasSubstr("let LD_LIBRARY_PATH name the folder"))));
+                                         HasSubstr("set LD_LIBRARY_PATH to the folder"))));
 }
 
 }  // namespace

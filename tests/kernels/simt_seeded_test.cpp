@@ -36,7 +36,7 @@ TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
       ADD_FAILURE() << "a slice at element " << offset << " was taken";
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("kernel sgd"), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("no multiple of 16"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("not a multiple of 16"), std::string::npos) << error.what();
     }
   }
 }

@@ -228,12 +228,12 @@ TEST_F(SimtTest, MisalignedVectorsAreErrors) {
   for (int offset = 1; offset < 4; ++offset) {
     const std::string load = error_of(copy16_kernel<float>, {1}, {32}, 0, data + offset, out);
     expect_text(load, "kernel seeded, thread (0, 0, 0)");
-    expect_text(load, "no multiple of 16");
-    expect_text(error_of(copy16_kernel<float>, {1}, {32}, 0, data, out + offset), "no multiple of 16");
+    expect_text(load, "not a multiple of 16");
+    expect_text(error_of(copy16_kernel<float>, {1}, {32}, 0, data, out + offset), "not a multiple of 16");
   }
   alignas(16) half_t halves[16] = {}, copies[16];
   EXPECT_EQ(error_of(copy16_kernel<half_t>, {1}, {32}, 0, halves + 8, copies), "");
-  expect_text(error_of(copy16_kernel<half_t>, {1}, {32}, 0, halves + 1, copies), "no multiple of 16");
+  expect_text(error_of(copy16_kernel<half_t>, {1}, {32}, 0, halves + 1, copies), "not a multiple of 16");
 }
 
 __global__ void shared_kernel(std::size_t count, std::size_t offset) {

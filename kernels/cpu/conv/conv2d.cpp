@@ -27,8 +27,9 @@ void run_pass(const PassArgs& args) {
   args.pass->run(args.a, args.b, args.out, args.accumulate, args.workspace);
 }
 
-// Winograd wins wherever it applies but where its 4x4 tiles are mostly empty or its transforms, whose cost
-// grows with the channels, outweigh the products, whose cost grows with their square.
+// Winograd is faster wherever it applies, with two exceptions: its 4x4 tiles are mostly empty, or there are
+// so few channels that its transforms (linear in the channels) cost more than it saves in products
+// (quadratic).
 bool prefers_winograd(const Conv2dSpec& s) {
   if (!winograd::supports(s) || s.dtype != DType::kF32 || s.algo == ConvAlgo::kDirect) return false;
   if (s.algo == ConvAlgo::kWinograd) return true;
@@ -74,7 +75,7 @@ class CpuConv2d final : public Conv2d {
                       run_pass);
   }
 
-  // F(4x4, 3x3): 36 products for 16 results of 9 terms.
+  // F(4x4, 3x3): 36 products replace 16 results of 9 terms.
   double flop_fraction() const override { return prefers_winograd(spec()) ? 36.0 / (16 * 9) : 1; }
 
   std::vector<ServedDirection> served() const override {
@@ -84,7 +85,7 @@ class CpuConv2d final : public Conv2d {
 
  private:
   void check_has_backward() const {
-    check(spec().backward, "conv2d: this plan was made for inference and has no backward");
+    check(spec().backward, "conv2d: this plan was made for inference and has no backward pass");
   }
 
   std::unique_ptr<Conv2dPass> forward_, data_, filter_;
@@ -93,8 +94,8 @@ class CpuConv2d final : public Conv2d {
 }  // namespace
 
 std::unique_ptr<Conv2d> make_conv2d(Device&, const Conv2dSpec& spec) {
-  check(spec.dtype == DType::kF32 || spec.dtype == DType::kBf16, "conv2d: the CPU has no {}; use f32 or bf16",
-        to_string(spec.dtype));
+  check(spec.dtype == DType::kF32 || spec.dtype == DType::kBf16,
+        "conv2d: the CPU does not support {}; use f32 or bf16", to_string(spec.dtype));
   check(spec.dtype == DType::kF32 || multiplies_bf16(), "conv2d: this CPU cannot multiply bf16; use f32");
   return std::make_unique<CpuConv2d>(spec);
 }

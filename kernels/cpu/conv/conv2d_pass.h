@@ -1,5 +1,5 @@
 #pragma once
-// One direction of one convolution on the CPU: what a Conv2d plan of this device is made of.
+// One direction of one convolution on the CPU. A Conv2d plan of this device consists of up to three.
 //
 //   direction          a    b    out
 //   kForward           x    w    y
@@ -21,9 +21,9 @@ class Conv2dPass {
  public:
   virtual ~Conv2dPass() = default;
 
-  // Bytes that run() needs at `workspace`, which is aligned to 256.
+  // Bytes that run() needs at `workspace`, which is aligned to 256 bytes.
   virtual std::size_t workspace_bytes() const = 0;
-  // accumulate: out += instead of out =; for kBackwardData alone. Not to be called from two threads at once.
+  // accumulate: out += instead of out =; for kBackwardData only. Not thread-safe.
   virtual void run(const void* a, const void* b, void* out, bool accumulate, void* workspace) const = 0;
   virtual std::string name() const = 0;
 };

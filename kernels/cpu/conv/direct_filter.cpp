@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kCopiesBytes = 16 << 20;
 constexpr std::int32_t kMaxParts = 16, kMinParts = 8;
 
-// The definition as it stands, for the shapes that oneDNN gets wrong: dw[k,r,s,c] = sum over the outputs of
-// dy[output,k] * x[pixel under the filter's (r,s),c], in fp32. T is the activations' type.
+// Evaluates the definition, for the shapes that oneDNN gets wrong: dw[k,r,s,c] = sum over the outputs of
+// dy[output,k] * x[pixel under the filter's (r,s),c], in fp32. T is the type of the activations.
 template <class T>
 class DefinitionFilterPass final : public Conv2dPass {
  public:
@@ -42,7 +42,7 @@ class DefinitionFilterPass final : public Conv2dPass {
   }
 
  private:
-  // The filter's corner lies at (top, left) of the image.
+  // (top, left): the filter's corner in the image.
   void add_output(const T* x, std::int32_t top, std::int32_t left, const T* dy, float* dw) const {
     for (std::int32_t r = std::max(0, -top); r < std::min(spec_.filter_h, spec_.height - top); ++r)
       for (std::int32_t s = std::max(0, -left); s < std::min(spec_.filter_w, spec_.width - left); ++s) {
@@ -61,8 +61,8 @@ class DefinitionFilterPass final : public Conv2dPass {
   Conv2dSpec spec_;
 };
 
-// 1x1 filters between channels that are not multiples of 8: the sums change from run to run (2.6, AVX2). In
-// bf16 a map narrower than the stride: parts of the gradient are never written (2.6, AMX).
+// 1x1 filters with channels that are not multiples of 8: the sums change from run to run (2.6, AVX2). bf16
+// with a map narrower than the stride: parts of the gradient are never written (2.6, AMX).
 bool onednn_fails(const Conv2dSpec& s) {
   const bool odd = s.channels % 8 != 0 || s.out_channels % 8 != 0;
   return (s.filter_h == 1 && s.filter_w == 1 && odd) || (s.dtype == DType::kBf16 && s.width < s.stride);
@@ -80,10 +80,10 @@ std::unique_ptr<Conv2dPass> make_part(const Conv2dSpec& spec) {
   return std::make_unique<DefinitionFilterPass<float>>(spec);
 }
 
-// Elements of the gradient that one thread sums: they stay in the first-level cache.
+// Elements of the gradient that one thread sums at a time: they stay in the L1 cache.
 constexpr std::int64_t kSumBlock = 2048;
 
-// to[i] = the sum of from[i] in each copy, in their order
+// to[i] = the sum of from[i] over the copies, in order.
 template <class T>
 struct SumOfCopies {
   [[gnu::always_inline]] static inline void run(const float* from, std::size_t stride, std::size_t copies,

@@ -33,7 +33,7 @@ class DefinitionForwardPass final : public Conv2dPass {
   }
 
  private:
-  // The filter's corner lies at (top, left) of the image.
+  // (top, left): the filter's corner in the image.
   float output(const bf16_t* x, std::int32_t top, std::int32_t left, const bf16_t* w) const {
     float sum = 0;
     for (std::int32_t r = std::max(0, -top); r < std::min(s_.filter_h, s_.height - top); ++r)

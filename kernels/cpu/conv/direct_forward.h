@@ -7,10 +7,10 @@
 
 namespace tdds::cpu {
 
-// In bf16, strided, with one output a row: oneDNN 3.7's AMX reads beyond the map, and infinities come out.
+// bf16, stride > 1 and one output per row: oneDNN 3.7 with AMX reads beyond the map and returns infinities.
 bool onednn_fails_forward(const Conv2dSpec& spec);
 
-// Sums in fp32, rounds once; spec.dtype is kBf16.
+// Sums in fp32 and rounds once. spec.dtype must be kBf16.
 std::unique_ptr<Conv2dPass> make_definition_forward_pass(const Conv2dSpec& spec);
 
 }  // namespace tdds::cpu

@@ -25,7 +25,7 @@ dnnl::memory::data_type type_of(DType dtype) {
   return dtype == DType::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
-// Scratch comes from the caller, so that running a primitive allocates no scratch of its own.
+// The caller provides the scratch memory, so running a primitive allocates none.
 dnnl::primitive_attr attributes() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -40,7 +40,7 @@ struct Geometry {
         y({s.batch, s.out_channels, s.out_height(), s.out_width()}, type_of(s.dtype), Tag::nhwc),
         strides{s.stride, s.stride},
         padding_begin{s.padding, s.padding},
-        // What the last output reads past the end; negative where stride leaves rows of x unread.
+        // How far the last output reads past the end; negative where the stride leaves rows of x unread.
         padding_end{(s.out_height() - 1) * s.stride + s.filter_h - s.height - s.padding,
                     (s.out_width() - 1) * s.stride + s.filter_w - s.width - s.padding} {}
 
@@ -98,7 +98,7 @@ class Executable {
   std::size_t scratch_bytes() const { return scratch_bytes_; }
 
   void execute(std::initializer_list<std::pair<int, const void*>> pointers, void* scratch) {
-    // oneDNN's handles are not const, its inputs are.
+    // oneDNN takes non-const pointers, but does not write its inputs.
     for (const auto& [id, pointer] : pointers) memories_.at(id).set_data_handle(const_cast<void*>(pointer));
     memories_.at(DNNL_ARG_SCRATCHPAD).set_data_handle(scratch);
     dnnl::stream stream(engine());
@@ -112,7 +112,7 @@ class Executable {
   std::size_t scratch_bytes_ = 0;
 };
 
-// The primitive, its filter's layout, and the arguments that a, b and out are.
+// The primitive, the layout of its filter, and the argument ids of a, b and out (conv2d_pass.h).
 struct Convolution {
   Executable executable;
   Desc filter;
@@ -167,7 +167,7 @@ Convolution make_convolution(const Conv2dSpec& spec, Direction direction, DType 
               name_of_implementation(desc)};
     }
   }
-  throw Error("onednn: not a direction");
+  throw Error("onednn: unknown direction");
 }
 
 Executable make_reorder(const Desc& from, const Desc& to) {
@@ -197,7 +197,8 @@ class DirectPass final : public Conv2dPass {
     filter_bytes_ = reorder_ ? round_up(convolution_.filter.get_size(), 256) : 0;
     scratch_bytes_ =
         round_up(std::max(convolution_.executable.scratch_bytes(), reorder_.scratch_bytes()), 256);
-    // oneDNN cannot add to what is there, so the gradient is made beside it.
+    // oneDNN cannot accumulate into its output, so the gradient goes to the workspace and is added from
+    // there.
     if (direction == Direction::kBackwardData)
       sum_elements_ = std::size_t{1} * spec.batch * spec.height * spec.width * spec.channels;
   }
@@ -230,7 +231,7 @@ class DirectPass final : public Conv2dPass {
  private:
   Direction direction_;
   DType dtype_;
-  // Executing sets the pointers of the memory objects: state that no caller sees.
+  // Executing sets the pointers of the memory objects, which no caller sees.
   mutable Convolution convolution_;
   mutable Executable reorder_;
   std::size_t filter_bytes_ = 0, scratch_bytes_ = 0, sum_elements_ = 0;
@@ -242,9 +243,10 @@ std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction d
   try {
     return std::make_unique<DirectPass>(spec, direction, filter_type);
   } catch (const dnnl::error& error) {
-    throw Error(fmt::format("oneDNN has no {} convolution {}x{}x{}x{} -> {} channels, filter {}x{}: {}",
-                            to_string(spec.dtype), spec.batch, spec.height, spec.width, spec.channels,
-                            spec.out_channels, spec.filter_h, spec.filter_w, error.what()));
+    throw Error(
+        fmt::format("oneDNN does not support the {} convolution {}x{}x{}x{} -> {} channels, filter {}x{}: {}",
+                    to_string(spec.dtype), spec.batch, spec.height, spec.width, spec.channels,
+                    spec.out_channels, spec.filter_h, spec.filter_w, error.what()));
   }
 }
 

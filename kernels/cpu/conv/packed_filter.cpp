@@ -9,10 +9,11 @@
 namespace tdds::cpu {
 namespace {
 
-// Columns that are enough: wider maps were not faster.
+// Maps wider than this were not faster.
 constexpr std::int32_t kWideEnough = 60;
 
-// How the images lie in the wide maps: columns from one to the next in y and in x, images a map, maps.
+// How the images are laid out in the wide maps: columns from one image to the next in y and in x, the number
+// of wide maps, and images per map.
 struct Layout {
   explicit Layout(const Conv2dSpec& s)
       : y_pitch(s.out_width() + 1),
@@ -30,7 +31,7 @@ Conv2dSpec packed(const Conv2dSpec& spec, const Layout& layout) {
   return wide;
 }
 
-// Whether the filter, at an image's outermost outputs, reaches zeros alone beside the image.
+// Whether the filter, at the outermost outputs of an image, reads only zeros beside the image.
 bool reaches_zeros(const Conv2dSpec& s, const Layout& layout) {
   const std::int32_t last = (s.out_width() - 1) * s.stride + s.filter_w - 1 - s.padding;
   return layout.x_pitch - s.width >= s.padding && last < layout.x_pitch &&

@@ -8,18 +8,18 @@
 //   data gradient    M_f [tiles,C] = V_f [tiles,K] U_f [K,C]      V = B^T dy B  U = G w' G^T    dx = A^T M A
 //   filter gradient  M_f [K,C] = Y_f^T [K,tiles] V_f [tiles,C]    V = B^T x B   Y = A dy A^T    dw = G^T M G
 //
-// with w' the filter turned by 180 degrees. That is 2.25 multiply-adds per output, input and output channel
-// where the definition takes 9. Errors against float64 are a few times those of direct convolution: relative
-// norm below 5e-6.
+// with w' the filter rotated by 180 degrees. This takes 2.25 multiply-adds per output, input and output
+// channel where the definition takes 9. Errors against float64 are a few times those of direct convolution:
+// relative norm below 5e-6.
 //
-// Results depend on the shape and the instruction set alone, bit for bit: not on the number of threads.
+// The bits of a result depend only on the shape and the instruction set, not on the number of threads.
 
 #include "kernels/cpu/conv/conv2d_pass.h"
 #include "kernels/runtime/isa.h"
 
 namespace tdds::cpu::winograd {
 
-// Whether this shape can be done at all, sensibly or not.
+// Whether the algorithm applies to this shape, regardless of speed.
 bool supports(const Conv2dSpec& spec);
 
 // `spec` must be supported.

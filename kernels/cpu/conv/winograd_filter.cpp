@@ -1,15 +1,15 @@
 // Winograd's filter gradient: M_f [K,C] = Y_f^T [K,tiles] V_f [tiles,C], 36 times.
 //
-// What a core has transformed it also multiplies: V and Y never pass from one core's cache to another's,
-// which costs more than transforming a tile twice. The work is cut in two ways:
+// Each core multiplies what it has transformed. Moving V and Y from one core's cache to another's would cost
+// more than transforming a tile twice. The work is divided in two ways:
 //
-//   parts   of the tiles, each with a copy of M of its own; the copies are added up at the end. As many as
-//           their memory allows: many for few channels, one for many. It is a function of the shape alone,
-//           because it decides in which order a sum is taken.
-//   groups  of output and of input channels, where there are more threads than parts. Each transforms its own
-//           channels; no sum depends on them.
+//   parts   of the tiles, each with its own copy of M; the copies are summed at the end. There are as many
+//           parts as the memory for the copies allows: many for few channels, one for many. Their number
+//           depends on the shape alone, because it decides the order of a sum.
+//   groups  of output and of input channels, where there are more threads than parts. Each group transforms
+//           its own channels; no sum depends on the groups.
 //
-// A part is taken in blocks of tiles, V and Y of which stay in the cache until M has them.
+// A part is processed in blocks of tiles whose V and Y stay in the cache until they have been added to M.
 
 #include <omp.h>
 
@@ -21,12 +21,12 @@
 namespace tdds::cpu::winograd {
 namespace {
 
-// All copies of M together, and how many at most: enough for that many threads.
+// Limits on the size of all copies of M together and on their number, which is enough for that many threads.
 constexpr std::int64_t kCopiesBytes = 6 << 20, kMaxParts = 16;
-// V and Y of a block: at least a share of the second-level cache, and twice M, which every block reads and
-// writes, but not more than a share of the third-level cache.
+// V and Y of a block take twice the size of M, which every block reads and writes, clamped to a share of the
+// L2 cache (at least) and a share of the L3 cache (at most).
 constexpr std::int64_t kMinBlockBytes = 512 << 10, kMaxBlockBytes = 16 << 20;
-// Channels of a group.
+// The fewest channels of a group.
 constexpr std::int64_t kMinGroup = 32;
 
 class FilterPass final : public Conv2dPass {
@@ -87,8 +87,8 @@ class FilterPass final : public Conv2dPass {
     float *v, *y, *m;
   };
 
-  // Until every thread has its share; as square as can be, since a tile is transformed once for each group
-  // of the other kind.
+  // Divides until every thread has work. Groups stay as square as possible, because a tile is transformed
+  // once for each group of the other kind.
   void cut_channels() {
     std::int64_t out = 1, in = 1;
     while (threads_wait(parts_.count * out_groups_.count * in_groups_.count, threads_)) {

@@ -1,10 +1,10 @@
 #pragma once
-// The leaves of the Winograd convolution (winograd.h), compiled once per instruction set. They work on one
-// thread; who calls them on what, and in which memory, is decided in winograd_output.cpp and
-// winograd_filter.cpp.
+// The innermost functions of the Winograd convolution (winograd.h), compiled once per instruction set. Each
+// runs on the calling thread; winograd_output.cpp and winograd_filter.cpp divide the work and lay out the
+// memory.
 //
 // A 4x4 tile of the output depends on a 6x6 patch of the input, which starts one row above and one column to
-// the left of it. Tiles are numbered image by image, row by row. Everything transformed has 36 frequencies.
+// the left of it. Tiles are numbered image by image, row by row. A transformed tensor has 36 frequencies.
 
 #include <cstdint>
 
@@ -15,18 +15,18 @@ namespace tdds::cpu::winograd {
 
 constexpr std::int64_t kTile = 4, kPatch = 6, kFrequencies = kPatch * kPatch;
 
-// NHWC, cut into tiles; those at the right and at the bottom may reach beyond the image.
+// An NHWC tensor divided into tiles; those at the right and at the bottom may extend beyond the image.
 template <class T>
 struct Tiled {
   T* data;
   std::int64_t height, width, channels;
 
-  // Always inline: a copy of its own, compiled for one instruction set, could be linked into all.
+  // Always inline: an out-of-line copy compiled for one instruction set could be linked into all of them.
   [[gnu::always_inline]] std::int64_t rows() const { return ceil_div(height, kTile); }
   [[gnu::always_inline]] std::int64_t columns() const { return ceil_div(width, kTile); }
 };
 
-// Of tiles or of channels.
+// A range of tiles or of channels.
 struct Range {
   std::int64_t first, count;
 };
@@ -43,8 +43,8 @@ struct Filters {
   std::int64_t out_channels, channels;
 };
 
-// c[i,j] = sum_s a[i * a_row + s * a_step] * b[s * b_step + j], added to c if `accumulate`. Partial sums over
-// kChunk steps start at zero and are added up: shorter sums round less.
+// c[i,j] = sum_s a[i * a_row + s * a_step] * b[s * b_step + j], added to c if `accumulate`. The sum is split
+// into partial sums over kChunk steps, each started at zero, because shorter sums round less.
 struct Product {
   const float* a;
   std::int64_t a_row, a_step;
@@ -72,10 +72,10 @@ struct Kernels {
   // u (f, c, k - first) = G g G^T of each filter w[k,:,:,c], k = first .. first + count - 1; zeros in padded
   // k.
   void (*transform_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
-  // The same for the data gradient: the filter turned by 180 degrees, in and out exchanged:
+  // The same for the data gradient: the filter rotated by 180 degrees, input and output channels exchanged:
   // u (f, k, c - first), c = first .. first + count - 1.
   void (*transform_turned_filters)(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u);
-  // y[tile, first .. first + count - 1] = A^T m A, added to y if `accumulate`; what lies beyond y is dropped.
+  // y[tile, first .. first + count - 1] = A^T m A, added to y if `accumulate`; values beyond y are dropped.
   void (*transform_output)(Spectrum<const float> m, Range tiles, std::int64_t first, std::int64_t count,
                            Tiled<float> y, bool accumulate);
   // dw[k,:,:,c] = G^T m G for all c, with m (f, 0, c) the sum of `copies`, `copy_stride` floats apart.
@@ -84,7 +84,7 @@ struct Kernels {
   void (*multiply)(const Product& product);
 };
 
-// Those of one instruction set. Elsewhere than on x86-64 the three are compiled alike.
+// The functions for one instruction set. On other machines than x86-64 the three are identical.
 const Kernels& kernels(Isa isa);
 
 namespace generic {

@@ -1,14 +1,14 @@
 // Winograd's forward pass and data gradient: M_f [tiles, out] = V_f [tiles, in] U_f [in, out], 36 times.
 //
-// Two ways through the same arithmetic, with the same bits:
+// Two schedules of the same arithmetic, with the same bits:
 //
-//   fused   for few channels. U is made first. Then threads take blocks of tiles: V of the block and M of one
-//           panel of output channels stay in the second-level cache through all 36 products and the output
-//           transform; U streams by from the third-level cache.
-//   grouped for many channels, when U exceeds that cache. A thread takes a group of output channels, or of
-//           their tiles where there are more threads than groups; what it has transformed it also multiplies,
-//           since to transform a tile twice costs less than to fetch it from another core's cache. A span of
-//           the tiles, its V and M stay in the third-level cache.
+//   fused   for few channels. U is computed first. Then threads take blocks of tiles: V of the block and M of
+//           one panel of output channels stay in the L2 cache through all 36 products and the output
+//           transform, while U is streamed from the L3 cache.
+//   grouped for many channels, where U exceeds the L3 cache. A thread takes a group of output channels, or
+//           some of the tiles of a group where there are more threads than groups. It multiplies what it has
+//           transformed itself: transforming a tile twice costs less than fetching it from another core's
+//           cache. V and M of a span of the tiles stay in the L3 cache.
 
 #include <omp.h>
 
@@ -20,11 +20,11 @@
 namespace tdds::cpu::winograd {
 namespace {
 
-// Of the second-level cache, what V and M of a block may take.
+// The share of the L2 cache for V and M of a block.
 constexpr std::int64_t kBlockBytes = 320 << 10;
-// Of the third-level cache, what V and M of a span may take.
+// The share of the L3 cache for V and M of a span.
 constexpr std::int64_t kSpanBytes = 16 << 20;
-// The fused way ends where U takes more.
+// The grouped schedule is used where U is larger.
 constexpr std::int64_t kFusedFilterBytes = 4 << 20;
 
 struct Call {
@@ -56,7 +56,7 @@ class OutputPass : public Conv2dPass {
     const auto transform = forward_ ? kernels_.transform_filters : kernels_.transform_turned_filters;
     transform({call.w, spec_.out_channels, spec_.channels}, first, count, u);
   }
-  // Of `tiles` rows of V and M, and `channels` columns of U and M.
+  // M = V U for `tiles` rows of V and M and `channels` columns of U and M.
   void multiply(Spectrum<const float> v, Spectrum<const float> u, Spectrum<float> m, std::int64_t tiles,
                 std::int64_t channels) const {
     for (std::int64_t f = 0; f < kFrequencies; ++f)
@@ -176,7 +176,7 @@ class GroupedPass final : public OutputPass {
     const std::int64_t pieces = ceil_div(out_, kPiece), tile_groups = tile_groups_.count;
 #pragma omp parallel num_threads(threads_)
     {
-      // Static: a thread then transforms the filters of the groups that it takes below.
+      // Static scheduling: a thread transforms the filters of the groups that it processes below.
 #pragma omp for schedule(static)
       for (std::int64_t piece = 0; piece < pieces; ++piece) {
         const std::int64_t first = piece * kPiece, group = first / out_groups_.size;
@@ -195,7 +195,7 @@ class GroupedPass final : public OutputPass {
  private:
   static constexpr std::int64_t kPiece = 16;  // filters transformed at a time; divides a group
 
-  // Until every thread has its share; where that makes the fewest transforms anew.
+  // Divides until every thread has work, each time where fewer transforms are repeated.
   void cut() {
     std::int64_t tile_groups = 1, out_groups = 1;
     while (threads_wait(tile_groups_.count * out_groups_.count, threads_)) {
@@ -228,7 +228,7 @@ class GroupedPass final : public OutputPass {
   }
 
   Cut tile_groups_;
-  std::int64_t unit_;  // output channels: whole panels, whole pieces
+  std::int64_t unit_;  // output channels: a multiple of a panel and of a piece
   Cut out_groups_;
   std::int64_t span_ = 0, u_row_ = 0, v_row_ = 0, m_row_ = 0;
   std::int64_t v_frequency_ = 0, u_frequency_ = 0, m_frequency_ = 0;

@@ -1,8 +1,8 @@
-// The kernels of winograd_kernels.h for one instruction set: included by winograd_generic.cpp,
-// winograd_avx2.cpp and winograd_avx512.cpp, each compiled with its own flags, each with its own
-// TDDS_WINOGRAD_ISA (a namespace). Only code of this namespace and always-inlined vector operations may be
-// used here: an inline function of the standard library would be compiled for this instruction set and could
-// be linked into all others.
+// The kernels of winograd_kernels.h for one instruction set. Included by winograd_generic.cpp,
+// winograd_avx2.cpp and winograd_avx512.cpp, each compiled with its own flags and its own TDDS_WINOGRAD_ISA
+// (a namespace). Only code of this namespace and always-inlined vector operations may be used here: an inline
+// function of the standard library would be compiled for this instruction set and could be linked into the
+// others.
 
 #include <cstdint>
 
@@ -12,7 +12,7 @@
 namespace tdds::cpu::winograd::TDDS_WINOGRAD_ISA {
 namespace {
 
-// Goes from tile to tile.
+// Iterates over tiles.
 struct Position {
   template <class T>
   Position(const Tiled<T>& x, std::int64_t tile)
@@ -45,7 +45,7 @@ void transform_tiles(Tiled<const float> x, Range tiles, Range channels, const fl
     for (int i = 0; i < kSize; ++i)
       for (int j = 0; j < kSize; ++j) {
         const std::int64_t row = at.row + i - kBorder, column = at.column + j - kBorder;
-        // Without branches, which edges would make hard to predict.
+        // Branchless: at the edges of an image a branch would be hard to predict.
         const bool inside = (row >= 0) & (row < x.height) & (column >= 0) & (column < x.width);
         const std::int64_t offset = ((at.image * x.height + row) * x.width + column) * x.channels;
         cells[i][j] = inside ? x.data + offset + channels.first : zeros;
@@ -55,7 +55,7 @@ void transform_tiles(Tiled<const float> x, Range tiles, Range channels, const fl
       transform<Transform>(
           [&](int i, int j) {
             const float* const from = cells[i][j] + c;
-            // The next tile's share of this row: strides this long escape the hardware's prefetch.
+            // The next tile's part of this row: the hardware does not prefetch strides this long.
             if (j >= kSize - kTile) __builtin_prefetch(from + kTile * x.channels);
             return load<partial.value>(from, n);
           },
@@ -120,7 +120,7 @@ void transform_turned_filters(Filters w, std::int64_t first, std::int64_t count,
 }
 
 void transform_filters(Filters w, std::int64_t first, std::int64_t count, Spectrum<float> u) {
-  // Vectors run along k, memory along c: a few channels of kWidth filters are turned over in between.
+  // Vectors run along k, memory along c: a few channels of kWidth filters are transposed in between.
   constexpr std::int64_t kChannels = 16;
   float turned[9][kChannels][kWidth] = {};
   for (std::int64_t k = 0; k < count; k += kWidth) {
@@ -130,7 +130,7 @@ void transform_filters(Filters w, std::int64_t first, std::int64_t count, Spectr
       for (int tap = 0; tap < 9; ++tap)
         for (std::int64_t i = 0; i < kWidth; ++i) {
           const float* const from = w.data + ((first + k + i) * 9 + tap) * w.channels + c;
-          __builtin_prefetch(from + 2 * kChannels);  // so many rows escape the hardware's prefetch
+          __builtin_prefetch(from + 2 * kChannels);  // the hardware does not prefetch this many rows
           for (std::int64_t j = 0; j < channels; ++j) turned[tap][j][i] = i < filters ? from[j] : 0.0F;
         }
       for (std::int64_t j = 0; j < channels; ++j) {
@@ -159,7 +159,7 @@ void transform_filter_gradient(Spectrum<const float> m, std::int64_t copies, std
   });
 }
 
-// kRows x kVectors sums in registers over `steps` steps.
+// Keeps kRows x kVectors sums in registers over `steps` steps.
 template <int kRows, int kVectors>
 inline void multiply_block(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b,
                            std::int64_t b_step, std::int64_t steps, float* c, std::int64_t c_row,
@@ -190,8 +190,8 @@ inline void multiply_block(const float* a, std::int64_t a_row, std::int64_t a_st
     }
 }
 
-// Rows of a panel of kVectors vectors, kRows at a time, from `row` on while there are as many; the first not
-// done.
+// Multiplies the rows of a panel of kVectors vectors, kRows at a time, from `row` on while kRows are left.
+// Returns the first row that is not done.
 template <int kRows, int kVectors>
 std::int64_t multiply_rows(const Product& p, std::int64_t row, std::int64_t steps, bool accumulate) {
   for (; row + kRows <= p.rows; row += kRows)
@@ -200,7 +200,7 @@ std::int64_t multiply_rows(const Product& p, std::int64_t row, std::int64_t step
   return row;
 }
 
-// The widest panel that still fits into the columns left.
+// Multiplies the widest panel that fits into the remaining columns and returns its width.
 template <int kVectors>
 inline std::int64_t multiply_columns(const Product& p, std::int64_t columns, std::int64_t steps,
                                      bool accumulate) {

@@ -1,5 +1,5 @@
-// The vectors of one instruction set and Winograd's transforms on them: a part of winograd_simd.h, under its
-// rules.
+// The vector type of one instruction set and Winograd's transforms on it. Part of winograd_simd.h; its rules
+// apply.
 //
 // F(4x4, 3x3) at the points 0, a, -a, b, -b and infinity, a = 5/8, b = 3/2 (0, 1, -1, 2, -2 lose twice as
 // many digits). In one dimension, with Na = 2 a^2 (a^2 - b^2), Nb = 2 b^2 (b^2 - a^2), N0 = a^2 b^2:
@@ -16,7 +16,7 @@
 // y = A^T [(G g) * (B^T d)] is exact: 6 products where the definition takes 12, in two dimensions 36 for 144.
 //
 // All multiply-adds are written as such and the compiler forms no others (-ffp-contract=off), so every
-// element is rounded in the same way wherever it stands.
+// element is rounded in the same way at every position.
 
 #include <cstdint>
 #include <experimental/simd>
@@ -57,7 +57,7 @@ inline Vec fma(float a, Vec b, Vec c) {
   return fma(Vec(a), b, c);
 }
 
-// Partial: `n` of the floats are there, the others read as zero and are not written.
+// Partial: only `n` of the floats exist; the others are read as zero and are not written.
 template <bool kPartial>
 inline Vec load(const float* from, std::int64_t n) {
   if constexpr (!kPartial) return Vec(from, stdx::element_aligned);
@@ -160,7 +160,7 @@ struct FilterGradientTransform {  // G^T m
   }
 };
 
-// Both dimensions: in(row, column) yields, out(row, column, value) takes.
+// Applies a transform in both dimensions: reads in(row, column) and calls out(row, column, value).
 template <class Transform, class In, class Out>
 [[gnu::always_inline]] inline void transform(const In& in, const Out& out) {
   constexpr int kIn = Transform::kIn, kOut = Transform::kOut;

@@ -1,4 +1,4 @@
-// Stands for kernels/cuda/nvtx.cpp where the toolkit has no NVTX header.
+// Replaces kernels/cuda/nvtx.cpp where the toolkit has no NVTX header.
 #include "kernels/cuda/nvtx.h"
 
 namespace tdds {

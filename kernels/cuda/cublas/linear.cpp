@@ -8,8 +8,8 @@
 namespace tdds {
 namespace {
 
-// Strict fp32: the pedantic type neither rounds to TF32 nor emulates, whatever the math mode or the
-// environment says (cublas_api.h, cublasComputeType_t).
+// Strict fp32: the pedantic type neither rounds to TF32 nor emulates, regardless of the math mode and the
+// environment (cublas_api.h, cublasComputeType_t).
 void multiply(Stream& stream, const char* name, const Gemm& gemm, const float* a, const float* b, float* c) {
   const float one = 1, zero = 0;  // read by the call: the pointer mode is HOST
   CudaCommand command(stream, name);

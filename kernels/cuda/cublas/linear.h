@@ -9,8 +9,9 @@ namespace tdds {
 
 class Device;
 
-// One product in cuBLAS's terms, column-major: C[m,n] = op(A)[m,k] * op(B)[k,n], op transposing where it says
-// so. A row-major [rows, cols] matrix is, read column-major, its transpose with leading dimension cols.
+// One product in cuBLAS's column-major terms: C[m,n] = op(A)[m,k] * op(B)[k,n], where op transposes if the
+// flag is set. A row-major [rows, cols] matrix read as column-major is its transpose, with leading dimension
+// cols.
 struct Gemm {
   bool transpose_a, transpose_b;
   int m, n, k, lda, ldb, ldc;

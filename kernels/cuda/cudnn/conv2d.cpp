@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t kWorkspaceAlignment = 256;
 
-// One direction: its plan, and the pointers that it was last run with. A step runs with the same pointers
-// each time, so a descriptor is made in the first step only.
+// One direction: its plan, and the pointers of its last run. Every step uses the same pointers, so the
+// descriptor is made only in the first step.
 class BoundPlan {
  public:
   explicit BoundPlan(const char* name) : name_(name) {}
@@ -38,7 +38,7 @@ class BoundPlan {
         cudnnBackendExecute(cuda_stream(stream).cudnn(), plan_->descriptor.get(), pack_.get());
     if (status != CUDNN_STATUS_SUCCESS)
       throw Error(fmt::format(
-          "'{}'{} failed: cuDNN does not execute {}: {}; `cudnn_autotune` takes plans that have run", name_,
+          "'{}'{} failed: cuDNN cannot execute {}: {}; `cudnn_autotune` chooses among plans that ran", name_,
           stream.of_range(), plan_->text(), cudnn_error_text(status)));
     command.finish();
   }

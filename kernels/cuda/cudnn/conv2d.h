@@ -7,8 +7,8 @@
 
 namespace tdds {
 
-// Builds the plans of all directions that the spec asks for. `device` may be a GPU that is only described, of
-// which plans can be had but not run.
+// Builds the plans of all directions that the spec asks for. `device` may be a GPU known only by its
+// description; its plans cannot be run.
 std::unique_ptr<Conv2d> make_cuda_conv2d(Device& device, const Conv2dSpec& spec);
 
 }  // namespace tdds

@@ -49,7 +49,7 @@ const char* to_string(ConvDirection direction) {
     case ConvDirection::kFilter:
       return "filter";
   }
-  throw Error("to_string: not a direction");
+  throw Error("to_string: unknown direction");
 }
 
 std::string ConvPlanChoice::text() const {
@@ -65,12 +65,12 @@ ConvPlanChoice ConvPlanChoice::parse(const std::string& text) {
   const auto number = [&] {
     std::int64_t value = 0;
     const auto [next, error] = std::from_chars(at, end, value);
-    check(error == std::errc{}, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
+    check(error == std::errc{}, "'{}' is not a plan; expected engine:knob=value,knob=value", text);
     at = next;
     return value;
   };
   const auto skip = [&](char expected) {
-    check(at != end && *at == expected, "'{}' is not a plan: engine:knob=value,knob=value is expected", text);
+    check(at != end && *at == expected, "'{}' is not a plan; expected engine:knob=value,knob=value", text);
     ++at;
   };
   ConvPlanChoice choice;

@@ -1,5 +1,5 @@
 #pragma once
-// A convolution plan of cuDNN, and its choice as text: what is kept to make the same plan again.
+// A convolution plan of cuDNN, and the text form of its choice, from which the same plan can be rebuilt.
 
 #include <cstdint>
 #include <string>
@@ -12,7 +12,7 @@ namespace tdds {
 
 using CudnnDescriptor = CudaHandle<cudnnBackendDescriptor_t, cudnnBackendDestroyDescriptor>;
 
-// dx = ..., and dx += ..., are different graphs: beta belongs to the operation.
+// dx = ... and dx += ... are different graphs, because beta is part of the operation.
 enum class ConvDirection { kForward, kData, kDataAccumulate, kFilter };
 inline constexpr ConvDirection kConvDirections[] = {ConvDirection::kForward, ConvDirection::kData,
                                                     ConvDirection::kDataAccumulate, ConvDirection::kFilter};

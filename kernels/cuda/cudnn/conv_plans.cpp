@@ -10,9 +10,9 @@
 namespace tdds {
 namespace {
 
-constexpr std::size_t kTimedPlans = 16;  // heuristics order them; the fastest is rarely far down
+constexpr std::size_t kTimedPlans = 16;  // in the order of the heuristics; the fastest is rarely far down
 constexpr std::size_t kSmallWorkspace = std::size_t{1} << 20;
-constexpr std::size_t kBestFew = 8;  // of which one on tensor cores is taken before others
+constexpr std::size_t kBestFew = 8;  // among these a plan on tensor cores is preferred
 constexpr const char* kFirstLine = "tdds convolution plans 1";
 
 }  // namespace
@@ -52,8 +52,8 @@ ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, co
     try {
       return rebuild_plan(spec, direction, target_, timed->second.choice);
     } catch (const Error& error) {
-      notes_.push_back(fmt::format("{}: the plan for {} cannot be had and is timed anew: {}", cache_.name,
-                                   conv_text(spec, direction), error.what()));
+      notes_.push_back(fmt::format("{}: the plan for {} cannot be rebuilt and is timed again: {}",
+                                   cache_.name, conv_text(spec, direction), error.what()));
     }
   }
   return timer_ ? choose_by_time(spec, direction, key) : choose_first(spec, direction);
@@ -69,8 +69,8 @@ std::vector<ConvPlan> ConvPlanStore::propose(const Conv2dSpec& spec, ConvDirecti
   return proposed;
 }
 
-// For some graphs heuristic A begins with an engine that leaves the tensor cores idle. Another is no gain
-// where it copies the tensors into another layout first, which its workspace shows.
+// For some graphs the first engine of heuristic A does not use tensor cores. An engine that does is no gain
+// if it first copies the tensors to another layout, which shows in its workspace.
 ConvPlan ConvPlanStore::choose_first(const Conv2dSpec& spec, ConvDirection direction) const {
   std::vector<ConvPlan> proposed = propose(spec, direction, 1);
   const bool exact = spec.dtype == DType::kF32 && spec.math == Conv2dMath::kExact;
@@ -95,7 +95,7 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
       if (milliseconds >= best_milliseconds) continue;
       best = i;
       best_milliseconds = milliseconds;
-    } catch (const Error& error) {  // such as memory for its workspace: the others may do
+    } catch (const Error& error) {  // e.g. no memory for its workspace: other plans may run
       failure = error.what();
       static_cast<void>(cudaGetLastError());
     }
@@ -122,13 +122,13 @@ ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::
   std::istringstream in(text);
   std::string line;
   check(static_cast<bool>(std::getline(in, line)) && line == kFirstLine,
-        "{}: not a list of convolution plans, which begins with '{}'", where, kFirstLine);
+        "{}: not a list of convolution plans: the first line is not '{}'", where, kFirstLine);
   Choices choices;
   for (int number = 2; std::getline(in, line); ++number) {
     std::istringstream fields(line);
     std::string name, choice, milliseconds;
     check(std::getline(fields, name, '\t') && std::getline(fields, choice, '\t') && (fields >> milliseconds),
-          "{}, line {}: a shape, a plan and a time, separated by tabs, are expected", where, number);
+          "{}, line {}: expected a shape, a plan and a time, separated by tabs", where, number);
     Kept kept{ConvPlanChoice::parse(choice), 0};
     char after = 0;
     check(std::sscanf(milliseconds.c_str(), "%lf%c", &kept.milliseconds, &after) == 1,
@@ -157,8 +157,9 @@ void ConvPlanStore::write_cache() {
   try {
     cache_.keep(serialized(timed_));
   } catch (const Error& error) {
-    notes_.push_back(fmt::format("the plan cache {} is not kept, and the next run times again: {}",
-                                 cache_.name, error.what()));
+    notes_.push_back(
+        fmt::format("the plan cache {} cannot be saved, so the next run times its plans again: {}",
+                    cache_.name, error.what()));
     cache_.keep = nullptr;
   }
 }

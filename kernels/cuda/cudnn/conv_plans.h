@@ -11,27 +11,28 @@
 
 namespace tdds {
 
-// Milliseconds that one execution of the plan takes.
+// Returns the milliseconds that one execution of the plan takes.
 using PlanTimer = std::function<double(const Conv2dSpec&, ConvDirection, const ConvPlan&)>;
 
 class ConvPlanStore {
  public:
   // `gpu` names the GPU in errors and in the cache. With a timer, plans not yet in `cache` are chosen by
-  // timing and added to it; without one they are cuDNN's first proposal, or where the precision is served by
-  // tensor cores the first of its best few that uses them without copying the tensors for it, and the cache
-  // is not looked at. A cache that is damaged or cannot be written costs the timings and a note.
+  // timing and added to it. Without one the cache is not read, and the plan is cuDNN's first proposal or,
+  // where tensor cores support the precision, the first of its best few that uses them without copying the
+  // tensors. A cache that is damaged or cannot be written leads to new timings and a note, not to an error.
   ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTimer timer);
 
-  // Plans to use before all else: choices() of the run that is resumed. Throws Error where the text is none.
+  // Plans that take precedence over all others: choices() of the run that is resumed. Throws Error where
+  // `choices` is not the text of choices().
   void keep(const std::string& choices);
 
   // Throws Error, naming the shape, where cuDNN has no plan that kernels/cuda/cudnn/cudnn_graph.h accepts, or
-  // no longer the one to keep.
+  // no longer has the plan given to keep().
   std::shared_ptr<const ConvPlan> get(const Conv2dSpec& spec, ConvDirection direction);
 
-  // Every plan that get() has given so far, as text for keep().
+  // Every plan that get() has returned so far, as text for keep().
   std::string choices() const;
-  // What a user should know of the cache: sentences.
+  // Sentences for the user about the cache.
   const std::vector<std::string>& notes() const { return notes_; }
 
   // Identifies a choice in the cache: cuDNN's version, the GPU, the shape, the types and the direction.
@@ -57,7 +58,7 @@ class ConvPlanStore {
   PlanCache cache_;
   PlanTimer timer_;
   std::map<std::string, std::shared_ptr<const ConvPlan>> plans_;
-  Choices timed_, kept_;  // what the cache says; what the resumed run used
+  Choices timed_, kept_;  // from the cache; from the run that is resumed
   std::vector<std::string> notes_;
 };
 

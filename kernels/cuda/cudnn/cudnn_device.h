@@ -11,7 +11,7 @@ namespace tdds {
 
 class CudnnDevice final : public CudaDevice {
  public:
-  // Throws as probe_gpu, and Error where options.pinned_plans cannot be read.
+  // Throws like probe_gpu, and Error where options.pinned_plans cannot be parsed.
   CudnnDevice(const Ops& ops, const DeviceOptions& options);
 
   std::string pinned_plans() const override { return conv_plans_.choices(); }

@@ -8,7 +8,7 @@ namespace tdds {
 namespace {
 
 enum : std::int64_t { kUidX = 'x', kUidW = 'w', kUidY = 'y' };
-constexpr std::int64_t kByteAlignment = 16;  // of every slice of an arena and of the parameters: 256 at least
+constexpr std::int64_t kByteAlignment = 16;  // slices of arenas and parameters are aligned to at least 256
 
 CudnnDescriptor create(cudnnBackendDescriptorType_t type) {
   CudnnDescriptor descriptor;
@@ -31,7 +31,7 @@ void set_child(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t na
   set(descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, child);
 }
 
-// The number of values that an attribute has; 0 where cuDNN has none.
+// The number of values of an attribute; 0 where it is not set.
 std::int64_t count_of(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
                       cudnnBackendAttributeType_t type) {
   std::int64_t count = 0;
@@ -60,7 +60,7 @@ T get_one(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
   return value;
 }
 
-// cuDNN fills descriptors that the caller has created, as many as there are and at most `most`.
+// Returns at most `most` children. cuDNN fills descriptors that the caller has created.
 std::vector<CudnnDescriptor> get_children(cudnnBackendDescriptor_t descriptor,
                                           cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
                                           std::int64_t most) {
@@ -86,7 +86,7 @@ cudnnDataType_t cudnn_type(DType type) {
     case DType::kBf16:
       return CUDNN_DATA_BFLOAT16;
     default:
-      throw Error(fmt::format("cuDNN convolutions are made for f32, f16 and bf16, not {}", to_string(type)));
+      throw Error(fmt::format("cuDNN convolutions support f32, f16 and bf16, not {}", to_string(type)));
   }
 }
 
@@ -150,10 +150,10 @@ OperationNames operation_names(ConvDirection direction) {
               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
   }
-  throw Error("operation_names: not a direction");
+  throw Error("operation_names: unknown direction");
 }
 
-// A graph of one operation. The children are reference-counted by cuDNN once they are set.
+// A graph of one operation. cuDNN counts references to the children once they are set.
 CudnnDescriptor make_graph(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target) {
   const OperationNames names = operation_names(direction);
   const CudnnDescriptor x =
@@ -176,18 +176,18 @@ CudnnDescriptor make_graph(const Conv2dSpec& spec, ConvDirection direction, cons
 
   CudnnDescriptor graph = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   set_child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, operation.get());
-  // The handle is what makes a plan for the GPU at hand; a described GPU's plan has none (cuDNN 9.8).
+  // With a handle the plan is for the present GPU; a plan for a described GPU has none (cuDNN 9.8).
   if (target.handle()) set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, target.handle());
   CHECK_CUDA(cudnnBackendFinalize(graph.get()));
   return graph;
 }
 
-// That a graph, or one engine for it, is not supported is an answer: others may do.
+// An unsupported graph or engine is not a failure: another engine may support it.
 bool not_supported(cudnnStatus_t status) {
   return status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000;
 }
 
-// What was in the way of a plan: the last failure that is an error, else the last answer.
+// Why there is no plan: the last real failure, or else the last "not supported".
 class Reason {
  public:
   void add(cudnnStatus_t status) {
@@ -202,7 +202,7 @@ class Reason {
   std::string text_;
 };
 
-// Empty where this heuristic knows nothing of the graph.
+// Empty where this heuristic does not support the graph.
 std::vector<CudnnDescriptor> heuristic_configs(const CudnnDescriptor& graph, const CudnnTarget& target,
                                                cudnnBackendHeurMode_t mode, Reason& reason) {
   const CudnnDescriptor heuristic = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
@@ -246,7 +246,7 @@ bool acceptable(const Engine& engine, const Conv2dSpec& spec) {
   if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) ||
       has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
     return false;
-  // Their transforms grow the values and then cancel: 10 or 8 bits of mantissa are too few for that.
+  // Their transforms amplify the values and then cancel: 10 or 8 bits of mantissa are too few for that.
   if (spec.dtype != DType::kF32 && (has(CUDNN_NUMERICAL_NOTE_WINOGRAD) || has(CUDNN_NUMERICAL_NOTE_FFT)))
     return false;
   return spec.dtype != DType::kF32 || spec.math == Conv2dMath::kTf32 ||
@@ -255,7 +255,7 @@ bool acceptable(const Engine& engine, const Conv2dSpec& spec) {
 
 std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(const CudnnDescriptor& config) {
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;
-  // This attribute has no count to ask for: asked for none it says 0.
+  // The count of this attribute cannot be queried: cuDNN reports 0.
   for (const CudnnDescriptor& knob :
        get_children(config.get(), CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR,
                     CUDNN_KNOB_TYPE_COUNTS))
@@ -265,7 +265,7 @@ std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(const CudnnDescripto
   return knobs;
 }
 
-// CUDNN_STATUS_NOT_SUPPORTED where the engine turns out not to take this graph.
+// Returns CUDNN_STATUS_NOT_SUPPORTED where the engine does not support this graph after all.
 cudnnStatus_t finalize_plan(const CudnnDescriptor& config, const Engine& engine, const CudnnTarget& target,
                             ConvPlan& plan) {
   plan.descriptor = create(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
@@ -296,7 +296,7 @@ CudnnTarget CudnnTarget::present(cudnnHandle_t handle) {
 CudnnTarget CudnnTarget::offline(const std::string& json) {
   CudnnTarget target;
   target.properties_ = create(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  // With the terminating zero, as cuDNN's own serialisation has it.
+  // With the terminating zero, like cuDNN's own serialisation.
   set(target.properties_, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, json.c_str(),
       static_cast<std::int64_t>(json.size() + 1));
   CHECK_CUDA(cudnnBackendFinalize(target.properties_.get()));
@@ -356,7 +356,7 @@ ConvPlan rebuild_plan(const Conv2dSpec& spec, ConvDirection direction, const Cud
   CHECK_CUDA(cudnnBackendFinalize(config.get()));
 
   const Engine facts = engine_of(config);
-  check(acceptable(facts, spec), "the kept plan {} may not be used for this precision; delete the plan file",
+  check(acceptable(facts, spec), "the saved plan {} is not allowed for this precision; delete the plan file",
         choice.text());
   ConvPlan plan;
   CHECK_CUDA(finalize_plan(config, facts, target, plan));

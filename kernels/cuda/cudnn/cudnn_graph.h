@@ -1,11 +1,11 @@
 #pragma once
 // Convolution plans of cuDNN 9's backend API (cudnn_graph_v9.h): an operation graph of one convolution, the
-// engines that cuDNN's heuristics propose for it, and the execution plan made from one of them. The only file
-// of the project that speaks this API.
+// engines that cuDNN's heuristics propose for it, and the execution plan made from one of them. Only this
+// file pair uses that API.
 //
-// Plans are made either for a GPU that is here or, from a JSON description of its properties, for one that is
-// not (cuDNN 9.8 and newer: "Deviceless ahead-of-time compilation" in its documentation); the latter are
-// never executed.
+// A plan is made for the GPU that is present or, from a JSON description of its properties, for another GPU
+// (cuDNN 9.8 and newer: "Deviceless ahead-of-time compilation" in its documentation). The latter is never
+// executed.
 
 #include <cstdint>
 #include <string>
@@ -21,7 +21,7 @@ namespace tdds {
 class CudnnTarget {
  public:
   static CudnnTarget present(cudnnHandle_t handle);
-  // `json` in the format that cuDNN itself writes for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
+  // `json` has the format that cuDNN writes for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
   static CudnnTarget offline(const std::string& json);
 
   cudnnHandle_t handle() const { return handle_; }                           // null for a described GPU
@@ -32,28 +32,28 @@ class CudnnTarget {
   CudnnDescriptor properties_;
 };
 
-// Sizes and strides of a 4-d tensor in cuDNN's order of dimensions N C H W, stored with C fastest. A filter
-// KRSC is the same with K for N, R for H and S for W. The one place where a stride is computed.
+// Sizes and strides of a 4-d tensor in cuDNN's order of dimensions N C H W, stored with C fastest. A KRSC
+// filter is the same with K for N, R for H and S for W. Strides are computed only here.
 struct CudnnLayout {
   std::int64_t sizes[4], strides[4];
 };
 CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w);
 
-// The first `limit` plans that can be built, best first in the view of heuristic A and then of FALLBACK,
-// which is functional only. Never an engine that is not deterministic, converts its inputs to a smaller type
-// or adds up in a smaller type than fp32; for kF16 and kBf16 none by Winograd or FFT; for kF32 with kExact
-// none that uses tensor cores. Empty where there is none; `reason` then gets cuDNN's words for the last
-// failure, preferably one that is more than a graph which an engine does not take; empty where nothing
-// failed.
+// The first `limit` plans that can be built: those of heuristic A, best first, then those of FALLBACK, which
+// are not tuned for speed. Excluded are engines that are not deterministic, convert their inputs to a smaller
+// type or accumulate in a smaller type than fp32; for kF16 and kBf16 also Winograd and FFT; for kF32 with
+// kExact also tensor cores. The result may be empty; `reason` then receives cuDNN's message for the last
+// failure, where an error takes precedence over an engine that does not support the graph. It is empty where
+// nothing failed.
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
                                     const CudnnTarget& target, std::size_t limit,
                                     std::string* reason = nullptr);
 
-// The plan of a choice made earlier. Throws Error where this cuDNN does not have it.
+// The plan of an earlier choice. Throws Error where this version of cuDNN does not have it.
 ConvPlan rebuild_plan(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target,
                       const ConvPlanChoice& choice);
 
-// The three tensors and the workspace of one execution. Pointers aligned to 16 bytes. x, w and y are the
+// The three tensors and the workspace of one execution. Pointers are aligned to 16 bytes. x, w and y are the
 // tensors of the forward pass or their gradients.
 CudnnDescriptor bind_tensors(const void* x, const void* w, const void* y, void* workspace);
 

@@ -24,7 +24,7 @@ struct GpuModel {
   DevicePeak peak;
 };
 
-// Dense products with sums in fp32, and the memory, by the makers' data sheets.
+// Rates of dense products with sums in fp32, and the memory, from the vendor's data sheets.
 const std::vector<GpuModel>& models() {
   constexpr double kTera = 1e12, kGiga = 1e9;
   constexpr std::size_t kGiB = std::size_t{1} << 30;
@@ -50,15 +50,15 @@ class OfflineGpu final : public GpuDevice {
         peak_(std::move(peak)),
         conv_plans_(CudnnTarget::offline(json), name, {}, nullptr) {}
 
-  std::string description() const override { return name_ + ", described and not here"; }
+  std::string description() const override { return name_ + ", from its description"; }
   DevicePeak peak(std::size_t) const override { return peak_; }
   void* allocate(std::size_t, std::string_view what) override {
-    throw Error(fmt::format("{} is only described: no memory for {} can be had on it", name_, what));
+    throw Error(fmt::format("{} is not present: cannot allocate memory for {} on it", name_, what));
   }
   void free(void*) noexcept override {}
   std::int64_t allocations() const override { return 0; }
   std::unique_ptr<Stream> make_stream(StreamMode) override {
-    throw Error(fmt::format("{} is only described: nothing can run on it", name_));
+    throw Error(fmt::format("{} is not present: nothing can run on it", name_));
   }
   ConvPlanStore& conv_plans() override { return conv_plans_; }
 
@@ -82,12 +82,12 @@ std::string offline_gpu_obstacle(std::string_view target) {
   if (target != "sm_100" || cudaGetDeviceCount(&gpus) != cudaSuccess ||
       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
       cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) != cudaSuccess) {
-    static_cast<void>(cudaGetLastError());  // no GPU: nothing in the way
+    static_cast<void>(cudaGetLastError());  // no GPU: no obstacle
     return "";
   }
   if (major == 10) return "";
   return fmt::format(
-      "cuDNN crashes when it plans for {} while it sees another GPU, and this one is an sm_{}{}; hide it by "
+      "cuDNN crashes when it plans for {} while another GPU is visible, and this one is sm_{}{}; hide it by "
       "writing CUDA_VISIBLE_DEVICES= in front of the command",
       target, major, minor);
 }

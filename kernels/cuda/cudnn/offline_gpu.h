@@ -1,6 +1,6 @@
 #pragma once
-// A GPU that is not here, described by its properties: its convolution plans are real and its memory can be
-// planned, but nothing can be allocated on it or run.
+// A GPU that is not present, known by a description of its properties. Its convolution plans are real and its
+// memory use can be planned, but nothing can be allocated or run on it.
 
 #include <memory>
 #include <string>
@@ -11,20 +11,20 @@
 
 namespace tdds {
 
-// "sm_80", ...: those whose descriptions (kernels/cuda/cudnn/gpus) are carried inside the program.
+// "sm_80", ...: the GPUs whose descriptions (kernels/cuda/cudnn/gpus) are embedded in the program.
 std::vector<std::string> offline_gpu_names();
-// Why cuDNN cannot plan for one of them on this machine, and what to do; empty where it can.
+// Why cuDNN cannot plan for `target` on this machine, and how to fix it; empty where it can.
 std::string offline_gpu_obstacle(std::string_view target);
-// The JSON of one of them, as cuDNN writes it for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION. Throws
-// UsageError for another name, listing them, and Error where there is an obstacle.
+// The JSON description of `target`, in cuDNN's format for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION. Throws
+// UsageError for an unknown name, listing the known ones, and Error where there is an obstacle.
 std::string offline_gpu_properties(std::string_view target);
 
-// `name` is for the log and for errors. Throws Error where cuDNN does not take the description. Only
-// make_conv2d and make_linear of its ops can be called.
+// `name` is used in the log and in errors. Throws Error where cuDNN rejects the description. Of the device's
+// ops only make_conv2d and make_linear can be called.
 std::unique_ptr<Device> make_offline_gpu_from(const std::string& name, const std::string& json,
                                               DevicePeak peak);
 
-// One of offline_gpu_names(), with the peak by its data sheet. Throws as offline_gpu_properties.
+// One of offline_gpu_names(), with the peak from its data sheet. Throws like offline_gpu_properties.
 std::unique_ptr<Device> make_offline_cudnn_gpu(std::string_view target);
 
 }  // namespace tdds

@@ -21,8 +21,8 @@ GpuMemory bytes_of(std::size_t bytes) {
   return memory;
 }
 
-// As many random numbers as are worth drawing, over and over. Zeros would toggle no wires, and a GPU that
-// draws less power keeps a higher clock.
+// Fills with a repeated block of random numbers. Zeros would take less power, and the GPU would run at a
+// higher clock than in training.
 template <class T>
 void fill(CudaStream& stream, void* memory, std::size_t count) {
   constexpr std::size_t kDrawn = std::size_t{1} << 16;
@@ -40,7 +40,7 @@ void fill(CudaStream& stream, DType dtype, void* memory, std::size_t count) {
   fill<float>(stream, memory, count);
 }
 
-// The tensors of one convolution, and the state in which a step leaves the caches before it.
+// The tensors of one convolution, and the state of the caches in which a training step runs it.
 class StepConditions {
  public:
   StepConditions(const Conv2dSpec& spec, ConvDirection direction, std::size_t workspace_bytes,
@@ -57,7 +57,7 @@ class StepConditions {
     flush_bytes_ = 2 * static_cast<std::size_t>(cache_bytes);
     written_bytes_ = (forward ? x : y) * element;
 
-    // All memory before the first command: where there is too little of it, nothing is under way.
+    // All allocations precede the first command, so nothing is running when one of them fails.
     workspace_ = bytes_of(workspace_bytes);
     flush_ = bytes_of(flush_bytes_);
     x_ = bytes_of(x * element);

@@ -7,10 +7,10 @@ namespace tdds {
 
 class CudaDevice;
 
-// Times plans on the device's set-up stream: the median of a few executions after a warm-up, on random
-// numbers. Before each execution the caches are as a step leaves them: they hold the tensor that the op
-// before has just written (x for a forward pass, dy for a backward one) and nothing else of the convolution.
-// The memory that this takes is freed again.
+// Times plans on the device's set-up stream: the median of several executions after a warm-up, on random
+// numbers. Before each execution the caches are in the state of a training step: they hold the tensor that
+// the previous op has just written (x for a forward pass, dy for a backward pass) and nothing else of the
+// convolution. The memory that this takes is freed afterwards.
 PlanTimer make_plan_timer(CudaDevice& device);
 
 }  // namespace tdds
