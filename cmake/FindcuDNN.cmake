@@ -1,8 +1,8 @@
 # Finds cuDNN 9 in the CUDA toolkit, in the system's folders or in the layout of NVIDIA's Python wheels
 # (site-packages/nvidia/cudnn/{include,lib}, where only names like libcudnn.so.9 exist).
 #
-#   TDDS_CUDNN_ROOT   hint: a folder with include/cudnn.h and lib/libcudnn.so.9; the environment's CUDNN_PATH too
-#   cuDNN::cuDNN      the target: the thin libcudnn, which opens the other libraries beside it
+#   TDDS_CUDNN_ROOT   hint: a folder with include/cudnn.h and lib/libcudnn.so.9, as is the environment variable CUDNN_PATH
+#   cuDNN::cuDNN      the target: the thin libcudnn, which loads the other libraries from its folder
 #   cuDNN_VERSION     as major.minor.patch
 set(TDDS_CUDNN_ROOT "" CACHE PATH "Folder with cuDNN's include/ and lib/; empty: search")
 set(_cudnn_hints ${TDDS_CUDNN_ROOT} $ENV{CUDNN_PATH} ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_LIBRARY_DIR})
@@ -13,7 +13,7 @@ foreach(include_dir IN LISTS CUDAToolkit_INCLUDE_DIRS)  # .../nvidia/cu13/includ
 endforeach()
 
 find_path(cuDNN_INCLUDE_DIR cudnn.h HINTS ${_cudnn_hints} PATH_SUFFIXES include)
-# A whole file name is a valid NAME: the wheels have no libcudnn.so.
+# A full file name is a valid NAME and needed here, because the wheels have no libcudnn.so.
 find_library(cuDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${_cudnn_hints} PATH_SUFFIXES lib lib64
              lib/${CMAKE_LIBRARY_ARCHITECTURE})
 if(cuDNN_INCLUDE_DIR AND EXISTS ${cuDNN_INCLUDE_DIR}/cudnn_version.h)

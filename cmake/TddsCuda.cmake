@@ -1,5 +1,5 @@
-# Whether the CUDA backend is built: TDDS_HAVE_CUDA. With TDDS_CUDA=AUTO what is missing turns it off with a
-# message; with ON it is an error.
+# Decides whether the CUDA backend is built and sets TDDS_HAVE_CUDA. If something is missing, TDDS_CUDA=AUTO turns the
+# backend off with a message, and TDDS_CUDA=ON is an error.
 set(TDDS_HAVE_CUDA OFF)
 if(TDDS_CUDA STREQUAL "OFF")
   return()
@@ -10,13 +10,13 @@ else()
   set(_missing STATUS)
 endif()
 
-# The last place is where scripts/cuda_from_pypi.sh puts NVIDIA's wheels.
+# scripts/cuda_from_pypi.sh installs NVIDIA's wheels in the last of these folders.
 find_program(TDDS_NVCC nvcc HINTS $ENV{CUDA_PATH} /usr/local/cuda ${PROJECT_SOURCE_DIR}/.deps/cuda/toolkit PATH_SUFFIXES bin)
 mark_as_advanced(TDDS_NVCC)
 if(TDDS_NVCC AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   set(ENV{CUDACXX} ${TDDS_NVCC})
 endif()
-# Asked before CMake is: it ends the configuration where an nvcc does not know one of the architectures below.
+# Checked before CMake's own detection, which aborts if nvcc does not know one of the architectures below.
 set(_nvcc ${TDDS_NVCC})
 if(DEFINED ENV{CUDACXX})
   separate_arguments(_nvcc NATIVE_COMMAND "$ENV{CUDACXX}")
@@ -30,21 +30,21 @@ if(_nvcc)
 endif()
 if(_nvcc_says MATCHES "release ([0-9]+\\.[0-9]+)" AND CMAKE_MATCH_1 VERSION_LESS 13)
   list(GET _nvcc 0 _nvcc)
-  message(${_missing} "CUDA backend: off, ${_nvcc} is of CUDA ${CMAKE_MATCH_1}, and 13.0 is the least (CUDACXX or CUDA_PATH can name another)")
+  message(${_missing} "CUDA backend: off, ${_nvcc} is from CUDA ${CMAKE_MATCH_1}, but 13.0 or newer is required (set CUDACXX or CUDA_PATH to use another)")
   return()
 endif()
-# sm_80 code runs on 8.x, sm_90 on 9.x, sm_100 on 10.x; the PTX of the last serves newer GPUs.
+# sm_80 code runs on 8.x, sm_90 on 9.x, sm_100 on 10.x; the PTX of the last runs on newer GPUs.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real;100")
 endif()
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
-  message(${_missing} "CUDA backend: off, no working nvcc was found (CUDACXX or CUDA_PATH can name it)")
+  message(${_missing} "CUDA backend: off, no working nvcc was found (set CUDACXX or CUDA_PATH)")
   return()
 endif()
 enable_language(CUDA)
-# CMake 3.25 does not know that nvcc 13 has C++20.
+# CMake 3.25 does not know that nvcc 13 supports C++20.
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
@@ -61,10 +61,10 @@ if(NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cudart_static)
   message(${_missing} "CUDA backend: off, the toolkit of ${CMAKE_CUDA_COMPILER} has no cuBLAS or no static runtime")
   return()
 endif()
-# 9.8 brought the device-properties descriptor, by which plans are built for a GPU that is not there.
+# 9.8 introduced the device-properties descriptor, with which plans are built for a GPU that is not present.
 find_package(cuDNN 9.8 QUIET)
 if(NOT cuDNN_FOUND)
-  message(${_missing} "CUDA backend: off, cuDNN 9.8 or newer was not found (TDDS_CUDNN_ROOT can name its folder, and scripts/cuda_from_pypi.sh fetches it)")
+  message(${_missing} "CUDA backend: off, cuDNN 9.8 or newer was not found (set TDDS_CUDNN_ROOT to its folder, or run scripts/cuda_from_pypi.sh to download it)")
   return()
 endif()
 set(TDDS_HAVE_CUDA ON)

@@ -1,4 +1,4 @@
-# Language level, warnings, sanitizers and build type: what every target of this project shares.
+# Settings for every target of this project: language standard, warnings, sanitizers and build type.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)

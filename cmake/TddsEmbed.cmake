@@ -1,6 +1,6 @@
-# tdds_embed(SOURCES FUNCTION FILE...): appends to the list SOURCES a source that defines
+# tdds_embed(SOURCES FUNCTION FILE...): embeds the FILEs in the program. Appends to the list SOURCES a source that defines
 #   std::string_view tdds::FUNCTION(std::string_view name);
-# the bytes of the FILE of that name, carried inside the program; empty where there is none.
+# which returns the bytes of the FILE with that name, or an empty view if there is no such file.
 function(tdds_embed sources function)
   foreach(file ${ARGN})
     get_filename_component(name ${file} NAME)

@@ -1,4 +1,4 @@
-# `cpack -G DEB` in a build folder: the programs as a Debian package. What they need is found from what they link.
+# `cpack -G DEB` in a build folder makes a Debian package of the programs. Dependencies are found from the linked libraries.
 set(CPACK_PACKAGE_NAME tdds)
 set(CPACK_PACKAGE_VENDOR "tdds")
 set(CPACK_PACKAGE_CONTACT "tdds maintainers <tdds@localhost>")

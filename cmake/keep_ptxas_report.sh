@@ -1,6 +1,6 @@
 #!/bin/sh
-# keep_ptxas_report.sh COMPILER ... -o OBJECT ...: compiles, and keeps what ptxas says of each kernel's registers,
-# stack and spills in OBJECT.ptxas instead of on the terminal.
+# keep_ptxas_report.sh COMPILER ... -o OBJECT ...: compiles, and writes the report of ptxas on each kernel's registers,
+# stack and spills to OBJECT.ptxas instead of the terminal.
 object=""
 previous=""
 for argument in "$@"; do

@@ -1,4 +1,4 @@
-# cmake/TddsCuda.cmake and toolkits that are too old or broken: AUTO goes on without CUDA, ON says why not.
+# cmake/TddsCuda.cmake with toolkits that are too old or broken: AUTO continues without CUDA, ON fails with the reason.
 #   cmake -D SOURCE_DIR=... -D BUILD_DIR=... -D GENERATOR=... -P cuda_toolkit_test.cmake
 set(folder ${BUILD_DIR}/tests/cuda_toolkit)
 file(REMOVE_RECURSE ${folder})
@@ -9,7 +9,7 @@ include(TddsCuda)
 message(STATUS \"have CUDA: \${TDDS_HAVE_CUDA}\")
 ")
 
-# An nvcc that only says these words.
+# Writes an nvcc that only prints `says`.
 function(write_nvcc says)
   file(WRITE ${folder}/bin/nvcc "#!/bin/sh\necho '${says}'\n")
   file(CHMOD ${folder}/bin/nvcc PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
@@ -26,15 +26,15 @@ function(expect succeeds sentence variable)
     message(SEND_ERROR "'${sentence}' is not in: ${said}")
   endif()
   if(succeeds AND NOT (status EQUAL 0 AND said MATCHES "have CUDA: OFF"))
-    message(SEND_ERROR "with ${ARGN} the configuration does not go on: ${said}")
+    message(SEND_ERROR "with ${ARGN} the configuration does not continue: ${said}")
   elseif(NOT succeeds AND status EQUAL 0)
-    message(SEND_ERROR "with ${ARGN} the configuration goes on: ${said}")
+    message(SEND_ERROR "with ${ARGN} the configuration continues: ${said}")
   endif()
 endfunction()
 
 set(nvcc CUDACXX=${folder}/bin/nvcc)
 write_nvcc("Cuda compilation tools, release 12.4, V12.4.131")
-set(old "is of CUDA 12.4, and 13.0 is the least")
+set(old "is from CUDA 12.4, but 13.0 or newer is required")
 expect(TRUE "${old}" ${nvcc} -DTDDS_CUDA=AUTO)
 expect(FALSE "${old}" ${nvcc} -DTDDS_CUDA=ON)
 expect(TRUE "${old}" CUDA_PATH=${folder} -DTDDS_CUDA=AUTO)
