@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Building a cache of decoded images: `tdds-train --cache_dir` against Pillow and numpy in as many processes as cores.
+"""Times building a cache of decoded images: `tdds-train --cache_dir` against Pillow and numpy with one process per core.
 
   cache_images.py BUILD [--images N] [--rounds R]     BUILD: the build folder. Needs numpy and Pillow.
 
-Both read the same files, scale the shorter side to the size, cut the middle out and write one file of uint8 pixels. Three sets
-are made up: JPEG of 500 x 375 to 224 and to 64 (a photograph's size in ImageNet), PNG of 32 x 32 to 32 (CIFAR's). The rounds are
-interleaved; the medians are kept in bench/results/.
+Both read the same files, scale the shorter side to the target size, crop the centre and write one file of uint8 pixels. The
+images are synthetic, in three sets: JPEG of 500 x 375 (a typical ImageNet photograph) to 224 and to 64, and PNG of 32 x 32
+(CIFAR) to 32. The rounds are interleaved; the medians are saved in bench/results/.
 """
 
 import argparse
@@ -26,7 +26,7 @@ CASES = [("jpeg_500x375_to_224", (500, 375), "jpg", 224), ("jpeg_500x375_to_64",
 
 
 def make_images(folder, size, ending, count):
-    """Smooth colours under noise, so that JPEG's work is that of a photograph; two classes."""
+    """Smooth colours with noise, so that decoding a JPEG costs as much as for a photograph; two classes."""
     random = np.random.default_rng(1)
     for number in range(count):
         path = folder / "train" / f"class{number % 2}" / f"{number:06}.{ending}"
@@ -49,7 +49,7 @@ def decode(job):
 
 
 def with_pillow(folder, size, cache):
-    """Images a second, the start of the processes not counted."""
+    """Images per second, without the time to start the processes."""
     paths = sorted((folder / "train").rglob("*.*"))
     with multiprocessing.Pool(os.cpu_count()) as pool:
         pool.map(len, ["warm"] * os.cpu_count())
@@ -62,7 +62,7 @@ def with_pillow(folder, size, cache):
 
 
 def with_tdds(build, folder, size, cache):
-    """The rate that the program's log tells."""
+    """Images per second, from the program's log."""
     command = [build / "apps/tdds-train", "--dataset", "folder", "--data_path", folder, "--val_fraction", "0.01", "--image_size",
                size, "--cache_dir", cache, "--evaluate", "--width", "0.03125", "--save_path", cache / "run"]
     output, _, _ = measure.run_program(command)
@@ -89,7 +89,7 @@ def main():
         result["cases"][name] = {"images": count, "images_per_second": medians, "rounds": rates,
                                  "ratio": medians["tdds"] / medians["pillow"]}
         print(f"{name}: tdds {medians['tdds']:.0f} images/s, Pillow + numpy {medians['pillow']:.0f}, "
-              f"{medians['tdds'] / medians['pillow']:.2f} times as many", flush=True)
+              f"{medians['tdds'] / medians['pillow']:.2f} times the rate", flush=True)
     measure.keep("cache_images", result)
 
 

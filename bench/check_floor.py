@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Whether a training step keeps above the floor that --dry_run prints: one table; fails where one does not.
+"""Checks that no training step is faster than the floor that --dry_run prints. Prints a table; fails if a floor is false.
 
     bench/check_floor.py [--build build/release] [--device cpu] [--threads 2]
 
-Each row is ResNet-18 at batch 100 with dynamics: the floor of tdds-train --dry_run, and the best of bench_step's steps.
-Both are measured, and what else the machine does meanwhile only lowers the peak that the floor is made of: a step may be
-by a tenth faster than its floor before that counts as a false floor.
+Each row is ResNet-18 at batch 100 with dynamics: the floor of tdds-train --dry_run, and the best step of bench_step. Both
+are measured, and other work on the machine can only lower the measured peak from which the floor is computed. So a floor
+counts as false only if a step is more than a tenth faster.
 """
 
 import argparse
@@ -22,7 +22,7 @@ CASES = [(1, "fp32", 6), (0.25, "fp32", 30), (0.125, "fp32", 30), (1, "bf16", 10
 
 
 def floor_of(build, common):
-    # No data is needed to plan for CIFAR-100.
+    # Planning for CIFAR-100 needs no data.
     out, _, _ = measure.run_program([build / "apps/tdds-train", "--dry_run", "--dynamics", "--dataset", "cifar100",
                                      "--data_path", "/nonexistent", *common])
     return float(re.search(r"at most (\d+) images/s", out)[1]), re.search(r"Floor of a training step \((.*)\)", out)[1]

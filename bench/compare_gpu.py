@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Throughput of the CIFAR ResNet-18 beside PyTorch's on one GPU: a table, and a JSON file.
+"""Compares the throughput of the CIFAR ResNet-18 with PyTorch's on one GPU. Writes a table and a JSON file.
 
-For every precision, with the training dynamics recorded on both sides and on neither: tdds, PyTorch as people write it
-(eager, channels_last, AMP, fused optimizer), and PyTorch's fastest way (torch.compile with CUDA graphs besides). All take
-turns, round by round, on the same card, so that clocks and neighbours hurt all alike; a round's figure is that of its
-median block of steps, and the table's is the median of the rounds. A step of tdds gathers and augments its images from
-the data set on the GPU; PyTorch is spared that and trains on one batch of random images. Both sides choose cuDNN's plans by
-timing them, before anything is measured.
+For every precision, with the training dynamics recorded on both sides and on neither, it measures tdds, typical PyTorch
+(eager, channels_last, AMP, fused optimizer), and the fastest PyTorch (additionally torch.compile with CUDA graphs). They
+take turns, round by round, on the same card, so that changing clocks and other work affect all alike. The figure of a round
+is that of its median block of steps; the table has the median of the rounds. A step of tdds gathers and augments its images
+from the data set on the GPU; PyTorch does not and trains on one batch of random images. Both sides choose cuDNN's plans by
+timing them before the measurement.
 
     python3 bench/compare_gpu.py [--out FILE] [--rounds 7] [--precisions fp32 tf32 fp16 bf16]
                                 [--dynamics on off] [--tdds build/gpu/bench/bench_step]
@@ -36,27 +36,27 @@ def refuse(sentence):
 
 
 def gpu():
-    """{name, driver, compute capability} of the first GPU; refuses where there is none."""
+    """{name, driver, compute capability} of the first GPU; exits with an error if there is no GPU."""
     if not shutil.which("nvidia-smi"):
-        refuse("no GPU here: there is no nvidia-smi, so no NVIDIA driver")
+        refuse("no GPU found: there is no nvidia-smi, so no NVIDIA driver")
     fields = ("name", "driver_version", "compute_cap", "clocks.max.sm", "clocks.max.mem", "power.limit")
     found = subprocess.run(["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"], text=True,
                            capture_output=True)
     lines = found.stdout.splitlines()
     if found.returncode or not lines:
-        refuse(f"no GPU here: nvidia-smi says {(found.stdout + found.stderr).strip()!r}")
+        refuse(f"no GPU found: nvidia-smi says {(found.stdout + found.stderr).strip()!r}")
     return dict(zip(fields, lines[0].split(", ")))
 
 
 class Dynamics:
-    """The KL of each sample to its previous visit, as the official formula has it, kept on the GPU."""
+    """The KL of each sample to its previous visit by the official formula, stored on the GPU."""
 
     def __init__(self, torch, batch):
         self.torch = torch
         self.previous = torch.zeros(SAMPLES, CLASSES, device="cuda")
         self.kl = torch.zeros(SAMPLES, device="cuda")
         self.ids = torch.randperm(SAMPLES, device="cuda")[:batch]
-        # torch.compile leaves CUDA graphs out where a step writes to tensors that might be elsewhere the next time.
+        # torch.compile does not use CUDA graphs if a step writes to tensors whose address may change.
         for tensor in (self.previous, self.kl, self.ids):
             torch._dynamo.mark_static_address(tensor)
 
@@ -79,7 +79,7 @@ def make_step(args):
     x = torch.randn(args.batch, 3, 32, 32, device="cuda").contiguous(memory_format=torch.channels_last)
     label = torch.randint(CLASSES, (args.batch,), device="cuda")
     sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)
-    # A static scale, as ours; never grown within a measurement.
+    # A static scale, as in tdds: it does not grow during a measurement.
     scaler = torch.amp.GradScaler("cuda", init_scale=LOSS_SCALE, growth_interval=10**9, enabled=half is torch.float16)
     dynamics = Dynamics(torch, args.batch) if args.work_dynamics else None
 
@@ -104,13 +104,13 @@ def make_step(args):
 
 
 def cudagraph_skips():
-    """How often torch.compile left CUDA graphs out: 0 where the measurement is of its fastest way."""
+    """How often torch.compile did not use CUDA graphs; 0 in a valid measurement of the fastest PyTorch."""
     from torch._dynamo.utils import counters
     return counters["inductor"]["cudagraph_skips"]
 
 
 def work(args):
-    """A worker: warms up, then for each line on standard input times its steps and answers with a line of JSON."""
+    """A worker: warms up, then for each line on standard input times its steps and prints a line of JSON."""
     step, torch = make_step(args)
     for _ in range(3 * BLOCK):
         step()
@@ -188,12 +188,12 @@ def rows_of(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--blocks", type=int, default=10, help=f"of {BLOCK} steps, in a round")
+    parser.add_argument("--blocks", type=int, default=10, help=f"blocks of {BLOCK} steps per round")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--precisions", nargs="+", default=["fp32", "tf32", "fp16", "bf16"],
                         choices=["fp32", "tf32", "fp16", "bf16"])
     parser.add_argument("--dynamics", nargs="+", default=["on", "off"], choices=["on", "off"])
-    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS, help="of PyTorch")
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS, help="variants of PyTorch")
     parser.add_argument("--tdds", type=pathlib.Path, default=ROOT / "build/gpu/bench/bench_step")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "runs/compare_gpu.json")
     parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
@@ -208,15 +208,15 @@ def main():
     except ImportError:
         refuse(f"PyTorch is not installed for {sys.executable}")
     if not torch.cuda.is_available():
-        refuse("this PyTorch sees no GPU: it may be built for the CPU, or for a newer driver")
+        refuse("this PyTorch finds no GPU: it may be built for the CPU, or for a newer driver")
     if not args.tdds.exists():
-        refuse(f"{args.tdds} is missing: build it, or name it with --tdds")
+        refuse(f"{args.tdds} is missing: build it, or give its path with --tdds")
     results = {}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for precision in args.precisions:
         for dynamics in args.dynamics:
             results[f"{precision}, dynamics {dynamics}"] = compare(args, precision, dynamics == "on")
-            # After each, so that what was measured stays where time runs out.
+            # Written after each comparison, so that an interrupted run keeps its results.
             commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], text=True, capture_output=True).stdout.strip()
             args.out.write_text(json.dumps({
                 "gpu": card, "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tdds-score beside the official procedure on the same files: time, peak memory, and whether they agree.
+"""Compares tdds-score with the official procedure on the same files: time, peak memory, and whether the scores agree.
 
-The two take turns, so that a busy machine hurts both. Needs torch and numpy.
+The two take turns, so that other work on the machine affects both. Needs torch and numpy.
 
     python bench/compare_score.py [--rounds 3] [--epochs 30] [--dynamics FOLDER]
 """
@@ -38,7 +38,7 @@ def scores_by_sample(folder, args):
 
 
 def agreement(out, args):
-    """The largest |difference| / (3e-6 + 2e-4 * score): at most 1 when they agree as far as float32 can."""
+    """The largest |difference| / (3e-6 + 2e-4 * score): at most 1 if they agree within the accuracy of float32."""
     ours, official = scores_by_sample(out / "ours", args), scores_by_sample(out / "official", args)
     return float((np.abs(ours - official) / (3e-6 + 2e-4 * ours)).max())
 
@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--window", type=int, default=10)
     parser.add_argument("--decay", type=float, default=0.9)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dynamics", type=pathlib.Path, help="a folder to make the files in once, and to reuse")
+    parser.add_argument("--dynamics", type=pathlib.Path, help="a folder for the input files, which are made once and reused")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         dynamics = args.dynamics or pathlib.Path(scratch)

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Throughput of the CIFAR ResNet-18 beside PyTorch's, on the CPU: one table, one JSON file.
+"""Compares the throughput of the CIFAR ResNet-18 with PyTorch's on the CPU. Writes a table and a JSON file.
 
-Everybody takes turns, round by round, in processes of their own, so that a busy machine hurts all alike; a round's
-figure is that of its median step, and how much faster one is than another is the median over the rounds of that round's
-ratio. A training step is the official one: forward, cross-entropy, backward, SGD with Nesterov momentum and weight decay,
-learning rate. Ours also records the training dynamics, PyTorch does not. With --evaluate the step is the forward pass
-alone. Needs torch; bench/with_torch.sh makes an environment that has it.
+All variants take turns, round by round, in separate processes, so that other work on the machine affects all alike. The
+figure of a round is that of its median step; a speed-up is the median over the rounds of the ratio within each round. A
+training step is the official one: forward, cross-entropy, backward, SGD with Nesterov momentum and weight decay, learning
+rate. tdds also records the training dynamics, PyTorch does not. With --evaluate a step is only the forward pass. Needs
+torch; bench/with_torch.sh makes an environment that has it.
 
     bench/with_torch.sh bench/compare_step.py [--width 0.25] [--evaluate] [--threads 2] [--rounds 5] [--skip compiled]
                                               [--precision bf16] [--isa avx2]
 
 `eager` is PyTorch as the official script runs it; `channels_last` changes the memory format; `compiled` adds
-torch.compile and the fused optimizer. In bf16 PyTorch runs these under autocast, and `pure` holds the parameters in
-bf16 too, momentum and master weights included, with channels_last: less exact than either side's mixed precision.
+torch.compile and the fused optimizer. In bf16 PyTorch runs these under autocast. `pure` has the parameters in bf16 too,
+including momentum and master weights, with channels_last; it is less accurate than the mixed precision of either side.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def make_step(variant, args):
 
 
 def work(args):
-    """A worker: warms up, then for each line on standard input times the steps and answers with a line of JSON."""
+    """A worker: warms up, then for each line on standard input times the steps and prints a line of JSON."""
     torch.set_num_threads(args.threads)
     step = make_step(args.work, args)
     for _ in range(3):
@@ -155,10 +155,10 @@ def compare(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=5, help="timed in a round")
+    parser.add_argument("--steps", type=int, default=5, help="steps per round")
     parser.add_argument("--width", type=float, default=1.0, help="channel multiplier of the network")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of both sides")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="precision of both sides")
     parser.add_argument("--isa", choices=("avx2",), help="the widest vector instructions that either side may use")
     parser.add_argument("--evaluate", action="store_true", help="forward passes instead of training steps")
     parser.add_argument("--skip", nargs="*", default=[], choices=VARIANTS)

@@ -1,11 +1,11 @@
-// Convolutions of ResNet-18 for 32x32 images, batch 100, each direction: on the CPU direct and Winograd, on
-// the GPU, where there is one, in each precision.
+// Convolutions of ResNet-18 for 32x32 images, batch 100, in each direction: direct and Winograd on the CPU,
+// and every precision on the GPU if there is one.
 //
 //   bench_kernels --benchmark_filter='width:100/.*/winograd'
 //   bench_kernels --benchmark_filter='width:100/.*/cuda_fp16'
 //
-// GFLOP/s counts the multiply-adds of the definition, so Winograd may exceed the peak; "of_peak" is that over
-// Device::peak().
+// GFLOP/s counts the multiply-adds of the definition, so Winograd may exceed the peak; "of_peak" is the ratio
+// to Device::peak().
 
 #include <benchmark/benchmark.h>
 
@@ -133,8 +133,8 @@ void register_cuda() {
       for (const Precision& precision : kPrecisions) {
         Conv2dSpec spec = spec_of(layer, 100, ConvAlgo::kAuto);
         const bool stem = spec.channels == 3;
-        if (stem && direction == Direction::kData) continue;  // nothing asks for the images' gradient
-        if (stem) spec.channels = 8;                          // as the networks store images on a GPU
+        if (stem && direction == Direction::kData) continue;  // the gradient of the images is not used
+        if (stem) spec.channels = 8;                          // images on a GPU are padded to 8 channels
         spec.dtype = precision.dtype;
         spec.math = precision.math;
         spec.data_gradient = stem ? GradientMode::kSkip : GradientMode::kOverwrite;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes training dynamics as the official train.py does: e_Loss.npy, e_Output.npy, e_Index.npy for e = 0 .. T-1.
+"""Writes training dynamics in the format of the official train.py: e_Loss.npy, e_Output.npy, e_Index.npy, e = 0 .. T-1.
 
-Random, but shaped like a run's: a sample's margin grows with the epochs at a speed of its own, some are never learned,
-every visit jitters (augmentation), and each epoch visits the samples in another order. Needs numpy.
+They are random but similar to those of a run: each sample's margin grows with the epochs at its own speed, some samples
+are never learned, every visit has noise (augmentation), and each epoch visits the samples in another order. Needs numpy.
 
     python bench/make_dynamics.py --out /tmp/dynamics --samples 50000 --classes 100 --epochs 30      (612 MB)
 """

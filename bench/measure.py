@@ -1,4 +1,4 @@
-"""What the comparison scripts share: timing a program, describing the machine, printing and keeping results."""
+"""Shared by the benchmark scripts: timing a program, describing the machine, printing and saving results."""
 
 import datetime
 import json
@@ -11,7 +11,7 @@ import sys
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
-# A process's peak memory counts what its parent had at the fork: so a small process starts the program.
+# The peak memory of a process includes its parent's memory at the fork, so a small process starts the program.
 LAUNCHER = """
 import os, sys, time
 start = time.perf_counter()
@@ -23,7 +23,7 @@ sys.exit(os.waitstatus_to_exitcode(status) != 0)
 
 
 def run_program(command):
-    """(standard output, wall seconds, peak resident bytes) of one run; raises where it fails."""
+    """(standard output, wall seconds, peak resident bytes) of one run; raises if it fails."""
     reader, writer = os.pipe()
     command = [str(word) for word in command]
     process = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCHER, str(writer), *command], pass_fds=[writer],

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The peer of tdds-score: the procedure of the official importance_evaluation.py, in numpy and PyTorch.
+"""The reference for tdds-score: the procedure of the official importance_evaluation.py, in numpy and PyTorch.
 
-Written anew from what that script does: it holds the whole trajectory in memory, takes each window's softmax in float32,
-sorts it by sample through index_add into zeros, and repeats all of it for the next window. Flags, file names, types and
-the order of the operations are its own, so time, memory and rounding can be compared.
+A reimplementation of that script: it holds the whole trajectory in memory, computes each window's softmax in float32, sorts
+it by sample with index_add into zeros, and repeats all of this for the next window. Flags, file names, types and the order
+of operations are those of the official script, so that time, memory and rounding can be compared.
 """
 
 import argparse

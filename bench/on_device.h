@@ -1,5 +1,5 @@
 #pragma once
-// Ops of any device for Google Benchmark: memory with values in it, and the time of one run.
+// Runs ops of any device under Google Benchmark: allocates and fills memory, and times one run.
 
 #include <benchmark/benchmark.h>
 
@@ -15,14 +15,14 @@
 
 namespace tdds {
 
-// The CPU, and the GPU where this build has CUDA and the machine one.
+// The CPU, and the GPU if this build has CUDA and the machine has a GPU.
 inline std::vector<DeviceKind> devices_to_measure() {
   if (best_device() == DeviceKind::kCuda) return {DeviceKind::kCpu, DeviceKind::kCuda};
   return {DeviceKind::kCpu};
 }
 
-// Lives as long as the process: making a GPU's handles takes longer than most measurements, and freeing them
-// may come after the driver has gone.
+// Never destroyed: creating a GPU's handles takes longer than most measurements, and at exit they might be
+// freed after the driver has shut down.
 inline Device& shared_device(DeviceKind kind) {
   static Device* devices[3] = {};
   Device*& device = devices[static_cast<int>(kind)];
@@ -53,7 +53,7 @@ class Bench {
   T* filled(std::int64_t n, T value) {
     return values(std::vector<T>(static_cast<std::size_t>(n), value));
   }
-  // n floats in -1 .. 1; some thousands are drawn, and repeated.
+  // n floats in -1 .. 1: a repeated block of kDrawn random numbers.
   float* floats(std::int64_t n) {
     constexpr std::size_t kDrawn = 1 << 14;
     std::vector<float> host(static_cast<std::size_t>(n));
@@ -69,9 +69,9 @@ class Bench {
   std::vector<DeviceMemory> memory_;
 };
 
-// Runs the op for the benchmark's time. A GPU's is measured as a step runs it: many in one recording, from
-// its launch to the end of the wait for it, so that launching and waiting, once for all of them, hardly
-// count.
+// Runs the op for the benchmark's time. On a GPU the op is measured as in a training step: one recording has
+// many runs and is timed from its launch until it has completed, so that the cost of launching and waiting is
+// negligible.
 template <class Run>
 void measure_runs(benchmark::State& state, Bench& bench, const Run& run) {
   if (bench.device().kind() != DeviceKind::kCuda) {
@@ -80,7 +80,7 @@ void measure_runs(benchmark::State& state, Bench& bench, const Run& run) {
   }
   constexpr int kRuns = 50;
   Stream& stream = bench.stream();
-  run();  // loads what a recording may not
+  run();  // loads code, which is not allowed while recording
   stream.synchronize();
   const auto recording = stream.record([&] {
     for (int i = 0; i < kRuns; ++i) run();
@@ -96,7 +96,7 @@ void measure_runs(benchmark::State& state, Bench& bench, const Run& run) {
   }
 }
 
-// `run` takes the state and a Bench. What it throws fails this benchmark alone.
+// Calls body(state, bench). An exception fails only this benchmark.
 template <class Body>
 benchmark::internal::Benchmark* register_on(DeviceKind kind, const std::string& name, const Body& body) {
   auto* one = benchmark::RegisterBenchmark(name.c_str(), [kind, body](benchmark::State& state) {
@@ -108,7 +108,7 @@ benchmark::internal::Benchmark* register_on(DeviceKind kind, const std::string& 
     }
   });
   if (kind == DeviceKind::kCuda) {
-    one->UseManualTime()->MinTime(0.004);  // of single runs: it takes kRuns times as long
+    one->UseManualTime()->MinTime(0.004);  // in time of single runs: the benchmark takes kRuns times as long
   } else {
     one->UseRealTime();
   }

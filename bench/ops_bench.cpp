@@ -1,6 +1,6 @@
-// Each op on the shapes of ResNet-18 for 32x32 images at batch 100, on the CPU (BM_Add) and, where there is
-// one, on the GPU (BM_Add/cuda). bytes_per_second counts what the op must move; BM_Memcpy is the speed of
-// light beside it.
+// Each op on the shapes of ResNet-18 for 32x32 images at batch 100, on the CPU (BM_Add) and, if there is one,
+// on the GPU (BM_Add/cuda). bytes_per_second counts the bytes that the op must move; BM_Memcpy gives the
+// upper bound.
 
 #include <benchmark/benchmark.h>
 
@@ -67,7 +67,7 @@ struct BatchNormBuffers {
 
 void BM_BatchNormForward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
-  // x twice, y once.
+  // x read twice, y written once.
   measure(state, bench, 3 * 4 * b.n, [&] {
     batchnorm_forward(bench.stream(),
                       {b.x, nullptr, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
@@ -86,7 +86,7 @@ void BM_BatchNormForwardResidual(benchmark::State& state, Bench& bench) {
 
 void BM_BatchNormBackward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
-  // x, y and dy twice, dx once.
+  // x, y and dy read twice, dx written once.
   measure(state, bench, 7 * 4 * b.n, [&] {
     batchnorm_backward(bench.stream(),
                        {b.x, b.y, b.dy, b.weight, b.mean, b.inv_std, b.dweight, b.dbias, b.residual, nullptr,
@@ -189,7 +189,7 @@ void BM_SoftmaxKl(benchmark::State& state, Bench& bench) {
   args.loss_scale = 1;
   args.batch = kBatch;
   args.classes = classes;
-  // logits in, dlogits out, prev_logp both.
+  // logits and prev_logp read, dlogits and prev_logp written.
   measure(state, bench, 4 * 4 * n, [&] { softmax_kl(bench.stream(), args); });
 }
 
@@ -210,7 +210,7 @@ void BM_Sgd(benchmark::State& state, Bench& bench) {
                      5e-4f,
                      1,
                      true};
-  // w and v both ways, the gradient in.
+  // w and v read and written, the gradient read.
   measure(state, bench, 5 * 4 * kParameters, [&] { sgd(bench.stream(), args); });
 }
 
@@ -225,7 +225,7 @@ void BM_Advance(benchmark::State& state, Bench& bench) {
   const AdvanceArgs args{step,   order(bench), bench.floats(kBatch), bench.filled<std::uint8_t>(kBatch, 1),
                          kBatch, true};
   measure(state, bench, kBatch * 9, [&] {
-    bench.stream().zero(step, sizeof(StepState));  // else the cursor runs past the order
+    bench.stream().zero(step, sizeof(StepState));  // otherwise the cursor runs past the order
     advance(bench.stream(), args);
   });
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How far scores are from float64, by the net's confidence in the sample: tdds-score beside the official float32 code.
+"""The error of scores against float64, by the network's confidence in the sample: tdds-score and the official float32 code.
 
 Both read the same .npy files. Needs torch and numpy.
 

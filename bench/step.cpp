@@ -1,5 +1,5 @@
-// bench_step: times whole training steps or evaluations of a ResNet on random images and prints one JSON
-// object. bench/compare_step.py sets it beside PyTorch.
+// bench_step: times training steps or evaluations of a ResNet on random images and prints one JSON object.
+// bench/compare_step.py compares it with PyTorch.
 
 #include <algorithm>
 #include <chrono>
@@ -49,7 +49,8 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// The ops of a step on a host device, the longest first: seconds a step, and the share of all.
+// The ops of a step on a host device, in descending order of CPU time: seconds per step and share of the
+// total.
 nlohmann::ordered_json profile_of(const Stream& stream, int steps) {
   const std::map<std::string, CommandTime>& times = static_cast<const HostStream&>(stream).command_times();
   std::vector<std::pair<std::string, CommandTime>> sorted(times.begin(), times.end());
@@ -66,7 +67,7 @@ nlohmann::ordered_json profile_of(const Stream& stream, int steps) {
   return profile;
 }
 
-// A network on random images, with what trains or evaluates it.
+// A network on random images, with its trainer or evaluator.
 class Workload {
  public:
   Workload(Device& device, const Flags& flags, std::int64_t images)
@@ -102,7 +103,7 @@ class Workload {
   const Net& net() const { return *net_; }
   Trainer* trainer() { return trainer_ ? &*trainer_ : nullptr; }
 
-  // Seconds of an evaluation, or of a step.
+  // Runs and times an evaluation, or a block of steps; returns the seconds of the evaluation or of one step.
   double timed() {
     const auto start = std::chrono::steady_clock::now();
     if (evaluator_) evaluator_->run();
@@ -123,7 +124,7 @@ class Workload {
   std::optional<Evaluator> evaluator_;
 };
 
-// What a training step reads and writes, each operand of each op once.
+// The bytes that a training step reads and writes, counting each operand of each op once.
 double bytes_of_step(const Flags& flags, Device& plans) {
   PlanningDevice device(plans);
   Workload planned(device, flags, flags.batch_size);
@@ -134,8 +135,7 @@ double bytes_of_step(const Flags& flags, Device& plans) {
 
 nlohmann::ordered_json run(const Flags& flags) {
   check_usage(!flags.profile || flags.device != DeviceKind::kCuda,
-              "--profile times the ops of a host device; on a GPU use "
-              "Nsight Systems");
+              "--profile times the ops of a host device; use Nsight Systems on a GPU");
   set_host_threads(flags.threads);
   DeviceOptions device_options;
   device_options.cudnn_autotune = !flags.plan_cache.empty();
@@ -183,15 +183,15 @@ FlagTable step_flags(Flags& flags) {
       {"precision", choice(flags.precision, kPrecisions),
        "fp32; on a GPU also tf32, fp16 and bf16; on a CPU bf16"},
       {"conv_algo", choice(flags.conv_algo, kConvAlgos), "On a CPU: auto, direct or winograd"},
-      {"batch_size", &flags.batch_size, "Images a step"},
+      {"batch_size", &flags.batch_size, "Images per step"},
       {"width", &flags.width, "Channel multiplier"},
-      {"steps", &flags.steps, "Steps timed; with --block, blocks"},
+      {"steps", &flags.steps, "Steps to time; with --block, blocks to time"},
       {"block", &flags.block, "Training steps between two waits for the device"},
-      {"warmup", &flags.warmup, "Steps before them"},
+      {"warmup", &flags.warmup, "Steps (or blocks) before the measurement"},
       {"threads", &flags.threads, "CPU threads; 0: one per core"},
-      {"evaluate", &flags.evaluate, "Forward only"},
+      {"evaluate", &flags.evaluate, "Time evaluations (forward passes) instead of training steps"},
       {"no_dynamics", &flags.no_dynamics, "Train without recording dynamics"},
-      {"profile", &flags.profile, "On a host device: what each op takes in a step"},
+      {"profile", &flags.profile, "On a host device: print the time of each op in a step"},
       {"plan_cache", &flags.plan_cache, "On a GPU: choose cuDNN's plans by timing them, and keep them here"},
       {"plans", &flags.plans, "Print the convolution plans to stderr"}};
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What the dynamics store costs and gives: its size, and tdds-score's time and peak memory on series made up here.
+"""Measures the dynamics store: its size, and the time and peak memory of tdds-score on synthetic series.
 
     python bench/store_score.py [--rounds 3] [--scratch FOLDER]
 
 - every pair (T, J), T = 10, 20 .. 200 and J = 5, 10, 20, of 200 epochs of 50,000 samples
-- 90 epochs of 1.28 million samples (as many as ImageNet has), the KL alone: one pair, and three
-- the sizes of stores of 50,000 samples x 200 epochs, from the header alone
+- 90 epochs of 1.28 million samples (the size of ImageNet), KL only: one pair, and three pairs
+- the sizes of stores of 50,000 samples x 200 epochs, computed from the header
 
-Needs numpy. The 59 pairs write as many masks and scores, each flushed to the disk; that is in the time.
+Needs numpy. The 59 pairs write 59 masks and score files, each flushed to the disk; the time includes this.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def padded(data):
 
 
 def header_bytes(samples, classes, fields):
-    """Everything before the first record, and a record's length (engine/io/dynamics_store.h)."""
+    """The bytes before the first record, and the length of a record (engine/io/dynamics_store.h)."""
     described, offset = [], 0
     for name in fields:
         described.append({"name": name, "type": "|u1" if BYTES[name] == 1 else "<f4", "offset": offset})
@@ -57,7 +57,7 @@ def store_bytes(samples, classes, epochs, fields):
 
 
 def write_kl_store(path, samples, classes, epochs):
-    """d of every size a run shows, from 1e-6 to 3, smaller in later epochs."""
+    """d of every magnitude that occurs in a run, from 1e-6 to 3, smaller in later epochs."""
     rng = np.random.default_rng(0)
     level = rng.uniform(-6, 0.5, samples).astype(np.float32)
     with open(path, "wb") as file:
@@ -85,7 +85,7 @@ def score(store, lengths, windows, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scratch", type=pathlib.Path, help="where the stores go for a while; 600 MB")
+    parser.add_argument("--scratch", type=pathlib.Path, help="folder for temporary stores; 600 MB")
     args = parser.parse_args()
     default = [name for name in BYTES if name != "feature_norm"]
     result = {"store_bytes_50000x200": {"kl alone": store_bytes(50000, 100, 200, ["kl"]),

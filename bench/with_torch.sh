@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a Python script in an environment with the newest PyTorch for the CPU, made in .venv/torch at the first use.
+# Runs a Python script in an environment with the newest PyTorch for the CPU, created in .venv/torch at the first use.
 #
 #   bench/with_torch.sh SCRIPT [ARG...]
 #
-# Debian's python3-venv and python3-dev must be there, the latter for torch.compile.
+# Needs Debian's python3-venv and, for torch.compile, python3-dev.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=$root/.venv/torch
