@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing and builds. With CI or TDDS_WERROR=1 in the environment, warnings are errors.
+# Installs missing dependencies and builds. With CI or TDDS_WERROR=1 in the environment, warnings are errors.
 #
 #   scripts/build.sh [PRESET] [TARGET...]     PRESET: release (the default), debug or asan
 #
-# Where there is an NVIDIA driver that serves CUDA 13 and no toolkit, the toolkit is taken from NVIDIA's Python wheels
-# (scripts/cuda_from_pypi.sh, 2 GB) and the build is for this machine's GPU. TDDS_CUDA_ARCHITECTURES in the environment,
-# such as 90-real or "80-real;90-real", does the same for those GPUs without a driver; with `none` CUDA is left alone.
+# If there is an NVIDIA driver that supports CUDA 13 but no toolkit, the toolkit is installed from NVIDIA's Python wheels
+# (scripts/cuda_from_pypi.sh, 2 GB), and the build is for this machine's GPU. TDDS_CUDA_ARCHITECTURES in the environment,
+# such as 90-real or "80-real;90-real", does the same for those GPUs without a driver; `none` skips all of this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-release}
@@ -18,7 +18,7 @@ werror=OFF
 [ -z "${CI:-}${TDDS_WERROR:-}" ] || werror=ON
 
 cuda=()
-# The driver's series, such as 580; empty where there is none.
+# The driver's series, such as 580; empty without a driver.
 driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n '1s/^\([0-9]*\)\..*/\1/p' || true)
 [ -n "$driver" ] || driver=$(sed -n 's/^NVRM version:.*Kernel Module.* \([0-9]*\)\.[0-9].*/\1/p' /proc/driver/nvidia/version 2>/dev/null || true)
 architectures=${TDDS_CUDA_ARCHITECTURES:-${driver:+native}}
@@ -29,10 +29,10 @@ if [ "$preset" != asan ] && [ -n "$architectures" ] && [ "$architectures" != non
   elif PATH=$PATH:${CUDA_PATH:-/usr/local/cuda}/bin command -v nvcc >/dev/null || bash scripts/cuda_from_pypi.sh; then
     cuda=("-DCMAKE_CUDA_ARCHITECTURES=$architectures")
   elif [ -n "${TDDS_CUDA_ARCHITECTURES:-}" ]; then
-    echo "build.sh: the CUDA toolkit could not be had; see above" >&2
+    echo "build.sh: the CUDA toolkit could not be installed; see above" >&2
     exit 1
   else
-    echo "CUDA backend: off, the toolkit could not be had; see above"
+    echo "CUDA backend: off, the toolkit could not be installed; see above"
   fi
 fi
 if ! cmake --preset "$preset" -DTDDS_WERROR=$werror ${cuda[@]+"${cuda[@]}"} >"$log" 2>&1; then

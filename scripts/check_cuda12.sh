@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Whether the host side of the CUDA backend, kernels/cuda/*.cpp, is correct C++ against the headers of CUDA 12: they are
-# taken from NVIDIA's Python wheels, and nothing is linked or run. Kernels (.cu) are not checked: the wheels of CUDA 12
-# bring no compiler for them, so a build with that toolkit has no CUDA (cmake/TddsCuda.cmake).
+# Checks that the host sources of the CUDA backend, kernels/cuda/*.cpp, compile with the headers of CUDA 12 from NVIDIA's
+# Python wheels. Nothing is linked or run. Kernels (.cu) are not checked: the wheels of CUDA 12 contain no compiler for
+# them, and a build with that toolkit has no CUDA backend (cmake/TddsCuda.cmake).
 #
-#   scripts/check_cuda12.sh [FOLDER]     FOLDER: where the wheels go, .deps/cuda12 if not given (2 GB)
+#   scripts/check_cuda12.sh [FOLDER]     FOLDER: where to install the wheels (2 GB); default .deps/cuda12
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-.deps/cuda12}
@@ -24,7 +24,7 @@ for source in "${sources[@]}"; do
   "${CXX:-g++}" -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I . "${includes[@]}" "$source" || failed+=("$source")
 done
 if [ ${#failed[@]} -gt 0 ]; then
-  echo "check_cuda12.sh: not correct against CUDA $((runtime / 1000)).$((runtime % 1000 / 10)): ${failed[*]}" >&2
+  echo "check_cuda12.sh: these do not compile with CUDA $((runtime / 1000)).$((runtime % 1000 / 10)): ${failed[*]}" >&2
   exit 1
 fi
-echo "${#sources[@]} host sources are correct against CUDA $((runtime / 1000)).$((runtime % 1000 / 10)); kernels were not checked"
+echo "${#sources[@]} host sources compile with CUDA $((runtime / 1000)).$((runtime % 1000 / 10)); kernels were not checked"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Starts two programs at once on the same files, at random offsets, and kills one of them with -9 in a third of the starts.
+# Starts two programs on the same files, a random time apart, and kills one of them with -9 in a third of the starts.
 #
-#   scripts/concurrency_test.sh cache|folder [STARTS] [SEED]   30 starts and seed 1 if none are given; minutes on two cores
+#   scripts/concurrency_test.sh cache|folder [STARTS] [SEED]   default 30 starts and seed 1; takes minutes on two cores
 #
-# cache   two tdds-train make one cache of images, in memory and on the disk by turns: every run, and a third one that
-#         reads the finished cache, records what a run alone records
-# folder  two tdds-train with different seeds share one --save_path, the second with --overwrite or --resume by turns: its
-#         files are of one seed, and resumed it is what a run alone leaves
+# cache   two tdds-train build one cache of images, alternately in memory and on the disk: every run, and a third one that
+#         reads the finished cache, records the same as a single run
+# folder  two tdds-train with different seeds share one --save_path, the second alternately with --overwrite or --resume:
+#         the folder's files are of one seed, and after a resume it has the results of a single run
 #
-# TDDS_PROGRAMS names a folder of programs to test in place of this build's.
+# TDDS_PROGRAMS names a folder of programs to test instead of this build's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-} starts=${2:-30} RANDOM=${3:-1}
@@ -25,9 +25,9 @@ fail() {  # SENTENCE FILES...
   exit 1
 }
 
-# Starts two commands, the second at a random offset within LONGEST_MS, and where KILLS is 1 kills one of them at another.
-# Their output is in $folder/{one,two}.out, their exit codes in code_one and code_two.
-run_two() {  # LONGEST_MS KILLS COMMAND_ONE COMMAND_TWO   each a name of an array
+# Starts two commands, the second after a random time within LONGEST_MS. If KILLS is 1, kills one of them after another
+# random time. Their output is in $folder/{one,two}.out, their exit codes in code_one and code_two.
+run_two() {  # LONGEST_MS KILLS COMMAND_ONE COMMAND_TWO   (the commands are names of arrays)
   local -n one=$3 two=$4
   local pids=() victim=$((RANDOM % 2))
   "${one[@]}" >"$folder/one.out" 2>&1 &
@@ -48,7 +48,7 @@ build() {
   [ -n "${TDDS_PROGRAMS:-}" ] || bash scripts/build.sh release tdds-train
 }
 
-# 400 PNGs of noise in two classes, all of different pictures, and 40 to test on.
+# 400 different PNGs of noise in two classes, and 40 for testing.
 make_images() {  # FOLDER
   python3 - "$1" <<'PYTHON'
 import pathlib, random, struct, sys, zlib
@@ -78,13 +78,13 @@ test_cache() {
   for mode in memory disk; do
     start=$(milliseconds)
     "${train[@]}" --cache_dir "$folder/alone" --data_memory "${memory[$mode]}" --save_path "$folder/$mode" \
-      >"$folder/out" 2>&1 || fail "a run alone failed" "$folder/out"
+      >"$folder/out" 2>&1 || fail "a single run failed" "$folder/out"
     [ "$mode" = disk ] || took=$(($(milliseconds) - start))
   done
   "${train[@]}" --save_path "$folder/plain" >"$folder/out" 2>&1 || fail "a run without a cache failed" "$folder/out"
-  [ "$(recorded plain)" = "$(recorded memory)" ] || fail "the cache of a run alone differs from its images"
+  [ "$(recorded plain)" = "$(recorded memory)" ] || fail "the cache of a single run differs from its images"
   cmp "$folder/plain/model_last.safetensors" "$folder/disk/model_last.safetensors" ||
-    fail "a run that reads the disk differs"
+    fail "a run that reads images from the disk differs"
   for ((i = 1; i <= starts; ++i)); do
     mode=memory
     [ $((i % 2)) = 1 ] || mode=disk
@@ -95,12 +95,12 @@ test_cache() {
     rm -rf "$folder/one" "$folder/two"
     run_two $((took / 2)) $((i % 3 == 0)) run_one run_two
     if [ $((i % 3)) = 0 ] && [ "$code_one" != 137 ] && [ "$code_two" != 137 ]; then
-      i=$((i - 1))  # it had ended before it was to be killed
+      i=$((i - 1))  # the run ended before the kill
       continue
     fi
     "${cached[@]}" "$folder/third" >"$folder/third.out" 2>&1 || fail "the third run of start $i failed" "$folder/third.out"
     grep -q "400 images of $folder/data/train were taken from .* none decoded" "$folder/third.out" ||
-      fail "start $i left no whole cache" "$folder"/{one,two,third}.out
+      fail "start $i left an incomplete cache" "$folder"/{one,two,third}.out
     local name code
     for name in one two third; do
       code=0
@@ -110,16 +110,16 @@ test_cache() {
       elif [ "$code" != 0 ]; then
         fail "run $name of start $i ended with $code" "$folder/$name.out"
       else
-        [ "$(recorded "$name")" = "$(recorded "$mode")" ] || fail "run $name of start $i saw other pictures" "$folder/$name.out"
+        [ "$(recorded "$name")" = "$(recorded "$mode")" ] || fail "run $name of start $i read wrong images" "$folder/$name.out"
       fi
     done
     ! grep -q "waiting for process" "$folder"/{one,two}.out || waited=$((waited + 1))
   done
-  echo "cache: $starts starts of two processes, one of them killed in $killed, one waited for the other in $waited;" \
-    "every other run saw the right pictures"
+  echo "cache: $starts starts of two processes, $killed processes killed, one waited for the other in $waited;" \
+    "all other runs read the right images"
 }
 
-# The seeds that the files of a run name: one, unless they are of two runs.
+# The seeds recorded in the files of a run: one, unless the files are from two runs.
 seeds_in() {  # FOLDER
   python3 - "$1" <<'PYTHON'
 import json, pathlib, re, struct, sys
@@ -136,7 +136,7 @@ print(*sorted(seeds))
 PYTHON
 }
 
-# What a run leaves but for times.
+# The results of a run without times.
 results_of() {  # FOLDER
   (cd "$1" && sha256sum dynamics.tdds model_last.safetensors && sed 's/"seconds": .*//' result.json)
 }
@@ -150,7 +150,7 @@ test_folder() {
   for seed in 1 2; do
     start=$(milliseconds)
     "${train[@]}" --manualSeed "$seed" --save_path "$folder/$seed" >"$folder/out" 2>&1 ||
-      fail "a run alone failed" "$folder/out"
+      fail "a single run failed" "$folder/out"
     took=$(($(milliseconds) - start))
     alone[$seed]=$(results_of "$folder/$seed")
   done
@@ -171,14 +171,14 @@ test_folder() {
       esac
     done
     seeds=$(seeds_in "$folder/run")
-    [[ $seeds != *" "* ]] || fail "start $i left files of the seeds $seeds in one folder" "$folder"/{one,two}.out
+    [[ $seeds != *" "* ]] || fail "start $i left files of several seeds ($seeds) in one folder" "$folder"/{one,two}.out
     seed=${seeds:-1}
     "${train[@]}" --save_path "$folder/run" --manualSeed "$seed" --resume >"$folder/out" 2>&1 ||
       fail "the folder of start $i cannot be resumed" "$folder/out"
-    [ "$(results_of "$folder/run")" = "${alone[$seed]}" ] || fail "start $i left another run than one alone" "$folder/out"
+    [ "$(results_of "$folder/run")" = "${alone[$seed]}" ] || fail "the results of start $i differ from a single run" "$folder/out"
   done
-  echo "folder: $starts starts of two processes, $killed of them killed, $refused refused; every folder holds one run, and" \
-    "is bit for bit what that run leaves alone"
+  echo "folder: $starts starts of two processes, $killed processes killed, $refused refused; every folder has the files of" \
+    "one run, bit-equal to a single run"
 }
 
 if ! declare -F "test_$what" >/dev/null; then

@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# The CUDA toolkit without its installer: nvcc, the runtime, CCCL, cuBLAS and cuDNN from NVIDIA's Python wheels (2 GB,
-# about a minute), into .deps/cuda, where this project's CMake looks. For a machine that has an NVIDIA driver and no
-# toolkit. The wheels are CUDA 13's: the driver must be of the 580 series or newer.
+# Installs the CUDA toolkit (nvcc, the runtime, CCCL, cuBLAS and cuDNN) from NVIDIA's Python wheels (2 GB, about a minute)
+# into .deps/cuda, where this project's CMake finds it. For a machine that has an NVIDIA driver but no toolkit. The wheels
+# are of CUDA 13, so the driver must be of the 580 series or newer.
 #
-#   scripts/cuda_from_pypi.sh [FOLDER]     FOLDER: .deps/cuda if not given; then set CUDACXX=FOLDER/toolkit/bin/nvcc and
+#   scripts/cuda_from_pypi.sh [FOLDER]     FOLDER: default .deps/cuda; for another, set CUDACXX=FOLDER/toolkit/bin/nvcc and
 #                                          -DTDDS_CUDNN_ROOT=FOLDER/cudnn
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-.deps/cuda}
 if [ -x "$folder/toolkit/bin/nvcc" ] && [ -e "$folder/cudnn/lib/libcudnn.so" ]; then
-  echo "CUDA is in $folder already"
+  echo "CUDA is already installed in $folder"
   exit 0
 fi
 bash scripts/setup.sh --pypi
 python3 -m venv "$folder"
-# Newer cuDNN wheels load the driver's library even to plan, which a machine without a driver has not.
+# Newer cuDNN wheels load the driver's library even for planning, which fails on a machine without a driver.
 "$folder/bin/pip" install -q --disable-pip-version-check \
   nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cublas 'nvidia-cudnn-cu13>=9.8,<9.20'
 
 site=$(cd "$folder" && echo lib/python3*/site-packages/nvidia)
 ln -sfn "$site/cu13" "$folder/toolkit"
 ln -sfn "$site/cudnn" "$folder/cudnn"
-# Wheels hold libX.so.N alone; CMake's finders and nvcc ask for libX.so, and for lib64.
+# The wheels contain only libX.so.N; CMake's find modules and nvcc look for libX.so and lib64.
 for library in "$folder"/toolkit/lib/lib*.so.* "$folder"/cudnn/lib/lib*.so.*; do
   ln -sf "$(basename "$library")" "${library%%.so.*}.so"
 done

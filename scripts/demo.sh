@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The whole method on images that the program draws itself, in a few minutes on a CPU. Three labels in ten are wrong,
-# as in data from the web. A narrow ResNet-18 is trained with its training dynamics recorded, every image is
-# scored, and three subsets of 70 % are trained on: without the images whose labels the recording suspects (AUM), those
-# that TDDS scores highest, and a random one. Which labels are wrong is known here, so the suspicion can be judged.
-# So short a run cannot afford the official weighting of the loss by the scores, which acts as a lower learning rate.
+# Runs the whole method on images that the program draws itself, in a few minutes on a CPU. Three labels in ten are wrong,
+# as in data from the web. A narrow ResNet-18 is trained while its training dynamics are recorded, every image is scored,
+# and the network is trained on three subsets of 70 %: without the images with the most suspect labels (AUM), those with
+# the highest TDDS scores, and a random one. The wrong labels are known, so the result of AUM can be checked. The official
+# weighting of the loss by the scores is off: it acts as a lower learning rate, which is too low for so short a run.
 #
-#   scripts/demo.sh [FOLDER]     results go to FOLDER, runs/demo if none is given
+#   scripts/demo.sh [FOLDER]     FOLDER: where to write the results, default runs/demo
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-runs/demo}
@@ -19,16 +19,16 @@ subset=(--subset_rate "$rate" --no_score_weighting)
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
-step "1 of 6: train on all images, recording how each one behaves"
+step "1 of 6: train on all images and record the training dynamics"
 "$programs/tdds-train" "${common[@]}" --dynamics --save_path "$folder/all"
 
-step "2 of 6: score every image by its dynamics"
+step "2 of 6: score every image from its dynamics"
 "$programs/tdds-score" --dynamics_path "$folder/all" --mask_path "$folder/masks" --method tdds,aum \
   --trajectory_len "$epochs" --window_size "$window" --subset_rate "$rate" --selection bottom
 tdds=$folder/masks/data_mask_win${window}_ep$epochs.npy
 trusted=$folder/masks/data_mask_aum_bottom_rate$rate.npy
 
-step "3 of 6: train without the 30 % whose labels the recording suspects most"
+step "3 of 6: train without the 30 % with the most suspect labels"
 "$programs/tdds-train-subset" "${common[@]}" "${subset[@]}" --mask_path "$trusted" --save_path "$folder/trusted"
 
 step "4 of 6: train on the 70 % with the highest TDDS scores"
@@ -40,7 +40,7 @@ step "5 of 6: train on a random 70 %"
 step "6 of 6: write the report"
 "$programs/tdds-report" --dynamics_path "$folder/all" "${data[@]}" --subset_rate "$rate" --output "$folder/report.html"
 
-# A vector of int64 in a .npy file, one number a line: 10 bytes, a header whose length bytes 8 and 9 tell, the data.
+# Prints a vector of int64 in a .npy file, one number per line: 10 bytes, a header whose length is in bytes 8 and 9, data.
 numbers() {
   local header
   header=$(od -An -j 8 -N 2 -t u2 "$1" | tr -d ' ')
@@ -62,7 +62,7 @@ result trusted "the 70 % with the least suspect labels" "$kept"
 result tdds "the 70 % with the highest TDDS scores" "$kept"
 result random "a random 70 %" "$kept"
 
-# A mask lists what is pruned first.
+# A mask lists the pruned samples first.
 found=$(awk 'FNR == NR { wrong[$1]; next } $1 in wrong' <(numbers "$folder/all/wrong_label_ids.npy") \
   <(numbers "$trusted" | head -n "$pruned") | wc -l)
 wrong=$(numbers "$folder/all/wrong_label_ids.npy" | wc -l)

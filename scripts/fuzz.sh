@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets over everything that reads files of others (tests/fuzz), under sanitizers, by clang.
+# Runs the fuzz targets (tests/fuzz) for all readers of untrusted files, compiled by clang with sanitizers.
 #
-#   scripts/fuzz.sh [--seconds N]     N seconds for each reader; without it 300, half an hour in all
+#   scripts/fuzz.sh [--seconds N]     N seconds for each reader; default 300, half an hour in all
 #
-# Inputs found on the way are kept under build/fuzz/corpus, so that the next run goes on from there. What crashes a reader is
-# kept as build/fuzz/crash-*, and the script ends with an error.
+# New inputs are kept under build/fuzz/corpus, and the next run continues from them. An input that crashes a reader is saved
+# as build/fuzz/crash-*, and the script ends with an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=300
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
-    *) echo "fuzz.sh: there is no flag $1; there is --seconds" >&2; exit 2 ;;
+    *) echo "fuzz.sh: there is no flag $1; the only flag is --seconds" >&2; exit 2 ;;
   esac
 done
 bash scripts/setup.sh --lint
 if ! printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
     clang++ -fsanitize=fuzzer,address -x c++ -o /dev/null - 2>/dev/null; then
-  echo "fuzz.sh: this clang has no libFuzzer (Debian: libclang-rt-dev)" >&2
+  echo "fuzz.sh: this clang has no libFuzzer; install it (Debian: libclang-rt-dev)" >&2
   exit 1
 fi
 cmake --preset fuzz >/dev/null

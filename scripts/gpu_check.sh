@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in stages of at most 8 minutes that can be run again one by one. Each stage leaves
-# OUT/<stage>.json with its status (passed, failed, skipped, timed out), its reason and its seconds, and its output
-# in OUT/<stage>.log; a stage that has passed is not run again unless --again.
+# Runs all checks that need a GPU, in stages of at most 8 minutes that can be repeated one by one. Each stage writes
+# OUT/<stage>.json with its status (passed, failed, skipped, timed out), reason and seconds, and its output to
+# OUT/<stage>.log. A stage that has passed is not run again without --again.
 #
-#   scripts/gpu_check.sh [--out FOLDER] [--again] [STAGE...]     OUT is runs/gpu_check if not given
+#   scripts/gpu_check.sh [--out FOLDER] [--again] [STAGE...]     default: OUT is runs/gpu_check, all stages
 #
-#   build      configure with TDDS_CUDA=ON for this GPU, and build
-#   golden     convolution with an asymmetric filter and the linear layer, against their definitions
-#   tests      all tests, CUDA cases required (TDDS_REQUIRE_GPU=1)
-#   sanitizer  compute-sanitizer over the kernel tests; skipped where it is missing or refused
-#   bench      kernels and steps, as JSON under OUT/bench
-#   compare    the step beside PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
-#   train      a short training in every precision, dynamics recorded, and one with --cudnn_autotune, under OUT/train
+#   build      configures with TDDS_CUDA=ON for this GPU, and builds
+#   golden     compares convolution with an asymmetric filter and the linear layer with their definitions
+#   tests      runs all tests and requires the CUDA cases (TDDS_REQUIRE_GPU=1)
+#   sanitizer  runs compute-sanitizer over the kernel tests; skipped where it is missing or not permitted
+#   bench      measures kernels and steps, as JSON under OUT/bench
+#   compare    compares the step with PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
+#   train      trains briefly with dynamics in every precision, and once with --cudnn_autotune, under OUT/train
 #
-# No network is needed. Dependencies may lie beside: TDDS_DEPS names a folder with include/ and lib/ of the libraries
-# that scripts/setup.sh would install, TDDS_CUDNN_ROOT one with cuDNN's (also as in NVIDIA's Python wheels).
+# Needs no network. TDDS_DEPS may name a folder with include/ and lib/ of the libraries that scripts/setup.sh would
+# install, and TDDS_CUDNN_ROOT one with those of cuDNN (also in the layout of NVIDIA's Python wheels).
 # shellcheck disable=SC2317  # the stages are called by name
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -24,10 +24,10 @@ stages=()
 all_stages=(build golden tests sanitizer bench train compare)
 while [ $# -gt 0 ]; do
   case $1 in
-    --out) out=${2:?--out wants a folder}; shift ;;
+    --out) out=${2:?--out needs a folder}; shift ;;
     --again) again=1 ;;
     build | golden | tests | sanitizer | bench | train | compare) stages+=("$1") ;;
-    *) echo "gpu_check.sh: there is no '$1'; stages: ${all_stages[*]}; flags: --out, --again" >&2; exit 2 ;;
+    *) echo "gpu_check.sh: unknown argument '$1'; stages: ${all_stages[*]}; flags: --out, --again" >&2; exit 2 ;;
   esac
   shift
 done
@@ -53,8 +53,8 @@ stage_golden() {
 }
 
 stage_tests() {
-  # Each test has its own time limit. Four at a time fit any GPU's memory, and what needs the GPU comes first: it is
-  # what this stage is for, should the rest not fit its time.
+  # Each test has its own time limit. Four tests at a time fit in the memory of any GPU. The tests that need the GPU run
+  # first, in case the others exceed the time limit of this stage.
   local failed=0
   ctest --test-dir "$build" --parallel 4 -R '[Cc]uda' --no-tests=error --output-on-failure --output-junit "$out/tests_gpu_junit.xml" || failed=1
   ctest --test-dir "$build" --parallel 4 -E '[Cc]uda' --no-tests=error --output-on-failure --output-junit "$out/tests_junit.xml" || failed=1
@@ -67,28 +67,28 @@ stage_sanitizer() {
     skip "compute-sanitizer is not installed"
     return
   }
-  # Some virtual machines refuse the debugging interface that the tool needs.
-  # Its own lines begin with a row of equals signs.
+  # Some virtual machines do not permit the debugging interface that the tool needs.
+  # Lines of the tool's own output begin with equals signs.
   local refused
   "$tool" --error-exitcode 86 "$build/tests/kernels_test" --gtest_filter='*StreamTest*cuda*' >"$out/sanitizer_try.log" 2>&1
   refused=$(grep -iE -m 1 '^=+ .*(not supported|unable to|insufficient permission|failed to initialize)' "$out/sanitizer_try.log") && {
-    skip "compute-sanitizer is refused here: $refused"
+    skip "compute-sanitizer is not permitted here: $refused"
     return
   }
-  # Each kernel in one type: halves, whose 16-byte vectors are the longest, where there is a choice.
+  # Each kernel in one type: fp16 where there is a choice, because its 16-byte vectors have the most elements.
   local failed=0 check code flags
   local cases='*/cuda_f16:*SoftmaxKl*/cuda_f32:*Sort*/cuda_f32:*Step*/cuda_f32:*FeatureNorm*/cuda_f32'
   for check in memcheck racecheck synccheck initcheck; do
     echo "== $check"
-    # Calls that fail inside cuDNN and cuBLAS, which try and go on, are no finding.
+    # cuDNN and cuBLAS make calls that may fail and handle the failure; these are not errors.
     flags=()
     [ "$check" != memcheck ] || flags=(--report-api-errors no)
-    # Memory is filled before use by design, so initcheck sees what kernels themselves leave unwritten.
+    # All memory is filled when allocated, so initcheck finds only memory that kernels leave unwritten.
     timeout 110 "$tool" --tool "$check" "${flags[@]}" --error-exitcode 86 "$build/tests/kernels_test" --gtest_filter="$cases"
     code=$?
     case $code in
       0) ;;
-      86) echo "$check: it found something" && failed=1 ;;
+      86) echo "$check: found errors" && failed=1 ;;
       124) echo "$check: not finished in 110 s" && failed=1 ;;
       *) echo "$check: exit code $code" && failed=1 ;;
     esac
@@ -101,7 +101,7 @@ stage_bench() {
   mkdir -p "$out/bench"
   timeout 220 "$build/bench/bench_kernels" --benchmark_filter=cuda \
     --benchmark_out="$out/bench/kernels.json" --benchmark_out_format=json || failed=1
-  # It exits with 0 where nothing matches, and where a benchmark gave up.
+  # It exits with 0 even if nothing matches or a benchmark failed.
   grep -q '"name": ".*cuda' "$out/bench/kernels.json" || { echo "bench_kernels measured nothing on the GPU"; failed=1; }
   ! grep -B 12 '"error_occurred": true' "$out/bench/kernels.json" || { echo "a benchmark failed"; failed=1; }
   for precision in fp32 tf32 fp16 bf16; do
@@ -125,7 +125,7 @@ stage_train() {
   return "$failed"
 }
 
-# TDDS_TORCH_PYTHON names the Python that has torch. One precision a call fits the limit where compiling is slow:
+# TDDS_TORCH_PYTHON names the Python that has torch. If compiling is slow, one precision per call fits the time limit:
 # TDDS_COMPARE="--precisions fp16".
 stage_compare() {
   local python=${TDDS_TORCH_PYTHON:-python3}
@@ -148,7 +148,7 @@ quoted() {
   printf '"%s"' "${text//\"/\\\"}"
 }
 
-# Runs in a process of its own, so that the time limit ends it whole.
+# A stage runs in its own process, so that the time limit ends all of it.
 if [ "${TDDS_GPU_CHECK_STAGE:-}" ]; then
   reason=
   "stage_$TDDS_GPU_CHECK_STAGE"
@@ -160,7 +160,7 @@ fi
 failures=0
 for stage in "${stages[@]}"; do
   if [ $again = 0 ] && grep -q '"status": "passed"' "$out/$stage.json" 2>/dev/null; then
-    echo "$stage: passed before"
+    echo "$stage: already passed"
     continue
   fi
   rm -f "$out/reason.tmp"

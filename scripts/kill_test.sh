@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Kills tdds-train and tdds-sweep at random points, 20 times each, starts them again each time, and compares bit for
-# bit what they end with to what an uninterrupted run leaves: weights, dynamics, accuracies, tables.
+# Kills tdds-train and tdds-sweep at random points, 20 times each, restarts them each time, and checks that the final
+# results are bit-equal to those of an uninterrupted run: weights, dynamics, accuracies, tables.
 #
-#   scripts/kill_test.sh [KILLS] [SEED]     20 kills and seed 1 if none are given; minutes on two cores
+#   scripts/kill_test.sh [KILLS] [SEED]     default 20 kills and seed 1; takes minutes on two cores
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kills=${1:-20} RANDOM=${2:-1}
@@ -19,7 +19,7 @@ sweep=(build/release/apps/tdds-sweep "${common[@]}" --epochs 4 --methods tdds,ra
 
 milliseconds() { date +%s%3N; }
 
-# What must be equal: the weights and every number but times.
+# The results that must be equal: the weights and all numbers except times.
 results_of() {  # train|sweep FOLDER
   if [ "$1" = train ]; then
     sha256sum "$2"/model_{best,last}.safetensors "$2"/dynamics.tdds
@@ -29,7 +29,7 @@ results_of() {  # train|sweep FOLDER
   fi | sed "s|$2||"
 }
 
-# Runs the command in FOLDER until it ends, killing it at random points as long as there are kills left.
+# Runs the command in FOLDER until it completes, killing it at random points while there are kills left.
 run_killed() {  # NAME FOLDER LONGEST_MS COMMAND...
   local name=$1 into=$2 longest=$3 pid code
   shift 3
@@ -65,11 +65,11 @@ test_program() {  # NAME COMMAND...
     run_killed "$name" "$folder/$name.$round" $((took / 2)) "$@"
     results_of "$name" "$folder/$name.$round" >"$folder/$name.found"
     if ! diff "$folder/$name.expected" "$folder/$name.found"; then
-      echo "kill_test.sh: tdds-$name ended differently after being killed" >&2
+      echo "kill_test.sh: the results of tdds-$name differ after it was killed and restarted" >&2
       exit 1
     fi
   done
-  echo "tdds-$name: killed $done_kills times in $round runs of $took ms; each ended bit for bit as uninterrupted"
+  echo "tdds-$name: killed $done_kills times in $round runs of $took ms; all results are bit-equal to an uninterrupted run"
 }
 
 test_program train "${train[@]}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks the formatting of every source, and runs clang-tidy over them, the most recently changed first.
+# Checks the formatting of all sources and runs clang-tidy on them, the most recently changed first.
 #
-#   scripts/lint.sh [--minutes N]     --minutes: begin no new source after N minutes; without it, all are checked
+#   scripts/lint.sh [--minutes N]     --minutes: start no new source after N minutes; default: check all
 #
-# The format is the one of clang-format 14, as Debian 12 has it; other versions disagree in places.
+# The format is that of clang-format 14, the version in Debian 12; other versions differ in places.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=10000
@@ -19,7 +19,7 @@ else
 fi
 
 cmake --preset release >/dev/null
-# Only what this build compiles has an entry to go by.
+# clang-tidy needs an entry in compile_commands.json, which only the sources of this build have.
 sources=()
 while read -r source; do
   if grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then sources+=("$source"); fi

@@ -56,7 +56,7 @@ def save_palette(pixels, stem):
 
 
 def save_rotated(pixels, stem):
-    """Lies on its side, and EXIF says that it has to be turned by 90 degrees clockwise (orientation 6)."""
+    """Stored rotated; EXIF says that it must be rotated by 90 degrees clockwise (orientation 6)."""
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(stem.with_suffix(".jpg"), quality=92, exif=exif)
@@ -97,7 +97,7 @@ def write_cifar(source, output, limit, mixed):
 
 
 def write_fixtures(output):
-    """A smooth picture, so that a lossy form stays close to it; 12 wide and 8 high, so that turning shows."""
+    """A smooth picture, so that lossy formats stay close to it; 12 wide and 8 high, so that a rotation is visible."""
     output.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[0:8, 0:12]
     picture = np.stack([20 + 18 * x, 40 + 24 * y, 200 - 8 * x - 6 * y], axis=2).astype(np.uint8)

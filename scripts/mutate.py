@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Plants one mistake at a time in the sources and lists those that no test notices.
+"""Mutation testing: introduces one mistake at a time into the sources and lists those that no test detects.
 
     scripts/mutate.py [--count 60] [--seed 1] [--folder engine ...] [--only REGEX] [--json FILE]
 
 A mistake changes one operator, bound, constant or condition of a .cpp or .cu file. For each, the test program of the
 file's folder (engine_test, kernels_test, ...) is built and run; a mistake that does not compile is replaced by another.
-The work happens in a copy under build/mutate; it takes a minute or two a mistake on two cores. Survivors are either gaps
-in the tests or changes that alter nothing, which a reader must decide. Ctrl-C stops it and lists what was found so far.
+The script works on a copy under build/mutate and takes a minute or two per mistake on two cores. A surviving mistake is a
+gap in the tests or a change without effect; a person must decide which. Ctrl-C stops and prints the results so far.
 """
 import argparse
 import json
@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "mutate"
 FOLDERS = ("engine", "kernels", "tdds", "nets")
-TIMEOUT = 900  # seconds that a test program may take: a loop that does not end is noticed too
-# What needs a GPU or a toolkit is not compiled here.
+TIMEOUT = 900  # seconds for a test program; an endless loop counts as detected
+# Sources that need a GPU or a toolkit are not compiled here.
 NOT_BUILT = re.compile(r"^kernels/(cuda|backends/cuda\.cpp)")
 
 SWAPS = {
@@ -32,7 +32,7 @@ SWAPS = {
     "std::floor": "std::ceil", "std::ceil": "std::floor", "double ": "float ", "++": "--",
 }  # fmt: skip
 SWAP = re.compile("|".join(re.escape(old) for old in sorted(SWAPS, key=len, reverse=True)))
-NUMBER = re.compile(r"(?<![\w.'])(\d)(?![\w.'])")  # larger ones are mostly sizes of which any will do
+NUMBER = re.compile(r"(?<![\w.'])(\d)(?![\w.'])")  # larger numbers are mostly sizes with no effect on results
 CONDITION = re.compile(r"\bif \(")
 
 
@@ -43,7 +43,7 @@ def masked(text: str) -> str:
 
 
 def closing(text: str, opening: int) -> int:
-    """Where the parenthesis at `opening` closes."""
+    """The position of the parenthesis that closes the one at `opening`."""
     depth = 0
     for at in range(opening, len(text)):
         depth += (text[at] == "(") - (text[at] == ")")
@@ -63,7 +63,7 @@ def mistakes(path: str):
     for m in CONDITION.finditer(code):
         begin = m.end() - 1
         end = closing(code, begin) + 1
-        if ";" not in code[begin:end]:  # with a declaration inside it cannot simply be negated
+        if ";" not in code[begin:end]:  # a condition with a declaration cannot simply be negated
             yield path, begin, end, f"(!{text[begin:end]})"
 
 
@@ -100,7 +100,7 @@ def prepare(folders) -> None:
 
 
 def try_mistake(path, begin, end, replacement):
-    """True: noticed. False: survived. None: does not compile."""
+    """True: detected. False: survived. None: does not compile."""
     text = (ROOT / path).read_text()
     folder = path.split("/")[0]
     copy = WORK / "source" / path
@@ -155,11 +155,11 @@ def main() -> None:
             what = described(*mistake)
             if not noticed:
                 survivors.append(what)
-            print(f"{tried:3} {'noticed ' if noticed else 'SURVIVED'} {what['place']}: {what['was']}  ->  {what['became']}", flush=True)
+            print(f"{tried:3} {'detected' if noticed else 'SURVIVED'} {what['place']}: {what['was']}  ->  {what['became']}", flush=True)
     except KeyboardInterrupt:
         print("stopped")
     share = 100 * (tried - len(survivors)) / tried if tried else 0
-    print(f"{tried - len(survivors)} of {tried} mistakes were noticed, {share:.0f} %")
+    print(f"{tried - len(survivors)} of {tried} mistakes were detected, {share:.0f} %")
     if options.json:
         result = {"seed": options.seed, "tried": tried, "noticed": tried - len(survivors), "survivors": survivors}
         Path(options.json).write_text(json.dumps(result, indent=1) + "\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a Debian package of the programs for this system: build/package/tdds_<version>_<architecture>.deb.
-# `apt-get install ./build/package/tdds_*.deb` installs it with all that it needs.
+# `apt-get install ./build/package/tdds_*.deb` installs it with its dependencies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --package

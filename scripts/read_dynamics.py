@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Reads the dynamics store `dynamics.tdds` that tdds-train writes; needs numpy alone. engine/io/dynamics_store.h describes
+"""Reads the dynamics store `dynamics.tdds` that tdds-train writes. Needs only numpy. engine/io/dynamics_store.h describes
 the format.
 
     from read_dynamics import read_dynamics
     run = read_dynamics("run/dynamics.tdds")
     run.header                # dict: samples, classes, dataset, fingerprint, seed, fields
     run.labels                # int32 [N], or None
-    run["loss"]               # float32 [T, N], by epoch and sample id; mapped, nothing is copied
+    run["loss"]               # float32 [T, N], by epoch and sample id; memory-mapped, not copied
     run["kl"][1:]             # the series d_t of TDDS; kl of epoch 0 is 0
 
     python scripts/read_dynamics.py run/dynamics.tdds     # checks the file and prints a summary
@@ -44,14 +44,15 @@ def aligned(size):
 
 
 def crc_without(block, at):
-    """CRC-32 of the bytes with the four at `at` taken as zero."""
+    """CRC-32 of the bytes, with the four at `at` replaced by zeros."""
     return zlib.crc32(block[at + 4:], zlib.crc32(bytes(4), zlib.crc32(block[:at])))
 
 
 def read_dynamics(path, check=True):
-    """Returns Dynamics. Raises ValueError on damage; a torn end (a run that is going on, or was killed) is left out.
+    """Returns Dynamics. Raises ValueError if the file is damaged; an incomplete last record (of a run that is still going on
+    or was killed) is ignored.
 
-    check=False skips the checksums of the records, so that only what is used is read from the disk.
+    check=False skips the checksums of the records, so that only the data used is read from the disk.
     """
     data = np.memmap(path, dtype=np.uint8, mode="r")
     if data[:8].tobytes() != b"TDDSDYN1":

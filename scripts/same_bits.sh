@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs five command lines with the programs of two builds and compares what they write, file by file and byte by byte:
-# a change of form must not change a result.
+# Runs five command lines with the programs of two builds and compares the files they write, byte by byte: a refactoring
+# must not change a result.
 #
 #   scripts/same_bits.sh BEFORE AFTER     folders of programs, such as build/release/apps; about a minute on two cores
 #
-# Compared are weights, recordings, scores, masks and the tables of a sweep, on the CPU in float32 and bfloat16 and on simt.
+# Compares weights, recordings, scores, masks and the tables of a sweep, on the CPU in float32 and bfloat16 and on simt.
 set -euo pipefail
 [ $# = 2 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,7p' >&2; exit 2; }
 folder=$(mktemp -d)
@@ -29,11 +29,11 @@ run_all() {  # PROGRAMS OUT
 run_all "$1" "$folder/before" >"$folder/before.log" 2>&1 || { cat "$folder/before.log" >&2; exit 1; }
 run_all "$2" "$folder/after" >"$folder/after.log" 2>&1 || { cat "$folder/after.log" >&2; exit 1; }
 
-# Times, paths and the commit are in the others.
+# The other files contain times, paths and the commit.
 files() { (cd "$1" && find . -name '*.safetensors' ! -name 'checkpoint*' -o -name 'dynamics.tdds' -o -name '*.npy' -o -name '*.csv' | sort); }
 files "$folder/before" >"$folder/before.files"
 files "$folder/after" >"$folder/after.files"
-diff "$folder/before.files" "$folder/after.files" || { echo "the two write different files" >&2; exit 1; }
+diff "$folder/before.files" "$folder/after.files" || { echo "same_bits.sh: the two builds write different files" >&2; exit 1; }
 differ=0
 while read -r file; do
   cmp -s "$folder/before/$file" "$folder/after/$file" || { echo "differs: $file"; differ=1; }

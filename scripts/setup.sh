@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, from Debian's own packages (Debian 12 and 13). Does nothing, and asks
-# for no password, where all of it is there already. CUDA is no part of it: it is used where it is found.
+# Installs the packages needed for building and testing, from Debian (12 and 13). Does nothing, and asks for no password,
+# if all of them are installed. Does not install CUDA, which is used where it is found.
 #
-#   scripts/setup.sh [--lint | --package | --pypi]     --lint: clang and its tools too; --package: what makes a Debian
-#                                                      package (scripts/package.sh); --pypi: Python's venv too, for
-#                                                      scripts/cuda_from_pypi.sh
+#   scripts/setup.sh [--lint | --package | --pypi]     --lint: also clang and its tools; --package: also the tools for a
+#                                                      Debian package (scripts/package.sh); --pypi: also Python's venv,
+#                                                      for scripts/cuda_from_pypi.sh
 set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache git ca-certificates
-  libdnnl-dev ocl-icd-opencl-dev  # convolution and matrix products on the CPU; Debian 12's package asks for OpenCL
+  libdnnl-dev ocl-icd-opencl-dev  # convolution and matrix products on the CPU; Debian 12's package needs OpenCL
   libboost-context-dev            # fibers, for running the CUDA kernels on the CPU
   libfmt-dev libcli11-dev nlohmann-json3-dev
   libcurl4-openssl-dev libarchive-dev libssl-dev  # data sets: download, unpack, verify
   libstb-dev zlib1g-dev                           # images
-  fonts-dejavu-core                               # the curves
+  fonts-dejavu-core                               # text in the plots
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi
@@ -29,13 +29,13 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-  echo "setup.sh: this system has no apt-get; install what Debian calls: ${missing[*]}" >&2
+  echo "setup.sh: this system has no apt-get; install the equivalents of these Debian packages: ${missing[*]}" >&2
   exit 1
 fi
 as_root=()
 if [ "$(id -u)" != 0 ]; then
   if ! command -v sudo >/dev/null; then
-    echo "setup.sh: run as root: apt-get install ${missing[*]}" >&2
+    echo "setup.sh: packages are missing and there is no sudo; run as root: apt-get install ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
