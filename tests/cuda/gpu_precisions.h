@@ -1,5 +1,5 @@
 #pragma once
-// The precisions that a GPU has, by name, for tests that plan in each.
+// The precisions of a GPU, by name, for tests that make plans in each.
 
 #include "kernels/ops/conv2d.h"
 #include "kernels/runtime/tensor_view.h"

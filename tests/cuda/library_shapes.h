@@ -1,5 +1,5 @@
 #pragma once
-// The convolutions of tests/cuda/ops_test.cpp, for the test that plans them too.
+// The convolutions of tests/cuda/ops_test.cpp, shared with the test that plans them.
 
 #include "kernels/ops/conv2d.h"
 

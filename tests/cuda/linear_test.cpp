@@ -1,6 +1,5 @@
-// The products that the linear layer asks of cuBLAS, evaluated by a column-major product of a few lines,
-// against the layer's definition: sizes, transpositions and leading dimensions, which no GPU is needed to get
-// wrong.
+// Compares the products that the linear layer requests from cuBLAS, evaluated by a simple column-major
+// product, with the layer's definition. Tests sizes, transpositions and leading dimensions without a GPU.
 #include "kernels/cuda/cublas/linear.h"
 
 #include <gtest/gtest.h>
@@ -27,14 +26,14 @@ std::vector<float> evaluate(const Gemm& gemm, const std::vector<float>& a, const
   return c;
 }
 
-class LinearGemm : public testing::Test {
+class LinearGemmTest : public testing::Test {
  protected:
   static constexpr int kB = 3, kC = 5, kK = 4;
   const LinearSpec spec_{.batch = kB, .in_features = kC, .out_features = kK};
   const std::vector<float> x_ = numbers(kB * kC, 1), w_ = numbers(kK * kC, 2), dy_ = numbers(kB * kK, 3);
 };
 
-TEST_F(LinearGemm, ForwardIsXTimesWTransposed) {
+TEST_F(LinearGemmTest, ForwardIsXTimesWTransposed) {
   std::vector<float> y(kB * kK);
   for (int b = 0; b < kB; ++b)
     for (int k = 0; k < kK; ++k)
@@ -42,7 +41,7 @@ TEST_F(LinearGemm, ForwardIsXTimesWTransposed) {
   EXPECT_EQ(evaluate(linear_forward_gemm(spec_), w_, x_), y);
 }
 
-TEST_F(LinearGemm, DataIsDyTimesW) {
+TEST_F(LinearGemmTest, DataIsDyTimesW) {
   std::vector<float> dx(kB * kC);
   for (int b = 0; b < kB; ++b)
     for (int c = 0; c < kC; ++c)
@@ -50,7 +49,7 @@ TEST_F(LinearGemm, DataIsDyTimesW) {
   EXPECT_EQ(evaluate(linear_data_gemm(spec_), w_, dy_), dx);
 }
 
-TEST_F(LinearGemm, FilterIsDyTransposedTimesX) {
+TEST_F(LinearGemmTest, FilterIsDyTransposedTimesX) {
   std::vector<float> dw(kK * kC);
   for (int k = 0; k < kK; ++k)
     for (int c = 0; c < kC; ++c)

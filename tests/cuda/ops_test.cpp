@@ -1,6 +1,6 @@
-// The ops that are cuDNN's and cuBLAS's on the GPU, against their definitions, on every precision; the `cpu`
-// cases show that the test itself is right. Filters are random, so a flipped or transposed one is wrong in
-// every element.
+// The ops that cuDNN and cuBLAS compute on the GPU, against their definitions, in every precision. The `cpu`
+// cases check the test itself. Filters are random, so a flipped or transposed filter is wrong in every
+// element.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -17,21 +17,21 @@ struct LibraryCase {
   const char* name;
   OpCase op;
   Conv2dMath math;
-  double unit;  // relative error of one operand as the device reads it
+  double unit;  // relative error of one operand when the device reads it
 };
 
-// fp32 sums differ from double's by a few units of 2^-24 a term; tf32 has 10 bits of mantissa and truncates
-// or rounds, so at most 2^-10; results are stored in the type itself, counted in `expect_close`.
+// fp32 sums differ from double sums by a few units of 2^-24 per term. tf32 has 10 bits of mantissa and
+// truncates or rounds: at most 2^-10. `expect_close` accounts for storing the result in its type.
 const LibraryCase kCases[] = {
     {"cpu_fp32", {DeviceKind::kCpu, DType::kF32}, Conv2dMath::kExact, 0x1p-22},
-    {"cuda_fp32", {DeviceKind::kCuda, DType::kF32}, Conv2dMath::kExact, 0x1p-20},  // Winograd: some bits more
+    {"cuda_fp32", {DeviceKind::kCuda, DType::kF32}, Conv2dMath::kExact, 0x1p-20},  // Winograd loses more bits
     {"cuda_tf32", {DeviceKind::kCuda, DType::kF32}, Conv2dMath::kTf32, 0x1p-10},
     {"cuda_fp16", {DeviceKind::kCuda, DType::kF16}, Conv2dMath::kExact, 0x1p-22},
     {"cuda_bf16", {DeviceKind::kCuda, DType::kBf16}, Conv2dMath::kExact, 0x1p-22}};
 
 class LibraryOpTest : public OpTest {};
 
-// OpTest knows device and type; the rest of the case is found by its name.
+// OpTest knows the device and the type; the rest of the case is found by its name.
 const LibraryCase& case_named(const std::string& test_name) {
   for (const LibraryCase& one : kCases)
     if (test_name.ends_with(one.name)) return one;
@@ -88,7 +88,7 @@ void for_each_product(const Conv2dSpec& s, const Visit& visit) {
           }
 }
 
-TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
+TEST_P(LibraryOpTest, ConvolutionMatchesTheDefinition) {
   for (const LibraryShape& shape : kLibraryShapes) {
     const Conv2dSpec spec = shape.spec(dtype(), current_case().math);
     const int size = shape.size, channels = shape.channels, out_channels = shape.out_channels;
@@ -117,10 +117,10 @@ TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
     const std::vector<float> once = download(on_dx);
     expect_close(once, dx, dtype(), "dx");
     plan->backward_data(stream(), on_dy, on_w, on_dx, true, workspace);
-    Products twice = dx;  // of what was rounded to the type before
+    Products twice = dx;  // plus the first result, as rounded to the type
     for (std::size_t i = 0; i < nx; ++i) twice.value[i] += once[i];
     expect_close(download(on_dx), twice, dtype(), "dx + dx");
-    // The same inputs, the same bits; and recorded as eager.
+    // The same inputs give the same bits, also in a recording.
     const std::vector<float> first = download(on_dw);
     const auto recording =
         stream().record([&] { plan->backward_filter(stream(), on_x, on_dy, on_dw, workspace); });
@@ -130,7 +130,7 @@ TEST_P(LibraryOpTest, ConvolutionIsItsDefinition) {
   }
 }
 
-TEST_P(LibraryOpTest, LinearIsItsDefinition) {
+TEST_P(LibraryOpTest, LinearMatchesTheDefinition) {
   if (dtype() != DType::kF32 || current_case().math == Conv2dMath::kTf32)
     GTEST_SKIP() << "the head is fp32 in every precision";
   for (const auto& [batch, in, out] : {std::array<int, 3>{5, 7, 3}, {33, 130, 100}, {1, 8, 1}}) {

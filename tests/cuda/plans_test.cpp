@@ -1,5 +1,5 @@
-// Every cuDNN plan of every network can be built, for GPUs that need not be here: from descriptions of them
-// (kernels/cuda/cudnn/gpus). It proves that cuDNN supports the graphs, not that the kernels run.
+// Every cuDNN plan of every network can be built from the descriptions of GPUs (kernels/cuda/cudnn/gpus),
+// without a GPU. This shows that cuDNN supports the graphs, not that the kernels run.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,11 +28,10 @@ std::string properties_of(const std::string& gpu) {
   return offline_gpu_properties(gpu);
 }
 
-// The official batches for the full set and for subsets, and the last one of 50,000 samples in batches of
-// 128.
+// The official batch sizes for the full set and for subsets, and the last batch of 50,000 samples at 128.
 constexpr std::int32_t kBatches[] = {100, 128, 80};
 
-class PlansOf : public testing::TestWithParam<const char*> {
+class NetworkPlansTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (const std::string obstacle = offline_gpu_obstacle(GetParam()); !obstacle.empty())
@@ -40,7 +39,7 @@ class PlansOf : public testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(PlansOf, EveryNetwork) {
+TEST_P(NetworkPlansTest, BuildsPlansOfEveryNetwork) {
   const auto begin = std::chrono::steady_clock::now();
   const std::unique_ptr<Device> gpu = make_offline_gpu(GetParam());
   int passes = 0;
@@ -64,7 +63,8 @@ TEST_P(PlansOf, EveryNetwork) {
   EXPECT_EQ(passes,
             static_cast<int>(resnet_names().size() * std::size(kGpuPrecisions) * std::size(kBatches)));
 }
-INSTANTIATE_TEST_SUITE_P(Gpus, PlansOf, testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100"));
+INSTANTIATE_TEST_SUITE_P(Gpus, NetworkPlansTest,
+                         testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100"));
 
 const Conv2dSpec kLayer{.batch = 128,
                         .height = 32,
@@ -85,7 +85,7 @@ const Conv2dSpec kResNet18[] = {
     layer(16, 128, 128, 3, 1), layer(16, 128, 256, 3, 2), layer(16, 128, 256, 1, 2), layer(8, 256, 256, 3, 1),
     layer(8, 256, 512, 3, 2),  layer(8, 256, 512, 1, 2),  layer(4, 512, 512, 3, 1)};
 
-TEST(Plans, KeepToTheirPrecision) {
+TEST(ConvPlanTest, PlansKeepToTheirPrecision) {
   const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   for (const GpuPrecision& precision : kGpuPrecisions)
     for (const ConvDirection direction : kConvDirections) {
@@ -102,16 +102,16 @@ TEST(Plans, KeepToTheirPrecision) {
           EXPECT_FALSE(plan.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
         }
       }
-      // The fast types are served by tensor cores first, or the exclusion has hit too much.
+      // For the fast types tensor cores come first; otherwise too many engines are excluded.
       if (std::string(precision.name) != "fp32") {
         EXPECT_TRUE(plans[0].has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) << precision.name;
       }
     }
 }
 
-// The convolutions of ResNet-18 at batch 128, for some of which heuristic A begins with engines that leave
-// the tensor cores idle. Those that copy the tensors first, as their workspace shows, are not taken instead.
-TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
+// The convolutions of ResNet-18 at batch 128. For some of them heuristic A starts with engines that do not
+// use tensor cores. Engines that copy the tensors first, as their workspace shows, do not replace these.
+TEST_P(NetworkPlansTest, PrefersTensorCoresForFastTypes) {
   const CudnnTarget target = CudnnTarget::offline(properties_of(GetParam()));
   ConvPlanStore store(CudnnTarget::offline(properties_of(GetParam())), GetParam(), {}, nullptr);
   for (const GpuPrecision& precision : kGpuPrecisions) {
@@ -141,15 +141,15 @@ TEST_P(PlansOf, TensorCoresServeTheFastTypesWhereTheyCan) {
   }
 }
 
-// The layer that heuristic A served without tensor cores, by cuDNN 9.19 on sm_90.
-TEST(Plans, TheFirstDownsamplingOfResNet18RunsOnTensorCores) {
+// The layer for which heuristic A of cuDNN 9.19 on sm_90 starts with an engine without tensor cores.
+TEST(ConvPlanTest, FirstDownsamplingOfResNet18RunsOnTensorCores) {
   ConvPlanStore store(CudnnTarget::offline(properties_of("sm_90")), "sm_90", {}, nullptr);
   Conv2dSpec spec = layer(32, 64, 128, 1, 2);
   spec.dtype = DType::kF16;
   EXPECT_TRUE(store.get(spec, ConvDirection::kForward)->has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
 }
 
-TEST(Plans, AreRebuiltFromTheirText) {
+TEST(ConvPlanTest, RebuildsPlansFromText) {
   const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   Conv2dSpec spec = kLayer;
   spec.dtype = DType::kF16;
@@ -161,7 +161,7 @@ TEST(Plans, AreRebuiltFromTheirText) {
     }
 }
 
-TEST(Plans, OfAnotherPrecisionAreRefused) {
+TEST(ConvPlanTest, RejectsPlansOfAnotherPrecision) {
   const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   Conv2dSpec spec = kLayer;
   spec.math = Conv2dMath::kTf32;
@@ -170,18 +170,18 @@ TEST(Plans, OfAnotherPrecisionAreRefused) {
   EXPECT_THROW(rebuild_plan(spec, ConvDirection::kForward, target, plan.choice), Error);
 }
 
-TEST(PlanChoice, BadTextIsNamed) {
+TEST(ConvPlanChoiceTest, RejectsMalformedText) {
   for (const char* text : {"", "x", "3:", "3:1", "3:1=", "3:1=2,", "3;1=2", "3:1=2;4=5"})
     EXPECT_THROW(ConvPlanChoice::parse(text), Error) << text;
   EXPECT_EQ(ConvPlanChoice::parse("7").text(), "7");
   EXPECT_EQ(ConvPlanChoice::parse("7:2=-1,13=0").text(), "7:2=-1,13=0");
 }
 
-TEST(Layout, ChannelsAreFastestInImagesAndFilters) {
+TEST(CudnnLayoutTest, ChannelsAreFastestInImagesAndFilters) {
   const CudnnLayout layout = channels_last(5, 8, 3, 2);  // N C H W
   EXPECT_EQ((std::vector<std::int64_t>(layout.sizes, layout.sizes + 4)),
             (std::vector<std::int64_t>{5, 8, 3, 2}));
-  // Element (n,c,h,w) of NHWC stands at ((n*3 + h)*2 + w)*8 + c.
+  // Element (n,c,h,w) of NHWC is at ((n*3 + h)*2 + w)*8 + c.
   for (int n = 0; n < 5; ++n)
     for (int c = 0; c < 8; ++c)
       for (int h = 0; h < 3; ++h)
@@ -195,7 +195,7 @@ double first_is_fastest(const Conv2dSpec&, ConvDirection, const ConvPlan&) {
   return 1;
 }
 
-class PlanFile : public testing::Test {
+class PlanFileTest : public testing::Test {
  protected:
   ConvPlanStore store(PlanTimer timer) {
     return {CudnnTarget::offline(properties_of("sm_90")), "sm_90", plan_cache_file(path_), std::move(timer)};
@@ -204,8 +204,8 @@ class PlanFile : public testing::Test {
   std::string path_ = folder_ / "plans";
 };
 
-// A layer is planned for what it is asked for: dx = and dx += are two plans, the first layer has neither.
-TEST(Plans, AreMadeForTheGradientsThatAreAskedFor) {
+// dx = and dx += need separate plans, and the first layer needs neither.
+TEST(ConvPlanTest, MakesPlansOnlyForRequestedGradients) {
   const std::unique_ptr<Device> gpu = make_offline_gpu("sm_90");
   const auto text = [&](GradientMode data, bool backward) {
     Conv2dSpec spec = kLayer;
@@ -226,7 +226,7 @@ TEST(Plans, AreMadeForTheGradientsThatAreAskedFor) {
   }
 }
 
-TEST_F(PlanFile, KeepsTheFastest) {
+TEST_F(PlanFileTest, KeepsTheFastest) {
   Conv2dSpec spec = kLayer;
   spec.dtype = DType::kF16;
   std::vector<std::string> timed;
@@ -236,7 +236,7 @@ TEST_F(PlanFile, KeepsTheFastest) {
                       }).get(spec, ConvDirection::kForward);
   ASSERT_GT(timed.size(), 3u);
   EXPECT_EQ(chosen->choice.text(), timed[2]);
-  // A second run reads it, and times nothing.
+  // A second run reads the file and times nothing.
   const auto again = store([](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double {
                        ADD_FAILURE() << "timed again";
                        return 1;
@@ -249,7 +249,7 @@ TEST_F(PlanFile, KeepsTheFastest) {
   EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(spec, ConvDirection::kData));
 }
 
-TEST_F(PlanFile, APlanThatFailsIsNotTaken) {
+TEST_F(PlanFileTest, SkipsPlansThatFail) {
   int timed = 0;
   const auto chosen = store([&](const Conv2dSpec&, ConvDirection, const ConvPlan&) {
                         if (++timed != 2) throw Error("it cannot run");
@@ -264,14 +264,14 @@ TEST_F(PlanFile, APlanThatFailsIsNotTaken) {
       [](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double { throw Error("it cannot run"); });
   try {
     failing.get(kLayer, ConvDirection::kForward);
-    FAIL() << "a plan that cannot run was given";
+    FAIL() << "a plan that cannot run was returned";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("ran on sm_90: it cannot run"), std::string::npos)
         << error.what();
   }
 }
 
-TEST_F(PlanFile, DamagedOnesAreIgnoredWithANote) {
+TEST_F(PlanFileTest, IgnoresDamagedFileWithANote) {
   for (const char* text :
        {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
         "tdds convolution plans 1\nkey\t7\tfast\n"}) {
@@ -280,14 +280,14 @@ TEST_F(PlanFile, DamagedOnesAreIgnoredWithANote) {
     ASSERT_EQ(damaged.notes().size(), 1u) << text;
     EXPECT_NE(damaged.notes()[0].find(path_), std::string::npos);
     EXPECT_NE(damaged.get(kLayer, ConvDirection::kForward), nullptr);
-    EXPECT_TRUE(store(first_is_fastest).notes().empty()) << "the file is whole again";
+    EXPECT_TRUE(store(first_is_fastest).notes().empty()) << "the file is valid again";
     if (*text != '\0') {
       EXPECT_THROW(store(nullptr).keep(text), Error) << text;
     }
   }
 }
 
-TEST_F(PlanFile, APlanThatCannotBeHadIsTimedAnew) {
+TEST_F(PlanFileTest, TimesAgainWhenAPlanCannotBeRebuilt) {
   ConvPlanStore plain = store(nullptr);
   const std::string key = plain.key(kLayer, ConvDirection::kForward);
   std::ofstream(path_) << "tdds convolution plans 1\n" << key << "\t9999\t0.5\n";
@@ -296,7 +296,7 @@ TEST_F(PlanFile, APlanThatCannotBeHadIsTimedAnew) {
   EXPECT_EQ(timed.notes().size(), 1u);
 }
 
-TEST_F(PlanFile, AFileThatCannotBeWrittenCostsANote) {
+TEST_F(PlanFileTest, ReportsUnwritableFileAsANote) {
   ConvPlanStore timed(CudnnTarget::offline(properties_of("sm_90")), "sm_90",
                       plan_cache_file("/proc/nothing/plans"), first_is_fastest);
   EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
@@ -304,8 +304,8 @@ TEST_F(PlanFile, AFileThatCannotBeWrittenCostsANote) {
   EXPECT_NE(timed.notes()[0].find("/proc/nothing/plans"), std::string::npos);
 }
 
-// A run that was chosen by timing is resumed without: it goes on with the same plans.
-TEST_F(PlanFile, AResumedRunKeepsItsPlans) {
+// A run whose plans were chosen by timing is resumed without timing and continues with the same plans.
+TEST_F(PlanFileTest, AResumedRunKeepsItsPlans) {
   Conv2dSpec spec = kLayer;
   spec.dtype = DType::kF16;
   int count = 0;
@@ -321,7 +321,7 @@ TEST_F(PlanFile, AResumedRunKeepsItsPlans) {
             first.choices().substr(0, first.choices().rfind('\t')));
 }
 
-TEST(OfflineGpu, SaysWhatItCannotDo) {
+TEST(OfflineGpuTest, RejectsUnsupportedOperations) {
   const std::unique_ptr<Device> gpu = make_offline_gpu("sm_90");
   EXPECT_THROW(gpu->make_stream(), Error);
   EXPECT_THROW(gpu->allocate(4, "a test"), Error);

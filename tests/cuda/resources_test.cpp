@@ -1,5 +1,5 @@
-// What ptxas says of each kernel, kept beside its object by cmake/keep_ptxas_report.sh: no hand-written
-// kernel may spill registers or hold a stack frame, on any architecture of this build.
+// Reads the reports of ptxas that cmake/keep_ptxas_report.sh keeps beside the objects: no hand-written kernel
+// may spill registers or use a stack frame, on any architecture of this build.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ std::vector<Resources> parse(const std::string& report) {
   std::vector<Resources> all;
   std::istringstream lines(report);
   std::string line;
-  bool open = false;  // an entry function whose use has not come yet; device functions have no entry
+  bool open = false;  // an entry function whose resources are still to come; device functions have no entry
   while (std::getline(lines, line)) {
     std::smatch match;
     if (std::regex_search(line, match, kEntry)) {
@@ -43,7 +43,7 @@ std::vector<Resources> parse(const std::string& report) {
   return all;
 }
 
-TEST(KernelResources, NothingSpills) {
+TEST(KernelResourcesTest, NothingSpills) {
   int reports = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(TDDS_CUDA_OBJECT_DIR)) {
     const std::string path = entry.path().string();
@@ -56,12 +56,12 @@ TEST(KernelResources, NothingSpills) {
     for (const Resources& kernel : kernels)
       EXPECT_TRUE(kernel.in_registers())
           << kernel.kernel << " on " << kernel.architecture << ": " << kernel.stack << " bytes of stack, "
-          << kernel.spill_stores << " spilt";
+          << kernel.spill_stores << " spilled";
   }
   EXPECT_GE(reports, 9);
 }
 
-TEST(KernelResources, ASpillIsReported) {
+TEST(KernelResourcesTest, ReportsASpill) {
   const auto kernels = parse(
       "ptxas info    : 0 bytes gmem\n"
       "ptxas info    : Compiling entry function 'clean' for 'sm_90'\n"

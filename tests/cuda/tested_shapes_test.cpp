@@ -1,5 +1,5 @@
-// The convolutions that tests run on a GPU have plans, so that a first run on one does not fail in the tests
-// themselves: those of ops_test.cpp, of the goldens, of the programs' tests and of the demonstration.
+// The convolutions that tests run on a GPU have plans, so that the first run on a GPU does not fail because
+// of the tests: those of ops_test.cpp, of the goldens, of the program tests and of the demonstration.
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@
 namespace tdds::test {
 namespace {
 
-class TestedShapes : public testing::TestWithParam<const char*> {
+class TestedShapesTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (const std::string obstacle = offline_gpu_obstacle(GetParam()); !obstacle.empty())
@@ -42,13 +42,13 @@ class TestedShapes : public testing::TestWithParam<const char*> {
   std::unique_ptr<Device> gpu_;
 };
 
-TEST_P(TestedShapes, OfSingleConvolutions) {
+TEST_P(TestedShapesTest, SingleConvolutionsHavePlans) {
   for (const LibraryShape& shape : kLibraryShapes)
     for (const GpuPrecision& precision : kGpuPrecisions)
       expect_plans(shape.spec(precision.compute, precision.math));
 }
 
-TEST_P(TestedShapes, OfTheGoldenConvolutions) {
+TEST_P(TestedShapesTest, GoldenConvolutionsHavePlans) {
   struct Case {
     std::string name;
     std::int32_t stride, padding;
@@ -73,7 +73,7 @@ TEST_P(TestedShapes, OfTheGoldenConvolutions) {
   }
 }
 
-TEST_P(TestedShapes, OfTheGoldenNetworks) {
+TEST_P(TestedShapesTest, GoldenNetworksHavePlans) {
   const std::pair<ResNetSpec, std::int32_t> nets[] = {
       {{.arch = "resnet18", .classes = 10, .width = 0.125, .image_size = 32}, 4},
       {{.arch = "resnet50", .classes = 10, .width = 0.125, .image_size = 16}, 4},
@@ -84,9 +84,9 @@ TEST_P(TestedShapes, OfTheGoldenNetworks) {
     for (const bool train : {true, false}) expect_plans(spec, kGpuPrecisions[0], batch, train);
 }
 
-// tests/apps/tiny_run.h: 240 images in batches of 50, and 60 to evaluate: the last of each are 40 and 10; and
-// the demonstration's width.
-TEST_P(TestedShapes, OfThePrograms) {
+// tests/apps/tiny_run.h has 240 images in batches of 50, and 60 for evaluation: the last batches are 40 and
+// 10. The second width is that of the demonstration.
+TEST_P(TestedShapesTest, NetworksOfProgramTestsHavePlans) {
   for (const double width : {0.03125, 0.25})
     for (const GpuPrecision& precision : kGpuPrecisions) {
       const ResNetSpec spec{.arch = "resnet18", .classes = 10, .width = width, .input_channels = 8};
@@ -94,7 +94,7 @@ TEST_P(TestedShapes, OfThePrograms) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpus, TestedShapes,
+INSTANTIATE_TEST_SUITE_P(Gpus, TestedShapesTest,
                          testing::Values("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"));
 
 }  // namespace

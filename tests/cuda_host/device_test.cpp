@@ -19,12 +19,12 @@
 #include "tests/paths.h"
 
 namespace {
-// What executing a plan says, and how often that was asked.
+// The status that executing a plan returns, and the number of executions.
 cudnnStatus_t execution = CUDNN_STATUS_SUCCESS;
 int executions = 0;
 }  // namespace
 
-// In place of cuDNN's: the fake runtime's queues cannot run its plans.
+// Replaces cuDNN's function: the queues of the fake runtime cannot run its plans.
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t, cudnnBackendDescriptor_t) {
   ++executions;
   return execution;
@@ -32,7 +32,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t, cudnn
 
 namespace tdds {
 
-// In place of kernels/cuda/libraries.cpp's: the fake runtime has no cuDNN and no cuBLAS.
+// Replaces the function of kernels/cuda/libraries.cpp: the fake runtime has no cuDNN and no cuBLAS.
 std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t) {
   return std::make_unique<CudaLibraries>();
 }
@@ -44,20 +44,20 @@ using testing::ThrowsMessage;
 
 constexpr Ops kNoOps{};
 
-class CudaHost : public testing::Test {
+class CudaHostTest : public testing::Test {
  protected:
-  CudaHost() : runtime_(fake::reset()) {}
-  ~CudaHost() override {
+  CudaHostTest() : runtime_(fake::reset()) {}
+  ~CudaHostTest() override {
     EXPECT_EQ(runtime_.alive(), 0) << "handles or memory are left";
     EXPECT_EQ(runtime_.misuse, "");
   }
   fake::Runtime& runtime_;
 };
 
-using CudaDeviceTest = CudaHost;
-using CudaStreamTest = CudaHost;
+using CudaDeviceTest = CudaHostTest;
+using CudaStreamTest = CudaHostTest;
 
-TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
+TEST_F(CudaDeviceTest, ReportsAMissingGpu) {
   const auto make = [] { CudnnDevice device(kNoOps, {}); };
   runtime_.device_count_status = cudaErrorNoDevice;
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here")));
@@ -68,17 +68,17 @@ TEST_F(CudaDeviceTest, NoGpuIsOneSentence) {
   EXPECT_THAT(make, ThrowsMessage<Error>(HasSubstr("no GPU here: no NVIDIA driver")));
 }
 
-TEST_F(CudaDeviceTest, AMachineWithoutDriverOrGpuHasNone) {
+TEST_F(CudaDeviceTest, MachineNeedsADriverAndAGpu) {
   EXPECT_TRUE(machine_has_gpu());
   runtime_.device_count_status = cudaErrorNoDevice;
   EXPECT_FALSE(machine_has_gpu());
   runtime_.device_count_status = cudaErrorInsufficientDriver;
-  EXPECT_TRUE(machine_has_gpu()) << "an old driver is worth a sentence, not the CPU in silence";
+  EXPECT_TRUE(machine_has_gpu()) << "an old driver must be reported, not silently replaced by the CPU";
   runtime_.driver_version = 0;
   EXPECT_FALSE(machine_has_gpu());
 }
 
-TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
+TEST_F(CudaDeviceTest, RejectsUnusableGpu) {
   EXPECT_THAT(([] { CudnnDevice device(kNoOps, {.ordinal = 2}); }),
               ThrowsMessage<UsageError>(HasSubstr("has 2")));
   runtime_.sm = 75;
@@ -86,12 +86,12 @@ TEST_F(CudaDeviceTest, AnUnusableGpuIsNamed) {
               ThrowsMessage<Error>(HasSubstr("too old: it is sm_75")));
 }
 
-TEST_F(CudaDeviceTest, PlansOfAResumedRunThatCannotBeReadAreNamed) {
+TEST_F(CudaDeviceTest, RejectsMalformedPinnedPlans) {
   EXPECT_THAT(([] { CudnnDevice device(kNoOps, {.pinned_plans = "nonsense"}); }),
               ThrowsMessage<Error>(HasSubstr("the plans of the run that is resumed")));
 }
 
-TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
+TEST_F(CudaDeviceTest, TimingAPlanFreesItsMemory) {
   CudnnDevice device(kNoOps, {.ordinal = 1});
   const PlanTimer timer = make_plan_timer(device);
   ConvPlan plan;
@@ -116,7 +116,7 @@ TEST_F(CudaDeviceTest, APlanIsTimedInMemoryThatIsFreedAgain) {
   EXPECT_EQ(runtime_.allocations, before);
 }
 
-// A GPU that can be planned for; what is planned is executed on a stream of the fake runtime's.
+// A GPU that only makes plans, which are executed on a stream of the fake runtime.
 class PlannedGpu : public GpuDevice {
  public:
   explicit PlannedGpu(const std::string& json)
@@ -132,7 +132,7 @@ class PlannedGpu : public GpuDevice {
   ConvPlanStore plans_;
 };
 
-TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
+TEST_F(CudaDeviceTest, ReportsPlanThatCudnnCannotExecute) {
   std::stringstream json;
   json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
   PlannedGpu planned(json.str());
@@ -164,7 +164,7 @@ TEST_F(CudaDeviceTest, APlanThatCudnnDoesNotExecuteIsNamedWithTheMend) {
               ThrowsMessage<Error>(HasSubstr("conv2d backward data was not planned for")));
 }
 
-TEST(CudnnVersion, AnOlderOneThanTheBuildsIsNamed) {
+TEST(CudnnVersionTest, RejectsVersionOlderThanTheBuild) {
   EXPECT_NO_THROW(check_cudnn_version(91900, 91900));
   EXPECT_NO_THROW(check_cudnn_version(100000, 91900));
   EXPECT_THAT([] { check_cudnn_version(90801, 91900); },
@@ -181,7 +181,7 @@ TEST_F(CudaDeviceTest, MemoryIsFilledAndCounted) {
   EXPECT_EQ(device.allocations(), 1);
 }
 
-TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
+TEST_F(CudaDeviceTest, OutOfMemoryReportsSizesAndIsRecoverable) {
   CudnnDevice device(kNoOps, {});
   EXPECT_THAT([&] { device.allocate(std::size_t{2} << 30, "saved activations"); },
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("saved activations"), HasSubstr("2048.0 MiB"),
@@ -189,9 +189,9 @@ TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
   try {
     const DeviceMemory held(device, std::size_t{100} << 20, "a test");
     device.allocate(std::size_t{2} << 30, "saved activations");
-    FAIL() << "2 GiB of 1 were had";
+    FAIL() << "2 GiB were allocated on a GPU with 1 GiB";
   } catch (const OutOfMemory& error) {
-    EXPECT_EQ(error.available(), runtime_.memory_bytes) << "what this process holds could be had too";
+    EXPECT_EQ(error.available(), runtime_.memory_bytes) << "includes what this process has already";
   }
   const DeviceMemory memory(device, 1000, "a test");
   device.make_stream(StreamMode::kImmediate)->zero(memory.data(), 1000);  // no error is left behind
@@ -200,14 +200,14 @@ TEST_F(CudaDeviceTest, OutOfMemorySaysWhatIsNeededAndGoesOn) {
 TEST_F(CudaStreamTest, LargeCopiesGoThroughStaging) {
   CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
-  constexpr std::size_t kCount = 11'000'003;  // 44 MB: past both staging buffers, and no multiple of anything
+  constexpr std::size_t kCount = 11'000'003;  // 44 MB: more than both staging buffers, at an odd size
   std::vector<int> host(kCount), back(kCount), second(7);
   std::iota(host.begin(), host.end(), 1);
   const DeviceMemory memory(device, kCount * sizeof(int), "a test");
   const DeviceMemory copy(device, kCount * sizeof(int), "a test");
   stream->upload(memory.data(), host.data(), kCount * sizeof(int));
   const std::vector<int> original = host;
-  std::fill(host.begin(), host.end(), 0);  // read at enqueue: this changes nothing
+  std::fill(host.begin(), host.end(), 0);  // has no effect: the upload has already read the buffer
   stream->copy(copy.data(), memory.data(), kCount * sizeof(int));
   stream->download(back.data(), copy.data(), kCount * sizeof(int));
   stream->download(second.data(), copy.get<int>() + 5, second.size() * sizeof(int));
@@ -251,7 +251,7 @@ TEST_F(CudaStreamTest, RecordsWithoutRunningAndReplays) {
   EXPECT_EQ(recording->commands(), 2u);
   stream->replay(*recording);
   stream->replay(*recording);
-  EXPECT_EQ(value, 0);  // as late as the synchronisation
+  EXPECT_EQ(value, 0);  // runs only at the synchronisation
   stream->synchronize();
   EXPECT_EQ(value, 4);
 }
@@ -267,7 +267,7 @@ TEST_F(CudaStreamTest, ABodyThatThrowsEndsTheCapture) {
   EXPECT_EQ(memory.get<int>()[0], 0);
 }
 
-TEST_F(CudaStreamTest, WhatCannotBeRecordedIsRefused) {
+TEST_F(CudaStreamTest, RejectsCallsThatCannotBeRecorded) {
   CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
   const DeviceMemory memory(device, 8, "a test");
@@ -325,7 +325,7 @@ TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {
   EXPECT_EQ(value, 2);
 }
 
-// A new thread's current device is 0.
+// The current device of a new thread is 0.
 TEST_F(CudaStreamTest, WorksFromAnotherThreadOnTheSecondGpu) {
   CudnnDevice device(kNoOps, {.ordinal = 1});
   const auto stream = device.make_stream(StreamMode::kImmediate);

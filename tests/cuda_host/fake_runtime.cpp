@@ -42,7 +42,7 @@ cudaError_t fail(cudaError_t status, const std::string& misuse = "") {
   return last_error = status;
 }
 
-// Allocating and waiting are not seen by a capture, so they break it.
+// A capture cannot record allocating and waiting, so they invalidate it.
 cudaError_t forbid_while_capturing(const char* call) {
   if (!capturing) return cudaSuccess;
   capturing->invalid = true;
@@ -84,7 +84,7 @@ cudaError_t allocate(std::map<void*, std::size_t>& memory, int& count, void** ou
 cudaError_t release(std::map<void*, std::size_t>& memory, int& count, void* at) {
   if (!at) return cudaSuccess;
   const auto block = memory.find(at);
-  if (block == memory.end()) return fail(cudaErrorInvalidValue, "freed what was not allocated");
+  if (block == memory.end()) return fail(cudaErrorInvalidValue, "freed memory that was not allocated");
   memory.erase(block);
   --count;
   std::free(at);
@@ -111,7 +111,7 @@ void enqueue_increment(cudaStream_t stream, int* value) {
 
 using namespace tdds::fake;
 
-// In place of kernels/cuda/nvtx.cpp's.
+// Replace the functions of kernels/cuda/nvtx.cpp.
 void tdds::nvtx_push(const char* name) {
   state.ranges.emplace_back(name);
 }

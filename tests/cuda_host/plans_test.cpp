@@ -1,5 +1,5 @@
-// What is said where cuDNN finalises no plan: its functions pass through here, and fail where a test wants
-// it.
+// The errors when cuDNN finalises no plan: calls of its functions pass through here and fail where a test
+// asks for it.
 
 #include <cudnn.h>
 #include <dlfcn.h>
@@ -16,7 +16,7 @@
 
 namespace {
 
-// What finalising the first execution plan says, and all others.
+// The status of finalising the first execution plan, and of the others.
 cudnnStatus_t of_first = CUDNN_STATUS_SUCCESS, of_others = CUDNN_STATUS_SUCCESS;
 int finalized_plans = 0;
 cudnnBackendDescriptor_t last_plan = nullptr;
@@ -32,7 +32,7 @@ cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
                                            cudnnBackendDescriptor_t* descriptor) {
   static const auto real = of_cudnn<decltype(&cudnnBackendCreateDescriptor)>("cudnnBackendCreateDescriptor");
   const cudnnStatus_t status = real(type, descriptor);
-  // Of a plan that is gone, another descriptor may have the address.
+  // Another descriptor may have the address of a destroyed plan.
   if (type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)
     last_plan = *descriptor;
   else if (*descriptor == last_plan)
@@ -56,9 +56,9 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-class PlanFailure : public testing::Test {
+class PlanFailureTest : public testing::Test {
  protected:
-  ~PlanFailure() override { of_first = of_others = CUDNN_STATUS_SUCCESS; }
+  ~PlanFailureTest() override { of_first = of_others = CUDNN_STATUS_SUCCESS; }
   static std::shared_ptr<const ConvPlan> plan(cudnnStatus_t first, cudnnStatus_t others) {
     std::stringstream json;
     json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
@@ -70,21 +70,21 @@ class PlanFailure : public testing::Test {
   }
 };
 
-TEST_F(PlanFailure, OfOneEngineLeavesTheOthers) {
+TEST_F(PlanFailureTest, OfOneEngineFallsBackToOthers) {
   for (const cudnnStatus_t status :
        {CUDNN_STATUS_NOT_SUPPORTED_SHAPE, CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED})
     EXPECT_NE(plan(status, CUDNN_STATUS_SUCCESS), nullptr);
 }
 
-TEST_F(PlanFailure, OfAllIsNamedWithCudnnsReason) {
+TEST_F(PlanFailureTest, OfAllEnginesReportsCudnnsReason) {
   EXPECT_THAT([] { plan(CUDNN_STATUS_NOT_SUPPORTED_SHAPE, CUDNN_STATUS_NOT_SUPPORTED_LAYOUT); },
               ThrowsMessage<Error>(AllOf(HasSubstr("has no deterministic plan for the convolution forward x"),
                                          HasSubstr("on sm_90, and says CUDNN_STATUS_NOT_SUPPORTED_LAYOUT"),
                                          HasSubstr("use another precision or batch"))));
 }
 
-// What is broken says more than what is merely not supported.
-TEST_F(PlanFailure, AnErrorIsPreferredAsTheReason) {
+// An error is a better reason than an unsupported graph.
+TEST_F(PlanFailureTest, ReportsAnErrorRatherThanNotSupported) {
   EXPECT_THAT([] { plan(CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED, CUDNN_STATUS_NOT_SUPPORTED); },
               ThrowsMessage<Error>(AllOf(HasSubstr("and says CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED"),
                                          HasSubstr("set LD_LIBRARY_PATH to the folder"))));

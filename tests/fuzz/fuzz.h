@@ -1,6 +1,6 @@
 #pragma once
-// What the targets share: the fuzzer's bytes as a string or as a file, and that an Error is the right answer
-// to most.
+// Shared by the targets: passes the fuzzer's bytes as a string or as a file, and accepts Error as a valid
+// result.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@
 
 namespace tdds::fuzz {
 
-// A file in memory that holds the bytes, under a path.
+// A file in memory with these bytes, and its path.
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view bytes) : fd_(memfd_create("fuzz", 0)) {
@@ -30,7 +30,7 @@ class MemoryFile {
   int fd_;
 };
 
-// Any other exception than Error ends the program, which is what the fuzzer looks for.
+// Any exception other than Error ends the program, which the fuzzer reports.
 template <class Read>
 int try_to(const std::uint8_t* data, std::size_t size, const Read& read) {
   try {

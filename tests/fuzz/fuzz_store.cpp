@@ -6,9 +6,9 @@
 
 namespace {
 
-// A checksum would turn nearly every input away at once: the header's is made right, so that what it says is
-// looked at.
-void mend_checksum(std::string& bytes) {
+// Almost every input would fail the checksum of the header. It is corrected, so that the reader parses the
+// header.
+void repair_checksum(std::string& bytes) {
   constexpr std::size_t kPrefix = 64, kChecksum = 16, kDataOffset = 24;
   if (bytes.size() < kPrefix) return;
   std::uint64_t end = 0;
@@ -23,9 +23,9 @@ void mend_checksum(std::string& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   return tdds::fuzz::try_to(data, size, [](std::string_view bytes) {
-    std::string mended(bytes);
-    mend_checksum(mended);
-    const tdds::fuzz::MemoryFile file(mended);
+    std::string repaired(bytes);
+    repair_checksum(repaired);
+    const tdds::fuzz::MemoryFile file(repaired);
     const tdds::DynamicsReader reader(file.path());
     float sum = 0;
     for (std::int32_t epoch = 0; epoch < reader.epochs(); ++epoch)

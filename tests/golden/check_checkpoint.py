@@ -4,9 +4,9 @@
     python tests/golden/check_checkpoint.py runs/model_last.safetensors --arch resnet18 --width 0.125 \\
         [--images images.npy --logits logits.npy]
 
-Of a checkpoint, whose tensors have prefixes, those under "model." are taken.
-images.npy: float32 [N,3,H,W], normalised; logits.npy: float32 [N,K], what the engine's evaluation gave for them.
-Exit code 0 when the state fits and the logits agree to 1e-5, norm of the difference / norm. Needs torch, safetensors.
+The tensors of a checkpoint have prefixes; those under "model." are used.
+images.npy: float32 [N,3,H,W], normalised; logits.npy: float32 [N,K], the results of the engine's evaluation.
+Exit code 0 if the state fits and the logits agree to 1e-5, norm of the difference / norm. Needs torch, safetensors.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 #pragma once
-// Reads the fixtures that make_goldens.py writes, and computes what both sides compute by formula: its header
-// has the names, the layouts and the formulas.
+// Reads the fixtures that make_goldens.py writes, and computes the values that both sides compute by formula.
+// The header of make_goldens.py has the names, the layouts and the formulas.
 
 #include <algorithm>
 #include <cmath>
@@ -92,8 +92,8 @@ inline std::vector<std::int32_t> labels(std::int64_t number, std::size_t images,
   return values;
 }
 
-// A trained parameter in PyTorch's layout. `place` counts the trained parameters before it. `last_norm` is
-// the name of the last batch norm of a block: "bn2" or "bn3".
+// A trained parameter in PyTorch's layout. `place` is the number of trained parameters before it. `last_norm`
+// is the name of the last batch norm of a block: "bn2" or "bn3".
 inline std::vector<float> weights(const Param& param, std::uint32_t place, std::string_view last_norm) {
   const bool is_bias = param.name.ends_with("bias");
   const bool damped = param.name.starts_with("layer") && param.kind == ParamKind::kVector &&
@@ -129,7 +129,8 @@ inline std::vector<float> summary(std::span<const float> values, std::uint32_t p
   return out;
 }
 
-// Of the norm, of the projections relative to the norm, of the entries; as the yardstick measures them.
+// The distances of the norm, of the projections (relative to the norm) and of the entries, as the yardstick
+// measures them.
 inline std::vector<double> summary_distance(std::span<const float> values, std::span<const float> golden) {
   const double norm = golden[0];
   double squares = 0;

@@ -1,5 +1,5 @@
-"""Every scoring method on one random run, by its textbook formula in float64: written from the papers (tdds/methods
-names them), sharing nothing with the code under test. GraNd takes the last layer's gradient from autograd."""
+"""Every scoring method on one random run, by its textbook formula in float64. Written from the papers (listed in
+tdds/methods) and independent of the code under test. GraNd takes the gradient of the last layer from autograd."""
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ EPS = 1e-8
 def run(seed):
     """Features [T, N, F] and logits [T, N, K] float32, labels [N]: a linear layer that learns, on features that move.
 
-    Of every class one sample has another's features (it is never learned); the rest range from torn to sure.
+    In every class one sample has the features of another class (it is never learned); the others range from ambiguous to
+    confident.
     """
     rng = np.random.default_rng(seed)
     label = rng.integers(CLASSES, size=SAMPLES)
@@ -30,7 +31,7 @@ def run(seed):
 
 
 def last_layer_gradient_norm(features, logits, label):
-    """Of one epoch: || d loss / d (W, b) || of each sample, [N]."""
+    """|| d loss / d (W, b) || of each sample in one epoch, [N]."""
     norms = []
     for h, z, y in zip(torch.tensor(features).double(), torch.tensor(logits).double(), label):
         weight = torch.zeros(CLASSES, FEATURES, dtype=torch.float64, requires_grad=True)

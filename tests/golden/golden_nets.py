@@ -1,4 +1,4 @@
-"""Whole networks: one training step in full, later losses, and how far float32 PyTorch itself strays."""
+"""Whole networks: one training step in full, later losses, and the distance of PyTorch's own float32 from float64."""
 
 from dataclasses import dataclass, replace
 
@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from official_net import counter_weights, make_net, philox, signed_unit, whole
 
 LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
-RUNS = 8  # float32 runs that make the yardstick
-WHOLE = 512  # tensors up to this size are stored whole in a summary fixture
+RUNS = 8  # float32 runs for the yardstick
+WHOLE = 512  # tensors up to this size are stored in full in a summary fixture
 SAMPLES, PROJECTIONS = 256, 8
 
 
@@ -41,7 +41,7 @@ def optimizer(net):
 
 
 def kink_margin(case, enough):
-    """The smallest |input| of any ReLU in all steps, in float64; stops early once it is below `enough`."""
+    """The smallest |input| of any ReLU in all steps, in float64. Stops early once it is below `enough`."""
     margins = []
     net = case.net().double().train()
     for module in net.modules():
@@ -60,8 +60,8 @@ def kink_margin(case, enough):
 
 
 def away_from_kinks(case, candidates):
-    """The case with the first batch, of so many, from which ReLU inputs keep farthest from 0: where no ReLU flips, all
-    of a float32 engine agrees with float64 to rounding."""
+    """The case with that first batch, among `candidates`, for which the ReLU inputs stay farthest from 0. If no ReLU flips,
+    all results of a float32 engine agree with float64 up to rounding."""
     widest = 0.0
     for first in range(candidates):
         margin = kink_margin(replace(case, first_batch=first), widest)
@@ -71,7 +71,7 @@ def away_from_kinks(case, candidates):
 
 
 def moved(x, run, step):
-    """Every element one ulp up or down, by a bit of its own."""
+    """Every element moved one ulp up or down, by its own random bit."""
     up = (philox(6000 + 100 * run + step, np.arange(x.numel())) & np.uint64(1)).astype(bool).reshape(x.shape)
     return torch.nextafter(x, torch.from_numpy(np.where(up, np.inf, -np.inf).astype(np.float32)))
 
@@ -118,7 +118,7 @@ def distance(a, golden):
 
 
 def summary_distance(a, golden):
-    """Of the norm, the projections (an estimate of the whole tensor's distance) and the entries."""
+    """The distances of the norm, the projections (an estimate for the whole tensor) and the entries."""
     norm, p = golden[0], slice(1, 1 + PROJECTIONS)
     return [abs(a[0] - norm) / norm, np.linalg.norm(a[p] - golden[p]) / (np.sqrt(PROJECTIONS) * norm),
             distance(a[1 + PROJECTIONS:], golden[1 + PROJECTIONS:])]

@@ -51,7 +51,7 @@ def convolutions(golden, make):
 
 
 def batch_norm(golden, name, make, shape, relu, with_residual, scale=1.0, shift=0.0):
-    """eps 1e-5, momentum 0.1. With a ReLU, its inputs keep away from 0: the residual sees to it."""
+    """eps 1e-5, momentum 0.1. With a ReLU, the residual keeps its inputs away from 0."""
     channels = shape[1]
     x, weight, bias = make(*shape, scale=scale, shift=shift), make(channels), make(channels)
     mean, var = make(channels).detach(), make(channels).detach().abs() + 0.5
@@ -95,7 +95,7 @@ def head(golden, make):
 
 
 def cross_entropy(golden, make):
-    """Rows from unsure to as sure as float32 logits get; `weighted` is the gradient of the mean loss times 0.37."""
+    """Rows from low to the highest confidence of float32 logits; `weighted` is the gradient of the mean loss times 0.37."""
     for classes in (10, 100):
         rows = 24
         z = make(rows, classes)
@@ -132,7 +132,7 @@ def sgd(golden, make):
 
 
 def schedules(golden):
-    """lr_t at some steps, float64. CosineAnnealingLR computes it by recursion: it must agree with the formula."""
+    """lr_t at some steps, float64. CosineAnnealingLR computes it by recursion, which must agree with the formula."""
     for name, (lr, t_max, steps) in SCHEDULES.items():
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=t_max)

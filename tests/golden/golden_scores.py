@@ -13,8 +13,8 @@ SETTINGS = [(12, 10, 0.9), (12, 3, 0.9), (12, 12, 0.9), (12, 5, 0.5), (8, 5, 0.9
 def dynamics(samples, classes, epochs, seed):
     """Logits [T, N, K] float32 in visiting order, indexes [T, N] and each sample's confidence class [N].
 
-    A sample of confidence p keeps its largest probability near p: 1 - p wanders by a factor of up to 2 either way.
-    A tenth of them also changes its mind once, so that all classes and large divergences occur.
+    The largest probability of a sample with confidence p stays near p: 1 - p varies by a factor of up to 2. A tenth of the
+    samples also change their predicted class once, so that all classes and large divergences occur.
     """
     rng = np.random.default_rng(seed)
     level = rng.permutation(np.arange(samples) % len(CONFIDENCES))
@@ -37,7 +37,7 @@ def dynamics(samples, classes, epochs, seed):
 
 
 def softmax(z):
-    """As scipy.special.softmax: shifted by the maximum, in the type of z."""
+    """Like scipy.special.softmax: shifted by the maximum, in the type of z."""
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -62,7 +62,7 @@ def official_float32(logits, index, T, J, decay):
 
 
 def series_float64(logits, index):
-    """d [T-1, N], every term without cancellation: log(p + eps) of the largest class as log1p(eps - (1 - p))."""
+    """d [T-1, N], each term without cancellation: log(p + eps) of the largest class is log1p(eps - (1 - p))."""
     p, log_p = [], []
     for z, ids in zip(logits.astype(np.float64), index):
         e = np.exp(z - z.max(axis=1, keepdims=True))

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes one small picture in every form of every image format that is read, and what Pillow decodes of each.
+"""Writes one small picture in every form of every supported image format, and the pixels that Pillow decodes.
 
-  make_forms.py FOLDER     FOLDER/<form>.<format>, and FOLDER/pillow.txt: a line for each, its name and its RGB bytes in hex
+  make_forms.py FOLDER     FOLDER/<form>.<format>, and FOLDER/pillow.txt: one line per file, its name and its RGB bytes in hex
 
-Needs numpy and Pillow 10 or later. What Pillow does not write is written here; Pillow reads all of it. Where Pillow clips 16
-bits of grey when it converts to RGB, their upper 8 are expected (PNG), or the value scaled to 255 and rounded (PNM).
+Needs numpy and Pillow 10 or later. This script encodes the forms that Pillow cannot write; Pillow reads all of them. Pillow
+clips 16 bits of grey when it converts to RGB; the expected value is then their upper 8 bits (PNG), or the value scaled to 255
+and rounded (PNM).
 """
 
 import io
@@ -21,7 +22,7 @@ Y, X = np.mgrid[0:SIDE, 0:SIDE]
 RGB = np.stack([20 + 13 * X, 240 - 12 * Y, 60 + 6 * X + 5 * Y], axis=2).astype(np.uint8)
 GREY = (10 + 7 * X + 7 * Y).astype(np.uint8)
 ALPHA = (255 - 9 * X).astype(np.uint8)
-FORMS = {}  # name: (bytes, expected pixels or None for what Pillow decodes)
+FORMS = {}  # name: (bytes, expected pixels, or None for the pixels that Pillow decodes)
 
 
 def add(name, data, expected=None):
@@ -88,7 +89,7 @@ def add_png():
     add("palette_short.png", png(GREY % 11, 4, 3, before=short))
     outside = png(GREY % 16, 4, 3, before=chunk(b"PLTE", palette(4)[:33]))
     colours = np.frombuffer(palette(4)[:33] + bytes(15), np.uint8).reshape(16, 3)
-    add("palette_outside.png", outside, colours[GREY % 16])  # black, as libpng has it
+    add("palette_outside.png", outside, colours[GREY % 16])  # black, like libpng
 
 
 # --- BMP
@@ -130,7 +131,7 @@ def add_bmp():
 
 
 def packets(pixels):
-    """Runs of equal pixels, and raw ones between them."""
+    """Runs of equal pixels, and raw packets between them."""
     out, at = b"", 0
     while at < len(pixels):
         run = 1
@@ -208,7 +209,7 @@ def jpeg(image, **options):
 
 
 def without(data, marker):
-    """Without the segments of this marker before the frame."""
+    """The file without the segments of this marker before the frame."""
     out, at = data[:2], 2
     while data[at + 1] != 0xDA:
         end = at + 2 + int.from_bytes(data[at + 2:at + 4], "big")
@@ -218,7 +219,7 @@ def without(data, marker):
 
 
 def adobe(data, transform):
-    """With Adobe's marker, and no other, right behind the start."""
+    """The file with Adobe's marker, and no other application marker, directly after the start."""
     plain = without(without(data, 0xE0), 0xEE)
     return plain[:2] + b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0" + bytes([transform]) + plain[2:]
 

@@ -1,9 +1,9 @@
 """The networks of the official TDDS code in PyTorch, with the same parameter names, and counter-based weights.
 
-Written from the shape of the published model (https://github.com/zhangxin-xd/Dataset-Pruning-TDDS, models/), so
+Written from the structure of the published model (https://github.com/zhangxin-xd/Dataset-Pruning-TDDS, models/), so
 that `load_state_dict(..., strict=True)` accepts its checkpoints. A width multiplier scales every channel count.
 
-Everything random is a function of (seed, purpose, epoch, index) through Philox 4x32-10, as in kernels/numerics/philox.h;
+All random values are functions of (seed, purpose, epoch, index) by Philox 4x32-10, as in kernels/numerics/philox.h;
 make_goldens.py lists the formulas.
 """
 
@@ -42,7 +42,7 @@ def signed_unit(epoch, count):
 
 
 def whole(epoch, count, n):
-    """kernels/numerics/philox.h's scaled(word 0, n): whole numbers in 0 .. n-1."""
+    """kernels/numerics/philox.h's scaled(word 0, n): integers in 0 .. n-1."""
     word = philox(epoch, np.arange(count, dtype=np.uint64))
     return ((word * np.uint64(n)) >> np.uint64(32)).astype(np.int64)
 
@@ -87,14 +87,14 @@ class Bottleneck(nn.Module):
 
 
 def projection(inplanes, outplanes, stride):
-    """The shortcut where the shape changes: `downsample.0` is the convolution, `downsample.1` its batch norm."""
+    """The shortcut if the shape changes: `downsample.0` is the convolution, `downsample.1` its batch norm."""
     if stride == 1 and inplanes == outplanes:
         return None
     return nn.Sequential(nn.Conv2d(inplanes, outplanes, 1, stride, bias=False), nn.BatchNorm2d(outplanes))
 
 
 class ResNet(nn.Module):
-    """CIFAR stem: 3x3 stride 1, no max-pool. ImageNet's, as in torchvision: 7x7 stride 2, max-pool 3x3 stride 2."""
+    """CIFAR stem: 3x3 stride 1, no max-pool. ImageNet stem, as in torchvision: 7x7 stride 2, max-pool 3x3 stride 2."""
 
     def __init__(self, block, layers, num_classes, width, imagenet):
         super().__init__()
@@ -132,7 +132,7 @@ def make_net(arch, num_classes, width=1.0, imagenet=False):
 
 
 def counter_weights(net):
-    """Fills every parameter by the formula in make_goldens.py; running statistics stay 0, 1 and 0 batches."""
+    """Fills every parameter by the formula in make_goldens.py; running statistics stay at 0, 1 and 0 batches."""
     last_norms = {f"{name}.bn{3 if isinstance(block, Bottleneck) else 2}"
                   for name, block in net.named_modules() if isinstance(block, (BasicBlock, Bottleneck))}
     with torch.no_grad():

@@ -6,9 +6,9 @@ namespace {
 
 class AccumulateTest : public OpTest {};
 
-TEST_P(AccumulateTest, SumsInFloat32WhateverTheGradientsType) {
+TEST_P(AccumulateTest, SumsInFloat32ForEveryGradientType) {
   for (const std::size_t n : {1ul, 7ul, 256ul, 3001ul}) {
-    auto sum = empty<float>(n);  // NaN: the first call may not read it
+    auto sum = empty<float>(n);  // NaN: the first call must not read it
     std::vector<float> want(n, 0);
     for (int micro = 0; micro < 3; ++micro) {
       const auto values = rounded(random_values(n, static_cast<std::uint64_t>(micro) + 1));
@@ -21,7 +21,7 @@ TEST_P(AccumulateTest, SumsInFloat32WhateverTheGradientsType) {
   }
 }
 
-TEST_P(AccumulateTest, RefusesWhatMakesNoSense) {
+TEST_P(AccumulateTest, RejectsInvalidArguments) {
   auto gradient = upload_typed({1, 2});
   auto sum = upload<float>({0, 0});
   EXPECT_THROW(accumulate(stream(), {gradient, sum, -1, dtype(), true}), Error);

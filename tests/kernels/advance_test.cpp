@@ -42,7 +42,8 @@ TEST_P(AdvanceTest, EvaluationCountsNoStepAndASkippedStepIsCounted) {
 }
 
 TEST_P(AdvanceTest, SumsOfManySmallLossesKeepTheirDigits) {
-  // 2000 losses of about 1e-3 on a sum of 1e5: a float sum would lose the fourth digit of what is added.
+  // 2000 losses of about 1e-3 added to a sum of 1e5: a float sum would lose the fourth digit of the added
+  // values.
   const int n = 2000;
   std::vector<std::int32_t> ids(n);
   for (int i = 0; i < n; ++i) ids[i] = n - 1 - i;
@@ -56,12 +57,12 @@ TEST_P(AdvanceTest, SumsOfManySmallLossesKeepTheirDigits) {
   initial.loss_sum = 1e5;
   auto state = upload<StepState>({initial});
   advance(stream(), {state, order, loss, correct, n, true});
-  // In any order: 2000 roundings of a double near 1e5, or of fp32 partial sums near 2 at the worst.
+  // In any order: 2000 roundings of a double near 1e5, or at worst of fp32 partial sums near 2.
   EXPECT_NEAR(download(state)[0].loss_sum, want, 1e-6);
   EXPECT_EQ(download(state)[0].correct, n);
 }
 
-TEST_P(AdvanceTest, RefusesWhatMakesNoSense) {
+TEST_P(AdvanceTest, RejectsInvalidArguments) {
   auto state = upload<StepState>({state_at(0, 0, 0)});
   EXPECT_THROW(advance(stream(), {state, nullptr, nullptr, nullptr, 1, true}), Error);
   auto order = upload<std::int32_t>({0});

@@ -9,7 +9,7 @@
 namespace tdds::test {
 namespace {
 
-// CIFAR-100, as the official train.py gives them.
+// Mean and standard deviation of CIFAR-100 in the official train.py.
 constexpr float kMean[3] = {static_cast<float>(129.3 / 255), static_cast<float>(124.1 / 255),
                             static_cast<float>(112.4 / 255)};
 constexpr float kStd[3] = {static_cast<float>(68.2 / 255), static_cast<float>(65.4 / 255),
@@ -25,7 +25,7 @@ struct Job {
   std::vector<std::uint8_t> images;  // [N,H,W,3]
   std::vector<std::int32_t> order;
   std::int32_t batch = 0, height = 32, width = 32, channels_out = 3, padding = 4;
-  std::int32_t out_height = 0, out_width = 0;  // 0: as the image
+  std::int32_t out_height = 0, out_width = 0;  // 0: the size of the image
   Crop crop = Crop::kPadded;
 
   std::int32_t rows() const { return out_height ? out_height : height; }
@@ -64,7 +64,7 @@ class AugmentTest : public OpTest {
     return download(x);
   }
 
-  // The header's formula, with the placement given.
+  // The formula of the header for a given placement.
   std::vector<float> placed(const Job& job, std::int64_t id, bool flip, int dy, int dx) const {
     const auto table = cifar_table();
     std::vector<float> out;
@@ -83,7 +83,7 @@ class AugmentTest : public OpTest {
   }
 };
 
-TEST(NormalizeTable, HasTheBitsOfPyTorch) {
+TEST(NormalizeTableTest, HasTheBitsOfPyTorch) {
   // ((u / 255) - mean) / std in float32, u = 0, 1, 127, 255.
   const std::uint32_t want[3][4] = {{0xbff2acaa, 0xbff0cc32, 0xbd0a2270, 0x3febeafb},
                                     {0xbff2e309, 0xbff0edff, 0x3d35a070, 0x4000190d},
@@ -95,7 +95,7 @@ TEST(NormalizeTable, HasTheBitsOfPyTorch) {
       EXPECT_EQ(std::bit_cast<std::uint32_t>(table[c * 256 + at[i]]), want[c][i]) << c << ", " << at[i];
 }
 
-// The images of the batch alone, in its order, give what the whole set gives.
+// Only the images of the batch, in its order, give the same result as the whole set.
 TEST_P(AugmentTest, TakesGatheredImages) {
   Job job = make_job(24, 12, 9);
   job.batch = 10;
@@ -129,7 +129,7 @@ TEST_P(AugmentTest, FollowsTheDrawsOfEachSample) {
     const auto want = placed(job, id, bits.w[0] >> 31, static_cast<int>(scaled(bits.w[1], 9)),
                              static_cast<int>(scaled(bits.w[2], 9)));
     const std::vector<float> got(x.begin() + b * size, x.begin() + (b + 1) * size);
-    // A look-up: equal bits on every device.
+    // A table look-up: equal bits on every device.
     ASSERT_EQ(got, want) << "row " << b << ", sample " << id;
   }
 }
@@ -148,7 +148,7 @@ TEST_P(AugmentTest, AnImageDependsOnItsSampleAndEpochAlone) {
   EXPECT_NE(run(job), part);
 }
 
-TEST_P(AugmentTest, OffMeansUnmoved) {
+TEST_P(AugmentTest, CentreCropOfFullSizeCopiesTheImage) {
   Job job = make_job(4, 5, 7);
   job.crop = Crop::kCentre;
   const auto x = run(job);
@@ -179,8 +179,8 @@ TEST_P(AugmentTest, CropsToASmallerImage) {
   }
 }
 
-// The box resized by the textbook formula in double: within the rounding of weights to 1/256 and of the
-// result.
+// Compares with the box resized by the textbook formula in double, within the rounding of weights to 1/256
+// and of the result.
 TEST_P(AugmentTest, ResizesItsBoxBilinearly) {
   Job job = make_job(12, 40, 31);
   job.crop = Crop::kResized;
@@ -218,7 +218,7 @@ TEST_P(AugmentTest, ResizesItsBoxBilinearly) {
   }
 }
 
-// A box that is the whole image, at its own size, is the image.
+// Resizing a whole image to its own size gives the image.
 TEST_P(AugmentTest, ResizingToTheSameSizeChangesNothing) {
   for (const std::int32_t n : {1, 7, 224})
     for (std::int32_t i = 0; i < n; ++i) {
@@ -231,7 +231,7 @@ TEST_P(AugmentTest, ResizingToTheSameSizeChangesNothing) {
 TEST(CropBoxTest, FollowsTorchvisionsDistribution) {
   const auto aspects = crop_aspects();
   EXPECT_NEAR(double(aspects.front()) * double(aspects.back()) / 65536, 65536,
-              1);  // reciprocal, but for rounding
+              1);  // reciprocal, except for rounding
   constexpr int kDraws = 20000, kHeight = 256, kWidth = 256;
   double area = 0, log_aspect = 0, top = 0;
   for (int i = 0; i < kDraws; ++i) {
@@ -249,8 +249,8 @@ TEST(CropBoxTest, FollowsTorchvisionsDistribution) {
     log_aspect += std::log(aspect) / kDraws;
     top += (box.height < kHeight ? double(box.top) / (kHeight - box.height) : 0.5) / kDraws;
   }
-  // The mean of 20,000 draws of torchvision 0.29 from 256 x 256: below 0.54, as boxes near the whole often do
-  // not fit. The standard error of either is 0.0016.
+  // The mean of 20,000 draws of torchvision 0.29 from 256 x 256: below 0.54, because boxes of nearly the
+  // whole image often do not fit. The standard error of either mean is 0.0016.
   EXPECT_NEAR(area, 0.4774, 0.007);
   EXPECT_NEAR(log_aspect, 0, 0.006);
   EXPECT_NEAR(top, 0.5, 0.01);
@@ -272,7 +272,7 @@ TEST(CropBoxTest, RootsAreExact) {
 }
 
 TEST_P(AugmentTest, FlipsHalfAndCropsEverywhere) {
-  // One pixel marks each image's centre and one its right neighbour: 9 x 9 places and the side tell the draw.
+  // One pixel marks the centre of each image and one its right neighbour: their positions show the draw.
   constexpr int kSamples = 8100;
   Job job;
   job.height = job.width = 9;
@@ -295,18 +295,18 @@ TEST_P(AugmentTest, FlipsHalfAndCropsEverywhere) {
       if (x[(i * 81 + p) * 3] == red) at = p;
     ASSERT_GE(at, 0) << "the centre left the image";
     ++places[at];
-    // Where the neighbour is cut off, the draw is not visible: look at the middle columns alone.
+    // The flip is not visible where the neighbour is cut off, so only the middle columns count.
     if (i % 2 == 0 && at % 9 > 0 && x[(i * 81 + at - 1) * 3 + 1] == green) ++flips;
   }
   double chi_square = 0;
   for (const int n : places) chi_square += (n - 100.0) * (n - 100.0) / 100.0;
-  // 80 degrees of freedom: above 125 once in a thousand seeds, and this seed is fixed.
+  // 80 degrees of freedom: above 125 for one in a thousand seeds, and this seed is fixed.
   EXPECT_LT(chi_square, 125);
   // 3,600 visible of 4,050: half, within four standard deviations of 30.
   EXPECT_NEAR(flips, 1800, 120);
 }
 
-TEST_P(AugmentTest, RefusesWhatMakesNoSense) {
+TEST_P(AugmentTest, RejectsInvalidArguments) {
   Job job = make_job(2, 4, 4);
   job.channels_out = 2;
   EXPECT_THROW(run(job), Error);

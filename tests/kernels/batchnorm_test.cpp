@@ -81,7 +81,7 @@ class BatchNormTest : public OpTest {
     auto w = upload(weight), mean = upload(f.mean), inv_std = upload(f.inv_std), dweight = empty<float>(c),
          dbias = empty<float>(c);
     auto workspace = empty<std::byte>(batchnorm_workspace_bytes(s.rows, s.channels));
-    // In place, dy's memory receives dresidual where there is one, else dx.
+    // In place, dresidual if there is one, otherwise dx, is written to the memory of dy.
     TypedBuffer& dx_out = alias == Alias::kInPlace && !residual ? dy_memory : dx;
     TypedBuffer& dresidual_out = alias == Alias::kInPlace && residual ? dy_memory : dresidual;
     batchnorm_backward(
@@ -92,7 +92,7 @@ class BatchNormTest : public OpTest {
   }
 };
 
-// Odd sizes, one block and several, more channels than a tile, the widths of narrow nets.
+// Odd sizes, one block and several, more channels than a tile, the widths of narrow networks.
 const Shape kShapes[] = {{2, 1}, {7, 3}, {130, 5}, {129, 16}, {1000, 64}, {51, 300}, {33, 520}};
 
 TEST_P(BatchNormTest, KnownValues) {
@@ -137,14 +137,15 @@ TEST_P(BatchNormTest, NoCancellationWhereTheMeanIsAHundredDeviations) {
   const Reference want = reference(s, as_double(x), as_double(ones), as_double(zeros), {}, false);
   // E[x^2] - mean^2 in fp32 would be off by 1e-3 here.
   expect_near(f.inv_std, want.inv_std, 0, 2e-6, "inv_std");
-  // The mean is kept as fp32: half a unit of 100 is 4e-6.
+  // The mean is stored as fp32: half a unit in the last place of 100 is 4e-6.
   expect_near(f.mean, want.mean, 4e-6, 0, "mean");
   expect_near(f.y, want.y, 5e-6 + tolerance(dtype(), 5), 0, "y");
 }
 
-// Near 1e5 float32 has steps of 1/128: sums about a mean that is rounded to them need its rest taken out.
+// Near 1e5 float32 has steps of 1/128: sums about a mean rounded to float32 must be corrected for the
+// rounding.
 TEST_P(BatchNormTest, NoCancellationWhereTheMeanIsAHundredThousandDeviations) {
-  if (dtype() != DType::kF32) GTEST_SKIP() << "16 bits cannot hold such values";
+  if (dtype() != DType::kF32) GTEST_SKIP() << "16-bit types cannot represent such values";
   const Shape s{4096, 24};
   const auto x = random_values(s.n(), 5, 1e5, 1);
   const std::vector<float> ones(24, 1), zeros(24, 0);
@@ -155,7 +156,8 @@ TEST_P(BatchNormTest, NoCancellationWhereTheMeanIsAHundredThousandDeviations) {
 }
 
 TEST_P(BatchNormTest, AConstantChannelWithOneOutlierKeepsItsVariance) {
-  // The outlier is the first row of a block, where a sum shifted by the first value alone would lose it all.
+  // The outlier is the first row of a block, where a sum shifted only by the first value would lose all
+  // digits.
   const Shape s{256, 1};
   std::vector<float> x(256, 1);
   x[0] = x[128] = 1000;
@@ -222,7 +224,7 @@ TEST_P(BatchNormTest, BackwardMatchesTheDefinitionOnEveryShape) {
   }
 }
 
-TEST_P(BatchNormTest, SharedMemoryChangesNothing) {
+TEST_P(BatchNormTest, AliasedOutputsChangeNothing) {
   const Shape s{300, 24};
   const auto x = rounded(random_values(s.n(), 15)), residual = rounded(random_values(s.n(), 16)),
              dy = rounded(random_values(s.n(), 17));
@@ -247,7 +249,7 @@ TEST_P(BatchNormTest, FusedEqualsBatchNormThenAddThenRelu) {
   const auto n = static_cast<std::int64_t>(s.n());
   add(stream(), {sum, added, sum, n, dtype()});
   relu(stream(), {sum, sum, n, dtype()});
-  // Apart, the type rounds twice more. In fp32 both paths do the same operations.
+  // Separate ops round to the type twice more. In fp32 both paths do the same operations.
   expect_near(fused.y, download(sum), dtype() == DType::kF32 ? 0 : tolerance(dtype(), 3 * 6));
 }
 
@@ -276,7 +278,7 @@ TEST_P(BatchNormTest, InferenceUsesTheRunningStatisticsAndMayWorkInPlace) {
 }
 
 TEST_P(BatchNormTest, ThreadsDoNotChangeABit) {
-  if (!is_cpu()) GTEST_SKIP() << "OpenMP threads are the CPU's";
+  if (!is_cpu()) GTEST_SKIP() << "only the CPU uses OpenMP threads";
   const Shape s{5000, 24};
   const auto x = random_values(s.n(), 30, 3), dy = random_values(s.n(), 31);
   const auto weight = random_values(24, 32), bias = random_values(24, 33);
@@ -303,7 +305,7 @@ TEST_P(BatchNormTest, ANaNIsNotHiddenByTheRelu) {
   for (const float y : forward({64, 1}, x, {1}, {0}, {}, true).y) EXPECT_TRUE(std::isnan(y));
 }
 
-TEST_P(BatchNormTest, RefusesWhatMakesNoSense) {
+TEST_P(BatchNormTest, RejectsInvalidArguments) {
   EXPECT_THROW(forward({1, 4}, {1, 2, 3, 4}, {1, 1, 1, 1}, {0, 0, 0, 0}), Error) << "one row";
   auto x = upload_typed({1, 2});
   auto c = upload<float>({1});

@@ -1,6 +1,6 @@
 #pragma once
-// Convolution from its definition, in double, and a plan run once on host data: what the convolution tests
-// share.
+// Shared by the convolution tests: convolution by its definition in double, and running a plan once on host
+// data.
 
 #include <cmath>
 #include <cstring>
@@ -67,7 +67,7 @@ inline Conv2dData random_data(const Conv2dSpec& s, unsigned seed) {
           random_values(y_elements(s), seed + 2)};
 }
 
-// As fp32 or bf16 memory of a device holds `values`, and back.
+// Converts `values` to fp32 or bf16 memory of a device, and back.
 inline std::vector<std::byte> stored(DType dtype, const std::vector<float>& values) {
   std::vector<std::byte> bytes(values.size() * element_size(dtype));
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -88,7 +88,7 @@ inline std::vector<float> widened(DType dtype, const std::vector<std::byte>& byt
   return values;
 }
 
-// The data as a device computes with it.
+// The data rounded to the type that a device computes with.
 inline Conv2dData rounded(DType dtype, const Conv2dData& data) {
   const auto round = [&](const std::vector<float>& values) { return widened(dtype, stored(dtype, values)); };
   return {round(data.x), round(data.w), round(data.dy)};
@@ -109,7 +109,7 @@ inline Reference reference(const Conv2dSpec& s, const Conv2dData& data) {
   return result;
 }
 
-// norm(got - wanted) / norm(wanted); infinite when something is not finite.
+// norm(got - wanted) / norm(wanted); infinite if a value is not finite.
 inline double norm_error(const std::vector<float>& got, const std::vector<double>& wanted) {
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -128,7 +128,7 @@ struct Conv2dResult {
 struct RunOptions {
   StreamMode mode = StreamMode::kImmediate;
   bool recorded = false;          // record the three calls, then replay them
-  const float* add_to = nullptr;  // what dx holds before an accumulating backward_data
+  const float* add_to = nullptr;  // the values of dx before an accumulating backward_data
 };
 
 inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Conv2dData& data,
@@ -175,7 +175,7 @@ inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Con
   return {download(y), download(dx), download(dw), plan->description()};
 }
 
-// Shapes without a pattern: odd sizes, few channels, maps down to 1x1, now and then a stem.
+// Random shapes: odd sizes, few channels, maps down to 1x1, sometimes the 3 channels of a stem.
 inline Conv2dSpec random_spec(std::mt19937& generator, std::int32_t filter, std::int32_t stride) {
   const auto pick = [&](std::int32_t low, std::int32_t high) {
     return std::uniform_int_distribution<std::int32_t>(low, high)(generator);

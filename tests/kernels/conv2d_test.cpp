@@ -17,7 +17,7 @@ using test::Conv2dResult;
 // Sums of at most 40 x 9 products of fp32 values, each rounded once or twice: about sqrt(n) ulp of 6e-8.
 constexpr double kDirectError = 1e-6;
 
-// bf16 adds the rounding of each result, at most half a unit of its last place. The sums are fp32.
+// bf16 adds the rounding of each result, at most half a unit in the last place. The sums are fp32.
 double error_of(DType dtype) {
   return dtype == DType::kF32 ? kDirectError : 0x1p-8;
 }
@@ -66,8 +66,8 @@ TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheShapesOfNetworks) {
   expect_near_reference({3, 4, 4, 64, 64, 3, 3, 1, 1}, 6);
 }
 
-// 1x1 filters between channels that are not multiples of 8: oneDNN's sums vary there (2.6, AVX2), so the
-// gradient is summed from its definition, in parts of several images where there are more than 16.
+// 1x1 filters with channels that are not multiples of 8: oneDNN's sums vary there (2.6, AVX2), so the
+// gradient is summed by its definition, in parts of several images if there are more than 16 images.
 TEST_P(TypedConv2dTest, SumsOddFilterGradientsFromTheDefinition) {
   for (const std::int32_t batch : {1, 16, 33, 50})
     for (const auto& [in, out] : {std::pair{7, 9}, {8, 9}, {7, 16}}) {
@@ -81,7 +81,8 @@ TEST_P(TypedConv2dTest, SumsOddFilterGradientsFromTheDefinition) {
     }
 }
 
-// bf16 convolves narrow maps side by side: as many images as fit, one too many, and filters of every reach.
+// bf16 convolves narrow maps side by side: as many images as fit, one more than that, and filters of several
+// sizes.
 TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnManyNarrowMaps) {
   for (const std::int32_t batch : {12, 13, 33})
     for (const std::int32_t stride : {1, 2, 3}) {
@@ -101,7 +102,8 @@ TEST_P(TypedConv2dTest, AgreesWithTheDefinitionOnTheSmallestMaps) {
     }
 }
 
-// A correlation, not a flipped convolution: with one tap at the filter's top left, y[p,q] = x[p-1,q-1] * tap.
+// A correlation, not a flipped convolution: for a single tap at the top left of the filter, y[p,q] =
+// x[p-1,q-1] * tap.
 TEST_P(TypedConv2dTest, DoesNotFlipTheFilter) {
   Conv2dSpec spec{1, 2, 3, 1, 1, 3, 3, 1, 1};
   spec.dtype = GetParam();
@@ -114,7 +116,7 @@ TEST_P(TypedConv2dTest, DoesNotFlipTheFilter) {
   EXPECT_EQ(got.dw, (std::vector<float>{10, 20, 30, 40, 51, 62, 0, 4, 5}));
 }
 
-// (f(v + h) - f(v - h)) / 2h is exact for a linear f but for rounding, f = sum(y * dy).
+// (f(v + h) - f(v - h)) / 2h is exact for a linear f except for rounding; f = sum(y * dy).
 TEST_F(Conv2dTest, GradientsAgreeWithDifferences) {
   const Conv2dSpec spec{2, 5, 4, 5, 6, 3, 3, 2, 1};
   const Conv2dData data = test::random_data(spec, 3);
@@ -169,8 +171,8 @@ TEST_P(TypedConv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
 
 TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
-  // The stem, a strided convolution, projections and a bottleneck; batches that parts do not divide.
-  // oneDNN's strided data gradient, and without AVX2 large filters, are the exceptions that onednn.h names.
+  // The stem, a strided convolution, projections and a bottleneck; batches that the parts do not divide. The
+  // strided data gradient and, without AVX2, large filters are the exceptions that onednn_conv.h lists.
   for (Conv2dSpec spec :
        {Conv2dSpec{20, 16, 16, 3, 16, 3, 3, 1, 1}, Conv2dSpec{18, 16, 16, 16, 32, 3, 3, 2, 1},
         Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0}, Conv2dSpec{5, 8, 8, 64, 128, 1, 1, 2, 0},
@@ -234,7 +236,7 @@ TEST_F(Conv2dTest, AnInferencePlanHasNoBackward) {
   EXPECT_THROW(plan->backward_filter(*stream, nullptr, nullptr, nullptr, nullptr), Error);
 }
 
-TEST_F(Conv2dTest, RefusesWhatMakesNoSense) {
+TEST_F(Conv2dTest, RejectsInvalidArguments) {
   const Conv2dSpec good{1, 4, 4, 8, 8, 3, 3, 1, 1};
   const auto refuses = [&](auto change) {
     Conv2dSpec spec = good;

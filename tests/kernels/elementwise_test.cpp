@@ -9,7 +9,7 @@ namespace {
 
 class ElementwiseTest : public OpTest {};
 
-// One value, a length that no vector divides, and more than one block of threads.
+// One value, a length that is not a multiple of any vector, and more than one block of threads.
 const std::size_t kLengths[] = {1, 1003, 40001};
 
 TEST_P(ElementwiseTest, Add) {
@@ -81,14 +81,14 @@ TEST_P(ElementwiseTest, ReluGradientMatchesDifferences) {
   expect_near(download(dy), numeric_gradient(loss, as_double(x)), 1e-8);
 }
 
-TEST_P(ElementwiseTest, NothingToDoIsFine) {
+TEST_P(ElementwiseTest, AcceptsZeroElements) {
   auto memory = upload_typed({1});
   add(stream(), {memory, memory, memory, 0, dtype()});
   EXPECT_EQ(download(memory)[0], 1);
 }
 
-TEST_P(ElementwiseTest, RefusesATypeThatTheCpuLacks) {
-  if (!is_cpu()) GTEST_SKIP() << "the others have it";
+TEST_P(ElementwiseTest, RejectsTypesThatTheCpuLacks) {
+  if (!is_cpu()) GTEST_SKIP() << "the other devices support it";
   auto memory = upload_typed({1, 2});
   EXPECT_THROW(add(stream(), {memory, memory, memory, 2, DType::kF16}), Error);
   EXPECT_THROW(relu(stream(), {memory, memory, 2, DType::kI32}), Error);

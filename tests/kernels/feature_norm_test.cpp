@@ -7,7 +7,7 @@ namespace {
 
 class FeatureNormTest : public OpTest {};
 
-TEST_P(FeatureNormTest, IsTheLengthOfEachRowBySampleId) {
+TEST_P(FeatureNormTest, IsTheNormOfEachRowBySampleId) {
   constexpr int kCursor = 2;
   for (const int width : {1, 7, 32, 512, 2048}) {
     constexpr int kBatch = 9, kSamples = 12;
@@ -26,14 +26,14 @@ TEST_P(FeatureNormTest, IsTheLengthOfEachRowBySampleId) {
         const double value = features[static_cast<std::size_t>(b) * width + f];
         squares += value * value;
       }
-      // The contract's accuracy; fp32 sums of up to 2048 positive terms lose less.
+      // The accuracy of the contract; fp32 sums of up to 2048 positive terms lose less.
       EXPECT_NEAR(got[order[kCursor + b]], std::sqrt(squares), 1e-5 * std::sqrt(squares)) << width;
     }
     for (const int untouched : {0, 1, 11}) EXPECT_TRUE(std::isnan(got[order[untouched]])) << untouched;
   }
 }
 
-TEST_P(FeatureNormTest, RefusesWhatMakesNoSense) {
+TEST_P(FeatureNormTest, RejectsInvalidArguments) {
   auto features = upload<float>({3, 4});
   auto order = upload<std::int32_t>({0});
   auto state = upload<StepState>({state_at(0, 0, 0)});

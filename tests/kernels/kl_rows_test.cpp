@@ -32,7 +32,7 @@ double exact(const float* now, const float* before, int classes) {
   return static_cast<double>(sum);
 }
 
-// Two visits of every sample; ids run backwards.
+// Two visits of every sample, with ids in descending order.
 std::vector<double> two_visits(const std::vector<float>& before, const std::vector<float>& now, int classes) {
   const auto rows = static_cast<std::int64_t>(now.size()) / classes;
   std::vector<std::int64_t> ids(static_cast<std::size_t>(rows));
@@ -55,11 +55,11 @@ void expect_exact(const std::vector<float>& before, const std::vector<float>& no
   std::vector<double> want;
   for (std::size_t at = 0; at < now.size(); at += static_cast<std::size_t>(classes))
     want.push_back(exact(&now[at], &before[at], classes));
-  // The logarithms are right to 1e-12 of up to 18.
+  // The logarithms are accurate to 1e-12 for values of up to 18.
   expect_near(two_visits(before, now, classes), want, 1e-10, 1e-9, fmt::format("{} classes", classes));
 }
 
-TEST(KlRowsTest, IsTheFormulaOnRandomVisits) {
+TEST(KlRowsTest, MatchesTheFormulaOnRandomVisits) {
   for (const int classes : {2, 3, 10, 17, 100})
     for (const double std : {0.3, 3.0, 30.0}) {
       const auto n = static_cast<std::size_t>(37 * classes);
@@ -67,9 +67,9 @@ TEST(KlRowsTest, IsTheFormulaOnRandomVisits) {
     }
 }
 
-// The largest logit occurs several times, now or before or both: one of them is the top, the others count as
-// others.
-TEST(KlRowsTest, IsTheFormulaWhereTheLargestLogitsAreTied) {
+// The largest logit occurs several times, in this visit, the previous one or both: one of them is the top
+// class, and the rest count as other classes.
+TEST(KlRowsTest, MatchesTheFormulaForTiedLargestLogits) {
   for (const int classes : {2, 3, 10, 17}) {
     const auto n = static_cast<std::size_t>(40 * classes);
     std::vector<float> before = random_values(n, 3), now = random_values(n, 4);

@@ -73,8 +73,8 @@ class LinearTest : public testing::Test {
   const std::unique_ptr<Device> device_ = make_device(DeviceKind::kCpu);
 };
 
-// Sums of up to 600 products rounded one after the other: sqrt(600) * 6e-8 = 1.5e-6 of the largest partial
-// sum is the bound for each; the norm over all is well below it.
+// Sums of up to 600 products, each addition rounded: sqrt(600) * 6e-8 = 1.5e-6 of the largest partial sum is
+// the bound for each sum; the norm over all is well below it.
 constexpr double kError = 1e-6;
 
 double norm_error(const std::vector<float>& got, const std::vector<double>& wanted) {
@@ -139,7 +139,7 @@ TEST_F(LinearTest, DeferredAndRecordedRunsHaveTheSameBits) {
   EXPECT_EQ(run(spec, data, StreamMode::kDeferred, true), wanted);
 }
 
-TEST_F(LinearTest, RefusesEmptySizes) {
+TEST_F(LinearTest, RejectsEmptySizes) {
   EXPECT_THROW(make_linear(*device_, {0, 8, 8}), Error);
   EXPECT_THROW(make_linear(*device_, {8, -8, 8}), Error);
   EXPECT_THROW(make_linear(*device_, {8, 8, 0}), Error);

@@ -11,8 +11,8 @@ namespace {
 
 class MaxPoolTest : public OpTest {
  protected:
-  // B, H, W, C, window, stride, padding: ImageNet's stem in small, no padding, windows that touch, leave gaps
-  // or cover everything, one pixel, channels that fill no vector.
+  // B, H, W, C, window, stride, padding: a small ImageNet stem, no padding, windows that touch, leave gaps or
+  // cover everything, one pixel, channels that do not fill a vector.
   std::vector<MaxPoolShape> shapes() const {
     return {{2, 12, 12, 16, 3, 2, 1, dtype()}, {1, 7, 9, 5, 3, 2, 1, dtype()},
             {2, 6, 5, 8, 2, 2, 0, dtype()},    {1, 1, 1, 3, 3, 2, 1, dtype()},
@@ -72,7 +72,7 @@ TEST_P(MaxPoolTest, IsTheLargestOfEachWindow) {
   }
 }
 
-// Four values only, so that most windows hold their largest several times.
+// Only four different values, so that most windows contain their maximum several times.
 TEST_P(MaxPoolTest, TakesTheFirstOfEqualValues) {
   for (const MaxPoolShape& s : shapes()) {
     auto x = random_values(inputs(s), 2);
@@ -105,7 +105,7 @@ TEST_P(MaxPoolTest, GradientMatchesDifferences) {
     auto argmax = upload(result.argmax);
     auto dx = empty_typed(inputs(s));
     max_pool_backward(stream(), {dy_memory, argmax, dx, s});
-    // The definition: each dy goes where its value came from. (Differences would cross ties of rounded
+    // The definition: each dy goes to the position of its maximum. (Differences would cross ties of rounded
     // values.)
     std::vector<double> want(inputs(s));
     for_each_place(s, [&](std::size_t out, int place, std::size_t in) {
@@ -128,10 +128,11 @@ TEST_P(MaxPoolTest, NeedsNoArgmaxInInference) {
   expect_near(download(y), largest(s, as_double(x)), 0);
 }
 
-// Two images of more than 2^32 values each, of which a large stride reads eight: the memory of the others is
-// never touched, so there need not be any.
+// Two images of more than 2^32 values each, of which a large stride reads eight values. The rest of the
+// memory is never accessed, so it is only reserved.
 TEST_P(MaxPoolTest, CountsBeyond32Bits) {
-  if (GetParam().device == DeviceKind::kCuda) GTEST_SKIP() << "a GPU's memory is not made when it is touched";
+  if (GetParam().device == DeviceKind::kCuda)
+    GTEST_SKIP() << "a GPU cannot reserve memory without allocating it";
   const MaxPoolShape s{2, 66000, 66000, 1, 1, 65999, 0, dtype()};
   const std::size_t bytes = inputs(s) * element_size(dtype());
   void* x = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -156,7 +157,7 @@ TEST_P(MaxPoolTest, CountsBeyond32Bits) {
   munmap(x, bytes);
 }
 
-TEST_P(MaxPoolTest, RefusesWhatMakesNoSense) {
+TEST_P(MaxPoolTest, RejectsInvalidArguments) {
   auto x = upload_typed({1, 2, 3, 4});
   auto argmax = upload<std::uint8_t>({0});
   const MaxPoolShape good{1, 2, 2, 1, 2, 2, 0, dtype()};

@@ -1,13 +1,13 @@
 #pragma once
 // The fixture of the op tests. A test runs on every device of this build, on a stream that executes nothing
-// before synchronize(), in memory whose every byte is 0xFF (as float: NaN), so that results read too early,
-// host buffers reused too soon and memory read before it is written all show.
+// before synchronize(), in memory filled with 0xFF (as float: NaN). So the tests detect results that are read
+// too early, host buffers that are reused too soon, and memory that is read before it is written.
 //
 //   struct SgdTest : OpTest {};
 //   TEST_P(SgdTest, Name) { auto x = upload({1, 2, 3}); ... sgd(stream(), {...}); ... download(x) ... }
 //   INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device()), name_of_case);
 //
-// A device that is not here is a visible skip; TDDS_REQUIRE_GPU=1 turns the skip of `cuda` into a failure.
+// Tests of a device that is not available are skipped; with TDDS_REQUIRE_GPU=1 those of `cuda` fail instead.
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -42,7 +42,7 @@ inline std::vector<OpCase> every_device() {
   return {{DeviceKind::kCpu}, {DeviceKind::kSimt}, {DeviceKind::kCuda}};
 }
 
-// The devices with the element types they have.
+// The devices with the element types that they support.
 inline std::vector<OpCase> every_device_and_type() {
   return {{DeviceKind::kCpu, DType::kF32},   {DeviceKind::kCpu, DType::kBf16},
           {DeviceKind::kSimt, DType::kF32},  {DeviceKind::kSimt, DType::kF16},
@@ -54,7 +54,7 @@ inline std::string name_of_case(const testing::TestParamInfo<OpCase>& info) {
   return std::string(tdds::to_string(info.param.device)) + "_" + tdds::to_string(info.param.dtype);
 }
 
-// Half a unit in the last place, relative: what rounding to the type costs.
+// The relative error of rounding to the type: half a unit in the last place.
 inline double unit_roundoff(DType dtype) {
   switch (dtype) {
     case DType::kF32:
@@ -68,21 +68,22 @@ inline double unit_roundoff(DType dtype) {
   }
 }
 
-// Tolerance of an element computed in fp32 from values of `dtype` and rounded to it once: a few roundings of
-// fp32 (`fp32_steps`, as many as the formula chains) and one of the type itself, relative to `scale`.
+// Tolerance of an element that is computed in fp32 from values of `dtype` and rounded to it once: a few fp32
+// roundings (`fp32_steps`, the length of the chain in the formula) and one of the type itself, relative to
+// `scale`.
 inline double tolerance(DType dtype, double scale, double fp32_steps = 8) {
   const double storage = dtype == DType::kF32 ? 0 : unit_roundoff(dtype);
   return scale * (storage + fp32_steps * unit_roundoff(DType::kF32));
 }
 
-// The float's value after rounding to the type, to nearest even.
+// The value after rounding to the type, to nearest even.
 inline float rounded_to(DType dtype, float value) {
   if (dtype == DType::kF32) return value;
   if (dtype == DType::kF16) return to_float(from_float<half_t>(value));
   return to_float(from_float<bf16_t>(value));
 }
 
-// Reproducible values, roughly normal with the given mean and standard deviation.
+// Reproducible values, normally distributed with the given mean and standard deviation.
 inline std::vector<float> random_values(std::size_t n, std::uint64_t seed, double mean = 0, double std = 1) {
   std::vector<float> values(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -144,7 +145,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
   DType dtype() const { return GetParam().dtype; }
   bool is_cpu() const { return GetParam().device == DeviceKind::kCpu; }
 
-  // Memory that nothing has written: all bytes 0xFF.
+  // Memory that has not been written: all bytes are 0xFF.
   template <class T>
   Buffer<T> empty(std::size_t n) {
     return {DeviceMemory(*device_, n * sizeof(T), "a test buffer"), n};
@@ -205,7 +206,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
     return values;
   }
 
-  // `values` as the case's type holds them: the input of a reference computation.
+  // `values` rounded to the case's type: the input of a reference computation.
   std::vector<float> rounded(std::vector<float> values) const {
     for (float& value : values) value = rounded_to(dtype(), value);
     return values;
@@ -216,7 +217,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
   std::unique_ptr<Stream> stream_;
 };
 
-// The number of OpenMP threads while it lives.
+// Sets the number of OpenMP threads while this object exists.
 class ThreadCount {
  public:
   explicit ThreadCount(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
@@ -228,7 +229,7 @@ class ThreadCount {
   int before_;
 };
 
-// Every element of `got` within `atol` + rtol * |want|, and finite.
+// Expects every element of `got` to be finite and within atol + rtol * |want|.
 template <class Got, class Want>
 void expect_near(const std::vector<Got>& got, const std::vector<Want>& want, double atol, double rtol = 0,
                  std::string_view what = "") {
@@ -236,7 +237,7 @@ void expect_near(const std::vector<Got>& got, const std::vector<Want>& want, dou
   std::size_t wrong = 0, first = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double bound = atol + rtol * std::abs(static_cast<double>(want[i]));
-    // Written so that a NaN is an error.
+    // In this form a NaN is an error.
     if (std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i])) <= bound) continue;
     if (wrong++ == 0) first = i;
   }
@@ -244,8 +245,8 @@ void expect_near(const std::vector<Got>& got, const std::vector<Want>& want, dou
                        << +got[first] << ", want " << +want[first];
 }
 
-// The gradient of `loss` at `x` by central differences, in double. With steps of 1e-5 of values around 1, a
-// smooth loss leaves an error near 1e-10 of its size: a wrong factor is far above it.
+// The gradient of `loss` at `x` by central differences, in double. With steps of 1e-5 and values near 1, the
+// error for a smooth loss is about 1e-10 of its size; a wrong factor is far larger.
 inline std::vector<double> numeric_gradient(const std::function<double(const std::vector<double>&)>& loss,
                                             std::vector<double> x) {
   std::vector<double> gradient(x.size());

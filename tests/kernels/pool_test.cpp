@@ -10,7 +10,7 @@ struct Shape {
   std::int32_t batch, positions, channels;
 };
 
-// 1x1, the last stages of the CIFAR and ImageNet networks, and sizes that nothing divides.
+// 1x1, the last stages of the CIFAR and ImageNet networks, and odd sizes.
 const Shape kShapes[] = {{1, 1, 1}, {3, 16, 512}, {2, 49, 2048}, {5, 7, 37}, {2, 1024, 16}};
 
 std::vector<double> average(const Shape& s, const std::vector<double>& x) {
@@ -29,7 +29,7 @@ TEST_P(PoolTest, IsTheAverage) {
     auto memory = upload_typed(x);
     auto y = empty<float>(static_cast<std::size_t>(s.batch) * s.channels);
     global_avg_pool(stream(), {memory, y, s.batch, s.positions, s.channels, dtype()});
-    // Summed in double whatever the type of x, and rounded to float32 once.
+    // Summed in double for every type of x, and rounded to float32 once.
     expect_near(download(y), average(s, as_double(x)), 0, 1.01 * unit_roundoff(DType::kF32));
   }
 }
@@ -45,7 +45,7 @@ TEST_P(PoolTest, GradientMatchesDifferences) {
   expect_near(download(dx), numeric_gradient(loss, as_double(x)), tolerance(dtype(), 0.3) + 1e-9);
 }
 
-TEST_P(PoolTest, RefusesWhatMakesNoSense) {
+TEST_P(PoolTest, RejectsInvalidArguments) {
   auto x = upload_typed({1, 2});
   auto y = upload<float>({0, 0});
   EXPECT_THROW(global_avg_pool(stream(), {x, y, 0, 1, 2, dtype()}), Error);

@@ -117,7 +117,7 @@ TEST_P(SgdTest, CheckFiniteLeavesTheFlagAloneWhereAllIsFinite) {
 }
 
 TEST_P(SgdTest, ThreadsDoNotChangeABit) {
-  if (!is_cpu()) GTEST_SKIP() << "OpenMP threads are the CPU's";
+  if (!is_cpu()) GTEST_SKIP() << "only the CPU uses OpenMP threads";
   const std::size_t n = 100003;
   const auto run = [&](int threads) {
     const ThreadCount guard(threads);
@@ -130,7 +130,7 @@ TEST_P(SgdTest, ThreadsDoNotChangeABit) {
   EXPECT_EQ(run(2), run(1));
 }
 
-TEST_P(SgdTest, RefusesWhatMakesNoSense) {
+TEST_P(SgdTest, RejectsInvalidArguments) {
   auto w = upload<float>({1});
   auto gradient = upload_typed({1});
   auto state = upload<StepState>({state_at(0, 0, 0)});

@@ -1,5 +1,5 @@
-// The two kernels of the linear layer that are written by hand (kernels/gpu/bias.h), on simt. The layer
-// itself is the CPU's there, as cuBLAS multiplies on a GPU, so no other test runs them.
+// The two hand-written kernels of the linear layer (kernels/gpu/bias.h) on simt. No other test runs them
+// there, because simt uses the CPU's implementation of the whole layer.
 
 #include <fmt/format.h>
 
@@ -10,8 +10,8 @@
 namespace tdds::test {
 namespace {
 
-// One element; rows and features of which neither divides a block of 256 or a group of 32; more rows than a
-// block has threads; the head of CIFAR-100 and of ImageNet.
+// One element; rows and features that divide neither a block of 256 nor a group of 32; more rows than a block
+// has threads; the heads of CIFAR-100 and ImageNet.
 struct BiasShape {
   std::int32_t batch, features;
 
@@ -30,7 +30,7 @@ class SimtBiasTest : public testing::TestWithParam<BiasShape> {
     return static_cast<std::size_t>(b) * static_cast<std::size_t>(features());
   }
 
-  // Means that are not 0, so that a sum grows and a row too many or too few shows.
+  // Means other than 0, so that the sums grow and reveal a row too many or too few.
   std::vector<float> rows() const { return random_values(GetParam().elements(), 1, 0.5); }
   std::vector<float> bias() const { return random_values(static_cast<std::size_t>(features()), 2, -3); }
 
@@ -57,7 +57,7 @@ TEST_P(SimtBiasTest, AddsTheBiasToEveryRow) {
   const std::vector<float> before = rows(), added = bias();
   const Output y = results_of([&](Rig& rig) { add(rig); }, DeviceKind::kSimt)[0];
   ASSERT_EQ(y.count(), before.size());
-  for (std::size_t i = 0; i < before.size(); ++i)  // one addition: a double's, rounded, is the float's
+  for (std::size_t i = 0; i < before.size(); ++i)  // one addition: rounding the double gives the float
     ASSERT_EQ(y.value(i), static_cast<float>(double{before[i]} + added[i % added.size()])) << i;
 }
 
@@ -72,8 +72,8 @@ TEST_P(SimtBiasTest, TheGradientSumsTheRows) {
       sum += value;
       magnitude += std::abs(value);
     }
-    // 8 groups sum an eighth of the rows each, then one another: so many roundings, each of a part of the
-    // magnitude.
+    // 8 groups sum an eighth of the rows each, and then the groups are summed. Each rounding is of a part of
+    // the magnitude.
     const int roundings = batch() / 8 + 8;
     const double bound = roundings * unit_roundoff(DType::kF32) * magnitude;
     ASSERT_NEAR(dbias.value(static_cast<std::size_t>(k)), sum, bound) << "feature " << k;

@@ -1,6 +1,6 @@
-// Every hand-written kernel behind an op on simt: equal bits whichever way its threads and blocks run and
-// whatever its memory held before, finite results, and the CPU's within a tolerance. (The linear layer's,
-// whose op is the CPU's on simt: simt_bias_test.cpp.)
+// Every hand-written kernel of an op on simt: the bits do not depend on the order of threads and blocks nor
+// on the previous contents of memory, and the results are finite and agree with the CPU within a tolerance.
+// (The kernels of the linear layer are in simt_bias_test.cpp.)
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@
 namespace tdds::test {
 namespace {
 
-// Ids in no order, the second batch of them.
+// Ids in a scrambled order.
 std::vector<std::int32_t> some_order(std::int32_t n) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(n));
   for (std::int32_t i = 0; i < n; ++i) order[i] = static_cast<std::int32_t>((i * 7LL + 3) % n);
@@ -52,7 +52,7 @@ void run_softmax(Rig& rig, std::int32_t batch, std::int32_t classes) {
   auto* state = rig.state(0, batch, 1);
   auto* order_memory = rig.in(order);
   batch_weight(rig.stream(), {rig.in(random_values(n, 3, 1, 0.1)), order_memory, state, weight, batch});
-  // By sample id: only the batch's are written, so the rest starts as 0.
+  // By sample id: only those of the batch are written, so the others start as 0.
   const auto by_id = [&](const std::string& name) {
     auto* memory = rig.in(std::vector<float>(n, 0));
     rig.watch(name, memory, n);
@@ -230,22 +230,22 @@ std::vector<OpRun> every_run() {
   return runs;
 }
 
-// How far an op's output on simt may lie from the CPU's, `largest` being the largest of its values. Integers:
-// equal.
+// The largest allowed difference between simt and the CPU for an output whose largest value is `largest`.
+// Integers must be equal.
 double bound_of(DType dtype, double largest) {
   switch (dtype) {
     case DType::kF32:
-      // Sums of up to 40,000 terms in fp32 pieces of 512 against the CPU's of 128.
+      // Sums of up to 40,000 terms in fp32 partial sums of 512 terms, and of 128 on the CPU.
       return 1e-5 * largest;
     case DType::kF64:
-      // The same 700 positive terms summed in two orders, each with a rounding of 2^-53 a term.
+      // The same 700 positive terms summed in two orders, each with a rounding of 2^-53 per term.
       return 2 * 700 * 0x1p-53 * largest;
     default:
       return 0;
   }
 }
 
-class SimtOps : public testing::TestWithParam<OpRun> {
+class SimtOpsTest : public testing::TestWithParam<OpRun> {
  protected:
   static RigRun run_with(DType dtype) {
     return [dtype](Rig& rig) { GetParam().run(rig, dtype); };
@@ -256,11 +256,11 @@ class SimtOps : public testing::TestWithParam<OpRun> {
   }
 };
 
-TEST_P(SimtOps, EqualBitsInEveryOrderAndFill) {
+TEST_P(SimtOpsTest, EqualBitsInEveryOrderAndFill) {
   for (const DType dtype : types()) expect_equal_bits(run_with(dtype), to_string(dtype));
 }
 
-TEST_P(SimtOps, AgreesWithTheCpu) {
+TEST_P(SimtOpsTest, AgreesWithTheCpu) {
   const std::vector<Output> simt = results_of(run_with(DType::kF32), DeviceKind::kSimt);
   const std::vector<Output> cpu = results_of(run_with(DType::kF32), DeviceKind::kCpu);
   ASSERT_EQ(simt.size(), cpu.size());
@@ -273,7 +273,7 @@ TEST_P(SimtOps, AgreesWithTheCpu) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, SimtOps, testing::ValuesIn(every_run()),
+INSTANTIATE_TEST_SUITE_P(Ops, SimtOpsTest, testing::ValuesIn(every_run()),
                          [](const auto& run) { return run.param.name; });
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
-// Memory for one run of an op on a host device, and what it left there. Buffers have their exact size, so
-// that AddressSanitizer sees each access past an end.
+// Memory for one run of an op on a host device, and the results. Buffers have their exact size, so that
+// AddressSanitizer detects every access past the end.
 
 #include <cstddef>
 #include <cstdint>
@@ -83,7 +83,7 @@ class Rig {
     return memory_.back()->data();
   }
 
-  // What is compared after the run: memory of this rig, all of whose elements the op writes.
+  // Memory whose contents are compared after the run. The op writes all of its elements.
   template <class T = float>
   T* out(const std::string& name, std::size_t n, DType dtype = DType::kF32) {
     void* memory = scratch(n * element_size(dtype));
@@ -127,7 +127,8 @@ inline std::vector<Output> results_of(const RigRun& run, DeviceKind kind, std::b
   return rig.results();
 }
 
-// On simt: finite, and the same bits whichever way threads and blocks run and whatever memory held before.
+// Expects that the results on simt are finite and have the same bits for every order of threads and blocks
+// and every previous content of memory.
 inline void expect_equal_bits(const RigRun& run, const std::string& what) {
   using Order = simt::Schedule::Order;
   constexpr std::byte kZero{0}, kSmall{0x3C};

@@ -1,4 +1,4 @@
-// The mistakes of host code that a GPU hides until it matters. (Those of kernels: simt_test.cpp.)
+// Seeded mistakes in host code that may go unnoticed on a GPU. (simt_test.cpp has those in kernels.)
 
 #include "kernels/ops/advance.h"
 #include "kernels/ops/elementwise.h"
@@ -8,7 +8,7 @@
 namespace tdds::test {
 namespace {
 
-TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
+TEST(SimtSeededTest, ResultIsAbsentBeforeSynchronize) {
   Rig rig(DeviceKind::kSimt, std::byte{0xFF});
   auto* sum = rig.out("sum", 4);
   auto* one = rig.in<float>({1, 1, 1, 1});
@@ -18,7 +18,7 @@ TEST(SimtSeeded, AResultReadBeforeTheWaitIsNotThere) {
   EXPECT_EQ(sum[0], 2);
 }
 
-TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
+TEST(SimtSeededTest, MisalignedSliceIsAKernelError) {
   constexpr std::int64_t kSlice = 64;
   Rig rig(DeviceKind::kSimt, std::byte{0xFF});
   const std::vector<float> values(4 * kSlice, 1);
@@ -33,7 +33,7 @@ TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
   for (const std::int64_t offset : {1, 2, 3, 63}) {
     try {
       update(offset);
-      ADD_FAILURE() << "a slice at element " << offset << " was taken";
+      ADD_FAILURE() << "a slice at element " << offset << " was accepted";
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("kernel sgd"), std::string::npos) << error.what();
       EXPECT_NE(std::string(error.what()).find("not a multiple of 16"), std::string::npos) << error.what();
@@ -41,9 +41,9 @@ TEST(SimtSeeded, AMisalignedSliceIsAnErrorOfTheKernelThatMeetsIt) {
   }
 }
 
-TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
-  // Three steps of w -= lr[step] with a gradient of 1: through the device's step counter, and through an lr
-  // table that the host moves along.
+TEST(SimtSeededTest, AHostSideStepCounterShowsWhenAStepIsReplayed) {
+  // Three steps of w -= lr[step] with a gradient of 1: with the step counter of the device, and with an lr
+  // table that the host advances.
   const auto after_three = [](bool counter_on_host, bool replayed) {
     Rig rig(DeviceKind::kSimt, std::byte{0xFF});
     auto *w = rig.in<float>({10}), *v = rig.in<float>({0}), *rates = rig.in<float>({1, 2, 4, 0, 0});
@@ -70,7 +70,8 @@ TEST(SimtSeeded, AHostSideStepCounterShowsWhenAStepIsReplayed) {
   EXPECT_EQ(after_three(false, false), 10 - (1 + 2 + 4));
   EXPECT_EQ(after_three(false, true), 10 - (1 + 2 + 4));
   EXPECT_EQ(after_three(true, false), 10 - (1 + 2 + 4));
-  EXPECT_EQ(after_three(true, true), 10 - (1 + 2 + 2)) << "the recorded step has the host's counter frozen";
+  EXPECT_EQ(after_three(true, true), 10 - (1 + 2 + 2))
+      << "the recorded step has a fixed copy of the host's counter";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The simt executor: that right kernels run as on a GPU, and that each seeded mistake is found.
+// The simt executor: correct kernels run as on a GPU, and every seeded mistake is detected.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ constexpr Schedule kSchedules[] = {
 
 class SimtTest : public testing::Test {
  protected:
-  // The sentence of the error that the launch ends in; "" if it ends well.
+  // The message of the error that the launch throws; "" if it succeeds.
   template <class... Types, class... Arguments>
   std::string error_of(void (*kernel)(Types...), Dim3 grid, Dim3 block, std::size_t shared_bytes,
                        Arguments... arguments) {
@@ -198,7 +198,7 @@ __global__ void exited_warp_kernel() {
   warp_sum(1.0f);
 }
 
-TEST_F(SimtTest, CollectivesThatPartAreErrors) {
+TEST_F(SimtTest, DivergentCollectivesAreErrors) {
   for (const Schedule schedule : kSchedules) {
     const ScheduleScope scope(schedule);
     for (const int lane : {0, 31, 63}) {
@@ -211,8 +211,8 @@ TEST_F(SimtTest, CollectivesThatPartAreErrors) {
     for (const std::uint32_t lanes : {1u, 32u, 63u})
       expect_text(error_of(exited_kernel, {1}, {64}, 0, lanes), "has left the kernel");
     expect_text(error_of(exited_warp_kernel, {1}, {64}, 0), "thread (7, 0, 0) has left the kernel");
-    EXPECT_EQ(error_of(exited_kernel, {1}, {64}, 0, 0), "") << "the executor must be whole after errors";
-    EXPECT_EQ(error_of(exited_kernel, {1}, {64}, 0, 64), "") << "leaving all together is right";
+    EXPECT_EQ(error_of(exited_kernel, {1}, {64}, 0, 0), "") << "the executor must work after errors";
+    EXPECT_EQ(error_of(exited_kernel, {1}, {64}, 0, 64), "") << "all threads may leave together";
   }
 }
 
@@ -248,7 +248,7 @@ TEST_F(SimtTest, SharedMemoryPastTheLaunchIsAnError) {
 
 __global__ void nothing_kernel() {}
 
-TEST_F(SimtTest, LaunchesThatNoGpuTakesAreErrors) {
+TEST_F(SimtTest, RejectsInvalidLaunches) {
   const auto launched = [&](Dim3 grid, Dim3 block, std::size_t shared_bytes = 0) {
     return error_of(nothing_kernel, grid, block, shared_bytes);
   };
@@ -305,7 +305,7 @@ TEST_F(SimtTest, IntegerAtomics) {
   EXPECT_EQ(bits, ~std::uint64_t{0});
 }
 
-TEST(Half, ConvertsAsTheHardwareDoes) {
+TEST(HalfTest, ConvertsAsTheHardwareDoes) {
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     const half_t half{static_cast<std::uint16_t>(bits)};
     const float value = to_float(half);
@@ -327,7 +327,7 @@ TEST(Half, ConvertsAsTheHardwareDoes) {
   EXPECT_TRUE(std::isnan(to_float(from_float<half_t>(NAN))));
 }
 
-TEST(Half, BfloatRoundsToNearestEven) {
+TEST(HalfTest, BfloatRoundsToNearestEven) {
   EXPECT_EQ(from_float<bf16_t>(1.0f).bits, 0x3F80);
   EXPECT_EQ(from_float<bf16_t>(1.0f + 0x1p-8f).bits, 0x3F80);
   EXPECT_EQ(from_float<bf16_t>(1.0f + 3 * 0x1p-8f).bits, 0x3F82);

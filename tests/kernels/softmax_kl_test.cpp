@@ -9,11 +9,12 @@
 namespace tdds::test {
 namespace {
 
-// The contract's accuracy, at every confidence: float32 keeps 6e-8 of each result, and of log(p + 1e-8),
-// which is at most 18.5, half a unit is 9.5e-7 of a difference of order 1.
+// The accuracy of the contract at every confidence. float32 has a relative error of 6e-8 in each result.
+// log(p + 1e-8) is at most 18.5, and half a unit in its last place is 9.5e-7 of a difference of order 1.
 constexpr double kRelative = 1e-5;
 
-// One sample's results by the textbook formulas in long double, whose 19 digits need no care.
+// The results of one sample by the textbook formulas in long double, whose 19 digits suffice despite
+// cancellation.
 struct Truth {
   std::vector<double> logp, dlogits;
   double loss, log_other, entropy = 0, el2n;
@@ -43,7 +44,7 @@ Truth truth(const float* z, int classes, int label) {
   return t;
 }
 
-// With the absolute value of each class's term, and without.
+// The sum with the absolute value of each class's term, and without.
 struct Divergences {
   double absolute = 0, true_kl = 0;
 };
@@ -64,7 +65,7 @@ struct Batch {
   int batch = 0, classes = 0;
 };
 
-// Sample ids run backwards, so that a mix-up of row and id shows.
+// Sample ids are in descending order, so that confusing row and id is detected.
 Batch make_batch(int batch, int classes, std::uint64_t seed, double std = 2) {
   Batch b;
   b.batch = batch;
@@ -137,7 +138,7 @@ TEST_P(SoftmaxKlTest, KnownValues) {
   EXPECT_EQ(out.visits, b.logits);
 }
 
-TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
+TEST_P(SoftmaxKlTest, AccurateAtEveryConfidence) {
   const double confidences[] = {0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999998, 0.9999997, 0.9999999};
   for (const int classes : {2, 10, 100, 1000}) {
     // Each confidence once in the label and once in another class.
@@ -150,7 +151,7 @@ TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
       double others = 0;
       for (int c = 0; c < classes; ++c) others += c == sure ? 0 : std::exp(z[c]);
       z[sure] = static_cast<float>(std::log(p / (1 - p) * others));
-      // The visit before had nearly the same confidence, in other hands: the hardest case for a difference.
+      // The previous visit had nearly the same confidence, which is the hardest case for a difference.
       before[static_cast<std::size_t>(row) * classes + sure] = z[sure] + 0.25f;
     }
     const Outputs out = visit(b, {before, now});
@@ -180,9 +181,9 @@ TEST_P(SoftmaxKlTest, RightAtEveryConfidence) {
   }
 }
 
-// Of a sample that hardly moves, d is a difference of logs that are kept as float32: right to digits of
-// these.
-TEST_P(SoftmaxKlTest, DivergencesAreRightToTheSizeOfTheirLogs) {
+// For a sample that hardly changes, d is a difference of logs stored as float32, so its accuracy is relative
+// to the logs.
+TEST_P(SoftmaxKlTest, DivergencesAreAccurateRelativeToTheirLogs) {
   for (const int classes : {2, 10, 100})
     for (const float gap : {0.0f, 5.0f, 15.0f})
       for (const float step : {1e-1f, 1e-3f, 1e-5f}) {
@@ -206,10 +207,10 @@ TEST_P(SoftmaxKlTest, DivergencesAreRightToTheSizeOfTheirLogs) {
       }
 }
 
-// From a gap of 17 on p rounds to 1 in float32, and from 37 on in double: the miss and what follows from it
-// must be a sum of the others. Beyond 87 it is less than the smallest normal float32, and must still be a
-// number.
-TEST_P(SoftmaxKlTest, WideGapsKeepTheDigitsOfTheMiss) {
+// From a gap of 17 on, p rounds to 1 in float32, and from 37 on in double, so 1 - p and the values derived
+// from it must be computed as a sum of the other classes. Beyond 87 it is less than the smallest normal
+// float32, and must still be finite.
+TEST_P(SoftmaxKlTest, WideGapsKeepTheDigitsOfOneMinusP) {
   for (const float gap : {20.0f, 27.0f, 33.0f, 46.0f, 60.0f, 80.0f, 89.0f, 95.0f, 200.0f}) {
     const Batch b{{gap, 0, -1, 0.5f, gap, 0, -1, 0.5f}, {0, 1}, {0, 1}, 2, 4};
     const Outputs out = visit(b, {b.logits});
@@ -228,7 +229,7 @@ TEST_P(SoftmaxKlTest, WideGapsKeepTheDigitsOfTheMiss) {
   }
 }
 
-// 0 log 0 = 0: a class that cannot be adds nothing to any result.
+// 0 log 0 = 0: a class with probability 0 adds nothing to any result.
 TEST_P(SoftmaxKlTest, ALogitOfMinusInfinityIsAProbabilityOfZero) {
   const Batch b{{1, -INFINITY, 0}, {0}, {0}, 1, 3}, without{{1, 0}, {0}, {0}, 1, 2};
   const Outputs out = visit(b, {b.logits, b.logits}), want = visit(without, {without.logits, without.logits});
@@ -241,7 +242,8 @@ TEST_P(SoftmaxKlTest, ALogitOfMinusInfinityIsAProbabilityOfZero) {
 }
 
 TEST_P(SoftmaxKlTest, SmallChangesOfASureSampleKeepTheirDigits) {
-  // p_y = 0.999998 in both visits, the rest moved by a factor of 2: in float32 this d has a 4 % error.
+  // p_y = 0.999998 in both visits, and the others change by a factor of 2: in float32 this d has an error of
+  // 4 %.
   Batch b{{14.0f, 0, -1, 0.5f}, {0}, {0}, 1, 4};
   const std::vector<float> before{14.0f, 0.7f, -0.3f, 1.2f};
   const Outputs out = visit(b, {before, b.logits});
@@ -288,7 +290,7 @@ TEST_P(SoftmaxKlTest, BatchWeightIsTheMeanAndScalesTheGradientAlone) {
   EXPECT_EQ(weighted.loss, plain.loss);
 }
 
-// In float32 the small weights would vanish beside the large one: a sum of 1e8 has steps of 8.
+// In float32 the small weights would be lost next to the large one: a sum of 1e8 has steps of 8.
 TEST_P(SoftmaxKlTest, TheMeanOfTheBatchWeightsIsTakenInDouble) {
   constexpr std::int32_t kBatch = 1025;
   std::vector<float> weights(kBatch, 1);
@@ -325,7 +327,8 @@ TEST_P(SoftmaxKlTest, TopFiveCountsTheClassesBeforeTheLabel) {
   }
 }
 
-// PyTorch's: the loss is (1 - a) of the label's -log p and a / K of every class's.
+// PyTorch's label smoothing a: the loss is (1 - a) times -log p of the label plus a / K times -log p of every
+// class.
 TEST_P(SoftmaxKlTest, SmoothedGradientMatchesDifferences) {
   constexpr float kSmoothing = 0.1f;
   for (const int classes : {3, 100, 1200}) {
@@ -373,8 +376,8 @@ TEST_P(SoftmaxKlTest, CursorSelectsTheBatchAndNullOutputsAreSkipped) {
   EXPECT_TRUE(std::isnan(rows[5]) && std::isnan(rows[12]));
 }
 
-TEST_P(SoftmaxKlTest, RefusesWhatMakesNoSense) {
-  if (!is_cpu()) GTEST_SKIP() << "only the CPU reference looks at every id and label";
+TEST_P(SoftmaxKlTest, RejectsInvalidArguments) {
+  if (!is_cpu()) GTEST_SKIP() << "only the CPU reference checks every id and label";
   Batch twice = make_batch(4, 10, 61);
   twice.order = {2, 0, 2, 1};
   EXPECT_THROW(visit(twice, {twice.logits}), Error);

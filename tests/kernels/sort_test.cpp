@@ -40,7 +40,7 @@ TEST_P(SortTest, AscendsAndKeepsTheOrderOfEqualScores) {
   }
 }
 
-TEST_P(SortTest, RefusesWhatMakesNoSense) {
+TEST_P(SortTest, RejectsInvalidArguments) {
   const auto score = upload<float>({1});
   const auto ids = upload<std::int32_t>({0});
   EXPECT_THROW(sort_by_score(stream(), {score, ids, score, ids, 0, nullptr, 0}), Error);

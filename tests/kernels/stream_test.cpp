@@ -30,7 +30,7 @@ TEST_P(StreamTest, FreshMemoryIsNaN) {
 }
 
 TEST_P(StreamTest, DeferredRunsNothingBeforeSynchronize) {
-  if (GetParam().device == DeviceKind::kCuda) GTEST_SKIP() << "a GPU runs when it likes";
+  if (GetParam().device == DeviceKind::kCuda) GTEST_SKIP() << "a GPU may run commands at any time";
   std::vector<float> host{1}, result{-1};
   auto memory = empty<float>(1);
   stream().upload(memory.data(), host.data(), 4);
@@ -62,15 +62,15 @@ TEST_P(StreamTest, RecordingRunsNothingAndReplayRepeats) {
 
 TEST_P(StreamTest, RecordingsDoNotNestAndSurviveAnError) {
   EXPECT_THROW(stream().record([&] { stream().record([] {}); }), Error);
-  EXPECT_THROW(stream().record([] { throw Error("the body gave up"); }), Error);
+  EXPECT_THROW(stream().record([] { throw Error("the body failed"); }), Error);
   auto x = upload<float>({1});
   const auto recording = stream().record([&] { add(stream(), {x, x, x, 1, DType::kF32}); });
   stream().replay(*recording);
   EXPECT_EQ(download(x)[0], 2);
 }
 
-TEST_P(StreamTest, AnErrorInACommandComesOutOfSynchronize) {
-  if (!is_cpu()) GTEST_SKIP() << "only the CPU's commands throw";
+TEST_P(StreamTest, SynchronizeThrowsTheErrorOfACommand) {
+  if (!is_cpu()) GTEST_SKIP() << "only commands of the CPU throw";
   auto logits = upload<float>({1, 2});
   auto labels = upload<std::int32_t>({7}), order = upload<std::int32_t>({0});
   auto state = upload<StepState>({state_at(0, 0, 0)});
@@ -86,7 +86,7 @@ TEST_P(StreamTest, AnErrorInACommandComesOutOfSynchronize) {
   EXPECT_NO_THROW(stream().synchronize()) << "the queue is empty again";
 }
 
-// With debug_sync the command itself throws, also on a deferred stream, and the error names it and its layer.
+// With debug_sync the command itself throws, even on a deferred stream, and the error names it and its layer.
 TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
   const auto device = make_device(DeviceKind::kCpu, {.debug_sync = true});
   const auto stream = device->make_stream(StreamMode::kDeferred);
@@ -103,7 +103,7 @@ TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
   try {
     const StreamRange range(*stream, "the head");
     softmax_kl(*stream, args);
-    FAIL() << "nothing was waited for";
+    FAIL() << "the command did not run immediately";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("the command 'softmax_kl' of the head failed"),
               std::string::npos)
@@ -112,10 +112,10 @@ TEST(DebugSyncTest, AnErrorNamesTheCommandAndItsLayer) {
   EXPECT_EQ(stream->of_range(), "");
 }
 
-TEST(StreamRangeTest, KeepsItsNameAndRestoresTheOneAround) {
+TEST(StreamRangeTest, KeepsItsNameAndRestoresTheOuterOne) {
   const auto device = make_device(DeviceKind::kCpu);
   const auto stream = device->make_stream(StreamMode::kDeferred);
-  // Names that are gone, or something else, before the range ends; too long for a string's own bytes.
+  // Names that are destroyed or changed before the range ends, too long for the small-string buffer.
   std::string name = "layer1.0.downsample.0 and more";
   {
     const StreamRange outer(*stream, std::string("layer4.2.downsample.0 and more"));
@@ -129,7 +129,7 @@ TEST(StreamRangeTest, KeepsItsNameAndRestoresTheOneAround) {
   EXPECT_EQ(stream->of_range(), "");
 }
 
-// A whole step over device memory: what moves from step to step is state, order and the learning rates.
+// A whole step in device memory: only state, order and the learning rates change from step to step.
 class StepLoop {
  public:
   static constexpr int kSamples = 12, kBatch = 4, kClasses = 5, kSteps = 3;
@@ -172,13 +172,13 @@ class StepLoop {
                    state_.get<StepState>(), kBatch * kClasses, DType::kF32, DType::kF32, 0.9f, 0, 1, true});
     advance(*stream_, {state_.get<StepState>(), order_.get<std::int32_t>(), loss_.get<float>(),
                        correct_.get<std::uint8_t>(), kBatch, true});
-    loss = {};  // a stream that kept a reference would now read nulls
+    loss = {};  // a stream that kept a reference would now read null pointers
   }
 
   void run_eagerly() {
     for (int i = 0; i < kSteps; ++i) enqueue_step();
   }
-  // The first step eagerly on the stream that is then recorded, as the trainer does.
+  // Like the trainer: runs the first step eagerly, then records the next one on the same stream.
   void run_recorded() {
     enqueue_step();
     const auto recording = stream_->record([&] { enqueue_step(); });
@@ -231,14 +231,14 @@ TEST_P(StreamTest, ReplayingAllocatesNothing) {
   EXPECT_EQ(device().allocations(), before);
 }
 
-TEST(DeviceTest, TooLittleMemoryNamesWhatItWasFor) {
+TEST(DeviceTest, OutOfMemoryNamesTheAllocation) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "AddressSanitizer ends the program at such a request";
 #endif
   const auto device = make_device(DeviceKind::kCpu);
   try {
     device->allocate(std::size_t{1} << 60, "the saved activations");
-    FAIL() << "2^60 bytes were had";
+    FAIL() << "2^60 bytes were allocated";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("the saved activations"), std::string::npos);
   }

@@ -26,10 +26,10 @@ double exact_score(const std::vector<float>& series, std::size_t samples, std::s
   return static_cast<double>(score);
 }
 
-// Sums and the recursion are in double, whatever the device: what float32 costs is the rounding of the
-// result. In the second series the values of a window agree to three digits, of which sums in float32 would
-// lose as many.
-TEST_P(WindowScoreTest, IsTheFormulaInDouble) {
+// Sums and the recursion are in double on every device, so the only float32 error is the rounding of the
+// result. In the second series the values of a window agree to three digits, and sums in float32 would lose
+// three digits.
+TEST_P(WindowScoreTest, MatchesTheFormulaInDouble) {
   constexpr std::int64_t kSamples = 301;
   constexpr std::int32_t kEpochs = 30;
   std::vector<float> wide = random_values((kEpochs - 1) * kSamples, 1), close = wide;
@@ -43,7 +43,7 @@ TEST_P(WindowScoreTest, IsTheFormulaInDouble) {
       std::vector<double> want;
       for (std::size_t i = 0; i < kSamples; ++i)
         want.push_back(exact_score(series, kSamples, i, t, j, decay));
-      // Of `close` a double's sums keep 1e-16 of 1, and the scores are about 1e-3.
+      // For `close`, sums in double have an error of 1e-16, and the scores are about 1e-3.
       expect_near(download(score), want, 1e-15, 2e-7, fmt::format("T={} J={} decay={}", t, j, decay));
     }
 }

@@ -13,15 +13,14 @@
 namespace tdds::cpu {
 namespace {
 
-// Two transforms each way amplify rounding by the sizes of their entries; a few times direct convolution's
-// 1e-6.
+// The transforms amplify rounding by the size of their entries: a few times the 1e-6 of direct convolution.
 constexpr double kError = 5e-6;
 
 const char* to_string(Isa isa) {
   return isa == Isa::kGeneric ? "generic" : isa == Isa::kAvx2 ? "avx2" : "avx512";
 }
 
-// Memory that ends where it should and starts as NaN: reading what was not written shows.
+// Memory of the exact size, filled with NaN, so that reading memory that was not written is detected.
 struct Buffer {
   explicit Buffer(std::size_t bytes)
       : memory(static_cast<float*>(std::aligned_alloc(256, round_up(std::max<std::size_t>(bytes, 1), 256))),
@@ -51,7 +50,8 @@ Conv2dSpec square(std::int32_t batch, std::int32_t size, std::int32_t channels, 
   return {batch, size, size, channels, out_channels, 3, 3, 1, 1};
 }
 
-// Deep, and more tiles than fit into one span; the maps are small to keep the definition's loops short.
+// Many channels, and more tiles than fit into one span. The maps are small to keep the reference computation
+// short.
 constexpr Conv2dSpec kTwoSpans{210, 2, 1, 512, 64, 3, 3, 1, 1};
 
 class WinogradTest : public testing::TestWithParam<Isa> {
@@ -80,7 +80,7 @@ TEST_P(WinogradTest, AgreesWithTheDefinitionOnEverySmallMap) {
       expect_near_reference({1, height, width, 5, 9, 3, 3, 1, 1}, height * 10 + width);
 }
 
-// More channels than one chunk of a sum, more tiles than a block or a span, panels filled in part.
+// More channels than one chunk of a sum, more tiles than a block or a span, partially filled panels.
 TEST_P(WinogradTest, AgreesWithTheDefinitionOnLongSumsAndManyTiles) {
   expect_near_reference(square(1, 4, 300, 20), 1);
   expect_near_reference(square(1, 4, 20, 300), 2);
@@ -88,7 +88,7 @@ TEST_P(WinogradTest, AgreesWithTheDefinitionOnLongSumsAndManyTiles) {
   expect_near_reference(square(3, 33, 17, 16), 4);
 }
 
-// Layers so deep that the transformed filters exceed what the fused way serves.
+// Layers with so many channels that the transformed filters are too large for the fused schedule.
 TEST_P(WinogradTest, AgreesWithTheDefinitionOnDeepLayers) {
   expect_near_reference(square(1, 5, 512, 60), 5);
   expect_near_reference(square(1, 2, 67, 500), 6);
@@ -122,7 +122,7 @@ TEST_P(WinogradTest, AddsToTheDataGradient) {
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(added[i], before[i] + plain[i]);
 }
 
-// Both derivatives of f = sum(y * dy) against f itself: <dy, conv(x + h u, w)> is linear in h.
+// Compares both derivatives of f = sum(y * dy) with f itself: <dy, conv(x + h u, w)> is linear in h.
 TEST_P(WinogradTest, GradientsAgreeWithTheForwardPass) {
   const Conv2dSpec spec = square(2, 6, 7, 9);
   const test::Conv2dData data = test::random_data(spec, 9);
@@ -146,7 +146,7 @@ TEST_P(WinogradTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
   for (const Conv2dSpec& spec : {square(9, 16, 16, 24), square(3, 4, 130, 40), square(40, 20, 8, 24),
                                  square(5, 8, 160, 200), kTwoSpans,
-                                 // fewer tiles than threads, one and four
+                                 // fewer tiles than threads: one tile and four tiles
                                  square(1, 4, 512, 500), square(1, 8, 512, 120)}) {
     const test::Conv2dData data = test::random_data(spec, 12);
     omp_set_num_threads(1);
@@ -166,7 +166,7 @@ INSTANTIATE_TEST_SUITE_P(InstructionSets, WinogradTest,
                          testing::Values(Isa::kGeneric, Isa::kAvx2, Isa::kAvx512),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
-TEST(Winograd, ServesOnlyItsShape) {
+TEST(WinogradSupportTest, RejectsOtherShapes) {
   const Conv2dSpec good = square(1, 4, 8, 8);
   EXPECT_TRUE(winograd::supports(good));
   for (const Conv2dSpec& bad : {Conv2dSpec{1, 4, 4, 8, 8, 3, 3, 2, 1}, Conv2dSpec{1, 4, 4, 8, 8, 1, 1, 1, 0},

@@ -1,4 +1,4 @@
-// Whole networks against PyTorch in float64: tests/golden/make_goldens.py says what the fixtures hold.
+// Compares whole networks with PyTorch in float64. tests/golden/make_goldens.py describes the fixtures.
 
 #include <cstdio>
 #include <map>
@@ -17,21 +17,21 @@ namespace {
 
 constexpr float kLr = 0.01f, kMomentum = 0.9f, kWeightDecay = 5e-4f;
 
-// A tensor may be 3 times as far from float64 as PyTorch's own float32 strays, and where that is next to
-// nothing, as far as rounding takes a network without flipped ReLUs: gradients and logits 1e-5; the state
-// after a step, which moves by a hundredth of the gradient, and losses 1e-6. (Weight decay moves a weight by
-// 1e-5.) Winograd's transforms cost digits (a sum holds to 5e-6 where a direct one holds to 1e-6), but no
-// more than the networks themselves do: by AVX-512, AVX2 and plain C++, with oneDNN 2.6 and 3.7, the most
-// that was needed is 2.5 (a loss of the narrow ResNet-50). The tests print it.
+// The distance of a tensor from float64 may be 3 times that of PyTorch's own float32. Where that is almost
+// zero, the bound is the rounding error of a network without flipped ReLUs: 1e-5 for gradients and logits;
+// 1e-6 for losses and for the state after a step, which changes by a hundredth of the gradient. (Weight decay
+// changes a weight by 1e-5.) Winograd's transforms lose digits (a sum is accurate to 5e-6, a direct one to
+// 1e-6), but not more than the networks themselves: with AVX-512, AVX2 and plain C++, and oneDNN 2.6 and 3.7,
+// the largest factor seen is 2.5 (a loss of the narrow ResNet-50). The tests print it.
 constexpr double kYardsticks = 3;
 constexpr double kTensor = 1e-5, kState = 1e-6, kLoss = 1e-6;
-// A mean is as right as the values it is taken of, relative to their spread and not to itself: half an ulp of
-// fp32. (The stem's mean is a hundredth of its spread.)
+// The error of a mean is half an ulp of fp32 relative to the spread of the values, not to the mean itself.
+// (The stem's mean is a hundredth of its spread.)
 constexpr double kMean = 0x1p-24;
 
 class GoldenNetTest : public OpTest {
  protected:
-  // A CPU's two ways to convolve one by one; what it chooses is a mixture of them.
+  // Compares both algorithms of a CPU separately; its default is a mixture of them.
   void compare(const char* fixture, const ResNetSpec& spec) {
     if (!is_cpu()) return compare_by(ConvAlgo::kAuto, fixture, spec);
     for (const ConvAlgo algo : {ConvAlgo::kDirect, ConvAlgo::kWinograd}) {
@@ -47,7 +47,7 @@ class GoldenNetTest : public OpTest {
     expect_inputs();
     const auto losses = golden_->floats("loss");
     auto yardstick = golden_->floats("loss.yardstick");
-    // A step's loss is of weights that strayed in the steps before it: what one of them may, it may too.
+    // The loss of a step depends on the errors of earlier steps, so its bound is at least theirs.
     for (std::size_t step = 1; step < yardstick.size(); ++step)
       yardstick[step] = std::max(yardstick[step], yardstick[step - 1]);
     for (std::size_t step = 0; step < losses.size(); ++step) {
@@ -116,7 +116,7 @@ class GoldenNetTest : public OpTest {
     return counter::labels(batch_number(step), images_, static_cast<std::uint32_t>(spec_.classes));
   }
 
-  // Both sides compute the inputs by formula: bit for bit the same.
+  // Both sides compute the inputs by formula and get the same bits.
   void expect_inputs() {
     EXPECT_EQ(counter::input(batch_number(0), input_elements()), golden_->floats("input"));
     const auto wide = golden_->ints("label");
@@ -131,7 +131,7 @@ class GoldenNetTest : public OpTest {
     labels_ = upload(labels(step));
   }
 
-  // The order up to and with this step: the images of each batch have the ids 0 .. images-1.
+  // The order up to and including this step: the images of each batch have the ids 0 .. images-1.
   std::vector<std::int32_t> ids(std::int64_t step) const {
     std::vector<std::int32_t> order(images_ * (step + 1));
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i % images_);
@@ -221,7 +221,7 @@ class GoldenNetTest : public OpTest {
       expect_within(distances[j], yardstick[j], rounding, name + ", part " + std::to_string(j));
   }
 
-  // Within so many yardsticks, or within what rounding alone explains.
+  // Expects the distance to be within kYardsticks yardsticks or within the rounding error.
   void expect_within(double distance, double yardstick, double rounding, const std::string& what) {
     EXPECT_LE(distance, std::max(kYardsticks * yardstick, rounding)) << what;
     Farthest& kind = farthest_[what.substr(0, what.find_first_of(". ,"))];
@@ -233,11 +233,11 @@ class GoldenNetTest : public OpTest {
                       : algo_ == ConvAlgo::kWinograd ? "winograd"
                                                      : "direct";
     for (const auto& [kind, most] : farthest_)
-      std::printf("%s, %s, %s: up to %.2f of what rounding may cost, beyond it %.2f yardsticks\n", fixture,
-                  way, kind.c_str(), most.of_rounding, most.yardsticks);
+      std::printf("%s, %s, %s: up to %.2f of the rounding error, beyond it %.2f yardsticks\n", fixture, way,
+                  kind.c_str(), most.of_rounding, most.yardsticks);
   }
 
-  // Of a running mean after the first step, 0.1 of the batch's, relative to its norm.
+  // The tolerance of a running mean after the first step (0.1 of the batch's mean), relative to its norm.
   double mean_tolerance(const std::string& name) const {
     const std::size_t at = name.rfind("running_mean");
     if (at == std::string::npos) return 0;
@@ -274,10 +274,10 @@ class GoldenNetTest : public OpTest {
     double of_rounding = 0, yardsticks = 0;
   };
   std::map<std::string, Farthest> farthest_;
-  std::vector<std::uint32_t> place_;  // by parameter or buffer: how many trained ones stand before it
+  std::vector<std::uint32_t> place_;  // by parameter or buffer: the number of trained parameters before it
 };
 
-// Ten steps; the one network that is small enough for the kernels of `simt`.
+// Ten steps; the only network that is small enough for the kernels of `simt`.
 class GoldenResNet18Test : public GoldenNetTest {};
 TEST_P(GoldenResNet18Test, Narrow) {
   compare("resnet18_narrow", {.arch = "resnet18", .classes = 10, .width = 0.125, .image_size = 32});
@@ -291,7 +291,7 @@ TEST_P(GoldenNetTest, FullResNet18) {
   compare("resnet18_full", {.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 32});
 }
 
-// torchvision's networks: ImageNet's stem.
+// torchvision's networks, with the ImageNet stem.
 TEST_P(GoldenNetTest, ImageNetResNet18) {
   compare("resnet18_imagenet",
           {.arch = "resnet18", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet});
@@ -302,8 +302,8 @@ TEST_P(GoldenNetTest, ImageNetResNet50) {
           {.arch = "resnet50", .classes = 100, .width = 1.0, .image_size = 64, .stem = Stem::kImageNet});
 }
 
-// The stored state_dict, under PyTorch's names, is what the formula gives.
-TEST(GoldenWeights, AreTheStateDictOfTheOfficialModel) {
+// The stored state_dict, with PyTorch's names, equals the values of the formula.
+TEST(GoldenWeightsTest, AreTheStateDictOfTheOfficialModel) {
   const Golden golden("resnet18_narrow_weights");
   auto net = make_resnet({.arch = "resnet18", .classes = 10, .width = 0.125});
   const auto& list = net->params().list();

@@ -62,10 +62,11 @@ TEST(ResNetTest, UnknownArchAndBrokenWidthAreUsageErrors) {
   EXPECT_THROW(resnet18(-1), UsageError);
 }
 
-// Counted by hand, of an image: what a pass reads and writes, each operand of each op once. A convolution
-// moves its input and its output three times (forward, and for the gradients of data and filter), batch norm
-// two maps forward and three backward, one more for its ReLU, and two for a residual and its gradient. A
-// block's first convolution adds to the gradient of the block's input, which reads it once more.
+// The bytes that a pass reads and writes per image, counted by hand, each operand of each op once. A
+// convolution moves its input and its output three times (forward, and for the gradients of data and filter).
+// Batch norm moves two maps forward and three backward, one more for its ReLU, and two for a residual and its
+// gradient. The first convolution of a block adds to the gradient of the block's input, which is read once
+// more.
 TEST(ResNetTest, BytesOfAPassAreThoseOfItsOps) {
   const auto cpu = make_device(DeviceKind::kCpu);
   const auto bytes_of_batch = [&](std::int32_t batch) {
@@ -91,7 +92,8 @@ TEST(ResNetTest, BytesOfAPassAreThoseOfItsOps) {
   EXPECT_EQ(bytes_of_batch(6) - bytes_of_batch(2), 4 * sizeof(float) * (convolutions + added + norms + head));
 }
 
-// Passes of other batch sizes share the arenas, and neither binding nor running allocates beyond the plan.
+// Passes of different batch sizes share the arenas, and neither binding nor running allocates beyond the
+// plan.
 TEST(ResNetTest, PassesShareTheirMemoryAndRunningAllocatesNothing) {
   const auto device = make_device(DeviceKind::kCpu);
   const auto stream = device->make_stream();

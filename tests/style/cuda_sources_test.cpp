@@ -1,5 +1,5 @@
-// What keeps kernels runnable by the simt executor, and CUDA code working on the first GPU it meets: rules
-// that no compiler checks, read from the sources.
+// Checks rules that no compiler checks: kernels must run in the simt executor, and CUDA code must work on a
+// GPU that it has never run on.
 
 #include <gtest/gtest.h>
 
@@ -24,24 +24,24 @@ const Words kUnstable = {
     "cudaGraphGetEdges", "cudaGraphAddDependencies", "cudaGraphRemoveDependencies", "cudaThreadSynchronize"};
 const Words kNotNeeded = {"cudaMallocAsync", "cudaMallocManaged", "cudaDeviceReset", "cudaDeviceSetLimit"};
 
-// Why a file may not hold a word; "" where it may.
+// Why a file may not contain a word; "" if it may.
 std::string objection(const SourceFile& file, bool kernel_code, const std::string& word) {
   const bool device_vocabulary = file.path == "kernels/gpu/gpu_device.h";
   const bool vocabulary =
       device_vocabulary || file.path == "kernels/gpu/gpu.h" || file.path == "kernels/simt/gpu_host.h";
   if (kernel_code) {
     if (kNativeIds.contains(word) || (word.starts_with("__") && !kKernelWords.contains(word)))
-      return "outside gpu.h's vocabulary";
+      return "not provided by gpu.h";
     if (word.starts_with("cuda") && word.size() > 4 && std::isupper(static_cast<unsigned char>(word[4])))
       return "the host code of kernels calls only launch()";
   }
   if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
-    return "a kernel's address is taken in its own .cu alone";
+    return "kernels are declared only in their .cu file";
   if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h")
-    return "only gpu.h asks for the compiler";
+    return "only gpu.h may depend on the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
   if (word == "<<<") return "use launch()";
-  if (kSynchronous.contains(word)) return "synchronous, or on no stream of ours; use Stream";
+  if (kSynchronous.contains(word)) return "synchronous, or not on a Stream; use Stream";
   if (kUnstable.contains(word)) return "differs between toolkits";
   if (kNotNeeded.contains(word)) return "not needed here";
   return "";
@@ -50,9 +50,9 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
 std::string objection_to_include(const SourceFile& file, const std::string& path) {
   static const std::regex kVendor(
       "^(cu(da|dnn|blas|fft|rand|solver|sparse)\\w*\\.|cub/|thrust/|nv\\w*/|nvml)");
-  if (path == "cuda.h") return "libcuda is absent where there is no driver";
+  if (path == "cuda.h") return "libcuda is missing on machines without a driver";
   const bool may = file.under("kernels/cuda") || file.under("kernels/gpu");
-  if (!may && std::regex_search(path, kVendor)) return "only kernels/cuda and kernels/gpu may";
+  if (!may && std::regex_search(path, kVendor)) return "only kernels/cuda and kernels/gpu may include it";
   return "";
 }
 
@@ -72,11 +72,11 @@ std::vector<std::string> violations(const SourceFile& file) {
   if (file.has_extension(".cu"))
     for (const char* line : {"// Parallel over", "// Held in", "// Bytes per row", "// Deterministic"})
       if (file.text.find(line) == std::string::npos)
-        add(1, "opening", std::string("it does not say ") + line);
+        add(1, "header comment", std::string("is missing ") + line);
   return found;
 }
 
-TEST(CudaSources, KeepTheRules) {
+TEST(CudaSourcesTest, KeepTheRules) {
   int kernels = 0;
   for (const SourceFile& file : read_sources({"kernels", "engine", "nets", "tdds", "apps", "bench"})) {
     kernels += file.has_extension(".cu");
@@ -86,7 +86,7 @@ TEST(CudaSources, KeepTheRules) {
   EXPECT_GE(kernels, 1);
 }
 
-// How many violations a kernel source of this code has.
+// The number of violations in a kernel source with this code.
 std::size_t in_kernel(const std::string& code) {
   const std::string opening = "// Parallel over: // Held in: // Bytes per row: // Deterministic:\n";
   return violations({"kernels/gpu/a.cu", opening + code}).size();
@@ -95,7 +95,7 @@ std::size_t in_host(const std::string& code, const std::string& path = "engine/a
   return violations({path, code}).size();
 }
 
-TEST(CudaSources, EachViolationIsReported) {
+TEST(CudaSourcesTest, ReportsEachViolation) {
   EXPECT_EQ(in_kernel("__global__ void __launch_bounds__(32) k(int* __restrict__ x) { *x = f(); }"), 0u);
   EXPECT_EQ(
       in_kernel("// __syncthreads() <<<\nconst char* s = \"__syncthreads\"; /* __ldg */ char c = '\"';"), 0u);

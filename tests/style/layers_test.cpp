@@ -1,5 +1,5 @@
 // Dependencies point one way: kernels <- engine <- {nets, tdds} <- apps, and one way among the folders of
-// each. The includes of every source are read.
+// each. The test reads the includes of every source.
 
 #include <gtest/gtest.h>
 
@@ -14,23 +14,23 @@
 namespace tdds::test {
 namespace {
 
-using Rooms = std::vector<std::string>;
+using Folders = std::vector<std::string>;
 
-// Each folder with the folders that its sources may include beside itself. A name that ends in a slash stands
-// for all folders under it.
-const std::map<std::string, Rooms>& rooms() {
-  // What may be used of kernels from above it: no backend's internals.
-  static const Rooms kKernels{"kernels/numerics", "kernels/runtime", "kernels/ops", "kernels/planning"};
-  static const auto with = [](Rooms first, const Rooms& more) {
+// Each folder with the other folders that its sources may include. A name that ends in a slash stands for all
+// folders below it.
+const std::map<std::string, Folders>& rules() {
+  // The part of kernels that the layers above may use, without the internals of backends.
+  static const Folders kKernels{"kernels/numerics", "kernels/runtime", "kernels/ops", "kernels/planning"};
+  static const auto with = [](Folders first, const Folders& more) {
     first.insert(first.end(), more.begin(), more.end());
     return first;
   };
-  static const Rooms kEngine = with(kKernels, {"engine", "engine/data", "engine/image", "engine/io"});
-  static const Rooms kTdds =
+  static const Folders kEngine = with(kKernels, {"engine", "engine/data", "engine/image", "engine/io"});
+  static const Folders kTdds =
       with(kEngine, {"tdds/dynamics", "tdds/methods", "tdds/selection", "tdds/statistics"});
-  static const Rooms kApps = with(kTdds, {"nets", "apps/cli"});
-  static const Rooms kOps{"kernels/numerics", "kernels/runtime", "kernels/ops"};
-  static const std::map<std::string, Rooms> kMayInclude = {
+  static const Folders kApps = with(kTdds, {"nets", "apps/cli"});
+  static const Folders kOps{"kernels/numerics", "kernels/runtime", "kernels/ops"};
+  static const std::map<std::string, Folders> kMayInclude = {
       {"kernels/numerics", {}},
       {"kernels/runtime", {"kernels/numerics"}},
       {"kernels/ops", {"kernels/numerics", "kernels/runtime"}},
@@ -73,14 +73,14 @@ std::string folder_of(const std::string& path) {
   return path.substr(0, path.rfind('/'));
 }
 
-// The room of a source; those of tests/ are one.
-std::string room_of(const std::string& path) {
+// The folder whose rule applies to a source. All of tests/ has one rule.
+std::string rule_name(const std::string& path) {
   return path.starts_with("tests/") ? "tests" : folder_of(path);
 }
 
-bool may_include(const Rooms& allowed, const std::string& folder) {
-  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& room) {
-    return room.ends_with('/') ? (folder + "/").starts_with(room) : folder == room;
+bool may_include(const Folders& allowed, const std::string& folder) {
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) {
+    return one.ends_with('/') ? (folder + "/").starts_with(one) : folder == one;
   });
 }
 
@@ -92,22 +92,23 @@ bool is_generated(const std::string& path) {
 std::vector<std::string> violations(const std::vector<SourceFile>& sources) {
   std::vector<std::string> found;
   for (const SourceFile& file : sources) {
-    const std::string room = room_of(file.path);
-    if (!rooms().contains(room)) {
+    const std::string rule = rule_name(file.path);
+    if (!rules().contains(rule)) {
       found.push_back(file.path + " is in a folder that has no rule");
       continue;
     }
-    const Rooms& allowed = rooms().at(room);
+    const Folders& allowed = rules().at(rule);
     for (const Include& include : includes_of(file.text)) {
       const std::size_t slash = include.path.find('/');
-      // <vector>, <CLI/CLI.hpp>: another's. An own header stays one in angle brackets, which find it too.
+      // <vector>, <CLI/CLI.hpp>: third-party headers. The project's own headers are checked in angle brackets
+      // too.
       if (!include.quoted &&
           (slash == std::string::npos || !layers().contains(include.path.substr(0, slash))))
         continue;
       const std::string place = file.path + ":" + std::to_string(include.line) + " includes " + include.path;
       if (slash == std::string::npos || include.path.starts_with("."))
         found.push_back(place + ", which is not a path from the root");
-      else if (!is_generated(include.path) && room_of(include.path) != room &&
+      else if (!is_generated(include.path) && rule_name(include.path) != rule &&
                !may_include(allowed, folder_of(include.path)))
         found.push_back(place + ", a folder above or beside");
     }
@@ -115,7 +116,8 @@ std::vector<std::string> violations(const std::vector<SourceFile>& sources) {
   return found;
 }
 
-// Lines below the programs on which a text names a flag. A setting is `named` so there (apps/cli/flags.h).
+// Lines below apps in which a string names a flag. There a setting is written in backticks
+// (apps/cli/flags.h).
 std::vector<std::string> named_flags(const std::vector<SourceFile>& sources) {
   std::vector<std::string> found;
   for (const SourceFile& file : sources) {
@@ -133,25 +135,25 @@ std::vector<std::string> named_flags(const std::vector<SourceFile>& sources) {
   return found;
 }
 
-TEST(Layers, OnlyProgramsNameFlags) {
+TEST(LayersTest, OnlyProgramsNameFlags) {
   const std::vector<std::string> found = named_flags(read_sources({"kernels", "engine", "nets", "tdds"}));
   EXPECT_TRUE(found.empty()) << joined(found);
   EXPECT_EQ(named_flags({{"engine/a.cpp", "\nthrow Error(\"give --epochs, or (--width)\");"}}).size(), 2u);
   EXPECT_EQ(named_flags({{"engine/a.cpp", "// \"--epochs\"\nf(\"a -- b\"); --depth;"}}).size(), 0u);
 }
 
-TEST(Layers, IncludesPointDown) {
+TEST(LayersTest, IncludesPointDown) {
   const std::vector<SourceFile> sources = read_sources({layers().begin(), layers().end()});
   ASSERT_GT(sources.size(), 50u);
   EXPECT_TRUE(violations(sources).empty()) << joined(violations(sources));
 }
 
-// An include of `header` by a source in `folder`, and what is said of it.
+// The violations reported for a source in `folder` that includes `header`.
 std::vector<std::string> including(const std::string& folder, const std::string& header) {
   return violations({{folder + "/a.cpp", "\n#include \"" + header + "\"\n"}});
 }
 
-TEST(Layers, AViolationIsReported) {
+TEST(LayersTest, ReportsViolations) {
   EXPECT_TRUE(violations({{"engine/a.h",
                            "#include \"kernels/ops/b.h\"\n#include <CLI/CLI.hpp>\n#include <vector>\n"}})
                   .empty());
@@ -169,8 +171,8 @@ TEST(Layers, AViolationIsReported) {
   EXPECT_EQ(including("engine/new_folder", "engine/net.h").size(), 1u);
 }
 
-// One arrow that runs upwards, or into a backend, for each folder.
-TEST(Layers, AnUpwardIncludeOfEachFolderIsReported) {
+// For each folder, one include that points upwards or into a backend.
+TEST(LayersTest, ReportsUpwardIncludesOfEachFolder) {
   const std::map<std::string, std::string> upward{{"kernels/numerics", "kernels/runtime/check.h"},
                                                   {"kernels/runtime", "kernels/ops/ops.h"},
                                                   {"kernels/ops", "kernels/cpu/storage.h"},
@@ -199,7 +201,7 @@ TEST(Layers, AnUpwardIncludeOfEachFolderIsReported) {
                                                   {"apps/sweep", "apps/report/page.h"},
                                                   {"apps/report", "kernels/simt/executor.h"},
                                                   {"bench", "kernels/cpu/storage.h"}};
-  for (const auto& [folder, allowed] : rooms()) {
+  for (const auto& [folder, allowed] : rules()) {
     if (folder == "tests") continue;
     ASSERT_TRUE(upward.contains(folder)) << folder;
     EXPECT_EQ(including(folder, upward.at(folder)).size(), 1u) << folder;

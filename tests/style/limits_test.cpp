@@ -1,4 +1,4 @@
-// No line is longer than .clang-format's ColumnLimit, comments included, and no source is a long read.
+// No line, including comments, is longer than .clang-format's ColumnLimit, and no source is too long.
 
 #include <gtest/gtest.h>
 
@@ -10,9 +10,9 @@
 namespace tdds::test {
 namespace {
 
-constexpr std::size_t kLongestFile = 450;  // about 400 lines are meant; this is a hard stop
+constexpr std::size_t kLongestFile = 450;  // files should have up to about 400 lines; this is the hard limit
 
-// Of UTF-8 text: the bytes that start a character.
+// The number of characters of UTF-8 text: the bytes that start a character.
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -37,7 +37,7 @@ std::vector<std::string> beyond_limits(const SourceFile& file, std::size_t colum
   return found;
 }
 
-TEST(Limits, OfLinesAndFiles) {
+TEST(LimitsTest, LinesAndFilesAreWithinLimits) {
   std::stringstream clang_format;
   clang_format << std::ifstream(source_path(".clang-format")).rdbuf();
   const std::size_t columns = column_limit(clang_format.str());
@@ -47,7 +47,7 @@ TEST(Limits, OfLinesAndFiles) {
   EXPECT_TRUE(found.empty()) << joined(found);
 }
 
-TEST(Limits, WhatIsBeyondThemIsReported) {
+TEST(LimitsTest, ReportsViolations) {
   EXPECT_EQ(column_limit("Language: Cpp\nColumnLimit: 110\nStandard: c++20\n"), 110u);
   const std::string whole = "// " + std::string(107, 'x') + "\n",
                     signs = "// ±" + std::string(106, 'x') + "\n";

@@ -1,4 +1,4 @@
-// tests/CMakeLists.txt lists the tests: one that is left out would never fail.
+// Every test is listed in tests/CMakeLists.txt; a test that is not listed would never run.
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ std::vector<std::string> unlisted(const std::vector<std::string>& tests, const s
   return found;
 }
 
-TEST(Listed, EveryTest) {
+TEST(ListedTest, EveryTestIsListed) {
   std::vector<std::string> tests;
   for (const SourceFile& file : read_sources({"tests"})) tests.push_back(file.path.substr(6));
   ASSERT_GT(tests.size(), 50u);
@@ -43,7 +43,7 @@ TEST(Listed, EveryTest) {
   EXPECT_TRUE(unlisted(tests, cmake.str()).empty()) << joined(unlisted(tests, cmake.str()));
 }
 
-TEST(Listed, OneThatIsLeftOutIsReported) {
+TEST(ListedTest, ReportsUnlistedTests) {
   const std::string cmake =
       "tdds_test(style tdds_options\n  layers)\ntdds_test(apps tdds::appkit\n  cli/cli)\n";
   EXPECT_TRUE(unlisted({"style/layers_test.cpp", "apps/cli/cli_test.cpp", "paths.cpp"}, cmake).empty());

@@ -1,5 +1,5 @@
 #pragma once
-// The project's own sources as text, for the tests that hold them to rules.
+// The project's sources as text, for the tests that check them against rules.
 
 #include <algorithm>
 #include <filesystem>
@@ -38,7 +38,7 @@ inline std::vector<SourceFile> read_sources(const std::vector<std::string>& fold
   return sources;
 }
 
-// Blanks out comments and the insides of strings and characters; lines keep their numbers.
+// Replaces comments and the contents of strings and characters by blanks; lines keep their numbers.
 inline std::string without_comments(const std::string& text) {
   std::string code = text;
   enum { kCode, kLine, kBlock, kString, kChar } state = kCode;
