@@ -15,7 +15,7 @@ chromium=$(command -v chromium || command -v chromium-browser || command -v goog
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$pictures"
-cp "$folder/all/curve.png" "$pictures/curve.png"
+cp "$folder/all/curve.svg" "$pictures/curve.svg"
 
 # The map alone, with the wrong labels marked, as after a click.
 style='header, section:not(#map) { display: none } main { padding: 0 } section { margin: 0; border: 0; padding: 0 }'

@@ -14,7 +14,6 @@ packages=(
   libfmt-dev libcli11-dev nlohmann-json3-dev
   libcurl4-openssl-dev libarchive-dev libssl-dev  # data sets: download, unpack, verify
   libstb-dev zlib1g-dev                           # images
-  fonts-dejavu-core                               # text in the plots
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi

@@ -1,5 +1,5 @@
 #pragma once
-// Curves over the epochs, drawn to a PNG of 1200 x 500 pixels: panels side by side, each with its own axis.
+// Curves over the epochs, drawn as SVG of 1200 x 500 units: panels side by side, each with its own axis.
 
 #include <filesystem>
 #include <span>

@@ -75,7 +75,7 @@ std::string weights_to_evaluate(const TrainConfig& config) {
 void remove_run(const fs::path& folder) {
   std::vector<fs::path> files = official_files(folder);
   for (const char* name :
-       {kCheckpointFile, kBestModelFile, kLastModelFile, kResultFile, kDynamicsFile, "curve.png",
+       {kCheckpointFile, kBestModelFile, kLastModelFile, kResultFile, kDynamicsFile, "curve.svg", "curve.png",
         "planted.csv", "wrong_label_ids.npy", "manifest.tsv", "train_ids.npy"})
     files.push_back(folder / name);
   files.emplace_back(features_beside((folder / kDynamicsFile).string()));

@@ -283,7 +283,7 @@ class TrainingRun {
   }
 
   void draw_curve() const {
-    history_.draw(folder_ / "curve.png", fmt::format("{} (width {}) on {} images of {}", config_.arch,
+    history_.draw(folder_ / "curve.svg", fmt::format("{} (width {}) on {} images of {}", config_.arch,
                                                      config_.width, trainer_->samples(), data_.name));
   }
 

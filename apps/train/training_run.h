@@ -1,7 +1,7 @@
 #pragma once
 // One training run, from its configuration to result.json.
 //
-// <save_path>/ log.txt metrics.jsonl curve.png result.json
+// <save_path>/ log.txt metrics.jsonl curve.svg result.json
 //              model_best.safetensors model_last.safetensors checkpoint.safetensors
 //              manifest.tsv of a data set of files (engine/data/manifest.h)
 //              dynamics.tdds and npy/ where asked

@@ -47,7 +47,7 @@ void expect_trained(const Json& run, const TemporaryFolder& folder) {
   EXPECT_GT(run.at("best_accuracy"), 1) << "in percent";
   const std::string run_folder = run.at("folder"), selection = run.at("selection");
   EXPECT_EQ(lines_of(folder / selection), static_cast<std::size_t>(kept));
-  EXPECT_TRUE(std::filesystem::exists(folder / (run_folder + "/curve.png")));
+  EXPECT_TRUE(std::filesystem::exists(folder / (run_folder + "/curve.svg")));
   EXPECT_FALSE(std::filesystem::exists(folder / (run_folder + "/checkpoint.safetensors")));
   EXPECT_EQ(json_of(folder / (run_folder + "/selection.json")).at("kept"), kept);
 }

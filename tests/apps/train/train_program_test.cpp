@@ -21,7 +21,7 @@ TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
   const Outcome outcome = run_tool("tdds-train", with(tiny(folder.str()), {"--dynamics_npy"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* name :
-       {"log.txt", "metrics.jsonl", "curve.png", "result.json", "model_best.safetensors",
+       {"log.txt", "metrics.jsonl", "curve.svg", "result.json", "model_best.safetensors",
         "model_last.safetensors", "checkpoint.safetensors", "dynamics.tdds", "npy/2_Output.npy"})
     EXPECT_GT(std::filesystem::file_size(folder / name), 0u) << name;
   std::ifstream metrics(folder / "metrics.jsonl");
