@@ -1,6 +1,6 @@
 #pragma once
-// What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and an
-// exit code.
+// What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and
+// an exit code.
 //
 // Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory); 2 the command line
 // is wrong; 128 + signal interrupted. In a long flag, `_` and `-` are alike: declare flags with `_`.
