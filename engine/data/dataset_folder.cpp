@@ -35,7 +35,8 @@ void check_same_classes(const ImageListing& train, const ImageListing& test, con
 
 void tell_bad(const DecodeRequest& request, const std::vector<std::string>& bad,
               const std::vector<std::int32_t>& ids, std::vector<std::string>& notes) {
-  check(!ids.empty(), "{} holds no readable image.", request.folder);
+  check(!ids.empty(), "{} holds no readable image: all {} were left out; the first: {}", request.folder,
+        request.files.size(), bad.empty() ? "" : bad.front());
   if (!bad.empty())
     notes.push_back(fmt::format("{} of {} images under {} were left out; the first: {}", bad.size(),
                                 request.files.size(), request.folder, bad.front()));

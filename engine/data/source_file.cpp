@@ -53,7 +53,7 @@ DecodedFile decode_file(const std::string& path, int size, bool exif_rotate) {
     bool ends_early = false;
     decoded.pixels = decode_image(bytes, path, size, exif_rotate, &ends_early);
     decoded.status = ends_early ? kEarlyFile : kDecodedFile;
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
     decoded.failure = error.what();
     decoded.pixels.assign(std::size_t{3} * static_cast<std::size_t>(size) * static_cast<std::size_t>(size),
                           0);

@@ -27,9 +27,13 @@ inline std::uint32_t big32(std::string_view bytes, std::size_t at) {
   return big16(bytes, at) << 16 | big16(bytes, at + 2);
 }
 
-// Throws Error naming the file unless `ok`.
+// Throws Error naming the file, unless `ok`.
+[[noreturn]] inline void refuse_damaged(const std::string& file, std::string_view reason) {
+  throw Error(fmt::format("{} is damaged ({}): restore or remove it.", file, reason));
+}
 inline void check_sound(bool ok, const std::string& file, std::string_view reason) {
-  check(ok, "{} is damaged ({}): restore or remove it.", file, reason);
+  if (!ok) [[unlikely]]
+    refuse_damaged(file, reason);
 }
 
 }  // namespace tdds

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "kernels/runtime/check.h"
+#include "engine/image/image_bytes.h"
 
 namespace {
 
@@ -40,14 +40,18 @@ namespace tdds {
 Picture stb_decode(std::string_view bytes, const std::string& file) {
   Picture picture;
   int channels = 0;
+  stbi__g_failure_reason = nullptr;  // of the thread, as an earlier image left it
   picture.pixels.reset(stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
                                              static_cast<int>(bytes.size()), &picture.width, &picture.height,
                                              &channels, 3));
-  // stb leaves the reason null where it only found no format that fits.
-  const char* reason = picture.pixels != nullptr ? nullptr : stbi_failure_reason();
-  check(picture.pixels != nullptr, "{} is damaged ({}): restore or remove it.", file,
-        reason != nullptr ? reason : "of no known format");
+  if (picture.pixels == nullptr) refuse_undecoded(file, stbi_failure_reason());
   return picture;
+}
+
+void refuse_undecoded(const std::string& file, const char* reason) {
+  const std::string_view given = reason != nullptr ? reason : "";
+  check(given != "outofmem", "{} cannot be decoded: there is no memory for it.", file);
+  refuse_damaged(file, given.empty() ? "its decoder refuses it without a reason" : given);
 }
 
 }  // namespace tdds

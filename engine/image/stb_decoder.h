@@ -13,4 +13,7 @@ namespace tdds {
 // damaged.
 Picture stb_decode(std::string_view bytes, const std::string& file);
 
+// Throws that Error, for the reason that stb gave, which may be null or empty.
+[[noreturn]] void refuse_undecoded(const std::string& file, const char* reason);
+
 }  // namespace tdds

@@ -1,4 +1,5 @@
 #include "engine/image/dataset_image.h"
+#include "engine/image/stb_decoder.h"
 
 #include <gtest/gtest.h>
 
@@ -101,6 +102,45 @@ TEST(DatasetImage, BadFilesAreNamed) {
   overlong.replace(overlong.find("\xff\xc4") + 5, 16, 16, '\x7f');  // counts that sum to 2,032 codes
   expect_error(overlong, "bad Huffman table");
   expect_error("P6\n50000 50000\n255\nxxx", "announces 50000 x 50000 pixels");
+}
+
+std::string refusal_for(const char* reason) {
+  try {
+    refuse_undecoded("dir/a.png", reason);
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// stb_image gives none for some files, and an empty one for others.
+TEST(DatasetImage, EveryRefusalOfTheDecoderHasAReason) {
+  const std::string none =
+      "dir/a.png is damaged (its decoder refuses it without a reason): restore or remove it.";
+  EXPECT_EQ(refusal_for(nullptr), none);
+  EXPECT_EQ(refusal_for(""), none);
+  EXPECT_EQ(refusal_for("bad zlib"), "dir/a.png is damaged (bad zlib): restore or remove it.");
+  EXPECT_EQ(refusal_for("outofmem"), "dir/a.png cannot be decoded: there is no memory for it.");
+}
+
+// Whatever is cut or changed: no sentence has empty parentheses, nor the reason of an image before it.
+TEST(DatasetImage, NoReasonIsEmptyOrStale) {
+  const auto pixels = test_pixels(3, 16, 16);
+  for (const std::string& whole :
+       {png_bytes(pixels, 16, 16), jpeg_bytes(pixels, 16, 16), "BM" + std::string(60, '\1')}) {
+    for (std::size_t at = 0; at < whole.size(); at += 3) {
+      std::string changed = whole;
+      changed[at] = static_cast<char>(changed[at] ^ 0x55);
+      for (const std::string& bytes : {whole.substr(0, at), changed}) {
+        for (const bool checked : {true, false}) {
+          try {
+            checked ? void(decode_image(bytes, "x", 16)) : void(stb_decode(bytes, "x"));
+          } catch (const Error& error) {
+            EXPECT_EQ(std::string(error.what()).find("()"), std::string::npos) << error.what();
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(DatasetImage, PgmIsReadAsGrey) {
