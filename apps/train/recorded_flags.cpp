@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <sstream>
 #include <string_view>
 
 #include "apps/train/run_fingerprint.h"
@@ -15,6 +14,7 @@
 #include "engine/io/files.h"
 #include "engine/io/json_text.h"
 #include "engine/io/safetensors.h"
+#include "engine/io/text_lines.h"
 
 namespace tdds {
 namespace {
@@ -54,8 +54,8 @@ FlagTexts flags_of_log(const fs::path& path) {
   if (!fs::exists(path)) return {};
   constexpr std::string_view kProgram = "# tdds-", kFlag = "#   --";
   FlagTexts last, flags;
-  std::istringstream text(read_file(path, kLargestLog));
-  for (std::string line; std::getline(text, line);) {
+  const std::string text = read_file(path, kLargestLog);
+  for (const std::string_view line : lines_of(text)) {
     if (line.starts_with(kProgram)) flags.clear();
     if (!line.starts_with(kFlag)) continue;
     const std::size_t space = std::min(line.find(' ', kFlag.size()), line.size());

@@ -4,6 +4,7 @@
 
 #include "engine/data/cifar_source.h"
 #include "engine/io/pickle.h"
+#include "engine/io/text_lines.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -94,18 +95,6 @@ void append_pickle(ImageSet& set, std::string_view bytes, const CifarTraits& tra
   }
 }
 
-std::vector<std::string> names_from_text(std::string_view text) {
-  std::vector<std::string> names;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (!line.empty()) names.emplace_back(line);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  return names;
-}
-
 std::vector<std::string> names_from_pickle(std::string_view bytes, const CifarTraits& traits,
                                            const std::string& file) {
   const PickleDocument document(bytes, file);
@@ -130,7 +119,7 @@ std::vector<std::string> class_names(const CifarSource& source, const CifarTrait
   }
   const std::string label = source.label(file);
   names = source.form->pickled ? names_from_pickle(source.file(file), traits, label)
-                               : names_from_text(source.file(file));
+                               : names_of(source.file(file));
   check(names.size() == static_cast<std::size_t>(traits.classes),
         "{} names {} classes where there are {}: fetch it again.", label, names.size(), traits.classes);
   return names;

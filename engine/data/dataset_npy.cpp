@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/data/dataset_folder.h"
 #include "engine/data/npy_source.h"
+#include "engine/io/files.h"
+#include "engine/io/text_lines.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -13,6 +14,8 @@ namespace tdds {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kLargestNames = 1 << 24;
 
 ImageSet read_split(NpySource& source, const std::string& split) {
   const std::string images = split + "_images", labels = split + "_labels";
@@ -26,9 +29,7 @@ ImageSet read_split(NpySource& source, const std::string& split) {
 
 std::vector<std::string> read_names(const fs::path& path, int classes) {
   std::vector<std::string> names;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);)
-    if (!line.empty()) names.push_back(line);
+  if (fs::exists(path)) names = names_of(read_file(path, kLargestNames));
   if (names.empty())
     for (int c = 0; c < classes; ++c) names.push_back(fmt::format("class {}", c));
   check(static_cast<int>(names.size()) == classes, "{} names {} classes where the labels have {}: mend it.",

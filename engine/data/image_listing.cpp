@@ -13,6 +13,7 @@
 #include "engine/data/image_walk.h"
 #include "engine/image/dataset_image.h"
 #include "engine/io/files.h"
+#include "engine/io/text_lines.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -121,25 +122,28 @@ std::string stem_of(const std::string& file) {
 
 LabelsByStem read_solution(const fs::path& path, const std::vector<std::string>& class_names) {
   LabelsByStem labels;
-  std::istringstream text(read_file(path, kLargestLabelFile));
-  for (std::string line; std::getline(text, line);) {
+  const std::string text = read_file(path, kLargestLabelFile);
+  for (const std::string_view line : lines_of(text)) {
     const std::size_t comma = line.find(',');
-    if (comma == std::string::npos) continue;
-    const std::string name = line.substr(comma + 1, line.find(' ', comma) - comma - 1);
+    if (comma == std::string_view::npos) continue;
+    const std::string_view name = line.substr(comma + 1, line.find(' ', comma) - comma - 1);
     const auto at = std::lower_bound(class_names.begin(), class_names.end(), name);
     if (at != class_names.end() && *at == name)
-      labels[line.substr(0, comma)] = static_cast<std::int32_t>(at - class_names.begin());
+      labels[std::string(line.substr(0, comma))] = static_cast<std::int32_t>(at - class_names.begin());
   }
   return labels;
 }
 
 LabelsByStem read_numbers(const fs::path& path, const std::vector<std::string>& class_names) {
   LabelsByStem labels;
-  std::istringstream text(read_file(path, kLargestLabelFile));
-  std::string file;
-  for (std::int64_t number = 0; text >> file >> number;)
-    if (number >= 0 && number < static_cast<std::int64_t>(class_names.size()))
+  const std::string text = read_file(path, kLargestLabelFile);
+  for (const std::string_view line : lines_of(text)) {
+    std::istringstream words{std::string(line)};
+    std::string file;
+    std::int64_t number = -1;
+    if (words >> file >> number && number >= 0 && number < static_cast<std::int64_t>(class_names.size()))
       labels[stem_of(file)] = static_cast<std::int32_t>(number);
+  }
   return labels;
 }
 

@@ -6,14 +6,15 @@
 
 #include "engine/io/files.h"
 #include "engine/io/hash.h"
+#include "engine/io/text_lines.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
 
 namespace {
 
-constexpr std::string_view kHeadV1 = "# tdds manifest 1: label, bytes, path of every training row\n";
-constexpr std::string_view kHead = "# tdds manifest 2: label, bytes, SHA-256, path of every training row\n";
+constexpr std::string_view kHeadV1 = "# tdds manifest 1: label, bytes, path of every training row";
+constexpr std::string_view kHead = "# tdds manifest 2: label, bytes, SHA-256, path of every training row";
 constexpr std::string_view kFolder = "# folder ", kAltered = "# altered ";
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
 constexpr std::string_view kPlain = "\\\t\n\r", kMarks = "\\tnr";
@@ -94,8 +95,8 @@ void take_row(std::string_view line, Manifest& manifest, const std::string& path
 }  // namespace
 
 std::string Manifest::text() const {
-  return std::string(contents.empty() ? kHeadV1 : kHead) + std::string(kFolder) + escaped(folder) + "\n" +
-         rows_of(*this, !contents.empty());
+  return std::string(contents.empty() ? kHeadV1 : kHead) + "\n" + std::string(kFolder) + escaped(folder) +
+         "\n" + rows_of(*this, !contents.empty());
 }
 
 std::string Manifest::hash() const {
@@ -126,22 +127,20 @@ void Manifest::keep_rows(const std::vector<std::int32_t>& rows) {
 
 Manifest read_manifest(const std::string& path) {
   const std::string bytes = read_file(path, kLargest);
-  const bool with_contents = bytes.starts_with(kHead);
-  check(with_contents || bytes.starts_with(kHeadV1), "{} is no manifest: its first line is not '{}'", path,
-        kHead.substr(0, kHead.size() - 1));
+  const std::vector<std::string_view> lines = lines_of(bytes);
+  const bool with_contents = !lines.empty() && lines.front() == kHead;
+  check(with_contents || (!lines.empty() && lines.front() == kHeadV1),
+        "{} is no manifest: its first line is not '{}'", path, kHead);
+  check(bytes.ends_with('\n'), "{}, line {}: it was cut short; restore the file", path, lines.size());
   Manifest manifest;
-  std::string_view rest = std::string_view(bytes).substr((with_contents ? kHead : kHeadV1).size());
-  for (std::size_t number = 2; !rest.empty(); ++number) {
-    const std::size_t end = rest.find('\n');
-    check(end != std::string_view::npos, "{}, line {}: it was cut short; restore the file", path, number);
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end + 1);
+  for (std::size_t at = 1; at < lines.size(); ++at) {
+    const std::string_view line = lines[at];
     if (line.starts_with(kFolder))
       manifest.folder = unescaped(line.substr(kFolder.size())).value_or("");
     else if (line.starts_with(kAltered))
       manifest.altered = line.substr(kAltered.size());
     else
-      take_row(line, manifest, path, number, with_contents);
+      take_row(line, manifest, path, at + 1, with_contents);
   }
   return manifest;
 }

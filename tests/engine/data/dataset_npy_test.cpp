@@ -53,6 +53,15 @@ TEST(DatasetNpy, ReadsImagesAndLabelsOfSeveralTypes) {
   EXPECT_EQ(load_dataset(options_for(scratch)).class_names[1], "bee");
 }
 
+TEST(DatasetNpy, ClassNamesMayComeFromWindows) {
+  const TemporaryFolder scratch;
+  write_files(scratch.path(), small_arrays());
+  write_files(scratch.path(), {{"class_names.txt",
+                                "\xEF\xBB\xBF"
+                                "ant\r\nbee\r\n\r\ncow"}});
+  EXPECT_EQ(load_dataset(options_for(scratch)).class_names, (std::vector<std::string>{"ant", "bee", "cow"}));
+}
+
 TEST(DatasetNpy, GreyIsRepeated) {
   const TemporaryFolder scratch;
   Files files = small_arrays();

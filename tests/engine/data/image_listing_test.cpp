@@ -59,6 +59,27 @@ TEST(ImageListing, ReadsALooseValWithNumbers) {
   EXPECT_EQ(load_dataset(options).test.labels, (std::vector<std::int32_t>{1, 0}));
 }
 
+// The text with the line ends of Windows and, as its Notepad writes it, a byte order mark.
+std::string from_windows(const std::string& text) {
+  std::string out = "\xEF\xBB\xBF";
+  for (const char c : text) out += c == '\n' ? "\r\n" : std::string(1, c);
+  return out;
+}
+
+TEST(ImageListing, ClassesOfALooseValMayComeFromWindows) {
+  const TemporaryFolder scratch;
+  Files files = handed_out();
+  files["LOC_val_solution.csv"] =
+      from_windows("ILSVRC2012_val_00000001,n02\nILSVRC2012_val_00000002,n01 5 6\n");
+  write_files(scratch.path(), files);
+  EXPECT_EQ(load_dataset(options_for(scratch)).test.labels, (std::vector<std::int32_t>{1, 0}));
+  std::filesystem::remove(scratch.path() / "LOC_val_solution.csv");
+  write_files(
+      scratch.path(),
+      {{"val.txt", from_windows("ILSVRC2012_val_00000001.JPEG 1\nILSVRC2012_val_00000002.JPEG 0\n")}});
+  EXPECT_EQ(load_dataset(options_for(scratch)).test.labels, (std::vector<std::int32_t>{1, 0}));
+}
+
 TEST(ImageListing, BrokenLinksAreMissedByName) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"train/a/1.png", png(1)},
@@ -71,6 +92,16 @@ TEST(ImageListing, BrokenLinksAreMissedByName) {
   options.skip_bad = true;
   options.cache_dir = (scratch.path() / "cache").string();
   EXPECT_EQ(load_dataset(options).train.count(), 2);
+}
+
+TEST(ImageListing, WhereNoImageIsReadableTheFirstSaysWhy) {
+  const TemporaryFolder scratch;
+  write_files(scratch.path(), {{"train/a/1.png", "text"}, {"train/b/1.png", "text"}});
+  DatasetOptions options = options_for(scratch);
+  options.val_fraction = 0.5;
+  options.skip_bad = true;
+  expect_error(options, "holds no readable image: all 2 were left out; the first: " + scratch.str() +
+                            "/train/a/1.png is no readable image (of no known format)");
 }
 
 using Names = std::vector<std::string>;

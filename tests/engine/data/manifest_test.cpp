@@ -26,6 +26,17 @@ TEST(Manifest, ComesBackFromItsText) {
   EXPECT_EQ(read.hash(), example().hash());
 }
 
+TEST(Manifest, MayHavePassedThroughWindows) {
+  const TemporaryFolder scratch;
+  std::string text = "\xEF\xBB\xBF";
+  for (const char c : example().text()) text += c == '\n' ? "\r\n" : std::string(1, c);
+  write_files(scratch.path(), {{"m.tsv", text}});
+  const Manifest read = read_manifest((scratch.path() / "m.tsv").string());
+  EXPECT_EQ(read.folder, example().folder);
+  EXPECT_EQ(read.files, example().files);
+  EXPECT_EQ(read.hash(), example().hash());
+}
+
 TEST(Manifest, ItsHashIsOfTheFilesAndLabelsNotOfThePlace) {
   Manifest other = example();
   other.folder = "/elsewhere";
