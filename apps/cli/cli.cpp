@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <numeric>
 #include <set>
@@ -13,6 +14,7 @@
 
 #include "apps/cli/help.h"
 #include "apps/version.h"
+#include "engine/io/system_reason.h"
 
 namespace tdds {
 namespace {
@@ -157,6 +159,11 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
   } catch (const std::bad_alloc&) {
     complain(info.name,
              "there is not enough memory; a smaller --batch_size or --max_train_samples needs less");
+    code = 1;
+  } catch (const std::filesystem::filesystem_error& error) {
+    complain(info.name,
+             fmt::format("{} cannot be used: {}", error.path1().string(),
+                         system_reason(error.code().value(), "check the path, and that you may use it")));
     code = 1;
   } catch (const std::exception& error) {
     complain(info.name, error.what());

@@ -6,6 +6,7 @@
 
 #include "apps/score/image_order.h"
 #include "engine/io/files.h"
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -101,7 +102,8 @@ void SubsetExporter::link(const fs::path& folder, const Selection& selection) co
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
     if (!error) fs::create_symlink(path_of(row), to, error);
-    check(!error, "{} cannot be made: {}; choose another --export_dir", to.string(), error.message());
+    check(!error, "{} cannot be made: {}", to.string(),
+          system_reason(error.value(), "choose another --export_dir"));
   }
   fs::rename(unfinished, folder);
 }

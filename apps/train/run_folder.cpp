@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/io/files.h"
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 #include "tdds/methods/moderate.h"
 
@@ -82,8 +83,8 @@ void remove_run(const fs::path& folder) {
   for (const fs::path& file : files) {
     std::error_code why;
     fs::remove(file, why);
-    check(!why, "{} of an earlier run cannot be removed: {}; remove it, or choose another --save_path",
-          file.string(), why.message());
+    check(!why, "{} of an earlier run cannot be removed: {}", file.string(),
+          system_reason(why.value(), "remove it, or choose another --save_path"));
   }
 }
 

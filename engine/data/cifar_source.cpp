@@ -164,8 +164,7 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
 [[noreturn]] void fail_not_found(const DatasetOptions& options,
                                  const std::vector<const CifarForm*>& candidates,
                                  const std::string& partial) {
-  std::error_code ignored;
-  const bool exists = fs::exists(options.data_path, ignored);
+  const bool exists = fs::exists(options.data_path);
   std::string sought;
   for (const CifarForm* form : candidates)
     sought += fmt::format("{}{}/{}, {}", sought.empty() ? "" : ", ", form->folder, form->train.front(),

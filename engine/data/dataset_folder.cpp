@@ -17,11 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
 void check_same_classes(const ImageListing& train, const ImageListing& test, const std::string& test_folder) {
   const std::set<std::string> of_train(train.class_names.begin(), train.class_names.end());
   const std::set<std::string> of_test(test.class_names.begin(), test.class_names.end());
@@ -110,7 +105,7 @@ Split decode_split(const std::string& folder, const ImageListing& listing, const
 // ILSVRC2012 is handed out with its images under ILSVRC/Data/CLS-LOC.
 fs::path root_of(const fs::path& data_path) {
   const fs::path nested = data_path / "ILSVRC" / "Data" / "CLS-LOC";
-  return !is_folder(data_path / "train") && is_folder(nested / "train") ? nested : data_path;
+  return !fs::is_directory(data_path / "train") && fs::is_directory(nested / "train") ? nested : data_path;
 }
 
 }  // namespace
@@ -154,17 +149,17 @@ Dataset load_folder(const DatasetOptions& options) {
               "`data_memory` is {}: give GiB, or 0 for half of the machine's memory.", options.memory_gib);
   const fs::path root = root_of(options.data_path);
   const std::string train_folder = (root / "train").string();
-  check(is_folder(train_folder), "{} is no folder: `data_path` must hold train/<class>/<image>.",
+  check(fs::is_directory(train_folder), "{} is no folder: `data_path` must hold train/<class>/<image>.",
         train_folder);
-  const std::string test_folder = (root / (is_folder(root / "val") ? "val" : "test")).string();
-  check(is_folder(test_folder) || options.val_fraction > 0,
+  const std::string test_folder = (root / (fs::is_directory(root / "val") ? "val" : "test")).string();
+  check(fs::is_directory(test_folder) || options.val_fraction > 0,
         "{} holds neither val/ nor test/: add one, or hold training images out with `val_fraction`.",
         root.string());
 
   Dataset dataset;
   dataset.name = "folder";
   const ImageListing train = list_images(train_folder, options.poll);
-  const bool has_test = is_folder(test_folder), loose = has_test && has_loose_images(test_folder);
+  const bool has_test = fs::is_directory(test_folder), loose = has_test && has_loose_images(test_folder);
   ImageListing test;
   if (has_test && !loose) test = list_images(test_folder, options.poll);
   if (has_test && !loose) check_same_classes(train, test, test_folder);

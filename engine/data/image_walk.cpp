@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -88,7 +89,8 @@ FolderNames names_in(const std::string& folder) {
     std::error_code ignored;
     (it->is_directory(ignored) ? names.folders : names.files).push_back(it->path().filename().string());
   }
-  check(!error, "{} cannot be read ({}): check that it exists and is readable.", folder, error.message());
+  check(!error, "{} cannot be read: {}.", folder,
+        system_reason(error.value(), "check that it exists and is readable"));
   std::sort(names.folders.begin(), names.folders.end());
   std::sort(names.files.begin(), names.files.end());
   return names;

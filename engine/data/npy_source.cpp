@@ -117,8 +117,7 @@ NpySource::NpySource(std::string path, std::int64_t max_bytes)
 
 bool NpySource::holds(const std::string& array) const {
   if (is_npz_) return std::find(arrays_.begin(), arrays_.end(), array) != arrays_.end();
-  std::error_code ignored;
-  return fs::exists(label(array), ignored);
+  return fs::exists(label(array));
 }
 
 std::string NpySource::label(const std::string& array) const {

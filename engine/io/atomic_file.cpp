@@ -5,10 +5,10 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -17,18 +17,6 @@ namespace {
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::string reason(int error) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-      return "the disk is full; make room and run again";
-    case EFBIG:
-      return "the file-size limit is reached; raise it (ulimit -f) and run again";
-    default:
-      return std::strerror(error);
-  }
 }
 
 }  // namespace
@@ -40,8 +28,8 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(pa
   check(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
         "{} cannot be written: it is not a regular file; choose another name", path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  check(fd_ >= 0, "{} cannot be written: {}; choose a folder that exists and that you may write to", path_,
-        std::strerror(errno));
+  check(fd_ >= 0, "{} cannot be written: {}", path_,
+        system_reason(errno, "choose a folder that exists and that you may write to"));
 }
 
 AtomicFile::~AtomicFile() {
@@ -55,14 +43,14 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
-  check(::fsync(fd_) == 0, "{} cannot be written: {}", path_, reason(errno));
+  check(::fsync(fd_) == 0, "{} cannot be written: {}", path_, system_reason(errno));
   // Network file systems report a full disk as late as here. close() frees the descriptor even if it fails.
   const bool closed = ::close(fd_) == 0;
   fd_ = -1;
   if (!closed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());
-    throw Error(fmt::format("{} cannot be written: {}", path_, reason(error)));
+    throw Error(fmt::format("{} cannot be written: {}", path_, system_reason(error)));
   }
   sync_folder_of(path_);
 }
@@ -72,7 +60,7 @@ void write_all(int fd, const void* data, std::size_t bytes, const std::string& p
   while (bytes > 0) {
     const ssize_t done = ::write(fd, next, bytes);
     if (done < 0 && errno == EINTR) continue;
-    check(done > 0, "{} cannot be written: {}", path, reason(done < 0 ? errno : ENOSPC));
+    check(done > 0, "{} cannot be written: {}", path, system_reason(done < 0 ? errno : ENOSPC));
     next += done;
     bytes -= static_cast<std::size_t>(done);
   }

@@ -7,7 +7,6 @@
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +14,7 @@
 #include "engine/io/crc32.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/npy.h"
+#include "engine/io/system_reason.h"
 #include "kernels/numerics/round_up.h"
 #include "kernels/runtime/check.h"
 
@@ -263,12 +263,12 @@ DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int
     }
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  check(fd_ >= 0, "{} cannot be written: {}", path_, std::strerror(errno));
+  check(fd_ >= 0, "{} cannot be written: {}", path_, system_reason(errno));
   epochs_ = resume_epochs;
   const std::int64_t end = data_offset_ + epochs_ * record_bytes_;
   if (::ftruncate(fd_, end) != 0) {
     ::close(fd_);
-    throw Error(fmt::format("{} cannot be shortened: {}", path_, std::strerror(errno)));
+    throw Error(fmt::format("{} cannot be shortened: {}", path_, system_reason(errno)));
   }
 }
 
@@ -300,10 +300,10 @@ void DynamicsWriter::append(std::int32_t epoch, const EpochDynamics& values) {
 
   const std::int64_t begin = data_offset_ + epoch * record_bytes_;
   const auto seek = [&](std::int64_t offset) {
-    check(::lseek(fd_, offset, SEEK_SET) == offset, "{} cannot be written: {}", path_, std::strerror(errno));
+    check(::lseek(fd_, offset, SEEK_SET) == offset, "{} cannot be written: {}", path_, system_reason(errno));
   };
   const auto flush = [&] {
-    check(::fdatasync(fd_) == 0, "{} cannot be written: {}", path_, std::strerror(errno));
+    check(::fdatasync(fd_) == 0, "{} cannot be written: {}", path_, system_reason(errno));
   };
   seek(begin + kAlignment);
   write_all(fd_, payload.data(), payload.size(), path_);

@@ -7,8 +7,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -19,8 +19,8 @@ constexpr std::size_t kHolderBytes = 256;
 // The file is made here, and not by a link: a lock is never taken on a file elsewhere.
 int open_lock_file(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  check(fd >= 0, "the lock {} cannot be made: {}; choose a folder that you may write to", path.string(),
-        std::strerror(errno));
+  check(fd >= 0, "the lock {} cannot be made: {}", path.string(),
+        system_reason(errno, "choose a folder that you may write to"));
   return fd;
 }
 
@@ -77,7 +77,7 @@ bool FileLock::try_again() {
     }
     if (errno == EINTR) continue;
     if (!has_no_locks(errno)) {
-      check(errno == EWOULDBLOCK, "the lock {} cannot be taken: {}", path_.string(), std::strerror(errno));
+      check(errno == EWOULDBLOCK, "the lock {} cannot be taken: {}", path_.string(), system_reason(errno));
       holder_ = read_holder(fd_);
       return false;
     }

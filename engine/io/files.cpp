@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -40,8 +40,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 
 void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  check(file.number >= 0, "{} cannot be written: {}; choose a folder that you may write to", path.string(),
-        std::strerror(errno));
+  check(file.number >= 0, "{} cannot be written: {}", path.string(),
+        system_reason(errno, "choose a folder that you may write to"));
   struct stat status {};
   const bool regular = ::fstat(file.number, &status) == 0 && S_ISREG(status.st_mode);
   try {
@@ -56,17 +56,17 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
 void make_folder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  check(!error, "the folder {} cannot be made: {}; choose another place for it", path.string(),
-        error.message());
+  check(!error, "the folder {} cannot be made: {}", path.string(),
+        system_reason(error.value(), "choose another place for it"));
   check(std::filesystem::is_directory(path, error), "{} is not a folder; choose another place",
         path.string());
-  check(::access(path.c_str(), W_OK | X_OK) == 0, "the folder {} cannot be written: {}; choose another",
-        path.string(), std::strerror(errno));
+  check(::access(path.c_str(), W_OK | X_OK) == 0, "the folder {} cannot be written: {}", path.string(),
+        system_reason(errno, "choose another"));
 }
 
 InputFile::InputFile(std::filesystem::path path)
     : path_(std::move(path)), number_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
-  check(number_ >= 0, "{} cannot be read: {}", path_.string(), std::strerror(errno));
+  check(number_ >= 0, "{} cannot be read: {}", path_.string(), system_reason(errno));
   struct stat status {};
   const bool is_file = ::fstat(number_, &status) == 0 && S_ISREG(status.st_mode);
   if (!is_file) ::close(number_);
@@ -86,7 +86,7 @@ void InputFile::read(std::uint64_t offset, void* to, std::uint64_t bytes) const 
     const ssize_t got =
         ::pread(number_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, "{} cannot be read: {}", path_.string(), std::strerror(errno));
+    check(got >= 0, "{} cannot be read: {}", path_.string(), system_reason(errno));
     check(got > 0, "{} became shorter while it was read; read it again when it is complete", path_.string());
     done += static_cast<std::uint64_t>(got);
   }
@@ -94,9 +94,9 @@ void InputFile::read(std::uint64_t offset, void* to, std::uint64_t bytes) const 
 
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  check(file.number >= 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+  check(file.number >= 0, "{} cannot be read: {}", path.string(), system_reason(errno));
   struct stat status {};
-  check(::fstat(file.number, &status) == 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+  check(::fstat(file.number, &status) == 0, "{} cannot be read: {}", path.string(), system_reason(errno));
   check(!S_ISDIR(status.st_mode), "{} is a folder, not a file", path.string());
 
   // The size that stat tells is a hint: a pipe has none, and a file may grow.
@@ -106,7 +106,7 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
   while (true) {
     const ssize_t got = ::read(file.number, bytes.data() + filled, bytes.size() - filled);
     if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, "{} cannot be read: {}", path.string(), std::strerror(errno));
+    check(got >= 0, "{} cannot be read: {}", path.string(), system_reason(errno));
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
     check(filled <= max_bytes, "{} is longer than the {} bytes that it can have; it is not what it should be",

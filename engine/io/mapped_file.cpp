@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
+#include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
 
 MappedFile::MappedFile(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  check(fd >= 0, "{} cannot be read: {}", path, std::strerror(errno));
+  check(fd >= 0, "{} cannot be read: {}", path, system_reason(errno));
   struct stat status {};
   const bool is_file = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
   bytes_ = is_file ? static_cast<std::size_t>(status.st_size) : 0;
@@ -22,7 +22,7 @@ MappedFile::MappedFile(const std::string& path) {
   const int error = errno;
   ::close(fd);
   check(is_file, "{} is not a file", path);
-  check(map != MAP_FAILED, "{} cannot be mapped: {}", path, std::strerror(error));
+  check(map != MAP_FAILED, "{} cannot be mapped: {}", path, system_reason(error));
   data_ = static_cast<std::byte*>(map);
 }
 

@@ -28,7 +28,6 @@ bool holds_official_files(const fs::path& folder) {
 }
 
 fs::path find(const fs::path& path) {
-  std::error_code error;
   if (is_file(path)) return path;
   // A trailing slash leaves an empty file name.
   fs::path folder = path.has_filename() ? path : path.parent_path();
@@ -37,7 +36,7 @@ fs::path find(const fs::path& path) {
   if (holds_official_files(folder)) return folder;
   if (holds_official_files(folder / "npy")) return folder / "npy";
   if (folder.filename() == "npy" && is_file(beside)) return beside;
-  check(fs::exists(folder, error), "{} does not exist; give the folder that tdds-train wrote with `dynamics`",
+  check(fs::exists(folder), "{} does not exist; give the folder that tdds-train wrote with `dynamics`",
         path.string());
   throw Error(
       fmt::format("{} holds neither {} nor <epoch>_Output.npy; give the folder that tdds-train "
