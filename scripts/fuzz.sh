@@ -26,6 +26,7 @@ cmake --build --preset fuzz --parallel "$(nproc)" --target "${readers[@]/#/fuzz_
 for reader in "${readers[@]}"; do
   seeds=(tests/fuzz/corpus/"$reader")
   [ "$reader" != image ] || seeds=(tests/golden/images tests/golden/forms)
+  [ "$reader" != pickle ] || seeds+=(tests/golden/pickles)
   found=build/fuzz/corpus/$reader
   mkdir -p "$found"
   log=build/fuzz/$reader.log

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
 #include "engine/io/pickle_reader.h"
@@ -12,13 +14,25 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-// CIFAR's largest file takes 350,000 steps; each step adds at most one value of about 130 bytes.
+// CIFAR's largest file takes 350,000 steps, and in protocol 0 of Python 3 700,000; each step adds at most one
+// value of about 130 bytes.
 constexpr std::int64_t kMaxSteps = 1'000'000;
 
-constexpr std::string_view kReconstruct = "numpy.core.multiarray._reconstruct";
-constexpr std::string_view kReconstruct2 = "numpy._core.multiarray._reconstruct";
-constexpr std::string_view kArrayType = "numpy.ndarray";
-constexpr std::string_view kDtypeType = "numpy.dtype";
+// Under numpy 2's names of its modules and Python 2's of its built-in types.
+constexpr std::string_view kReconstruct = "numpy._core.multiarray._reconstruct";
+constexpr std::string_view kFromBuffer = "numpy._core.numeric._frombuffer";
+constexpr std::string_view kArrayType = "numpy.ndarray", kDtypeType = "numpy.dtype";
+constexpr std::string_view kEncode = "_codecs.encode";
+constexpr std::string_view kBytes = "__builtin__.bytes", kByteArray = "__builtin__.bytearray";
+constexpr std::string_view kGlobals[] = {kReconstruct, kFromBuffer, kArrayType, kDtypeType,
+                                         kEncode,      kBytes,      kByteArray};
+
+std::string old_or_new_name(std::string_view module, std::string_view name) {
+  constexpr std::string_view kCore = "numpy.core.";
+  if (module == "builtins") module = "__builtin__";
+  if (module.starts_with(kCore)) return fmt::format("numpy._core.{}.{}", module.substr(kCore.size()), name);
+  return fmt::format("{}.{}", module, name);
+}
 
 std::string printable(std::string_view text) {
   std::string out(text.substr(0, 60));
@@ -49,7 +63,7 @@ class PickleParser : private PickleReader {
       const char opcode = next_opcode();
       if (opcode == '.') break;
       const bool known =
-          constant(opcode) || string(opcode) || container(opcode) || memo(opcode) || numpy(opcode);
+          constant(opcode) || string(opcode) || container(opcode) || memo(opcode) || object(opcode);
       if (!known)
         fail(fmt::format("uses opcode 0x{:02x}, which plain data does not need",
                          static_cast<unsigned char>(opcode)));
@@ -105,7 +119,7 @@ class PickleParser : private PickleReader {
     switch (opcode) {
       case '\x80': {
         const auto protocol = little_endian(1);
-        require(protocol <= 4, fmt::format("has protocol {} where 0 to 4 are read", protocol));
+        require(protocol <= 5, fmt::format("has protocol {} where 0 to 5 are read", protocol));
         return true;
       }
       case '\x95': {
@@ -144,11 +158,8 @@ class PickleParser : private PickleReader {
     switch (opcode) {
       case 'S':
         return push_text(document_.decoded_.emplace_back(unquoted(line())));
-      case 'V': {
-        const std::string_view text = line();
-        require(text.find('\\') == std::string_view::npos, "holds escaped text, which no CIFAR file has");
-        return push_text(text);
-      }
+      case 'V':
+        return push_text(document_.decoded_.emplace_back(unescaped(line())));
       case 'U':
       case 'C':
       case '\x8c':
@@ -159,7 +170,13 @@ class PickleParser : private PickleReader {
         return push_text(take(little_endian(4)));
       case '\x8e':
       case '\x8d':
+      case '\x96':
         return push_text(take(little_endian(8)));
+      case '\x97':
+      case '\x98':
+        fail(
+            "refers to buffers outside the file (it was made with buffer_callback), which only its maker "
+            "has");
       default:
         return false;
     }
@@ -268,9 +285,11 @@ class PickleParser : private PickleReader {
     return true;
   }
 
-  // --- numpy arrays: _reconstruct(ndarray, (0,), b'b') or dtype('u1', ...), then BUILD with the state ---
+  // --- Byte strings: _codecs.encode('text', 'latin1') or bytes(), before protocol 3 ---
+  // --- numpy arrays: _reconstruct(ndarray, (0,), b'b') or dtype('u1', ...), then BUILD with the state; or
+  //     _frombuffer(bytes, dtype, shape, 'C') ---
 
-  bool numpy(char opcode) {
+  bool object(char opcode) {
     switch (opcode) {
       case 'c': {
         const std::string_view module = line();
@@ -293,27 +312,49 @@ class PickleParser : private PickleReader {
   }
 
   bool push_global(std::string_view module, std::string_view name) {
-    std::string full = printable(module) + "." + printable(name);
-    if (full != kReconstruct && full != kReconstruct2 && full != kArrayType && full != kDtypeType)
-      fail(fmt::format("names '{}', which is not data and is never called", full));
-    return push_text(document_.decoded_.emplace_back(std::move(full)), Kind::kGlobal);
+    const std::string full = old_or_new_name(printable(module), printable(name));
+    const auto* known = std::find(std::begin(kGlobals), std::end(kGlobals), full);
+    if (known == std::end(kGlobals))
+      fail(fmt::format("names '{}.{}', which is not data and is never called", printable(module),
+                       printable(name)));
+    return push_text(*known, Kind::kGlobal);
   }
 
   bool reduce() {
     const PickleValue* arguments = pop();
     const PickleValue* callee = pop();
-    require(callee->kind == Kind::kGlobal && arguments->kind == Kind::kTuple,
-            "calls something that is no numpy type");
+    require(callee->kind == Kind::kGlobal && arguments->kind == Kind::kTuple && callee->text != kArrayType,
+            "calls something that makes no byte string or numpy array");
     const auto& items = arguments->items;
-    if (callee->text == kReconstruct || callee->text == kReconstruct2) {
+    if (callee->text == kReconstruct) {
       require(!items.empty() && items[0]->kind == Kind::kGlobal && items[0]->text == kArrayType,
               "reconstructs something that is no numpy array");
       push(Kind::kArray);
       return true;
     }
-    require(callee->text == kDtypeType && !items.empty() && items[0]->kind == Kind::kString,
-            "calls something that is no numpy type");
-    return push_text(items[0]->text, Kind::kDtype);
+    if (callee->text == kFromBuffer) {
+      require(items.size() == 4 && items[3]->kind == Kind::kString, "has a numpy array of unknown layout");
+      return set_array(push(Kind::kArray), items[2], items[1], items[3]->text != "C", items[0]);
+    }
+    if (callee->text == kDtypeType) {
+      require(!items.empty() && items[0]->kind == Kind::kString, "has a numpy type without a name");
+      return push_text(items[0]->text, Kind::kDtype);
+    }
+    return push_bytes(items);
+  }
+
+  bool push_bytes(const std::vector<const PickleValue*>& arguments) {
+    if (arguments.empty()) return push_text("");
+    require(arguments.size() <= 2 && arguments[0]->kind == Kind::kString,
+            "makes a byte string from something else than text");
+    const std::string_view text = arguments[0]->text;
+    if (arguments.size() == 1) return push_text(text);
+    require(arguments[1]->text == "latin1" || arguments[1]->text == "latin-1",
+            "encodes text in another way than Latin-1");
+    // Each text is encoded once, and UTF-8 takes twice the bytes at most: more would be a bomb.
+    encoded_ += text.size();
+    require(encoded_ <= 2 * size(), "encodes more text than it holds");
+    return push_text(document_.decoded_.emplace_back(latin1(text)));
   }
 
   bool build() {
@@ -336,28 +377,33 @@ class PickleParser : private PickleReader {
 
   // (version, shape, dtype, is Fortran order, bytes)
   bool build_array(PickleValue& array, const std::vector<const PickleValue*>& state) {
-    require(state.size() == 5 && state[1]->kind == Kind::kTuple && state[2]->kind == Kind::kDtype &&
-                state[4]->kind == Kind::kString,
+    require(state.size() == 5 && (state[3]->kind == Kind::kBool || state[3]->kind == Kind::kInt),
             "has a numpy array of unknown layout");
-    require((state[3]->kind == Kind::kBool || state[3]->kind == Kind::kInt) && state[3]->number == 0,
-            "has an array in Fortran order, where C order is needed");
-    const std::string_view dtype = state[2]->text;
+    return set_array(array, state[1], state[2], state[3]->number != 0, state[4]);
+  }
+
+  bool set_array(PickleValue& array, const PickleValue* shape, const PickleValue* type, bool fortran,
+                 const PickleValue* data) {
+    require(shape->kind == Kind::kTuple && type->kind == Kind::kDtype && data->kind == Kind::kString,
+            "has a numpy array of unknown layout");
+    require(!fortran, "has an array in Fortran order, where C order is needed");
+    const std::string_view dtype = type->text;
     require(dtype.size() == 2 && (dtype[0] == 'u' || dtype[0] == 'i') &&
                 std::string_view("1248").find(dtype[1]) != std::string_view::npos,
             "has an array of something else than integers");
     std::uint64_t bytes = static_cast<std::uint64_t>(dtype[1] - '0');
     array.shape.clear();
-    for (const PickleValue* extent : state[1]->items) {
+    for (const PickleValue* extent : shape->items) {
       require(extent->kind == Kind::kInt && extent->number >= 0 && array.shape.size() < 8 &&
                   (extent->number == 0 || bytes <= size() / static_cast<std::uint64_t>(extent->number)),
               "has an array whose shape does not fit its file");
       bytes *= static_cast<std::uint64_t>(extent->number);
       array.shape.push_back(extent->number);
     }
-    require(bytes == state[4]->text.size(),
-            fmt::format("has an array of {} bytes whose shape needs {}", state[4]->text.size(), bytes));
+    require(bytes == data->text.size(),
+            fmt::format("has an array of {} bytes whose shape needs {}", data->text.size(), bytes));
     array.dtype = dtype;
-    array.data = state[4]->text;
+    array.data = data->text;
     return true;
   }
 
@@ -365,6 +411,7 @@ class PickleParser : private PickleReader {
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint64_t, PickleValue*> memo_;
+  std::uint64_t encoded_ = 0;  // bytes of text
 };
 
 PickleDocument::PickleDocument(std::string_view bytes, std::string_view file) {

@@ -1,7 +1,8 @@
 #pragma once
-// Reads the subset of Python's pickle format (protocols 0 to 4) that plain data files use, and executes
-// nothing: integers, byte and text strings, lists, tuples, dicts and numpy arrays. The four globals that a
-// numpy array needs are recognised by name alone; any other global, opcode or use of them is an error.
+// Reads the subset of Python's pickle format (protocols 0 to 5, in band) that plain data files use, and
+// executes nothing: integers, byte and text strings, lists, tuples, dicts and numpy arrays. The globals that
+// byte strings and numpy arrays need are recognised by name alone; any other global, opcode or use of them is
+// an error.
 // Parsing does not recurse, and what it can allocate is bounded: some 200 MB beyond the size of the file,
 // however hostile. Source: CPython's pickletools.py describes each opcode.
 

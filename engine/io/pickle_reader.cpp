@@ -1,5 +1,6 @@
 #include "engine/io/pickle_reader.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "kernels/runtime/check.h"
@@ -13,6 +14,13 @@ int hex_digit(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+void append_utf8(std::string& out, std::uint32_t character) {
+  const int more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+  constexpr std::uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
+  out += static_cast<char>(kLead[more] | character >> (6 * more));
+  for (int at = more - 1; at >= 0; --at) out += static_cast<char>(0x80 | (character >> (6 * at) & 0x3F));
 }
 
 }  // namespace
@@ -88,6 +96,48 @@ std::string PickleReader::unquoted(std::string_view text) const {
     require(text[i] == 'x' && digits, "holds a string with an unknown escape");
     out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
     i += 2;
+  }
+  return out;
+}
+
+std::string PickleReader::unescaped(std::string_view text) const {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t digits = text[i] != '\\' || i + 1 == text.size() ? 0
+                               : text[i + 1] == 'u'                    ? 4
+                               : text[i + 1] == 'U'                    ? 8
+                                                                       : 0;
+    if (digits == 0) {
+      append_utf8(out, static_cast<unsigned char>(text[i]));
+      // A backslash takes the next one with it: what follows the two is no escape.
+      if (text.substr(i, 2) == "\\\\") out += text[++i];
+      continue;
+    }
+    std::uint32_t character = 0;
+    const char* begin = text.data() + i + 2;
+    const char* end = begin + std::min(digits, text.size() - i - 2);
+    const auto [rest, error] = std::from_chars(begin, end, character, 16);
+    require(error == std::errc() && rest == begin + digits && character <= 0x10FFFF,
+            "holds a text with an unknown escape");
+    append_utf8(out, character);
+    i += 1 + digits;
+  }
+  return out;
+}
+
+std::string PickleReader::latin1(std::string_view utf8) const {
+  std::string out;
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(utf8[i]);
+    if (lead < 0x80) {
+      out += utf8[i];
+      continue;
+    }
+    // U+0080 to U+00FF: C2 or C3, and one more.
+    const bool fits = (lead == 0xC2 || lead == 0xC3) && i + 1 < utf8.size() &&
+                      (static_cast<unsigned char>(utf8[i + 1]) & 0xC0) == 0x80;
+    require(fits, "encodes text that Latin-1 does not have");
+    out += static_cast<char>((lead & 3) << 6 | (static_cast<unsigned char>(utf8[++i]) & 0x3F));
   }
   return out;
 }

@@ -14,11 +14,13 @@ class PickleReader {
 
   char next_opcode();  // and remembers its offset for errors
   std::string_view take(std::uint64_t count);
-  std::uint64_t little_endian(int count);             // unsigned, count <= 8 bytes
-  std::int64_t long_integer(std::uint64_t count);     // two's complement, least byte first
-  std::string_view line();                            // to the next newline, which is consumed
-  std::int64_t decimal(std::string_view text) const;  // "12" or Python 2's "12L"
-  std::string unquoted(std::string_view text) const;  // Python 2's repr of a byte string
+  std::uint64_t little_endian(int count);              // unsigned, count <= 8 bytes
+  std::int64_t long_integer(std::uint64_t count);      // two's complement, least byte first
+  std::string_view line();                             // to the next newline, which is consumed
+  std::int64_t decimal(std::string_view text) const;   // "12" or Python 2's "12L"
+  std::string unquoted(std::string_view text) const;   // Python 2's repr of a byte string
+  std::string unescaped(std::string_view text) const;  // Python's raw-unicode-escape, to UTF-8
+  std::string latin1(std::string_view utf8) const;     // the byte that each character numbers
 
   std::uint64_t size() const { return bytes_.size(); }
   std::uint64_t left() const { return bytes_.size() - at_; }

@@ -1,10 +1,13 @@
 #include "engine/io/pickle.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "kernels/runtime/check.h"
+#include "tests/paths.h"
+#include "tests/temporary_folder.h"
 
 namespace tdds {
 namespace {
@@ -84,8 +87,101 @@ TEST(Pickle, ReadsWhatPython2Wrote) {
   EXPECT_EQ(document.root().find("labels")->items[1]->number, 9);
 }
 
+void expect_error(const std::string& bytes, const std::string& reason) {
+  try {
+    PickleDocument document(bytes, "f");
+    ADD_FAILURE() << "accepted; expected: " << reason;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+  }
+}
+
+std::string golden_pickle(const std::string& name) {
+  return test::read_text(golden_path("pickles/" + name + ".pkl"));
+}
+
+std::vector<std::string> golden_pickles() {
+  std::vector<std::string> names;
+  for (const int numpy : {1, 2})
+    for (int protocol = 0; protocol <= 5; ++protocol)
+      for (const char* keys : {"bytes", "text"})
+        names.push_back(fmt::format("numpy{}_protocol{}_{}", numpy, protocol, keys));
+  return names;
+}
+
+// The value of tests/golden/make_pickles.py, whose byte strings before protocol 3 are calls.
+TEST(Pickle, ReadsEveryProtocolOfPython3) {
+  for (const std::string& name : golden_pickles()) {
+    SCOPED_TRACE(name);
+    const std::string bytes = golden_pickle(name);
+    const PickleDocument document(bytes, name);
+    const PickleValue& root = document.root();
+    const PickleValue *data = root.find("data"), *empty = root.find("empty");
+    ASSERT_TRUE(data && empty && data->kind == Kind::kArray && empty->kind == Kind::kArray);
+    EXPECT_EQ(data->dtype, "u1");
+    EXPECT_EQ(data->shape, (std::vector<std::int64_t>{2, 6}));
+    EXPECT_EQ(data->data, "\x00\n\r\x1a\\\x7f'\x80\xc8\xfa\xfe\xff"s);
+    EXPECT_EQ(empty->shape, (std::vector<std::int64_t>{0, 6}));
+    std::vector<std::int64_t> labels;
+    for (const PickleValue* label : root.find("labels")->items) labels.push_back(label->number);
+    EXPECT_EQ(labels, (std::vector<std::int64_t>{3, 300, -1, 70000, std::int64_t{1} << 40}));
+    std::vector<std::string_view> files;
+    for (const PickleValue* file : root.find("filenames")->items) files.push_back(file->text);
+    const bool of_bytes = name.ends_with("bytes");
+    EXPECT_EQ(files,
+              (std::vector<std::string_view>{"a\\b.png", of_bytes ? "caf\xe9\n" : "caf\xc3\xa9\n", ""}));
+    EXPECT_EQ(root.find("batch_label")->text, "training batch 1 of 5");
+    EXPECT_EQ(root.find("ok")->number, 1);
+    EXPECT_EQ(root.find("none")->kind, Kind::kNone);
+  }
+}
+
+TEST(Pickle, BuffersOutsideTheFileAreRefusedByName) {
+  for (const char* name : {"numpy1_protocol5_out_of_band", "numpy2_protocol5_out_of_band"})
+    expect_error(golden_pickle(name), "refers to buffers outside the file");
+  expect_error("\x80\x05\x97\x98."s, "refers to buffers outside the file");
+}
+
+// Python's raw-unicode-escape: a backslash that another one precedes begins no escape.
+TEST(Pickle, TextOfProtocol0IsUnescaped) {
+  const auto text = [](const std::string& line) {
+    const std::string bytes = "V" + line + "\n.";
+    return std::string(PickleDocument(bytes, "f").root().text);
+  };
+  EXPECT_EQ(text("a\xe9z"), "a\xc3\xa9z");
+  EXPECT_EQ(text("\\u005cu0041"), "\\u0041");
+  EXPECT_EQ(text("\\\\u0041"), "\\\\u0041");
+  EXPECT_EQ(text("\\n\\"), "\\n\\");
+  EXPECT_EQ(text("\\u65e5\\U0001F600"), "\xe6\x97\xa5\xf0\x9f\x98\x80");
+}
+
+TEST(Pickle, ByteStringsThatAreCallsAreMadeOfTextAlone) {
+  const auto call = [](const std::string& function, const std::string& arguments) {
+    return "c" + function + "\n(" + arguments + "tR.";
+  };
+  const auto bytes_of = [](const std::string& pickle) {
+    return std::string(PickleDocument(pickle, "f").root().text);
+  };
+  EXPECT_EQ(bytes_of(call("_codecs\nencode", "Va\xff\nVlatin1\n")), "a\xff");
+  EXPECT_EQ(bytes_of(call("__builtin__\nbytes", "")), "");
+  EXPECT_EQ(bytes_of(call("__builtin__\nbytearray", "V\x80\nVlatin-1\n")), "\x80");
+  EXPECT_EQ(bytes_of("\x80\x03"
+                     "cbuiltins\nbytearray\nC\x02\x80\x81\x85R."s),
+            "\x80\x81");
+  expect_error(call("_codecs\nencode", "V\\u20ac\nVlatin1\n"), "text that Latin-1 does not have");
+  expect_error(call("_codecs\nencode", "Va\nVutf-7\n"), "another way than Latin-1");
+  expect_error(call("_codecs\nencode", "I1\nVlatin1\n"), "from something else than text");
+  expect_error(call("__builtin__\nbytes", "I1000000000\n"), "from something else than text");
+  // A long text encoded again and again.
+  std::string bomb = "V" + std::string(1000, 'x') + "\np0\n0";
+  for (int i = 0; i < 100; ++i) bomb += "c_codecs\nencode\n(g0\nVlatin1\ntR0";
+  expect_error(bomb + "N.", "encodes more text than it holds");
+}
+
 TEST(Pickle, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
-  for (const std::string& bytes : {from_hex(kProtocol3), from_hex(kProtocol4), kProtocol0}) {
+  std::vector<std::string> pickles{from_hex(kProtocol3), from_hex(kProtocol4), kProtocol0};
+  for (const std::string& name : golden_pickles()) pickles.push_back(golden_pickle(name));
+  for (const std::string& bytes : pickles) {
     for (std::size_t length = 0; length < bytes.size(); ++length) {
       try {
         PickleDocument(std::string_view(bytes).substr(0, length), "batch_1");
@@ -99,7 +195,8 @@ TEST(Pickle, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
 
 // A changed byte gives a document or an Error, never a crash (meant for the sanitizers).
 TEST(Pickle, AnyChangedByteIsSafe) {
-  for (const std::string& bytes : {from_hex(kProtocol4), kProtocol0}) {
+  for (const std::string& bytes : {from_hex(kProtocol4), kProtocol0, golden_pickle("numpy2_protocol0_bytes"),
+                                   golden_pickle("numpy2_protocol5_text")}) {
     for (std::size_t at = 0; at < bytes.size(); ++at) {
       for (int value = 0; value < 256; value += 3) {
         std::string changed = bytes;
@@ -113,23 +210,21 @@ TEST(Pickle, AnyChangedByteIsSafe) {
   }
 }
 
-void expect_error(const std::string& bytes, const std::string& reason) {
-  try {
-    PickleDocument document(bytes, "f");
-    ADD_FAILURE() << "accepted; expected: " << reason;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
-  }
-}
-
 TEST(Pickle, NeverCallsAnything) {
   expect_error("cos\nsystem\n(S'echo hostile'\ntR.", "names 'os.system', which is not data");
   expect_error("\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R."s, "names 'posix.system'");
   expect_error("c__builtin__\neval\n(S'1'\ntR.", "names '__builtin__.eval'");
   expect_error("cos\x1b[2J\nsystem\n.", "names 'os?[2J.system'");
   expect_error("(S'x'\nios\nsystem\n.", "opcode 0x69");
-  expect_error("S'ls'\n(tR.", "calls something that is no numpy type");
-  expect_error("cnumpy\nndarray\n(I9\ntR.", "calls something that is no numpy type");
+  expect_error("S'ls'\n(tR.", "calls something that makes no byte string or numpy array");
+  expect_error("cnumpy\nndarray\n(I9\ntR.", "calls something that makes no byte string or numpy array");
+  expect_error("ccopy_reg\n_reconstructor\n(c__builtin__\nobject\nNtR.", "names 'copy_reg._reconstructor'");
+  expect_error(
+      "\x80\x04\x8c\x08"
+      "builtins\x8c\x04"
+      "eval\x93."s,
+      "names 'builtins.eval'");
+  expect_error("cnumpy.core.multiarray\nfrombuffer\n.", "names 'numpy.core.multiarray.frombuffer'");
   expect_error("P0\n.", "opcode 0x50");
 }
 
@@ -147,7 +242,9 @@ TEST(Pickle, RejectsWhatIsNotOneWellFormedValue) {
   expect_error("](0a.", "takes a value from an empty stack");
   expect_error("S'a\n.", "without its quotes");
   expect_error("S'\\q'\n.", "unknown escape");
-  expect_error("\x80\x05."s, "protocol 5");
+  expect_error("\x80\x06."s, "protocol 6");
+  expect_error("V\\u12\n.", "unknown escape");
+  expect_error("V\\U00110000\n.", "unknown escape");
   expect_error("\x8a\x09\x01\x01\x01\x01\x01\x01\x01\x01\x01."s, "more than 64 bits");
 }
 
