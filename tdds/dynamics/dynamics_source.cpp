@@ -1,5 +1,7 @@
 #include "tdds/dynamics/dynamics_source.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -54,7 +56,9 @@ DynamicsSource::DynamicsSource(const std::string& path, MissingVisits missing)
     check(missing_.samples == 0 || missing_.samples == store_->samples(),
           "{} is of {} samples, and {} were said to be there", path_, store_->samples(), missing_.samples);
   } else {
-    epochs_ = count_official_epochs(path_);
+    const OfficialFiles files = find_official_files(path_);
+    epochs_ = static_cast<std::int32_t>(files.epochs.size());
+    ignored_ = files.ignored;
   }
 }
 
@@ -66,7 +70,10 @@ const DynamicsReader& DynamicsSource::store_for(std::string_view what) const {
 }
 
 std::string DynamicsSource::description() const {
-  if (!store_) return fmt::format("{} epochs of official .npy files", epochs_);
+  if (!store_)
+    return fmt::format("{} epochs of official .npy files{}{}", epochs_,
+                       ignored_.empty() ? "" : "; not read, as their names have no epoch number: ",
+                       fmt::join(ignored_, ", "));
   return fmt::format("{} samples, {} epochs of {}, seed {}", store_->samples(), epochs_,
                      store_->header().dataset, store_->header().seed);
 }

@@ -36,6 +36,7 @@ class DynamicsSource {
   MissingVisits missing_;
   std::unique_ptr<DynamicsReader> store_;
   std::int32_t epochs_ = 0;
+  std::vector<std::string> ignored_;  // official files without an epoch number
 };
 
 // The series of the first `epochs` epochs of a store.

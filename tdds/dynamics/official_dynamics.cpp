@@ -4,12 +4,14 @@
 #include <charconv>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
 
 #include "engine/io/npy.h"
+#include "engine/io/system_reason.h"
 #include "kernels/ops/kl_rows.h"
 #include "kernels/runtime/check.h"
 #include "kernels/runtime/parallel.h"
@@ -17,13 +19,41 @@
 namespace tdds {
 namespace {
 
-std::string file_of(const std::string& folder, std::int32_t epoch, const char* what) {
-  return fmt::format("{}/{}_{}.npy", folder, epoch, what);
+constexpr std::string_view kOutput = "_Output.npy", kIndex = "_Index.npy";
+
+std::string join(const std::string& folder, std::string_view name) {
+  return fmt::format("{}/{}", folder, name);
+}
+
+// The number in "007_Output.npy"; none where the name has something else before `end`.
+std::optional<std::int32_t> epoch_of(std::string_view name, std::string_view end) {
+  const std::string_view digits = name.substr(0, name.size() - end.size());
+  std::int32_t epoch = 0;
+  const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), epoch);
+  const bool is_number =
+      error == std::errc{} && rest == digits.data() + digits.size() && digits.front() != '-';
+  return is_number ? std::optional(epoch) : std::nullopt;
+}
+
+using NamesByEpoch = std::map<std::int32_t, std::string>;
+
+// Notes the file where its name ends so.
+void take_name(const std::string& folder, const std::string& name, std::string_view end, NamesByEpoch& names,
+               std::vector<std::string>& ignored) {
+  if (!name.ends_with(end)) return;
+  const std::optional<std::int32_t> epoch = epoch_of(name, end);
+  if (!epoch) {
+    ignored.push_back(name);
+    return;
+  }
+  const auto [first, is_first] = names.emplace(*epoch, name);
+  check(is_first, "{} holds two files of epoch {}, {} and {}; remove one of them", folder, *epoch,
+        std::min(first->second, name), std::max(first->second, name));
 }
 
 struct EpochFiles {
-  EpochFiles(const std::string& folder, std::int32_t epoch)
-      : logits(file_of(folder, epoch, "Output"), DType::kF32, 2), ids_path(file_of(folder, epoch, "Index")) {}
+  EpochFiles(const std::string& folder, const OfficialEpoch& epoch)
+      : logits(join(folder, epoch.output), DType::kF32, 2), ids_path(join(folder, epoch.index)) {}
 
   NpyReader logits;  // [N,K]
   std::string ids_path;
@@ -43,11 +73,12 @@ struct Previous {
 
 // N by the ids of all epochs read. What is no number of a sample would make a series of absurd size, so that
 // an id of twice the visits of an epoch is taken for one only where N is given.
-std::int64_t count_samples(const std::string& folder, std::int32_t epochs, std::int64_t given) {
+std::int64_t count_samples(const std::string& folder, std::span<const OfficialEpoch> epochs,
+                           std::int64_t given) {
   std::int64_t most = 0, largest = -1;
   std::string largest_in;
-  for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
-    const std::string path = file_of(folder, epoch, "Index");
+  for (const OfficialEpoch& epoch : epochs) {
+    const std::string path = join(folder, epoch.index);
     const std::vector<std::int64_t> ids = read_npy_i64(path);
     if (ids.empty()) continue;
     const auto [least, last] = std::minmax_element(ids.begin(), ids.end());
@@ -137,31 +168,39 @@ void check_shape(const NpyReader& logits, const std::vector<std::int64_t>& first
 
 }  // namespace
 
-std::int32_t count_official_epochs(const std::string& folder) {
-  std::vector<std::int32_t> found;
+OfficialFiles find_official_files(const std::string& folder) {
+  NamesByEpoch outputs, indices;
+  OfficialFiles found;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    std::int32_t epoch = 0;
-    const auto [rest, parsed] = std::from_chars(name.data(), name.data() + name.size(), epoch);
-    if (parsed == std::errc{} && std::string_view(rest) == "_Output.npy") found.push_back(epoch);
+    take_name(folder, name, kOutput, outputs, found.ignored);
+    take_name(folder, name, kIndex, indices, found.ignored);
   }
-  check(!error, "the folder {} cannot be read: {}", folder, error.message());
-  check(!found.empty(), "{} holds no <epoch>_Output.npy; give the folder that the official train.py wrote",
+  check(!error, "the folder {} cannot be read: {}", folder, system_reason(error.value()));
+  check(!outputs.empty(), "{} holds no <epoch>_Output.npy; give the folder that the official train.py wrote",
         folder);
-  std::sort(found.begin(), found.end());
+  std::sort(found.ignored.begin(), found.ignored.end());
   // The official train.py makes the folder at the end of epoch 0, in place of writing that epoch.
-  check(found.front() == 0,
+  const std::int32_t first = outputs.begin()->first;
+  check(first == 0,
         "{} is missing, though the folder holds later epochs: the official train.py writes no epoch 0 where "
         "npy/ was not there before the run; run it again now that it is, or lower the number of every file "
         "by {}, so that the epochs count from {}",
-        file_of(folder, 0, "Output"), found.front(), found.front());
-  for (std::size_t i = 0; i < found.size(); ++i)
-    check(found[i] == static_cast<std::int32_t>(i),
-          "{} is missing, though the folder holds later epochs; restore it, or remove the later ones",
-          file_of(folder, static_cast<std::int32_t>(i), "Output"));
-  return static_cast<std::int32_t>(found.size());
+        join(folder, "0_Output.npy"), first, first);
+  for (const auto& [epoch, output] : outputs) {
+    const auto expected = static_cast<std::int32_t>(found.epochs.size());
+    check(
+        epoch == expected,
+        "{}/{}_Output.npy is missing, though the folder holds later epochs; restore it, or remove the later "
+        "ones",
+        folder, expected);
+    const auto index = indices.find(epoch);
+    const std::string beside = output.substr(0, output.size() - kOutput.size()) + std::string(kIndex);
+    found.epochs.push_back({output, index == indices.end() ? beside : index->second});
+  }
+  return found;
 }
 
 KlSeries read_official_series(const std::string& folder, std::int32_t epochs, const MissingVisits& rule) {
@@ -170,12 +209,16 @@ KlSeries read_official_series(const std::string& folder, std::int32_t epochs, co
         rule.samples);
   KlSeries series;
   series.epochs = epochs;
-  series.samples = count_samples(folder, epochs, rule.samples);
+  const std::vector<OfficialEpoch> all = find_official_files(folder).epochs;
+  check(static_cast<std::size_t>(epochs) <= all.size(), "{} holds {} epochs, and {} are to be read", folder,
+        all.size(), epochs);
+  const std::span<const OfficialEpoch> used(all.data(), static_cast<std::size_t>(epochs));
+  series.samples = count_samples(folder, used, rule.samples);
   series.visits.samples_assumed = rule.samples == 0;
   std::optional<Previous> previous;
   std::vector<std::int64_t> first;
   for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
-    const EpochFiles files(folder, epoch);
+    const EpochFiles files(folder, used[static_cast<std::size_t>(epoch)]);
     if (epoch == 0) first = files.logits.shape();
     check_shape(files.logits, first);
     const std::vector<std::int64_t> ids = read_ids(files, epoch, series.samples);

@@ -2,7 +2,8 @@
 // The series of KL values from the files of the official train.py --dynamics, whoever wrote them.
 //
 // A folder holds `<e>_Output.npy` float32 [N, K] (logits) and `<e>_Index.npy` int64 [N] (sample ids) for the
-// epochs e = 0, 1, 2, ..., rows in visiting order. `<e>_Loss.npy` is not needed. An epoch may visit fewer
+// epochs e = 0, 1, 2, ..., rows in visiting order; <e> may be padded with zeros. `<e>_Loss.npy` is not
+// needed. An epoch may visit fewer
 // samples than there are, as a loader does that drops its last incomplete batch.
 
 #include <cstdint>
@@ -39,8 +40,16 @@ struct MissingVisits {
   std::string accept = {};  // how a user accepts missing visits, for the refusal: "give `missing` carry"
 };
 
-// The number of epochs in the folder. Throws Error when there is none or one is missing in between.
-std::int32_t count_official_epochs(const std::string& folder);
+struct OfficialEpoch {
+  std::string output, index;  // names in the folder
+};
+struct OfficialFiles {
+  std::vector<OfficialEpoch> epochs;      // from 0 on
+  std::vector<std::string> ignored = {};  // files named *_Output.npy or *_Index.npy without a number
+};
+
+// Throws Error where there is no epoch, one is missing in between, or two files are of one epoch.
+OfficialFiles find_official_files(const std::string& folder);
 
 // Reads the first `epochs` epochs. Holds one epoch of logits, the series and a few rows, nothing more. Throws
 // Error on what is wrong in the files, each naming the file: type, shape, truncation, other classes than in

@@ -1,5 +1,6 @@
 #include "tdds/dynamics/official_dynamics.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <omp.h>
 
@@ -8,6 +9,7 @@
 #include "engine/io/dynamics_store.h"
 #include "engine/io/npy.h"
 #include "kernels/runtime/check.h"
+#include "tdds/dynamics/dynamics_source.h"
 #include "tests/tdds/reference.h"
 #include "tests/temporary_folder.h"
 
@@ -102,20 +104,20 @@ TEST_F(OfficialDynamicsTest, DependsNeitherOnTheVisitingOrderNorOnTheThreads) {
 }
 
 TEST_F(OfficialDynamicsTest, CountsTheEpochs) {
-  EXPECT_THROW(count_official_epochs(folder_.path()), Error);
-  EXPECT_THROW(count_official_epochs("/nonexistent"), Error);
+  EXPECT_THROW(find_official_files(folder_.path()), Error);
+  EXPECT_THROW(find_official_files("/nonexistent"), Error);
   write(test::random_dynamics(4, 3, 12, 5));
-  EXPECT_EQ(count_official_epochs(folder_.path()), 12);
+  EXPECT_EQ(find_official_files(folder_.path()).epochs.size(), 12u);
   std::filesystem::remove(folder_ / "5_Output.npy");
   try {
-    count_official_epochs(folder_.path());
+    find_official_files(folder_.path());
     FAIL();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("5_Output.npy is missing"), std::string::npos) << error.what();
   }
   std::filesystem::remove(folder_ / "0_Output.npy");
   try {
-    count_official_epochs(folder_.path());
+    find_official_files(folder_.path());
     FAIL();
   } catch (const Error& error) {
     const std::string said = error.what();
@@ -123,6 +125,52 @@ TEST_F(OfficialDynamicsTest, CountsTheEpochs) {
     EXPECT_NE(said.find("writes no epoch 0 where npy/ was not there"), std::string::npos) << said;
     EXPECT_NE(said.find("lower the number of every file by 1"), std::string::npos) << said;
   }
+}
+
+TEST_F(OfficialDynamicsTest, EpochsMayBePaddedWithZeros) {
+  const Recorded recorded = test::random_dynamics(6, 3, 12, 7);
+  write(recorded);
+  const KlSeries plain = read_official_series(folder_.path(), 12);
+  const auto rename = [&](int epoch, const char* what, const std::string& to) {
+    std::filesystem::rename(folder_ / fmt::format("{}_{}.npy", epoch, what), folder_ / to);
+  };
+  for (int epoch = 0; epoch < 12; ++epoch) {
+    rename(epoch, "Output", fmt::format("{:03}_Output.npy", epoch));
+    // The two files of an epoch need not be padded alike.
+    rename(epoch, "Index", fmt::format("{:0{}}_Index.npy", epoch, 1 + epoch % 4));
+  }
+  EXPECT_EQ(find_official_files(folder_.path()).epochs[7].output, "007_Output.npy");
+  EXPECT_EQ(read_official_series(folder_.path(), 12).values, plain.values);
+  std::filesystem::remove(folder_ / "0008_Index.npy");
+  std::filesystem::remove(folder_ / "8_Index.npy");
+  EXPECT_NE(refusal(12).find("008_Index.npy cannot be read: No such file"), std::string::npos) << refusal(12);
+}
+
+TEST_F(OfficialDynamicsTest, TwoFilesOfAnEpochAreRefusedByName) {
+  write(test::random_dynamics(6, 3, 3, 8));
+  for (const std::string what : {"Output", "Index"}) {
+    const std::string second = folder_ / ("01_" + what + ".npy");
+    std::filesystem::copy_file(folder_ / ("1_" + what + ".npy"), second);
+    EXPECT_NE(refusal(3).find("two files of epoch 1, 01_" + what + ".npy and 1_" + what + ".npy"),
+              std::string::npos)
+        << refusal(3);
+    std::filesystem::remove(second);
+  }
+  EXPECT_EQ(refusal(3), "accepted");
+  EXPECT_NE(refusal(4).find("holds 3 epochs, and 4 are to be read"), std::string::npos) << refusal(4);
+}
+
+TEST_F(OfficialDynamicsTest, SaysWhatHasNoEpochNumber) {
+  write(test::random_dynamics(6, 3, 3, 9));
+  const std::vector<std::string> others{"+1_Output.npy", "-1_Output.npy", "99999999999_Index.npy",
+                                        "_Output.npy", "best_Output.npy"};
+  for (const std::string& name : others) test::write_text(folder_ / name, "");
+  const OfficialFiles files = find_official_files(folder_.path());
+  EXPECT_EQ(files.epochs.size(), 3u);
+  EXPECT_EQ(files.ignored, others);
+  EXPECT_EQ(DynamicsSource(folder_.str()).description(),
+            "3 epochs of official .npy files; not read, as their names have no epoch number: +1_Output.npy, "
+            "-1_Output.npy, 99999999999_Index.npy, _Output.npy, best_Output.npy");
 }
 
 TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
