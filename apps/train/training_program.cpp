@@ -1,5 +1,7 @@
 #include "apps/train/training_program.h"
 
+#include <fmt/ranges.h>
+
 #include <optional>
 
 #include "apps/train/recorded_flags.h"
@@ -8,6 +10,22 @@
 #include "apps/train/training_run.h"
 
 namespace tdds {
+
+namespace {
+
+// What was given that chooses a subset, which an evaluation does without.
+std::string unused_note(const FlagTexts& flags) {
+  std::vector<std::string> unused;
+  for (const char* name : {"mask_path", "score_path", "random_subset"}) {
+    const std::string* value = find_text(flags, name);
+    if (value && !value->empty() && *value != "false") unused.push_back(fmt::format("--{}", name));
+  }
+  return unused.empty()
+             ? ""
+             : fmt::format("not used: {}; --evaluate tests the weights as they are", fmt::join(unused, ", "));
+}
+
+}  // namespace
 
 int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
                  const EarlierFlags& earlier, const ChooseSubset& choose) {
@@ -24,10 +42,14 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
   std::vector<std::string> notes;
   if (lock && !lock->warning().empty()) notes.push_back("warning: " + lock->warning());
   if (!earlier.taken.empty()) notes.push_back(taken_note(earlier, "the run in " + config.save_path));
+  // An evaluation is of weights on the test images.
+  const bool chooses = choose && !config.evaluate;
+  if (choose && config.evaluate) notes.push_back(unused_note(flags));
+  std::erase(notes, "");
   std::optional<SubsetChoice> subset;
   try {
     TrainingSetup setup(config);
-    if (choose) subset = choose(setup.data());
+    if (chooses) subset = choose(setup.data());
     const RunRequest request{.program = program,
                              .flags = flags,
                              .config = config,
@@ -43,7 +65,7 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
     // The setup is gone, and with it what it had allocated.
     const std::unique_ptr<Device> device = choose_device(config);
     const Dataset data = load_dataset(dataset_options(config));
-    if (choose && !subset) subset = choose(data);
+    if (chooses && !subset) subset = choose(data);
     throw Error(out_of_memory_sentence(config, *device, data, subset ? &*subset : nullptr, error));
   }
 }

@@ -58,6 +58,22 @@ TEST(TrainSubsetProgramTest, SaysItsStepsAndThatTheyAreFew) {
   EXPECT_EQ(enough.out.find("optimizer steps"), std::string::npos) << enough.out;
 }
 
+TEST(TrainSubsetProgramTest, AnEvaluationNeedsNoMask) {
+  const TemporaryFolder run, folder;
+  ASSERT_EQ(run_tool("tdds-train", tiny(run.str(), 1)).exit_code, 0);
+  const Outcome evaluated = run_tool("tdds-train-subset", with(tiny(run.str(), 1), {"--evaluate"}));
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  EXPECT_NE(evaluated.out.find("accuracy"), std::string::npos) << evaluated.out;
+  EXPECT_EQ(evaluated.out.find("not used"), std::string::npos) << evaluated.out;
+  const Outcome given = run_tool("tdds-train-subset",
+                                 with(tiny(run.str(), 1), {"--evaluate", "--mask_path", folder / "absent.npy",
+                                                           "--score_path", folder / "absent.npy"}));
+  ASSERT_EQ(given.exit_code, 0) << given.err;
+  EXPECT_NE(given.out.find("not used: --mask_path, --score_path; --evaluate tests the weights as they are\n"),
+            std::string::npos)
+      << given.out;
+}
+
 TEST(TrainSubsetProgramTest, AMaskOfOtherDataIsRefused) {
   const TemporaryFolder folder, run;
   const RankingFiles files = write_scores(folder);
