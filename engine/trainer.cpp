@@ -360,7 +360,8 @@ void Trainer::restored() {
   check(
       state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 && state.cursor <= samples() &&
           (state.cursor % options_.batch == 0 || state.cursor == samples()),
-      "the checkpoint stands at epoch {}, sample {}, which this run of {} epochs of {} samples never passes",
+      "the checkpoint stands at epoch {}, sample {}, which this run of {} epochs of {} samples never passes; "
+      "resume it with as many `epochs` as it was begun with, or more",
       state.epoch, state.cursor, options_.epochs, samples());
   epoch_ = state.epoch;
   cursor_ = state.cursor;

@@ -58,6 +58,27 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
+// Of the run, which decides the learning rates of a schedule that ends with it.
+bool is_length(const std::string& key) {
+  return key == "epochs" || key == "t_max";
+}
+
+// Such a run may be made longer.
+bool steps_do_not_depend_on_epochs(const RunFingerprint& run) {
+  return value_of(run, "schedule").starts_with(to_string(Decay::kStep));
+}
+
+void check_same_epochs(const RunFingerprint& recorded, const RunFingerprint& now, const std::string& path) {
+  const std::string &before = value_of(recorded, "epochs"), &here = value_of(now, "epochs");
+  check(
+      before.empty() || before == here,
+      "{} is of a run of {} epochs, and this one has {}: the cosine schedule spreads the learning rate over "
+      "all epochs, so the two differ from the first step on; give --epochs {}, or start over with "
+      "--overwrite "
+      "(a run with --schedule step can be made longer)",
+      path, before, here, before);
+}
+
 // The plans of a CPU follow from its instructions and oneDNN's version, those of a GPU are kept with the
 // checkpoint.
 std::string compare_plans(const std::string& before, const std::string& now, bool on_gpu,
@@ -131,8 +152,11 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
   };
   compare("dataset");  // first: what else differs follows from it, or from its images
   check_same_images(recorded, now, path, untold);
+  const bool may_grow = steps_do_not_depend_on_epochs(now);
+  if (!may_grow) check_same_epochs(recorded, now, path);
   for (const auto& option : now)
-    if (option.first != "dataset" && option.first != "plans" && !is_of_images(option.first))
+    if (option.first != "dataset" && option.first != "plans" && !is_of_images(option.first) &&
+        !(may_grow && is_length(option.first)))
       compare(option.first);
   const bool on_gpu = now.at("device") == to_string(DeviceKind::kCuda);
   notes.push_back(compare_plans(value_of(recorded, "plans"), now.at("plans"), on_gpu, path));

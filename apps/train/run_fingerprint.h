@@ -24,8 +24,9 @@ void check_same_images(const RunFingerprint& recorded, const RunFingerprint& now
 // What a key or flag that an older file lacks was then; nothing where now's default is what was then.
 std::optional<std::string> value_before(const std::string& key);
 
-// Whether a run may go on. Throws Error naming the first option that differs. Returns sentences on what an
-// older file does not tell and on what may change the bits from here on.
+// Whether a run may go on. Throws Error naming the first option that differs; the number of epochs may where
+// the schedule is in steps. Returns sentences on what an older file does not tell and on what may change the
+// bits from here on.
 std::vector<std::string> check_same_run(const RunFingerprint& recorded, const RunFingerprint& now,
                                         const std::string& path);
 

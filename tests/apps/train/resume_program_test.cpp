@@ -19,6 +19,50 @@ TEST(ResumeProgramTest, TwoRunsOfOneSeedAreBitwiseEqualAndAnotherSeedIsNot) {
   EXPECT_NE(model_bytes(a.str()), model_bytes(c.str()));
 }
 
+// The rates of a schedule in steps do not depend on how many epochs follow.
+TEST(ResumeProgramTest, AFinishedRunIsMadeLonger) {
+  const std::vector<std::string> schedule{"--schedule",      "step", "--lr_step_epochs", "2",
+                                          "--warmup_epochs", "1"};
+  for (const char* program : {"tdds-train", "tdds-train-subset"}) {
+    SCOPED_TRACE(program);
+    const TemporaryFolder whole, folder;
+    const bool subset = std::string(program) == "tdds-train-subset";
+    const auto train = [&](const TemporaryFolder& to, int epochs, const std::vector<std::string>& flags) {
+      const std::string kind = subset ? "--random_subset" : "--dynamics";
+      return run_tool(program, with(with(with(tiny(to.str(), epochs), schedule), {kind}), flags));
+    };
+    ASSERT_EQ(train(whole, 5, {}).exit_code, 0);
+    ASSERT_EQ(train(folder, 3, {}).exit_code, 0);
+    const Outcome longer = train(folder, 5, {"--resume"});
+    ASSERT_EQ(longer.exit_code, 0) << longer.err;
+    EXPECT_NE(longer.out.find("resumed at epoch 3"), std::string::npos) << longer.out;
+    EXPECT_EQ(model_bytes(whole.str()), model_bytes(folder.str()));
+    EXPECT_EQ(metrics_but_times(whole.str()), metrics_but_times(folder.str()));
+    EXPECT_EQ(subset ? "" : read_text(whole / "dynamics.tdds"),
+              subset ? "" : read_text(folder / "dynamics.tdds"));
+    const Outcome shorter = train(folder, 4, {"--resume"});
+    EXPECT_EQ(shorter.exit_code, 1);
+    EXPECT_NE(shorter.err.find("with as many --epochs as it was begun with, or more"), std::string::npos)
+        << shorter.err;
+  }
+}
+
+// The cosine falls over all epochs: those of a longer run have other rates from the first step on.
+TEST(ResumeProgramTest, ARunOnTheCosineIsNotMadeLonger) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_tool("tdds-train", tiny(folder.str(), 2)).exit_code, 0);
+  const std::string before = model_bytes(folder.str());
+  const Outcome longer = run_tool("tdds-train", with(tiny(folder.str(), 4), {"--resume"}));
+  EXPECT_EQ(longer.exit_code, 1);
+  EXPECT_TRUE(is_one_sentence(longer.err, "tdds-train")) << longer.err;
+  for (const char* words : {"is of a run of 2 epochs, and this one has 4",
+                            "the cosine schedule spreads the learning rate over all epochs",
+                            "give --epochs 2, or start over with --overwrite"})
+    EXPECT_NE(longer.err.find(words), std::string::npos) << longer.err;
+  EXPECT_EQ(model_bytes(folder.str()), before);
+  EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--resume"})).exit_code, 0) << "as it was";
+}
+
 class ResumedRunTest : public testing::Test {
  protected:
   static std::vector<std::string> args(const TemporaryFolder& folder) {
