@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "apps/cli/help.h"
+#include "apps/cli/output.h"
 #include "apps/version.h"
 #include "engine/io/system_reason.h"
 
@@ -121,13 +122,13 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, co
     app.parse(normalised(app, argc, argv));
     if (earlier) take_earlier(app, flags, *earlier);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", help_text(info, flags, false));
+    print_out("{}", help_text(info, flags, false));
     return 0;
   } catch (const CLI::CallForAllHelp&) {
-    fmt::print("{}", help_text(info, flags, true));
+    print_out("{}", help_text(info, flags, true));
     return 0;
   } catch (const CLI::CallForVersion& version) {
-    fmt::print("{}\n", version.what());
+    print_out("{}\n", version.what());
     return 0;
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{}; --help-all lists all flags", error.what()));
@@ -146,10 +147,10 @@ std::string version_text() {
 int run_program(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
                 const std::function<int()>& run, EarlierFlags* earlier) {
   std::signal(SIGXFSZ, SIG_IGN);
+  reserve_standard_streams();
   int code = 1;
   try {
     code = parse_and_run(argc, argv, info, flags, run, earlier);
-    check(std::fflush(stdout) == 0, "cannot write to the standard output: what was printed is incomplete");
   } catch (const Interrupted& interrupted) {
     complain(info.name, interrupted.what());
     code = interrupted.exit_code();
@@ -169,7 +170,11 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
     complain(info.name, error.what());
     code = 1;
   }
-  return code;
+  if (flush_output() || code != 0) return code;
+  complain(info.name,
+           "the standard output cannot be written, so what was printed there is incomplete; all else is "
+           "done; make room where it goes, or send it elsewhere");
+  return 1;
 }
 
 }  // namespace tdds

@@ -2,9 +2,10 @@
 // What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and
 // an exit code.
 //
-// Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory); 2 the command line
-// is wrong; 128 + signal interrupted. In a long flag, `_` and `-` are alike: declare flags with `_`.
-// The last of a repeated flag counts. SIGXFSZ is ignored, so that a file-size limit is an error of write().
+// Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory), or all was done and
+// the standard output could not be written; 2 the command line is wrong; 128 + signal interrupted. In a
+// long flag, `_` and `-` are alike: declare flags with `_`. The last of a repeated flag counts. SIGXFSZ is
+// ignored, so that a file-size limit is an error of write().
 //
 //   int main(int argc, char** argv) {
 //     Options options;

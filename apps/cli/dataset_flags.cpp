@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "apps/cli/interrupt.h"
+#include "apps/cli/output.h"
 #include "apps/cli/progress.h"
 
 namespace tdds {
@@ -165,8 +166,8 @@ std::string stopped_sentence(const DatasetOptions& options) {
 void show_loading(DatasetOptions& options) {
   options.poll = [sentence = stopped_sentence(options)] { heed_interrupt(sentence); };
   options.announce = [](const std::string& sentence) {
-    fmt::print("{}\n", with_flag_names(sentence));
-    std::fflush(stdout);
+    print_out("{}\n", with_flag_names(sentence));
+    flush_output();
   };
   if (options.name != "folder") {
     options.progress = [bar = std::make_shared<DownloadBar>()](std::int64_t received, std::int64_t total) {

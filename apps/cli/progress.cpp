@@ -92,11 +92,11 @@ void Progress::update(std::int64_t done, std::string_view note) {
   if (!show) return;
   const ProgressState state{label_, unit_, note, done_, total_, seconds(), before_};
   if (output_.terminal) {
-    fmt::print(output_.file, "\r{}\x1b[K", progress_bar(state, output_.width));
+    std::fputs(fmt::format("\r{}\x1b[K", progress_bar(state, output_.width)).c_str(), output_.file);
     last_draw_ = Clock::now();
     drawn_ = true;
   } else {
-    fmt::print(output_.file, "{}\n", progress_line(state));
+    std::fputs(fmt::format("{}\n", progress_line(state)).c_str(), output_.file);
   }
   std::fflush(output_.file);
 }

@@ -4,6 +4,7 @@
 
 #include "apps/cli/cli.h"
 #include "apps/cli/dataset_flags.h"
+#include "apps/cli/output.h"
 #include "apps/report/page.h"
 #include "apps/sweep/sweep_record.h"
 #include "apps/train/recorded_flags.h"
@@ -82,18 +83,17 @@ FlagTexts settings_of_sweep(const FlagTexts& given) {
 
 int write_report(const ReportOptions& options) {
   const report::ReportInput input(options);
-  fmt::print("{}: {}\n", input.source().path(), input.source().description());
-  if (!input.set().missing_visits.empty()) fmt::print("{}\n", input.set().missing_visits);
-  for (const std::string& reason : input.set().left_out) fmt::print("left out: {}\n", reason);
+  print_out("{}: {}\n", input.source().path(), input.source().description());
+  if (!input.set().missing_visits.empty()) print_out("{}\n", input.set().missing_visits);
+  for (const std::string& reason : input.set().left_out) print_out("left out: {}\n", reason);
   if (input.data() != nullptr)
-    for (const std::string& note : input.data()->notes) fmt::print("{}\n", note);
-  if (!input.no_images().empty()) fmt::print("no images: {}\n", input.no_images());
+    for (const std::string& note : input.data()->notes) print_out("{}\n", note);
+  if (!input.no_images().empty()) print_out("no images: {}\n", input.no_images());
   const std::string page = report_page(input, options);
   const auto folder = std::filesystem::path(options.output).parent_path();
   if (!folder.empty()) make_folder(folder);
   write_file_atomically(options.output, page);
-  fmt::print("{} ({:.1f} MB): open it in a browser\n", options.output,
-             static_cast<double>(page.size()) / 1e6);
+  print_out("{} ({:.1f} MB): open it in a browser\n", options.output, static_cast<double>(page.size()) / 1e6);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/cli/cli.h"
+#include "apps/cli/output.h"
 #include "apps/score/score_run.h"
 #include "apps/score/subset_export.h"
 #include "engine/io/files.h"
@@ -84,14 +85,14 @@ FlagTable score_flags(ScoreOptions& options) {
 
 void print_methods() {
   for (const Method* method : all_methods())
-    fmt::print("{}\n  score   {}\n  kept    {}\n  source  {}\n", method->name, method->score, method->kept,
-               method->source);
+    print_out("{}\n  score   {}\n  kept    {}\n  source  {}\n", method->name, method->score, method->kept,
+              method->source);
 }
 
 void explain(std::int64_t samples, double rate, const std::string& selection) {
   const std::int64_t pruned = pruned_count(rate, samples);
   const bool top = selection == "top";
-  fmt::print(
+  print_out(
       "Direction: a mask lists the samples by ascending score; {}{} are kept.\n"
       "Rate: --subset_rate is the share that is pruned: {} drops the first {} of {} samples of the mask{} "
       "and trains on the other {}.\n",
@@ -128,9 +129,9 @@ int score(ScoreOptions& options) {
   const DynamicsSource source(options.dynamics_path, rule_of(options.missing));
   options.method.seed =
       options.seed.value_or(source.store() ? source.store()->header().seed : options.method.seed);
-  fmt::print("{}: {}\n", source.path(), source.description());
+  print_out("{}: {}\n", source.path(), source.description());
   if (source.store() && !source.store()->torn_end().empty())
-    fmt::print("{}; it is left out\n", source.store()->torn_end());
+    print_out("{}; it is left out\n", source.store()->torn_end());
   while (options.mask_path.size() > 1 && options.mask_path.back() == '/') options.mask_path.pop_back();
 
   const std::vector<ScoredMethod> scored = run_methods(options, source, *device);
@@ -148,14 +149,14 @@ int score(ScoreOptions& options) {
   const DynamicsHeader none;
   const DynamicsHeader& header = source.store() ? source.store()->header() : none;
   for (std::size_t i = 0; i < scored.size(); ++i) {
-    fmt::print("{}", write_scores(scored[i], provenance, device.get()));
+    print_out("{}", write_scores(scored[i], provenance, device.get()));
     if (select_too)
       write_selection(options.mask_path, scored[i], selections[i], options.formats, provenance, header.labels,
                       header.classes, sample_ids);
     if (exporter) exporter->write(scored[i], selections[i]);
   }
   if (!sample_ids.path().empty())
-    fmt::print(
+    print_out(
         "Ids: a mask numbers the {} samples of the run; the kept ids and exports are those of the whole data "
         "set, by {}.\n",
         samples, sample_ids.path());

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apps/cli/cli.h"
+#include "apps/cli/output.h"
 #include "engine/io/files.h"
 #include "engine/io/json_text.h"
 #include "engine/io/npy.h"
@@ -53,10 +54,10 @@ void print_class_counts(const std::vector<std::int64_t>& counts) {
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   constexpr std::size_t kFew = 20;
   if (counts.size() <= kFew)
-    fmt::print("  by class: {}\n", fmt::join(counts, " "));
+    print_out("  by class: {}\n", fmt::join(counts, " "));
   else
-    fmt::print("  by class: {} (class {}) to {} (class {}); all in the JSON file\n", *least,
-               least - counts.begin(), *most, most - counts.begin());
+    print_out("  by class: {} (class {}) to {} (class {}); all in the JSON file\n", *least,
+              least - counts.begin(), *most, most - counts.begin());
 }
 
 }  // namespace
@@ -111,8 +112,8 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
   Json about = merged(merged(scored.how, selection.how), provenance);
   about["pruning_rate"] = selection.rate;
   about["kept"] = kept;
-  fmt::print("{}, {} at a pruning rate of {}: keeps {} of {}\n", scored.name, selection.name, selection.rate,
-             kept, samples);
+  print_out("{}, {} at a pruning rate of {}: keeps {} of {}\n", scored.name, selection.name, selection.rate,
+            kept, samples);
   if (!labels.empty()) {
     const auto counts = count_by_class(selection.ids, labels, classes);
     about["kept_by_class"] = counts;
@@ -121,13 +122,13 @@ void write_selection(const std::string& folder, const ScoredMethod& scored, cons
   for (const std::string& format : formats) {
     const std::string path = fmt::format("{}/kept_{}.{}", folder, name, format);
     write_ids(path, format, scored, selection, about, labels, sample_ids);
-    fmt::print("  {}\n", path);
+    print_out("  {}\n", path);
   }
   if (selection.name == "top") return;
   const RankingFiles files = ranking_files(folder, name);
   write_ranking(files, ranking_of(selection.ids, samples));
   write_file_atomically(about_of(files), json_text(about, 1) + "\n");
-  fmt::print("  {}\n  {}\n", files.mask, files.score);
+  print_out("  {}\n  {}\n", files.mask, files.score);
 }
 
 }  // namespace tdds

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "apps/cli/output.h"
 #include "kernels/runtime/check.h"
 #include "tdds/methods/tdds_score.h"
 
@@ -29,7 +30,7 @@ std::vector<MethodOptions> settings_of(const Method& method, const ScoreOptions&
                                              source.epochs(), source.path(), left_out))
     settings.push_back({.epochs = t, .window_size = j, .decay = options.decay});
   for (const ScoreSetting& setting : left_out)
-    fmt::print("{} is left out: the window does not fit into the trajectory\n", to_string(setting));
+    print_out("{} is left out: the window does not fit into the trajectory\n", to_string(setting));
   return settings;
 }
 
@@ -73,7 +74,7 @@ std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const Dynamic
     auto computed = method.compute(method, source, settings_of(method, options, source), device);
     const auto samples = static_cast<std::int64_t>(computed.front().score.size());
     const std::string missing = text_of_missing(computed.front().visits, samples);
-    if (!missing.empty()) fmt::print("{}\n", missing);
+    if (!missing.empty()) print_out("{}\n", missing);
     for (MethodScore& each : computed) scored.push_back(describe(options.mask_path, method, std::move(each)));
   }
   check_usage(!scored.empty(), "--method is empty; --list names the methods");

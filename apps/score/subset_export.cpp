@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/cli/output.h"
 #include "apps/score/image_order.h"
 #include "engine/io/files.h"
 #include "engine/io/system_reason.h"
@@ -118,7 +119,7 @@ void SubsetExporter::check_free(const ScoredMethod& scored, const Selection& sel
 void SubsetExporter::write(const ScoredMethod& scored, const Selection& selection) const {
   const fs::path stem = place(scored, selection);
   make_folder(options_.export_dir);
-  const auto written = [](const fs::path& path) { fmt::print("  {}\n", path.string()); };
+  const auto written = [](const fs::path& path) { print_out("  {}\n", path.string()); };
   if (asked(options_, "list")) {
     write_file_atomically(stem.string() + ".txt", list(selection));
     written(stem.string() + ".txt");

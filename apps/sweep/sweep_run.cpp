@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 
+#include "apps/cli/output.h"
 #include "apps/score/image_order.h"
 #include "apps/sweep/pace.h"
 #include "apps/sweep/sweep_plan.h"
@@ -75,7 +76,7 @@ class Sweep {
       train_on_subsets(seed);
     }
     write();
-    fmt::print("\n{}\nThe tables are in {}\n", sweep_markdown(record_), (folder_ / "table.md").string());
+    print_out("\n{}\nThe tables are in {}\n", sweep_markdown(record_), (folder_ / "table.md").string());
     return 0;
   }
 
@@ -185,28 +186,28 @@ class Sweep {
     for (const SweepRun& run : runs_)
       if (run.method.name == first->method.name && run.seed == first->seed)
         settings += fmt::format("{} {} at {}", settings.empty() ? "" : ",", to_string(run.setting), run.rate);
-    fmt::print("{}:{}\n", first->method.name, settings);
+    print_out("{}:{}\n", first->method.name, settings);
   }
 
   // What each training gets: the batches and numbers of steps may differ from rate to rate.
   void print_steps() const {
-    fmt::print("all samples: {} steps of {} images\n", record_.steps(0), config_.train.batch);
+    print_out("all samples: {} steps of {} images\n", record_.steps(0), config_.train.batch);
     for (const SweepRun& run : runs_) {
       if (run.seed != runs_[0].seed || run.method.name != runs_[0].method.name) continue;
-      fmt::print("rate {}: {} kept, {} steps of {} images\n", run.rate, run.kept, run.steps, run.batch);
+      print_out("rate {}: {} kept, {} steps of {} images\n", run.rate, run.kept, run.steps, run.batch);
       if (const std::string warning = few_steps_warning(run.steps); !warning.empty())
-        fmt::print("{}\n", warning);
+        print_out("{}\n", warning);
     }
   }
 
   void introduce() const {
-    fmt::print("{}: {} runs, {} of them on all {} samples; {} are done\n", record_.dataset, total(),
-               flags_.seeds.size(), samples(), recorded());
-    for (const std::string& note : notes_) fmt::print("{}\n", note);
-    for (const std::string& note : setup_.data().notes) fmt::print("{}\n", note);
+    print_out("{}: {} runs, {} of them on all {} samples; {} are done\n", record_.dataset, total(),
+              flags_.seeds.size(), samples(), recorded());
+    for (const std::string& note : notes_) print_out("{}\n", note);
+    for (const std::string& note : setup_.data().notes) print_out("{}\n", note);
     print_steps();
     print_trajectories();
-    std::fflush(stdout);
+    flush_output();
   }
 
   void train_on_all(std::uint64_t seed) {
@@ -313,10 +314,10 @@ class Sweep {
       else
         pace_.done(work, seconds);
       const std::string now_left = pace_.left_text();
-      fmt::print("{}: {}: best {:.2f} %, last {:.2f} % ({:.1f} s{})\n", position, what,
-                 100 * result.best_accuracy, 100 * result.last_accuracy, seconds,
-                 now_left.empty() ? "" : "; " + now_left);
-      std::fflush(stdout);
+      print_out("{}: {}: best {:.2f} %, last {:.2f} % ({:.1f} s{})\n", position, what,
+                100 * result.best_accuracy, 100 * result.last_accuracy, seconds,
+                now_left.empty() ? "" : "; " + now_left);
+      flush_output();
       return result;
     } catch (const Interrupted&) {
       stop(position);

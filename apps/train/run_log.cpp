@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "apps/cli/output.h"
 #include "engine/io/files.h"
 #include "engine/io/json_text.h"
 
@@ -56,8 +57,8 @@ void RunLog::begin_metrics(int first_epoch) {
 void RunLog::say(std::string_view sentence) {
   const std::string line = with_flag_names(std::string(sentence));
   if (console_) {
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
+    print_out("{}\n", line);
+    flush_output();
   }
   note(line);
 }

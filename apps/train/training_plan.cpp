@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "apps/cli/output.h"
 #include "kernels/numerics/mib.h"
 
 namespace tdds {
@@ -100,8 +101,8 @@ Dataset planned_data(const TrainConfig& config) {
 
 void print_convolutions(const std::vector<ConvolutionPlan>& plans) {
   for (const auto& [layer, served] : plans) {
-    fmt::print("  {}\n", layer);
-    for (const auto& [direction, by] : served) fmt::print("    {:<9} {}\n", direction, by);
+    print_out("  {}\n", layer);
+    for (const auto& [direction, by] : served) print_out("    {:<9} {}\n", direction, by);
   }
 }
 
@@ -112,15 +113,15 @@ void print_floor(const TrainConfig& config, const Precision& precision, const Wo
                                                             : peak.fp32;
   const double arithmetic = 1e3 * (step.conv_flops / rate + step.fp32_flops / peak.fp32);
   const double memory = 1e3 * step.bytes / peak.bytes;
-  fmt::print("\nFloor of a training step ({})\n", peak.source);
-  fmt::print("  {:<12} {:10.3f} ms   {:.1f} GFLOP of products at {:.1f} {}FLOP/s\n", "arithmetic", arithmetic,
-             1e-9 * (step.conv_flops + step.fp32_flops), rate < 1e12 ? 1e-9 * rate : 1e-12 * rate,
-             rate < 1e12 ? "G" : "T");
-  fmt::print("  {:<12} {:10.3f} ms   {:.2f} GB, each operand of each op once, at {:.0f} GB/s\n", "memory",
-             memory, 1e-9 * step.bytes, 1e-9 * peak.bytes);
+  print_out("\nFloor of a training step ({})\n", peak.source);
+  print_out("  {:<12} {:10.3f} ms   {:.1f} GFLOP of products at {:.1f} {}FLOP/s\n", "arithmetic", arithmetic,
+            1e-9 * (step.conv_flops + step.fp32_flops), rate < 1e12 ? 1e-9 * rate : 1e-12 * rate,
+            rate < 1e12 ? "G" : "T");
+  print_out("  {:<12} {:10.3f} ms   {:.2f} GB, each operand of each op once, at {:.0f} GB/s\n", "memory",
+            memory, 1e-9 * step.bytes, 1e-9 * peak.bytes);
   const double floor = std::max(arithmetic, memory);
-  fmt::print("  the larger of the two is {:.3f} ms: at most {:.0f} images/s\n", floor,
-             1e3 * config.train.batch / floor);
+  print_out("  the larger of the two is {:.3f} ms: at most {:.0f} images/s\n", floor,
+            1e3 * config.train.batch / floor);
 }
 
 }  // namespace
@@ -162,21 +163,21 @@ int print_training_plan(const TrainConfig& config,
   std::optional<SubsetChoice> subset;
   if (choose) subset = choose(data);
   const TrainingPlan plan = plan_training(config, *device, data, subset ? &*subset : nullptr);
-  fmt::print("{}, width {}, batch {}, {} on {}\n", config.arch, config.width, config.train.batch,
-             to_string(config.precision), device->description());
-  for (const std::string& note : data.notes) fmt::print("{}\n", with_flag_names(note));
-  for (const std::string& note : device->notes()) fmt::print("{}\n", note);
-  fmt::print("\nConvolutions, with what serves each direction{}\n",
-             device->kind() == DeviceKind::kCuda ? " (cuDNN's engine, its notes, its workspace)" : "");
+  print_out("{}, width {}, batch {}, {} on {}\n", config.arch, config.width, config.train.batch,
+            to_string(config.precision), device->description());
+  for (const std::string& note : data.notes) print_out("{}\n", with_flag_names(note));
+  for (const std::string& note : device->notes()) print_out("{}\n", note);
+  print_out("\nConvolutions, with what serves each direction{}\n",
+            device->kind() == DeviceKind::kCuda ? " (cuDNN's engine, its notes, its workspace)" : "");
   print_convolutions(plan.convolutions);
-  fmt::print("\nMemory, MiB\n");
-  for (const auto& [what, bytes] : plan.memory) fmt::print("  {:<58} {:10.2f}\n", what, mib(bytes));
-  fmt::print("  {:<58} {:10.2f}\n", "all", mib(plan.memory_bytes));
+  print_out("\nMemory, MiB\n");
+  for (const auto& [what, bytes] : plan.memory) print_out("  {:<58} {:10.2f}\n", what, mib(bytes));
+  print_out("  {:<58} {:10.2f}\n", "all", mib(plan.memory_bytes));
   if (device->kind() == DeviceKind::kCuda)
-    fmt::print("  cuBLAS takes 64 MiB more, the CUDA context some hundred; the GPU has {:.0f} in all\n",
-               mib(device->peak().memory_bytes));
+    print_out("  cuBLAS takes 64 MiB more, the CUDA context some hundred; the GPU has {:.0f} in all\n",
+              mib(device->peak().memory_bytes));
   if (device->kind() == DeviceKind::kSimt)
-    fmt::print("\nThe device simt executes kernels thread by thread: no floor means anything for it\n");
+    print_out("\nThe device simt executes kernels thread by thread: no floor means anything for it\n");
   else
     print_floor(config, precision_on(device->kind(), config.precision), plan.step,
                 device->peak(static_cast<std::size_t>(plan.step.largest)));

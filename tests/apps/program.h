@@ -36,7 +36,8 @@ struct Limits {
   // program that stands still.
   std::function<bool()> kill_when = {}, interrupt_when = {};
   int interrupt = SIGINT;
-  int ignored = 0;  // a signal that the program is started to ignore, as by nohup
+  const char* out = nullptr;  // where the standard output goes, in place of Outcome's; "": it is closed
+  int ignored = 0;            // a signal that the program is started to ignore, as by nohup
 };
 
 // An environment variable that programs see while it lives.
@@ -94,7 +95,8 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
                         const Limits& limits = {}) {
   const TemporaryFolder folder;
   const std::vector<std::string> args = on_the_cpu(program, given);
-  const std::string out = folder / "out", err = folder / "err", path = program_path(program);
+  const std::string out = limits.out ? limits.out : folder / "out", err = folder / "err",
+                    path = program_path(program);
   std::fflush(nullptr);  // else the child writes what is buffered a second time
   const pid_t child = fork();
   if (child == 0) {
@@ -103,7 +105,8 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
       setrlimit(RLIMIT_FSIZE, &limit);
     }
     if (limits.ignored != 0) std::signal(limits.ignored, SIG_IGN);
-    if (!freopen(out.c_str(), "w", stdout) || !freopen(err.c_str(), "w", stderr)) _exit(126);
+    if (!freopen(err.c_str(), "w", stderr)) _exit(126);
+    if (out.empty() ? close(STDOUT_FILENO) != 0 : !freopen(out.c_str(), "w", stdout)) _exit(126);
     std::vector<char*> argv{const_cast<char*>(path.c_str())};
     for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
     argv.push_back(nullptr);
@@ -120,7 +123,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
   else
     status = signal_when(child, limits);
   return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-          .out = read_text(out),
+          .out = limits.out ? "" : read_text(out),
           .err = read_text(err)};
 }
 
