@@ -1,6 +1,7 @@
 #pragma once
 // What programs print on the standard output. A text that cannot be written, as to a full device, stops no
-// work: the program does all that it was asked for, and run_program (apps/cli/cli.h) ends it with exit code 1.
+// work: the program does all that it was asked for, and run_program (apps/cli/cli.h) ends it with exit
+// code 1.
 
 #include <fmt/format.h>
 
