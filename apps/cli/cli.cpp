@@ -20,7 +20,7 @@
 namespace tdds {
 namespace {
 
-// The number of letters to insert, delete or replace that makes one word the other (Levenshtein).
+// Levenshtein distance: how many letters to insert, delete or replace to turn one word into the other.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -47,7 +47,7 @@ std::string suggestion(const CLI::App& app, const std::string& flag) {
   std::string nearest;
   std::size_t least = 1 + flag.size() / 3;
   for (const std::string& known : long_flags(app)) {
-    // A beginning is a likely abbreviation: Python's argparse accepts those.
+    // A prefix is probably an abbreviation, which Python's argparse accepts.
     const std::size_t distance = known.starts_with(flag) ? 1 : edit_distance(flag, known);
     if (distance < least) {
       least = distance;
@@ -61,7 +61,7 @@ bool is_long_flag(const std::string& argument) {
   return argument.starts_with("--");
 }
 
-// CLI11 joins the values of a list that is given twice; here too the last one counts.
+// CLI11 joins the values of a list that is given twice. Here the last list counts, as for other flags.
 void drop_repeated_lists(const CLI::App& app, std::vector<std::string>& arguments) {
   std::set<const CLI::Option*> seen;
   for (auto at = arguments.end(); at != arguments.begin();) {
@@ -73,7 +73,7 @@ void drop_repeated_lists(const CLI::App& app, std::vector<std::string>& argument
   }
 }
 
-// The arguments in the reverse order that CLI11 wants, the names of long flags in their declared spelling.
+// The arguments in reverse order, as CLI11 expects them, with long flags in their declared spelling.
 std::vector<std::string> normalised(const CLI::App& app, int argc, const char* const* argv) {
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   for (std::string& argument : arguments) {
@@ -100,12 +100,12 @@ void take_earlier(const CLI::App& app, const FlagTable& flags, EarlierFlags& ear
   }
 }
 
-// One line, whatever the message was.
+// Prints one line: control characters become spaces.
 void complain(const std::string& program, std::string sentence) {
   sentence = with_flag_names(sentence);
   std::replace_if(
       sentence.begin(), sentence.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
-  // Not fmt::print, which throws where stderr cannot be written: the exit code must still tell.
+  // Not fmt::print: it throws if stderr cannot be written, and the exit code must still be right.
   std::fputs(fmt::format("{}: {}\n", program, sentence).c_str(), stderr);
 }
 
@@ -164,7 +164,7 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
   } catch (const std::filesystem::filesystem_error& error) {
     complain(info.name,
              fmt::format("{} cannot be used: {}", error.path1().string(),
-                         system_reason(error.code().value(), "check the path, and that you may use it")));
+                         system_reason(error.code().value(), "check the path and its permissions")));
     code = 1;
   } catch (const std::exception& error) {
     complain(info.name, error.what());
@@ -172,8 +172,8 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
   }
   if (flush_output() || code != 0) return code;
   complain(info.name,
-           "the standard output cannot be written, so what was printed there is incomplete; all else is "
-           "done; make room where it goes, or send it elsewhere");
+           "the standard output cannot be written, so the printed text is incomplete; all other work is "
+           "done; free space on its device, or redirect it");
   return 1;
 }
 

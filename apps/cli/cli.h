@@ -2,9 +2,9 @@
 // What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and
 // an exit code.
 //
-// Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory), or all was done and
-// the standard output could not be written; 2 the command line is wrong; 128 + signal interrupted. In a
-// long flag, `_` and `-` are alike: declare flags with `_`. The last of a repeated flag counts. SIGXFSZ is
+// Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory), or it succeeded but
+// the standard output could not be written; 2 the command line is wrong; 128 + signal interrupted. In a long
+// flag, `_` and `-` are alike: declare flags with `_`. The last of a repeated flag counts. SIGXFSZ is
 // ignored, so that a file-size limit is an error of write().
 //
 //   int main(int argc, char** argv) {
@@ -25,23 +25,24 @@ namespace tdds {
 struct ProgramInfo {
   std::string name;
   std::string purpose;        // full sentences, shown by --help
-  std::string examples = {};  // lines shown as they are at the end of --help
+  std::string examples = {};  // shown verbatim at the end of --help
 };
 
-// What an earlier start was given, for the flags that this command line leaves out.
+// Values from an earlier start, for the flags that this command line leaves out.
 struct EarlierFlags {
-  // Given what the command line came to; returns nothing where nothing goes on. Flags that the program does
-  // not have are passed over.
+  // Takes the parsed flags and returns the recorded ones, or nothing if no earlier start is continued. Flags
+  // that the program does not have are ignored.
   std::function<FlagTexts(const FlagTexts& flags)> find;
-  FlagTexts taken = {};     // set before `run` is called: those that took the place of a default
-  FlagTexts defaults = {};  // likewise: of every flag
+  FlagTexts taken = {};     // set before `run` is called: the values that replaced a default
+  FlagTexts defaults = {};  // likewise: every flag's default
 };
 
-// Parses the command line into the variables of `flags`, whose values are the defaults, and runs.
+// Parses the command line into the variables of `flags`, whose initial values are the defaults, and calls
+// `run`.
 int run_program(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
                 const std::function<int()>& run, EarlierFlags* earlier = nullptr);
 
-// Thrown after a signal was heeded and the work saved: the sentence says how to go on.
+// Thrown after a signal has stopped the work and it is saved. The sentence says how to continue.
 class Interrupted : public Error {
  public:
   Interrupted(const std::string& sentence, int exit_code) : Error(sentence), exit_code_(exit_code) {}

@@ -94,7 +94,7 @@ FlagTable dataset_flags(DatasetOptions& data) {
 
 namespace {
 
-// On a terminal a bar; elsewhere a line for each tenth.
+// A bar on a terminal; elsewhere a line after each tenth.
 class DownloadBar {
  public:
   void update(std::int64_t received, std::int64_t total) {
@@ -118,12 +118,12 @@ class DownloadBar {
   std::int64_t total_ = 0, tenth_ = 0;
 };
 
-// On a terminal a bar. Elsewhere a line after a second, then ever rarer ones: hours of work must not fill a
-// log.
+// A bar on a terminal. Elsewhere a line after one second and then at growing intervals, so that hours of work
+// do not fill a log.
 class ImageBar {
  public:
   void update(std::int64_t done, std::int64_t total) {
-    if (!progress_ && done == total) return;  // told twice, or nothing to wait for
+    if (!progress_ && done == total) return;  // reported twice, or nothing to wait for
     if (!progress_) start(done, total);
     const Clock::time_point now = Clock::now();
     if (output_.terminal || now >= next_line_) {

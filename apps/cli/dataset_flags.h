@@ -1,16 +1,16 @@
 #pragma once
-// The flags that say which data set it is, which every program that loads one has.
+// The flags that choose a data set, shared by every program that loads one.
 
 #include "apps/cli/flags.h"
 #include "engine/data/dataset.h"
 
 namespace tdds {
 
-// All but the seed's.
+// All of them except the seed.
 FlagTable dataset_flags(DatasetOptions& options);
 
-// Long work on a data set says on the console what it is about to do and how far it is, and ends where an
-// InterruptRequest (apps/cli/interrupt.h) that lives is requested.
+// Makes loading print what it is about to do and its progress, and stop once an active InterruptRequest
+// (apps/cli/interrupt.h) is requested.
 void show_loading(DatasetOptions& options);
 
 }  // namespace tdds

@@ -26,7 +26,7 @@ concept Optional = requires(T optional) {
   optional.reset();
 };
 
-// The whole of `text` as a number; std::errc{} where it is one.
+// Parses the whole of `text` as a number. Returns std::errc{} on success.
 template <class T>
 std::errc parse(const std::string& text, T& value) {
   const char* begin = text.data() + (text.starts_with('+') && !text.starts_with("+-"));

@@ -1,7 +1,6 @@
 #pragma once
-// A program's flags as a table: what a flag is called, which variable it sets, what it decides. The command
-// line, --help, logs, checkpoints and the records of sweeps read and write the variables through it alone, as
-// text.
+// A program's flags as a table: each flag's name, variable and description. The command line, --help, logs,
+// checkpoints and sweep records read and write the variables only through this table, as text.
 
 #include <algorithm>
 #include <cstdint>
@@ -18,40 +17,42 @@ class App;
 
 namespace tdds {
 
-// A variable as text. A list is joined by commas; "" is an empty list or a number that is not given.
+// Access to a variable as text. A list is joined by commas; "" is an empty list or a number that is not
+// given.
 struct FlagVariable {
-  // Of a bool (a switch), number, string, optional number, or list of numbers or strings. Numbers are
-  // decimal, finite and within the range of their type (other numbers: float's).
+  // T is bool (a switch), a number, a string, an optional number, or a list of numbers or strings. Numbers
+  // are decimal, finite and within the range of their type; floating-point numbers are within the range of
+  // float.
   template <class T>
   FlagVariable(T* variable);  // NOLINT(google-explicit-constructor): rows of a table read better
   FlagVariable() = default;
 
   const char* type = "TEXT";  // INT, UINT, FLOAT or TEXT, for --help
-  bool* on = nullptr;         // of a switch: the variable itself
+  bool* on = nullptr;         // for a switch: the variable itself
   bool is_list = false;
-  std::vector<std::string> words;  // the values that it takes, where these are few
-  // Throws UsageError, naming `flag`, for a text that the variable does not take.
+  std::vector<std::string> words;  // the accepted values, if they are a fixed set
+  // Throws UsageError, naming `flag`, for a text that the variable does not accept.
   std::function<void(const std::string& flag, const std::string& text)> set;
   std::function<std::string()> get;
 };
 
-// Where one of `values` is taken, a range of an enum's, each under the word that to_string() gives it.
+// A choice of one of `values`, a range of enum values, each named by its to_string().
 template <class T, class Values>
 FlagVariable choice(T& variable, const Values& values);
-// Or none of them, under the word "auto".
+// The same, or no value, named "auto".
 template <class T, class Values>
 FlagVariable choice(std::optional<T>& variable, const Values& values);
 // A list of them.
 template <class T, class Values>
 FlagVariable choices(std::vector<T>& variable, const Values& values);
-// Words that are their own values.
+// A choice of one of `words`, stored as text.
 FlagVariable word_choice(std::string& variable, const std::vector<std::string>& words);
 
-// What depends on a flag's value, and so whether it is remembered where a run or sweep goes on.
+// What a flag's value affects, and so whether a continued run or sweep remembers it.
 enum class FlagScope : std::uint8_t {
   kResult,  // the results: remembered, and it must stay the same
-  kPlace,   // where data and outputs lie: remembered, and free to change
-  kStart,   // one start of the program: forgotten
+  kPlace,   // where data and outputs are: remembered, and it may change
+  kStart,   // a single start of the program: not remembered
 };
 
 struct Flag {
@@ -59,38 +60,41 @@ struct Flag {
   FlagVariable variable;
   std::string help;  // --help shows the first sentence, --help-all the whole
   FlagScope scope = FlagScope::kResult;
-  std::string group = "Flags";  // of --help
+  std::string group = "Flags";  // its heading in --help
   std::string needs = {};       // the flag without which this one has no effect
-  bool advanced = false;        // shown by --help-all alone
+  bool advanced = false;        // shown only by --help-all
 };
 using FlagTable = std::vector<Flag>;
 
 void append(FlagTable& flags, FlagTable more);
 FlagTable grouped(const std::string& group, FlagTable flags);
 FlagTable advanced(FlagTable flags);
-// Null where there is none.
+// Returns null if there is no such flag.
 const Flag* find_flag(const FlagTable& flags, const std::string& name);
 
-// Flags, without their dashes, with values as text.
+// Names of flags, without dashes, with their values as text.
 using FlagTexts = std::vector<std::pair<std::string, std::string>>;
 FlagTexts texts_of(const FlagTable& flags);
 const std::string* find_text(const FlagTexts& texts, const std::string& name);
 
-// An object of strings. A path may be any bytes: they survive both ways. What is no object holds no flags.
+// Conversion to and from a JSON object of strings. A path may hold any bytes, which survive the round trip.
+// JSON that is not an object gives no flags.
 nlohmann::ordered_json to_json(const FlagTexts& texts);
 FlagTexts texts_from_json(const nlohmann::ordered_json& json);
 
-// Every flag becomes an option of `app`, which sets the variable when it parses.
+// Declares every flag as an option of `app`, which sets the variable when it parses.
 void declare_flags(CLI::App& app, const FlagTable& flags);
 
-// "a,b" as its words, and "[a,b]", as versions up to 0.1.0 wrote defaults; none of "", "[]" and "{}".
+// Splits "a,b" into its words, and likewise "[a,b]", as versions up to 0.1.0 wrote defaults. "", "[]" and
+// "{}" are empty lists.
 std::vector<std::string> split_list(const std::string& text);
 std::string join_list(const std::vector<std::string>& words);
 
-// Below the programs a sentence names a setting as `val_fraction`: here it becomes the flag, --val_fraction.
+// The layers below the programs name a setting in backticks, as `val_fraction`. This turns it into the flag
+// --val_fraction.
 std::string with_flag_names(const std::string& sentence);
 
-// Throws UsageError where `word` is none of `words`.
+// Throws UsageError if `word` is not one of `words`.
 void check_choice(const std::string& flag, const std::string& word, const std::vector<std::string>& words);
 
 template <class Values>
@@ -101,7 +105,7 @@ std::vector<std::string> words_of(const Values& values) {
   return words;
 }
 
-// The value under that word.
+// The value whose to_string() is `word`.
 template <class Values>
 auto chosen(const std::string& flag, const std::string& word, const Values& values) {
   check_choice(flag, word, words_of(values));

@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kWidth = 80;   // of a terminal
 constexpr std::size_t kColumn = 30;  // where descriptions begin
 
-// "  --budget epochs|steps [epochs]", or with the type where the choices are too long or any value is taken.
+// "  --budget epochs|steps [epochs]". The type replaces the choices if they are too long or any value is
+// accepted.
 std::string heading_of(const Flag& flag, bool show_choices) {
   if (flag.variable.on) return "  --" + flag.name;
   const std::string preset = flag.variable.get();

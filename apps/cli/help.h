@@ -8,9 +8,9 @@ namespace tdds {
 // `text` in lines of at most `width` columns, each indented by `indent`; a longer word has its own line.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t width);
 
-// Purpose, then by group each flag with its type, its default in brackets and its description, then examples.
-// `all` shows every flag and whole descriptions; else advanced flags are left out, and a description is its
-// first sentence.
+// The purpose, then each flag by group with its type, default in brackets and description, then the examples.
+// With `all`, every flag and full descriptions; otherwise no advanced flags, and only the first sentence of
+// each description.
 std::string help_text(const ProgramInfo& info, const FlagTable& flags, bool all);
 
 }  // namespace tdds

@@ -11,21 +11,22 @@ namespace {
 
 constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
-// A handler can reach nothing but objects of static storage.
+// A signal handler can only access objects of static storage.
 volatile std::sig_atomic_t received_signal = 0;
 std::array<struct sigaction, kSignals.size()> before;
 
 struct sigaction action_of(void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;  // a write under way goes on
+  action.sa_flags = SA_RESTART;  // a write in progress continues
   sigemptyset(&action.sa_mask);
   return action;
 }
 
 extern "C" void note_signal(int signal) {
   if (received_signal == 0) received_signal = signal;
-  // A terminal and a job's end may send SIGHUP and SIGUSR1 more than once: those two never end the saving.
+  // SIGHUP and SIGUSR1 may arrive more than once when a terminal or a job ends, so they never stop the
+  // saving.
   if (signal != SIGINT && signal != SIGTERM) return;
   const struct sigaction at_once = action_of(SIG_DFL);
   for (std::size_t i = 0; i < kSignals.size(); ++i)

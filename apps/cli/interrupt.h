@@ -14,7 +14,7 @@ class InterruptRequest {
   InterruptRequest();
   InterruptRequest(const InterruptRequest&) = delete;
   InterruptRequest& operator=(const InterruptRequest&) = delete;
-  ~InterruptRequest();  // what the signals did before
+  ~InterruptRequest();  // restores the previous handlers
 
   bool requested() const;
   // 128 + the signal's number: 129 for SIGHUP, 130 for Ctrl-C, 138 for SIGUSR1, 143 for SIGTERM. Meaningful
@@ -22,8 +22,8 @@ class InterruptRequest {
   int exit_code() const;
 };
 
-// For long work that can stop at any time: throws Interrupted (apps/cli/cli.h) with `sentence` where an
-// InterruptRequest that lives now was requested.
+// For long work that can stop at any time: throws Interrupted (apps/cli/cli.h) with `sentence` if the active
+// InterruptRequest was requested.
 void heed_interrupt(const std::string& sentence);
 
 }  // namespace tdds

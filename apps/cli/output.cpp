@@ -15,7 +15,7 @@ void print_text(std::string_view text) {
 void reserve_standard_streams() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(number, F_GETFD) >= 0) continue;
-    // The lowest free number, which is this one. Its use fails as that of a closed stream does.
+    // open() takes the lowest free number, which is this one. Using it fails, as for a closed stream.
     if (::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
   }
 }

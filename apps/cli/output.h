@@ -1,7 +1,6 @@
 #pragma once
-// What programs print on the standard output. A text that cannot be written, as to a full device, stops no
-// work: the program does all that it was asked for, and run_program (apps/cli/cli.h) ends it with exit
-// code 1.
+// Printing on the standard output. If it cannot be written, for example to a full device, the program still
+// finishes its work, and run_program (apps/cli/cli.h) returns exit code 1.
 
 #include <fmt/format.h>
 
@@ -17,11 +16,11 @@ void print_out(fmt::format_string<Args...> format, Args&&... args) {
   print_text(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// For the start of a program: where a standard stream is closed (`>&-`), the file that is opened next would
-// take its place, and with it all that is printed.
+// Call it at the start of a program. If a standard stream is closed (`>&-`), the next file that is opened
+// would take its place and receive everything that is printed.
 void reserve_standard_streams();
 
-// Writes what is buffered. Returns whether all that was printed so far could be written.
+// Flushes the buffer. Returns whether everything printed so far could be written.
 bool flush_output();
 
 }  // namespace tdds

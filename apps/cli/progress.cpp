@@ -14,7 +14,7 @@ namespace {
 constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr int kWidestBar = 40, kNarrowestBar = 5;
 
-// "61 images/s  0:07:30 left", the parts that are known yet.
+// "61 images/s  0:07:30 left", as far as it is known.
 std::string pace_text(const ProgressState& state) {
   const std::int64_t done = state.done - state.before;
   if (state.seconds <= 0 || done <= 0) return {};

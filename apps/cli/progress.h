@@ -1,5 +1,5 @@
 #pragma once
-// How far a long loop is: a bar with rate and time left on a terminal, a plain line now and then elsewhere.
+// Progress of a long loop: a bar with rate and time left on a terminal, occasional plain lines elsewhere.
 //
 //   epoch 3/200 [=========>          ]  45 %  61 images/s  0:07:30 left  loss 1.234
 
@@ -11,7 +11,7 @@
 
 namespace tdds {
 
-// Where progress goes. on_stderr() finds out what stderr is.
+// Where progress is printed. on_stderr() detects a terminal.
 struct ProgressOutput {
   std::FILE* file;
   bool terminal;  // redraw one line; else print plain lines
@@ -27,10 +27,10 @@ struct ProgressState {
   std::int64_t done;
   std::int64_t total;
   double seconds;           // since the start
-  std::int64_t before = 0;  // of `done`, by then: no part of the pace
+  std::int64_t before = 0;  // part of `done` that does not count in the rate
 };
 
-// One line without a newline. The bar fits `width` - 1 columns: the bar shrinks, then the note is cut.
+// One line without a newline. To fit into `width` - 1 columns, the bar shrinks, then the note is cut.
 std::string progress_bar(const ProgressState& state, int width);
 std::string progress_line(const ProgressState& state);
 
@@ -46,15 +46,15 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress() { finish(); }
 
-  // So much was done by an earlier run. Call it before the first update.
+  // Sets how much an earlier run did. Call it before the first update.
   void start_at(std::int64_t done) { before_ = done_ = done; }
   void update(std::int64_t done, std::string_view note = {});
-  // True where the next update will be shown: a note that is costly to make is wanted only then.
+  // Whether the next update will be shown. A costly note is needed only then.
   bool due() const;
-  // Clears the bar. Called by the destructor too.
+  // Clears the bar. The destructor calls it too.
   void finish();
 
-  // Seconds since the start, and what was done in them / seconds.
+  // Seconds since the start, and what was done in them per second.
   double seconds() const;
   double rate() const;
 
