@@ -27,7 +27,7 @@ void check_image_order(const std::filesystem::path& path) {
   std::error_code ignored;
   check(!std::filesystem::exists(path, ignored) || in_image_folder_order(read_manifest(path.string()).files),
         "{} lists the images sorted by path, as earlier versions did; sample ids now follow torchvision's "
-        "ImageFolder, so this recording and its masks count other images: train again",
+        "ImageFolder, so this recording and its masks refer to other images; train again",
         path.string());
 }
 
@@ -37,14 +37,14 @@ std::string order_reason(const Dataset& data, const std::string& manifest) {
   const std::size_t all = before.files.size(), rows = data.train_ids.size();
   const bool of_first = rows < all && hash_of_first(before, rows, data.manifest) == manifest;
   if (before.files == data.train_files)
-    return of_first ? "an earlier version took the first images, where --max_train_samples now takes each "
-                      "class's share"
+    return of_first ? "an earlier version took the first images, and --max_train_samples now takes an equal "
+                      "share of each class"
                     : "";
   const bool certain = of_first || hash_of_first(before, all, data.manifest) == manifest;
   return fmt::format(
       "{} an earlier version, which sorted the images of {} by path, and sample ids now follow torchvision's "
       "ImageFolder",
-      certain ? "they are of" : "they may be of", data.manifest.folder);
+      certain ? "they are from" : "they may be from", data.manifest.folder);
 }
 
 }  // namespace tdds

@@ -1,7 +1,6 @@
 #pragma once
-// Folders whose images earlier versions numbered in another order: by path, where it is now that of
-// torchvision's ImageFolder (engine/data/image_listing.h). Recordings and masks count by the order of their
-// time.
+// Earlier versions numbered the images of a folder by path. Ids now follow torchvision's ImageFolder
+// (engine/data/image_listing.h). Recordings and masks keep the order of the version that wrote them.
 
 #include <filesystem>
 #include <string>
@@ -11,13 +10,13 @@
 
 namespace tdds {
 
-// Throws Error where the files of the manifest at `path` stand in the earlier order.
+// Throws Error if the manifest at `path` lists its files in the earlier order.
 void check_image_order(const std::vector<std::string>& files, const std::filesystem::path& path);
-// The same of the manifest in the folder of a run, where there is one.
+// The same for a manifest file, if it exists.
 void check_image_order(const std::filesystem::path& run_folder);
 
-// Why a mask whose manifest has the hash `manifest` does not fit, a clause; empty where the order of the
-// images is not the reason.
+// Returns a clause that says why a mask whose manifest has the hash `manifest` does not fit, or "" if the
+// order of the images is not the reason.
 std::string order_reason(const Dataset& data, const std::string& manifest);
 
 }  // namespace tdds

@@ -32,8 +32,8 @@ FlagTable missing_visits_flags(MissingVisitsFlags& flags) {
 }
 
 MissingVisits rule_of(const MissingVisitsFlags& flags) {
-  check_usage(flags.samples >= 0, "--samples is {}; give the number of samples, or 0 for that of the files",
-              flags.samples);
+  check_usage(flags.samples >= 0,
+              "--samples is {}; give the number of samples, or 0 to take it from the files", flags.samples);
   return {flags.missing == "carry", flags.samples, "give --missing carry"};
 }
 
@@ -47,11 +47,11 @@ std::string text_of_missing(const VisitCounts& visits, std::int64_t samples) {
   const auto worst = std::max_element(visits.missing.begin(), visits.missing.end());
   std::string text = fmt::format(
       "missing visits: {} in {} of {} epochs, at most {} of {} samples ({}) in epoch {}; the last visits are "
-      "carried on, with d = 0",
+      "carried forward, with d = 0",
       count, without, visits.missing.size(), *worst, samples, samples_from(visits),
       worst - visits.missing.begin());
   if (visits.never_visited > 0)
-    text += fmt::format("; {} samples were visited in no epoch, and their score is 0", visits.never_visited);
+    text += fmt::format("; {} samples were never visited, and their score is 0", visits.never_visited);
   return text;
 }
 

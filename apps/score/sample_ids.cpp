@@ -30,11 +30,11 @@ SampleIds::SampleIds(const DynamicsSource& source, std::int64_t samples) {
   path_ = path.string();
   ids_ = read_npy_i64(path_);
   check(static_cast<std::int64_t>(ids_.size()) == samples,
-        "{} has the ids of {} samples, and {} is of {}: it belongs to another run; restore it", path_,
+        "{} has the ids of {} samples, and {} has {} samples: it belongs to another run; restore it", path_,
         ids_.size(), source.path(), samples);
   check(
       ids_.front() >= 0 && std::adjacent_find(ids_.begin(), ids_.end(), std::greater_equal<>()) == ids_.end(),
-      "{} does not hold ascending ids from 0 on, as tdds-train writes them; restore it", path_);
+      "{} does not hold ascending ids of at least 0, as tdds-train writes them; restore it", path_);
 }
 
 std::vector<std::int64_t> SampleIds::of(const std::vector<std::int64_t>& rows) const {

@@ -50,9 +50,9 @@ FlagTable selection_flags(ScoreOptions& options) {
        "Pruning rate: also write the kept ids. It is the share of samples left out."},
       {"keep", &options.keep, "In place of --subset_rate, what to keep: a share or a number of samples."},
       {"selection", word_choice(options.selection, selection_names()),
-       "How the kept samples are chosen. top and bottom: the highest and lowest scores. balanced: "
-       "the highest of each class, at least one. ccs: evenly over strata of the score, without the "
-       "hardest by aum. beta: drawn with DUAL's Beta weights."}};
+       "How the kept samples are chosen. top and bottom: the highest and lowest scores. balanced: the "
+       "highest of each class, at least one. ccs: evenly over strata of the score, without the hardest by "
+       "aum. beta: drawn with DUAL's Beta weights."}};
   append(
       flags,
       advanced({{"ccs_beta", &options.ccs.beta, "ccs: share of the samples dropped as the hardest."},
@@ -106,7 +106,7 @@ void check_distinct(const std::vector<T>& values, const char* flag) {
     check_usage(std::count(values.begin(), values.end(), value) == 1, "{} names {} twice", flag, value);
 }
 
-// Each score has files of its own name.
+// Equal entries would write the same files.
 void check_lists(const ScoreOptions& options) {
   check_distinct(options.methods, "--method");
   check_distinct(options.trajectory_lens, "--trajectory_len");
@@ -157,7 +157,7 @@ int score(ScoreOptions& options) {
   }
   if (!sample_ids.path().empty())
     print_out(
-        "Ids: a mask numbers the {} samples of the run; the kept ids and exports are those of the whole data "
+        "Ids: a mask numbers the {} samples of the run; kept ids and exports number those of the whole data "
         "set, by {}.\n",
         samples, sample_ids.path());
   explain(samples, select_too ? pruning_rate(options, samples) : 0.9, options.selection);

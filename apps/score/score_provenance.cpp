@@ -31,7 +31,7 @@ std::string check_scores_are_of(const Dataset& data, const std::string& mask_pat
                                                                               : "";
   };
   const std::string fingerprint = text("fingerprint"), manifest = text("manifest");
-  // The same files and labels at another size of the images are the same samples.
+  // The same files with the same labels are the same samples at every image size.
   const bool same_files = !manifest.empty() && !data.manifest.empty() && data.manifest.matches(manifest);
   const bool fits = fingerprint.empty() || fingerprint == data.fingerprint || same_files;
   const std::string reason = fits ? "" : order_reason(data, manifest);
@@ -45,9 +45,8 @@ std::string check_scores_are_of(const Dataset& data, const std::string& mask_pat
       path.string(), text("dataset"), data.name);
   if (fingerprint == data.fingerprint || !same_files || manifest == data.manifest.hash()) return {};
   return fmt::format(
-      "{} is of an earlier version, which knew the images by path and size: images that were replaced by "
-      "others of "
-      "equal size since are not noticed",
+      "{} is from an earlier version, which identified images by path and size: images that were replaced "
+      "since by others of equal size are not detected",
       path.string());
 }
 

@@ -113,9 +113,10 @@ const char* kept_by(const std::string& selection) {
 double pruning_rate(const ScoreOptions& options, std::int64_t samples) {
   if (!options.keep) return options.subset_rate.value_or(0);
   const double keep = *options.keep;
-  check_usage(keep <= static_cast<double>(samples), "--keep is {} and there are {} samples", keep, samples);
-  // Of a share as many as the rate 1 - keep leaves, had it no rounding error: 1 - 0.9 is less than 0.1 in
-  // doubles.
+  check_usage(keep <= static_cast<double>(samples), "--keep is {}, and there are only {} samples; give fewer",
+              keep, samples);
+  // A share keeps as many samples as the rate 1 - keep without its rounding error: 1 - 0.9 is less than 0.1
+  // in doubles.
   constexpr double kRounding = 1e-12;
   const double count = keep < 1 ? std::ceil(keep * static_cast<double>(samples) * (1 - kRounding)) : keep;
   return rate_keeping(static_cast<std::int64_t>(count), samples);
@@ -129,7 +130,7 @@ Selection select(const ScoredMethod& scored, const ScoreOptions& options, const 
                       rate,
                       {},
                       {{"selection", options.selection}}};
-  // The highest scores are what the method itself says.
+  // The direction of `top` is the one that the method states.
   if (selection.name != "top") selection.how["direction"] = kept_by(selection.name);
   if (selection.name == "top" || selection.name == "bottom") {
     const std::vector<std::int64_t> order = order_by_score(scored.score);

@@ -1,5 +1,5 @@
 #pragma once
-// The work of tdds-score between its flags and its files: which scores and which samples.
+// The work of tdds-score between its flags and its files: computing scores and selecting samples.
 
 #include <cstdint>
 #include <optional>
@@ -23,7 +23,7 @@ struct ScoreOptions {
   double decay = 0.9;
   MethodOptions method;
   MissingVisitsFlags missing;
-  std::optional<std::uint64_t> seed;  // of the draws; not given: that of the recorded run
+  std::optional<std::uint64_t> seed;  // of the draws; empty: the recorded run's
   std::optional<double> subset_rate,
       keep;  // neither: nothing is selected. keep: a share below 1, or a number
   std::string selection = "top";
@@ -40,8 +40,8 @@ struct ScoreOptions {
 // A score with its names, files in `folder` and description.
 ScoredMethod describe(const std::string& folder, const Method& method, MethodScore computed);
 
-// Every score asked for: TDDS once for each pair of trajectory length and window. Pairs of lists in which the
-// window does not fit are told and left out. Throws UsageError for names and settings that make no sense.
+// Computes every requested score, TDDS once for each pair of trajectory length and window. Pairs in which the
+// window does not fit are reported and left out. Throws UsageError for unknown names and invalid settings.
 std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const DynamicsSource& source,
                                       Device& device);
 
@@ -49,12 +49,12 @@ std::vector<ScoredMethod> run_methods(const ScoreOptions& options, const Dynamic
 const std::vector<std::string>& selection_names();
 // What one of them keeps: "the highest scores".
 const char* kept_by(const std::string& selection);
-// Whether a selection is asked for. Throws UsageError for rates, numbers and combinations that are not valid.
+// Whether a selection is requested. Throws UsageError for rates, numbers and combinations that are not valid.
 bool selects(const ScoreOptions& options);
-// The pruning rate asked for, for so many samples.
+// The requested pruning rate for a number of samples.
 double pruning_rate(const ScoreOptions& options, std::int64_t samples);
 
-// The kept samples by options.selection at that rate.
+// The samples that options.selection keeps at that rate.
 Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source);
 
 }  // namespace tdds

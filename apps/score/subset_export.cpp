@@ -19,7 +19,7 @@ bool asked(const ScoreOptions& options, const char* form) {
   return std::find(options.exports.begin(), options.exports.end(), form) != options.exports.end();
 }
 
-// RFC 4180: in quotation marks where needed, those within doubled.
+// RFC 4180: a field is quoted where needed, and quotation marks inside are doubled.
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
@@ -47,21 +47,20 @@ SubsetExporter::SubsetExporter(const ScoreOptions& options, const DynamicsSource
                                const SampleIds& sample_ids)
     : options_(options), sample_ids_(sample_ids) {
   check(source.store() != nullptr && !source.store()->header().manifest.empty(),
-        "{} is not of a data set of image files, so there are no files to export; --format writes the ids of "
-        "the "
-        "kept samples",
+        "{} was not recorded on a data set of image files, so there are no files to export; --format writes "
+        "the ids of the kept samples",
         source.path());
   const std::string& expected = source.store()->header().manifest;
   manifest_path_ = fs::path(source.path()).parent_path() / "manifest.tsv";
   check_image_order(manifest_path_);
   manifest_ = read_manifest(manifest_path_.string());
-  check(manifest_.matches(expected), "{} is not of the data that {} was recorded on; restore it",
+  check(manifest_.matches(expected), "{} does not belong to the data that {} was recorded on; restore it",
         manifest_path_.string(), source.path());
   folder_ = options.data_path.empty() ? fs::path(manifest_.folder) : fs::path(options.data_path) / "train";
   folder_ = fs::absolute(folder_).lexically_normal();
   std::error_code ignored;
   check(fs::exists(folder_ / manifest_.files.front(), ignored),
-        "{} is not there: give --data_path, the folder that holds train/",
+        "{} does not exist: give --data_path, the folder that holds train/",
         (folder_ / manifest_.files.front()).string());
 }
 
@@ -79,7 +78,7 @@ std::string SubsetExporter::list(const Selection& selection) const {
   for (const std::int64_t row : selection.ids) {
     const std::string path = path_of(row).string();
     check(path.find('\n') == std::string::npos,
-          "the path {} has a line end in it, which a list cannot hold; export csv", path);
+          "the path {} contains a newline, which a list cannot hold; use --export csv", path);
     text += path + "\n";
   }
   return text;

@@ -1,7 +1,7 @@
 #pragma once
-// The kept samples as files, for any other framework: what tdds-score --export writes.
+// The files that tdds-score --export writes: the kept samples, for other frameworks.
 //
-//   <export_dir>/<stem>_<selection>_<amount>.txt   list: a path a line
+//   <export_dir>/<stem>_<selection>_<amount>.txt   list: one path per line
 //   <export_dir>/<stem>_<selection>_<amount>.csv   csv: id,path,label,class,score; ids, not rows
 //   <export_dir>/<stem>_<selection>_<amount>/train/<class>/...   links: symbolic links to the files
 
@@ -14,17 +14,15 @@
 
 namespace tdds {
 
-// Throws UsageError for --export without --export_dir or without a selection, and for a form that there is
-// not.
+// Throws UsageError for --export without --export_dir or without a selection, and for an unknown form.
 void check_exports(const ScoreOptions& options, bool selects);
 
 class SubsetExporter {
  public:
-  // Throws Error where the run that `source` is of left no manifest, or one of other data, or where the files
-  // are not where they should be.
+  // Throws Error if the run of `source` left no manifest or one of other data, or if the files do not exist.
   SubsetExporter(const ScoreOptions& options, const DynamicsSource& source, const SampleIds& sample_ids);
 
-  // Throws Error where the folder of links is there already.
+  // Throws Error if the folder of links already exists.
   void check_free(const ScoredMethod& scored, const Selection& selection) const;
   // Writes all forms and prints their paths.
   void write(const ScoredMethod& scored, const Selection& selection) const;

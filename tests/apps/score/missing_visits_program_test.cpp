@@ -47,7 +47,7 @@ TEST_F(MissingVisitsProgramTest, AreCarriedCountedAndKeptBesideTheMask) {
   EXPECT_THAT(
       outcome.out,
       HasSubstr("missing visits: 54 in 10 of 10 epochs, at most 11 of 203 samples (as given) in epoch 0"));
-  EXPECT_THAT(outcome.out, HasSubstr("3 samples were visited in no epoch, and their score is 0"));
+  EXPECT_THAT(outcome.out, HasSubstr("3 samples were never visited, and their score is 0"));
   const nlohmann::json expected{{"rule", "carry"},
                                 {"samples", 203},
                                 {"samples_from", "as given"},

@@ -101,7 +101,7 @@ TEST_F(ScoreSelectionTest, KeepsAShareOrANumber) {
   EXPECT_EQ(json_of("kept_tdds_win10_ep10_top_keep0.9").at("pruning_rate"), 0.1);
   for (const char* keep : {"0", "-1", "many", "1.5", "inf", "nan"})
     EXPECT_EQ(score({"--dynamics_path", npy_, "--keep", keep}).exit_code, 2) << keep;
-  expect_refusal_after({"--keep", "201"}, "--keep is 201 and there are 200 samples");
+  expect_refusal_after({"--keep", "201"}, "--keep is 201, and there are only 200 samples");
   expect_refusal_after({"--keep", "0.5", "--subset_rate", "0.5"}, "say the same thing");
 }
 

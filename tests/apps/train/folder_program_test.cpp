@@ -131,12 +131,12 @@ TEST_F(FolderProgramTest, WhatCannotBeExportedIsSaid) {
   EXPECT_EQ(score(with(links, {"--data_path", folder_ / "moved"})).exit_code, 0);
   const std::string manifest = read_text(run_ + "/manifest.tsv");
   write_text(run_ + "/manifest.tsv", manifest.substr(0, manifest.rfind('\n', manifest.size() - 2) + 1));
-  expect_refused(score(links), "is not of the data that", "tdds-score");
+  expect_refused(score(links), "does not belong to the data that", "tdds-score");
   fs::remove(run_ + "/manifest.tsv");
   expect_refused(score(links), "manifest.tsv cannot be read", "tdds-score");
   const Outcome shapes = train({"--dataset", "shapes", "--shapes_train", "40", "--shapes_test", "20"});
   ASSERT_EQ(shapes.exit_code, 0) << shapes.err;
-  expect_refused(score(links), "is not of a data set of image files", "tdds-score");
+  expect_refused(score(links), "was not recorded on a data set of image files", "tdds-score");
 }
 
 TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndJudged) {

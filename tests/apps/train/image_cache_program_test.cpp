@@ -162,7 +162,7 @@ TEST_F(ImageCacheProgramTest, AMaskOfVersionOneCountsAsBefore) {
   EXPECT_EQ(json["manifest"], manifest.hash());
   json["manifest"] = manifest.hash_v1();
   write_text(about, json.dump());
-  const std::string note = "is of an earlier version, which knew the images by path and size";
+  const std::string note = "is from an earlier version, which identified images by path and size";
   const Outcome same = train_subset(), larger = train_subset({"--image_size", "16"});
   EXPECT_EQ(same.exit_code, 0) << same.err;
   EXPECT_EQ(same.out.find(note), std::string::npos) << same.out;

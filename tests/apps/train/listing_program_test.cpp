@@ -233,7 +233,7 @@ TEST_F(ListingProgramTest, AMaskThatCountsThumbnailsIsRefusedWithTheReason) {
   const Outcome outcome = train_subset();
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train-subset")) << outcome.err;
-  EXPECT_NE(outcome.err.find("they are of an earlier version, which sorted"), std::string::npos)
+  EXPECT_NE(outcome.err.find("they are from an earlier version, which sorted"), std::string::npos)
       << outcome.err;
 }
 
