@@ -1,6 +1,6 @@
 #pragma once
-// When a run saves itself: often enough that little is lost where it is killed, seldom enough that saving
-// takes a small share of its time, also where an epoch is over sooner than its weights are written down.
+// When a run saves a checkpoint: often enough that a kill loses little, and rarely enough that saving takes a
+// small share of the time, even if an epoch is shorter than writing its weights.
 
 #include <chrono>
 
@@ -16,9 +16,10 @@ class CheckpointPolicy {
 
   // Whether to save in the middle of an epoch.
   bool due(Clock::time_point now) const { return now - saved_ >= longest_; }
-  // Whether to save at the end of one: always, unless the last save took more than 1/20 of the time since.
+  // Whether to save at the end of an epoch: always, unless the last save took more than 1/20 of the time
+  // since.
   bool due_at_end_of_epoch(Clock::time_point now) const { return due(now) || now - saved_ >= 20 * took_; }
-  // After a save.
+  // Call it after a save.
   void saved(Clock::time_point begin, Clock::time_point end) {
     took_ = end - begin;
     saved_ = end;

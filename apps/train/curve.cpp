@@ -18,7 +18,7 @@ constexpr double kMargin = 32, kTitleBaseline = 42, kPanelTop = 104, kPanelBotto
 constexpr double kTickSpace = 52;  // left of a panel, for the numbers of its axis
 constexpr int kTitleSize = 24, kHeadSize = 19, kTextSize = 16;
 constexpr const char *kInk = "#1c212b", *kGrey = "#6b7380", *kGrid = "#e6e8ed", *kAxis = "#b3b8c2";
-// Distinct for the colour-blind too (after Okabe and Ito).
+// Colours that colour-blind readers can tell apart (after Okabe and Ito).
 constexpr const char* kCurveColours[] = {"#0073b3", "#e66600", "#009973", "#b36199"};
 
 struct Axis {
@@ -29,7 +29,7 @@ struct Axis {
   int decimals() const { return std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9))); }
 };
 
-// The least of 1, 2, 5 times a power of ten that divides `span` into at most `most` parts.
+// The smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `most` parts.
 double nice_step(double span, int most) {
   const double least = span / most;
   const double power = std::pow(10.0, std::floor(std::log10(least)));
@@ -47,7 +47,7 @@ struct Range {
   }
 };
 
-// Ends on ticks. Nothing to show, or one value alone, still makes an axis.
+// The axis ends on ticks. It is valid even without values or with a single one.
 Axis value_axis(std::span<const Curve> curves) {
   Range range;
   for (const Curve& curve : curves)
@@ -75,7 +75,7 @@ std::string escaped(const std::string& text) {
   return safe;
 }
 
-// `anchor` is the end of the text that lies at x: start, middle or end.
+// `anchor` is the part of the text that is placed at x: start, middle or end.
 std::string text_at(double x, double y, const char* anchor, int size, const char* colour,
                     const std::string& text) {
   return fmt::format(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="{}" font-size="{}" fill="{}">{}</text>)"
@@ -108,7 +108,7 @@ std::string axes(const Axis& x, const Axis& y) {
   return svg + text_at((x.at_low + x.at_high) / 2, kPanelBottom + 44, "middle", kTextSize, kGrey, "epoch");
 }
 
-// A stroke for each run of finite values; a point where that is one value.
+// A line for each run of finite values, or a point for a single value.
 std::string strokes(const Curve& curve, std::span<const double> epochs, const Axis& x, const Axis& y,
                     const char* colour) {
   std::string svg, points;
@@ -136,7 +136,8 @@ std::string strokes(const Curve& curve, std::span<const double> epochs, const Ax
   return svg;
 }
 
-// Right of the panel's title, from the right: a stroke, the name, the last value.
+// To the right of the panel's title: a stroke, the name and the last value of each curve, placed from the
+// right.
 std::string legend(const Panel& panel, double right) {
   constexpr double kLetterWidth = 0.55 * kTextSize;  // about that of common sans-serif fonts
   std::string svg;

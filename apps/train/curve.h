@@ -10,7 +10,7 @@ namespace tdds {
 
 struct Curve {
   std::string name;
-  std::vector<double> values;  // one per epoch; NaN where there is none: the line has a gap there
+  std::vector<double> values;  // one per epoch; NaN leaves a gap in the line
 };
 
 struct Panel {

@@ -26,8 +26,7 @@ FlagTable online_score_flags(OnlineScoreOptions& options) {
   FlagTable flags{
       {"score", &options.methods,
        "Score the samples after every epoch by these methods. `tdds-score --list` names them, and the files "
-       "are "
-       "those of tdds-score. Implies --dynamics."},
+       "are those of tdds-score. Implies --dynamics."},
       {"stop_when_stable", &options.stop_when_stable,
        "End the run once the scores have settled; 0 does not. They have when, in --stable_epochs epochs in a "
        "row, every score orders the samples as in the epoch before, with a rank correlation (Spearman) of at "
@@ -40,19 +39,19 @@ FlagTable online_score_flags(OnlineScoreOptions& options) {
                "With --score: folder for masks and scores. Each run needs its own; the default is "
                "<save_path>/masks."},
               {"trajectory_len", &options.trajectory_lens,
-               fmt::format("With --score {}: T, a list. The files of each T are written when it is "
-                           "reached. By default T is the number of epochs so far, and the files of the "
-                           "epoch before are removed.",
-                           trajectories)},
+               fmt::format(
+                   "With --score {}: T, a list. The files of each T are written when it is reached. By "
+                   "default T is the number of epochs so far, and the files of the epoch before are removed.",
+                   trajectories)},
               {"window_size", &options.window_sizes,
                fmt::format("With --score {}: J, the epochs in a window, a list, 3 <= J <= T.", trajectories)},
               {"score_decay", &options.decay,
-               fmt::format("With --score {}: the weight of the newest window in the moving average, 0 to "
-                           "1. It is --decay of tdds-score.",
+               fmt::format("With --score {}: the weight of the newest window in the moving average, 0 to 1. "
+                           "It is --decay of tdds-score.",
                            trajectories)},
               {"method_epochs", &options.method.epochs,
-               "With --score: how many epochs the other methods use, from the first; 0 is each method's "
-               "own choice."},
+               "With --score: how many epochs the other methods use, from the first; 0 is each method's own "
+               "choice."},
               {"method_window", &options.method.window_size,
                fmt::format("With --score: J of {}.", names_of(has_windows))}}));
   return flags;
@@ -64,11 +63,11 @@ void check_online_score_flags(const OnlineScoreOptions& options) {
               "--stop_when_stable is {}; it is a rank correlation, above 0 and at most 1", least);
   check_method_options(options.method);
   check_usage(options.stable_epochs >= 1, "--stable_epochs is {}; give 1 or more", options.stable_epochs);
-  check_usage(least == 0 || !options.methods.empty(), "--stop_when_stable needs --score: which scores?");
-  check_usage(
-      least == 0 || options.trajectory_lens.empty(),
-      "--stop_when_stable and --trajectory_len contradict each other: the epoch in which the run stops "
-      "is the trajectory length");
+  check_usage(least == 0 || !options.methods.empty(),
+              "--stop_when_stable needs --score, the scores to watch");
+  check_usage(least == 0 || options.trajectory_lens.empty(),
+              "--stop_when_stable and --trajectory_len contradict each other: the epoch in which the run "
+              "stops is the trajectory length");
   check_usage(options.decay >= 0 && options.decay <= 1,
               "--score_decay is {}; it is the weight of the newest window: 0 to 1", options.decay);
 }
@@ -100,7 +99,7 @@ OnlineScores::OnlineScores(const OnlineScoreOptions& options, const DynamicsHead
     if (has_trajectory(*running.method)) check_free(running, epochs);
 }
 
-// Runs may share a folder, but not a name in it: a mask of one and scores of the other would be taken for a
+// Runs may share a folder but not a file name: the mask of one and the scores of another would look like a
 // pair.
 void OnlineScores::lock_files() {
   make_folder(options_.mask_path);
@@ -113,20 +112,20 @@ void OnlineScores::lock_files() {
   }
 }
 
-// A folder that was chosen may be shared: what this run writes in passing, and removes after the next epoch,
-// must not take the place of what another one left.
+// A folder given by --mask_path may be shared. The files that this run writes and removes from epoch to epoch
+// must not replace those of another run.
 void OnlineScores::check_free(const Running& running, std::int32_t epochs) const {
   for (std::int32_t t = running.options.window_size; t <= epochs; ++t) {
     const RankingFiles files = after(running, t, {}).files;
     const bool there = std::filesystem::exists(files.mask) || std::filesystem::exists(files.score);
     check(!there || is_of_this_run(files),
-          "{} is of another run, and this one writes files of that name and removes them as its epochs pass; "
-          "choose another --mask_path, or move the file away",
+          "{} belongs to another run, and this run would replace and remove files of that name from epoch to "
+          "epoch; choose another --mask_path, or move the file away",
           files.score);
   }
 }
 
-// By what write_scores says of the files.
+// Decided by the JSON file that write_scores wrote beside them.
 bool OnlineScores::is_of_this_run(const RankingFiles& files) const {
   const std::string path = about_of(files);
   if (!std::filesystem::exists(path)) return false;
@@ -201,7 +200,7 @@ bool OnlineScores::stable() const {
   return options_.stop_when_stable > 0 && steady_epochs_ >= options_.stable_epochs;
 }
 
-// Whether the epoch just taken gave the score files that are to be written.
+// Whether the last epoch gave scores that are to be written.
 bool OnlineScores::due(const Running& running) const {
   if (!running.score.ready() || running.score.epochs() != epochs_) return false;
   if (!has_trajectory(*running.method) || options_.trajectory_lens.empty()) return true;

@@ -1,6 +1,6 @@
 #pragma once
-// tdds-train --score: the scores of a running training, ready after every epoch in the files that tdds-score
-// writes, with the same bits; and when they have settled.
+// tdds-train --score: writes the scores of a running training after every epoch, in the files of tdds-score
+// and with the same bits, and detects when they have settled.
 
 #include <cstdint>
 #include <map>
@@ -32,32 +32,33 @@ struct OnlineScoreOptions {
 };
 
 FlagTable online_score_flags(OnlineScoreOptions& options);
-// Throws UsageError for flags that contradict each other, whatever the run.
+// Throws UsageError for flags that contradict each other in any run.
 void check_online_score_flags(const OnlineScoreOptions& options);
 
 class OnlineScores {
  public:
-  // header: of the store that records the run, at `store`; epochs: of the whole run. Throws UsageError for
-  // settings that do not fit the run, and where a method needs what `header` does not record; Error where
-  // --mask_path holds another run's files by the names of those that come and go with the epochs, or another
-  // process writes files of these names there.
+  // header: of the store that records the run, at the path `store`; epochs: of the whole run. Throws
+  // UsageError for settings that do not fit the run, and for a method that needs a field `header` does not
+  // record. Throws Error if --mask_path holds another run's files under names that this run replaces from
+  // epoch to epoch, or if another process writes files of these names there.
   OnlineScores(const OnlineScoreOptions& options, const DynamicsHeader& header, std::int32_t epochs,
                const std::string& save_path, const std::string& store);
 
-  // Sentences for the log: which scores, which pairs are left out.
+  // Sentences for the log, for example which pairs are left out.
   const std::vector<std::string>& notes() const { return notes_; }
 
-  // Takes the epochs of a store, 0 .. epochs - 1, as if they were trained: all state follows from them.
+  // Takes the epochs of a store, 0 .. epochs - 1, as if they had just been trained. This restores the whole
+  // state.
   void replay(const DynamicsReader& dynamics, std::int32_t epochs);
 
   // Takes the next epoch and writes every score that it changed or completed. Returns each score's rank
-  // correlation to the epoch before, by name: "tdds_win10", "el2n".
+  // correlation with the epoch before, by name: "tdds_win10", "el2n".
   std::map<std::string, double> add(const EpochDynamics& values);
 
   // Whether --stop_when_stable is given and reached.
   bool stable() const;
 
-  // One paragraph a score, with its files: those of the last epoch.
+  // One paragraph per score, with its files of the last epoch.
   std::string summary() const;
 
  private:
@@ -78,7 +79,7 @@ class OnlineScores {
   void take(const EpochView& epoch);
   bool due(const Running& running) const;
   void write(Running& running);
-  // With the names and files of a score of so many epochs.
+  // A score after a number of epochs, with its names and files.
   ScoredMethod after(const Running& running, std::int32_t epochs, std::vector<float> score) const;
   void remove_previous(const Running& running) const;
 
@@ -89,7 +90,7 @@ class OnlineScores {
   std::vector<ScoreSetting> settings_;  // of TDDS with given trajectory lengths
   std::vector<std::string> notes_;
   std::int32_t epochs_ = 0;
-  int steady_epochs_ = 0;  // in a row in which every score was stable
+  int steady_epochs_ = 0;  // in a row, with every score stable
 };
 
 }  // namespace tdds

@@ -49,7 +49,8 @@ void set(FlagTexts& flags, const std::string& flag, const std::string& value) {
   flags.emplace_back(flag, value);
 }
 
-// The last training that log.txt tells of: "# tdds-train 0.1.0 ...", then "#   --flag value" for every flag.
+// The flags of the last training in log.txt: "# tdds-train 0.1.0 ...", then "#   --flag value" for every
+// flag.
 FlagTexts flags_of_log(const fs::path& path) {
   if (!fs::exists(path)) return {};
   constexpr std::string_view kProgram = "# tdds-", kFlag = "#   --";
@@ -66,7 +67,7 @@ FlagTexts flags_of_log(const fs::path& path) {
   return last;
 }
 
-// What the identity of a checkpoint without flags says of them; there `auto` stands resolved.
+// Takes flags from the identity of a checkpoint that does not record them. `auto` is resolved there.
 void take_identity(const Json& identity, FlagTexts& flags) {
   if (!identity.is_object()) return;
   const auto take = [&](const char* key, const char* flag) {
@@ -110,7 +111,7 @@ void drop_flags_of_one_start(FlagTexts& flags) {
 
 std::string taken_note(const EarlierFlags& earlier, const std::string& from) {
   if (earlier.taken.empty()) return "";
-  std::string note = fmt::format("as {} was begun:", from);
+  std::string note = fmt::format("flags taken from {}:", from);
   for (const auto& [flag, value] : earlier.taken) note += fmt::format(" --{} {}", flag, value);
   return note;
 }

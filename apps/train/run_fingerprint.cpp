@@ -16,7 +16,7 @@ const char* yes_or_no(bool value) {
   return value ? "yes" : "no";
 }
 
-// Of the rows and their weights: two masks of one length are two runs.
+// Hashes the rows and their weights, because different masks of equal length are different runs.
 std::string subset_hash(const SubsetChoice* subset) {
   if (subset == nullptr) return "all";
   Hash hash(HashKind::kSha256);
@@ -58,40 +58,36 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
-// Of the run, which decides the learning rates of a schedule that ends with it.
+// Keys of the length of the run, on which the learning rates of the cosine schedule depend.
 bool is_length(const std::string& key) {
   return key == "epochs" || key == "t_max";
 }
 
-// Such a run may be made longer.
+// If so, the run may be made longer.
 bool steps_do_not_depend_on_epochs(const RunFingerprint& run) {
   return value_of(run, "schedule").starts_with(to_string(Decay::kStep));
 }
 
 void check_same_epochs(const RunFingerprint& recorded, const RunFingerprint& now, const std::string& path) {
   const std::string &before = value_of(recorded, "epochs"), &here = value_of(now, "epochs");
-  check(
-      before.empty() || before == here,
-      "{} is of a run of {} epochs, and this one has {}: the cosine schedule spreads the learning rate over "
-      "all epochs, so the two differ from the first step on; give --epochs {}, or start over with "
-      "--overwrite "
-      "(a run with --schedule step can be made longer)",
-      path, before, here, before);
+  check(before.empty() || before == here,
+        "{} is of a run of {} epochs, and this one has {}: the cosine schedule spreads the learning rate "
+        "over all epochs, so the two differ from the first step on; give --epochs {}, or start over with "
+        "--overwrite (a run with --schedule step can be made longer)",
+        path, before, here, before);
 }
 
-// The plans of a CPU follow from its instructions and oneDNN's version, those of a GPU are kept with the
+// The plans of a CPU follow from its instructions and oneDNN's version; those of a GPU are kept with the
 // checkpoint.
 std::string compare_plans(const std::string& before, const std::string& now, bool on_gpu,
                           const std::string& path) {
   if (before == now) return "";
   check(!on_gpu,
-        "{} goes on with convolution plans of its GPU that are gone here ('{}'; here '{}'): resume it on "
-        "that GPU "
-        "with that cuDNN, or start anew with --overwrite",
+        "{} needs convolution plans of its GPU that are not available here ('{}'; here '{}'): resume it on "
+        "that GPU with that cuDNN, or start over with --overwrite",
         path, first_line(before), first_line(now));
   return fmt::format(
-      "{} was made where convolutions run by other code (another CPU or version of oneDNN): from here on the "
-      "last "
+      "{} was made with other convolution code (another CPU or version of oneDNN): from here on the last "
       "bits may differ from those of a run that stayed there",
       path);
 }
@@ -118,11 +114,10 @@ void check_same_images(const RunFingerprint& recorded, const RunFingerprint& now
       if (!here.empty()) untold.emplace_back(set.name);
       continue;
     }
-    check(
-        before == here || (!files.empty() && files == value_of(now, set.manifest)),
-        "{} was made with another {} (fingerprint '{:.16}') than what is there now ('{:.16}'); give the same "
-        "data, start anew with --overwrite, or choose another --save_path",
-        path, set.name, before, here);
+    check(before == here || (!files.empty() && files == value_of(now, set.manifest)),
+          "{} was made with another {} (fingerprint '{:.16}') than the one given now ('{:.16}'); give the "
+          "same data, start over with --overwrite, or choose another --save_path",
+          path, set.name, before, here);
   }
 }
 
@@ -144,13 +139,13 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
     const std::optional<std::string> before =
         found != recorded.end() ? std::optional(found->second) : value_before(option);
     check(!before || *before == now.at(option),
-          "{} was made with {} '{}', and this run has '{}'; give the same options, or start anew with "
+          "{} was made with {} '{}', and this run has '{}'; give the same options, or start over with "
           "--overwrite",
           path, option, before.value_or(""), now.at(option));
     if (!before) untold.push_back(option);
     if (before && found == recorded.end()) assumed.push_back(fmt::format("{} {}", option, *before));
   };
-  compare("dataset");  // first: what else differs follows from it, or from its images
+  compare("dataset");  // first, because other differences follow from it
   check_same_images(recorded, now, path, untold);
   const bool may_grow = steps_do_not_depend_on_epochs(now);
   if (!may_grow) check_same_epochs(recorded, now, path);
@@ -163,10 +158,11 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
   std::erase(notes, "");
   if (!assumed.empty())
     notes.push_back(
-        fmt::format("{} was made before there was a choice of these: {}", path, fmt::join(assumed, ", ")));
+        fmt::format("{} was made before these settings existed, and keeps the values of that time: {}", path,
+                    fmt::join(assumed, ", ")));
   if (!untold.empty())
     notes.push_back(fmt::format(
-        "{} is of an older version, which did not record these, and they are taken to be the same: {}", path,
+        "{} is from an older version, which did not record these; they are assumed to be the same: {}", path,
         fmt::join(untold, ", ")));
   return notes;
 }

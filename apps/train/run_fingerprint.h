@@ -1,5 +1,6 @@
 #pragma once
-// Which training a checkpoint belongs to: what decides its bits, so that it is only resumed with the same.
+// The identity of the training that a checkpoint belongs to: everything that decides its bits. A resumed run
+// must have the same identity.
 
 #include <optional>
 #include <string>
@@ -11,28 +12,28 @@
 
 namespace tdds {
 
-// Which images: of the training, the test and the held-out set the fingerprint and, of image files, what
-// their manifest and decoding come to.
+// The identity of the images: the fingerprints of the training, test and held-out sets and, for image files,
+// of their manifests and decoding.
 RunFingerprint data_fingerprint(const TrainConfig& config, const Dataset& data);
 
-// Whether `now` sees the images that `recorded` saw: the fingerprints are equal or, as between a set on the
-// disk and one in memory, the manifests. Throws Error, naming the set that differs. Sets that the record does
-// not tell of are appended to `untold`. path: of the file that holds the record.
+// Checks that `now` has the images of `recorded`: the fingerprints are equal or, as for one set on disk and
+// in memory, the manifests. Throws Error, naming the set that differs. Sets that the record lacks are
+// appended to `untold`. path: the file that holds the record.
 void check_same_images(const RunFingerprint& recorded, const RunFingerprint& now, const std::string& path,
                        std::vector<std::string>& untold);
 
-// What a key or flag that an older file lacks was then; nothing where now's default is what was then.
+// The value of a key or flag at the time when files did not record it yet; empty if it was today's default.
 std::optional<std::string> value_before(const std::string& key);
 
-// Whether a run may go on. Throws Error naming the first option that differs; the number of epochs may where
-// the schedule is in steps. Returns sentences on what an older file does not tell and on what may change the
-// bits from here on.
+// Checks that a run may be continued. Throws Error naming the first option that differs; with a step
+// schedule, the number of epochs may differ. Returns sentences about what an older file does not record and
+// about what may change the bits from here on.
 std::vector<std::string> check_same_run(const RunFingerprint& recorded, const RunFingerprint& now,
                                         const std::string& path);
 
-// What `auto` came to in this run: device, stem, crop and crop_size.
+// The values that `auto` was resolved to in this run: device, stem, crop and crop_size.
 FlagTexts made_choices(const TrainConfig& config, const TrainingSetup& setup);
-// What it comes to in this run, whatever was given.
+// The values that it would be resolved to in this run, even if others were given.
 FlagTexts automatic_choices(const TrainConfig& config, const TrainingSetup& setup);
 // `flags` with the values of `choices`.
 FlagTexts with_choices(FlagTexts flags, const FlagTexts& choices);

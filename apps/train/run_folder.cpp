@@ -28,7 +28,7 @@ std::vector<fs::path> official_files(const fs::path& folder) {
   return files;
 }
 
-// The file that shows a run, or "".
+// A file that shows that the folder holds a run, or "" if no file does.
 std::string trace_of_run(const fs::path& folder) {
   for (const char* name : {kCheckpointFile, kDynamicsFile})
     if (fs::exists(folder / name)) return name;
@@ -40,7 +40,7 @@ std::string trace_of_run(const fs::path& folder) {
 
 std::unique_ptr<FileLock> lock_or_refuse(const fs::path& file, std::string_view what, std::string_view flag) {
   auto lock = std::make_unique<FileLock>(file);
-  check(lock->held(), "{} is at work on {}: wait until it has ended, or choose another {}", lock->holder(),
+  check(lock->held(), "{} is working on {}: wait until it has ended, or choose another {}", lock->holder(),
         what, flag);
   return lock;
 }
@@ -56,9 +56,8 @@ std::unique_ptr<FileLock> claim_run_folder(const TrainConfig& config) {
   std::unique_ptr<FileLock> lock = lock_run_folder(config.save_path);
   const std::string trace = config.resume || config.overwrite ? "" : trace_of_run(config.save_path);
   check_usage(trace.empty(),
-              "{} already holds a run ({}); add --resume to go on with it, --overwrite to start anew, or "
-              "choose another "
-              "--save_path",
+              "{} already holds a run ({}); add --resume to continue it, --overwrite to start over, or "
+              "choose another --save_path",
               config.save_path, trace);
   return lock;
 }
@@ -68,7 +67,7 @@ std::string weights_to_evaluate(const TrainConfig& config) {
   const fs::path best = fs::path(config.save_path) / kBestModelFile;
   check_usage(
       fs::exists(best),
-      "there is nothing to evaluate: {} is not there; give the --save_path of a run, or --init_weights",
+      "there is nothing to evaluate: {} does not exist; give the --save_path of a run, or --init_weights",
       best.string());
   return best.string();
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What lies in the folder of a run, and what may happen to what an earlier run left there.
+// The files in the folder of a run, and how those of an earlier run are protected and removed.
 
 #include <filesystem>
 #include <memory>
@@ -18,25 +18,25 @@ inline constexpr const char* kResultFile = "result.json";
 inline constexpr const char* kDynamicsFile = "dynamics.tdds";
 inline constexpr const char* kNpyFolder = "npy";
 
-// Takes a lock that is held until the object goes. Throws Error where another process holds it, naming that,
-// `what` it works on ("the run in runs/a") and the `flag` by which to choose another place.
+// Takes a lock that is held for the lifetime of the object. Throws Error if another process holds it, naming
+// that process, `what` it works on ("the run in runs/a") and the `flag` that chooses another place.
 std::unique_ptr<FileLock> lock_or_refuse(const std::filesystem::path& file, std::string_view what,
                                          std::string_view flag);
 
-// Makes the folder of a run and takes it for this process: nobody else trains in it or removes anything
-// there. Readers need no lock.
+// Makes the folder of a run and locks it: no other process trains in it or removes its files. Readers need no
+// lock.
 std::unique_ptr<FileLock> lock_run_folder(const std::filesystem::path& folder);
 
-// Makes the folder for a training and locks it. Throws UsageError where it holds a run, or dynamics, and the
-// flags say neither to go on nor to start anew. Called before the data set is loaded, which may take minutes.
+// Makes the folder for a training and locks it. Throws UsageError if it holds a run or dynamics, and neither
+// --resume nor --overwrite is given. Called before the data set is loaded, which may take minutes.
 std::unique_ptr<FileLock> claim_run_folder(const TrainConfig& config);
 
-// The file to evaluate: --init_weights, or the best epoch of the run in the folder. Throws UsageError where
-// there is none.
+// The file to evaluate: --init_weights, or the best epoch of the run in the folder. Throws UsageError if
+// neither exists.
 std::string weights_to_evaluate(const TrainConfig& config);
 
-// Removes what a run leaves and another may not write again, so that nothing of two runs is ever taken for
-// one's. Scores and masks stay: they say which run they are of.
+// Removes the files of a run that the next run may not write again, so that files of two runs are never
+// mixed. Scores and masks stay, because they record the run that they belong to.
 void remove_run(const std::filesystem::path& folder);
 
 }  // namespace tdds

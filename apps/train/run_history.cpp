@@ -34,15 +34,15 @@ EpochMetrics parse(const Json& line) {
   return m;
 }
 
-// What the metadata has under `key`.
+// The metadata's value for `key`.
 Json parsed(const Metadata& metadata, const char* key, const std::string& path) {
   const auto found = metadata.find(key);
-  check(found != metadata.end(), "{} is not a checkpoint of this program; start anew with --overwrite", path);
+  check(found != metadata.end(), "{} is not a checkpoint of this program; start over with --overwrite", path);
   return Json::parse(found->second);
 }
 
 [[noreturn]] void refuse_damaged(const std::string& path) {
-  throw Error(fmt::format("{} lacks what a resumed run needs; start anew with --overwrite", path));
+  throw Error(fmt::format("{} lacks what a resumed run needs; start over with --overwrite", path));
 }
 
 }  // namespace

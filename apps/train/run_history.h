@@ -1,5 +1,5 @@
 #pragma once
-// What the epochs of a run came to: kept in the checkpoint, printed, drawn, and summed up at the end.
+// The metrics of the epochs of a run: kept in the checkpoint, printed, drawn, and summarised at the end.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,28 +15,28 @@ namespace tdds {
 
 struct EpochMetrics {
   std::int32_t epoch = 0;
-  double train_loss = 0, train_accuracy = 0;  // of the training passes, as the weights changed
+  double train_loss = 0, train_accuracy = 0;  // of the training passes, while the weights change
   double test_loss = 0, test_accuracy = 0, test_top5 = 0;
   std::optional<double> val_loss = {}, val_accuracy = {};  // of the held-out training images
   double images_per_second = 0;                            // while training
   double seconds = 0;                                      // the epoch with its evaluation
   std::int64_t skipped_steps = 0;
-  // Of the scores, by name: the rank correlation of the samples' order to that of the epoch before.
+  // By the name of a score: the rank correlation of the samples' order with that of the epoch before.
   std::map<std::string, double> score_correlation = {};
 
-  // What the best epoch is chosen by.
+  // The accuracy by which the best epoch is chosen.
   double chosen_by() const { return val_accuracy.value_or(test_accuracy); }
 };
 
-// What must be equal for a run to be resumed: option and value.
+// The options that must be equal for a run to be resumed, with their values.
 using RunFingerprint = std::map<std::string, std::string>;
 
-// Of a checkpoint's metadata. Throws Error, naming `path`, where it has none.
+// Reads it from a checkpoint's metadata. Throws Error, naming `path`, if it is missing.
 RunFingerprint recorded_fingerprint(const Metadata& metadata, const std::string& path);
 
 class RunHistory {
  public:
-  // Of a checkpoint's metadata. Throws Error, naming `path`, where it has no history.
+  // Reads it from a checkpoint's metadata. Throws Error, naming `path`, if it is missing.
   static RunHistory from_metadata(const Metadata& metadata, const std::string& path);
   Metadata to_metadata(const RunFingerprint& fingerprint) const;
 
@@ -49,7 +49,7 @@ class RunHistory {
   std::string summary() const;
   void draw(const std::filesystem::path& png, const std::string& title) const;
 
-  // Of a history that is not empty.
+  // The history must not be empty.
   const EpochMetrics& best() const { return epochs_.at(best_); }
   const EpochMetrics& last() const { return epochs_.back(); }
 

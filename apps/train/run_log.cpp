@@ -23,7 +23,7 @@ std::string now_text() {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
 }
 
-// The lines of epochs before `first_epoch`. A line that a crash cut short is no JSON, and goes.
+// The lines of epochs before `first_epoch`. A line that a crash cut short is not JSON, and is dropped.
 std::string kept_metrics(const std::string& text, int first_epoch) {
   std::string kept;
   for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {

@@ -77,14 +77,12 @@ FlagTable run_flags(TrainConfig& c) {
   FlagTable flags{{"save_path", &c.save_path, "Folder for everything that the run writes.", kStart},
                   {"resume", &c.resume,
                    "Continue the run in --save_path. If there is none, it starts. Flags that are not given "
-                   "keep the values "
-                   "of the run.",
+                   "keep the values of the run.",
                    kStart},
                   {"overwrite", &c.overwrite, "Replace the run in --save_path.", kStart},
                   {"evaluate", &c.evaluate,
                    "Only report the test accuracy. The weights are --init_weights or, by default, those of "
-                   "the best epoch "
-                   "of the run in --save_path.",
+                   "the best epoch of the run in --save_path.",
                    kStart}};
   append(flags,
          advanced({{"print_freq", &c.print_freq,
@@ -104,8 +102,7 @@ FlagTable device_flags(TrainConfig& c) {
   FlagTable flags{
       {"device", choice(c.device, kDeviceKinds),
        "Where to train. simt runs the CUDA kernels on the CPU, slowly. auto is cuda if this build and "
-       "machine "
-       "have it, else cpu."},
+       "machine have it, else cpu."},
       {"precision", choice(c.precision, kPrecisions),
        "Number format of activations and convolutions. A GPU has all; a CPU has fp32 and, with avx512_bf16, "
        "bf16."},
@@ -142,13 +139,11 @@ FlagTable training_flags(TrainConfig& config) {
 
 FlagTable planning_flags(TrainConfig& config) {
   const std::vector<std::string> targets = offline_gpus();
-  const std::string help =
-      targets.empty()
-          ? "With --dry_run: the GPU to plan for. This build has no CUDA."
-          : fmt::format(
-                "With --dry_run: the GPU to plan for. It need not be in this machine: {}, or native "
-                "for the one that is.",
-                fmt::join(targets, ", "));
+  const std::string help = targets.empty() ? "With --dry_run: the GPU to plan for. This build has no CUDA."
+                                           : fmt::format(
+                                                 "With --dry_run: the GPU to plan for. It need not be in "
+                                                 "this machine: {}, or native for the one that is.",
+                                                 fmt::join(targets, ", "));
   FlagTable flags{
       {"dry_run", &config.dry_run, "Only print memory, plans and the least time of a step.", kStart}};
   append(flags, advanced({{"target", &config.target, help, kStart}}));

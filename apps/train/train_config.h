@@ -1,6 +1,6 @@
 #pragma once
-// What a training is asked for, by the flags that tdds-train, tdds-train-subset and tdds-sweep share: the
-// official scripts', with their defaults, and ours.
+// The configuration of a training, by flags that tdds-train, tdds-train-subset and tdds-sweep share: those of
+// the official scripts, with their defaults, and ours.
 
 #include <array>
 #include <cstdint>
@@ -18,21 +18,20 @@
 
 namespace tdds {
 
-// Images a step of the official train_subset.py, where train.py takes 100.
+// The batch size of the official train_subset.py; that of train.py is 100.
 inline constexpr std::int32_t kOfficialSubsetBatch = 128;
 
 struct TrainConfig {
   DatasetOptions data{.name = "cifar100",
-                      .data_path = "./data"};  // but seed and callbacks: dataset_options()
+                      .data_path = "./data"};  // without seed and callbacks: see dataset_options()
   std::string arch = "resnet18";
   double width = 1;
   std::optional<Stem> stem;    // none: by the images' size
   std::optional<Crop> crop;    // kPadded or kResized; none: by the stem
   std::int32_t crop_size = 0;  // 0: by the stem
   bool no_augment = false, no_shuffle = false;
-  TrainOptions
-      train;  // what the flags say of it; the rest follows from the data and the device: train_options()
-  std::optional<DeviceKind> device;  // none: a GPU where there is one
+  TrainOptions train;  // as set by flags; train_options() adds what follows from the data and the device
+  std::optional<DeviceKind> device;  // none: a GPU if there is one
   PrecisionKind precision = PrecisionKind::kFp32;
   int threads = 0, ngpu = 1, workers = 2;
   bool cudnn_autotune = false, debug_sync = false;
@@ -51,15 +50,15 @@ FlagTable training_flags(TrainConfig& config);
 FlagTable dynamics_flags(TrainConfig& config);
 FlagTable planning_flags(TrainConfig& config);
 
-// The flags that a run's fingerprint (apps/train/run_fingerprint.h) holds by their names and as their texts.
+// The flags that a run's fingerprint (apps/train/run_fingerprint.h) holds, by name and as text.
 inline constexpr std::array kFingerprintFlags{"arch",          "width",     "epochs",   "batch_size",
                                               "learning_rate", "momentum",  "decay",    "label_smoothing",
                                               "accumulate",    "precision", "conv_algo"};
 
-// Throws UsageError, naming the flag, for a number that nothing below the programs would notice.
+// Throws UsageError, naming the flag, for an invalid number that the layers below would not detect.
 void check_config(const TrainConfig& config);
 bool records_dynamics(const TrainConfig& config);
-// What goes into the dynamics store, in the store's order.
+// The fields of the dynamics store, in the store's order.
 std::vector<DynamicsField> recorded_fields(const TrainConfig& config);
 
 DatasetOptions dataset_options(const TrainConfig& config);

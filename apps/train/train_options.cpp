@@ -26,15 +26,14 @@ TrainOptions train_options(const TrainConfig& config, const TrainingSetup& setup
 }
 
 std::string few_steps_warning(std::int64_t steps) {
-  // Of 900 random images of 3,000 drawn ones (ResNet-18 of width 0.125, steps of 50, the mean of two seeds)
-  // the accuracy is 28 % after 54 steps in all, 46 after 90, 76 after 144, 84 after 198, 87 after 288 and 91
+  // Trained on 900 random images of 3,000 drawn ones (ResNet-18 of width 0.125, batches of 50, mean of two
+  // seeds), the accuracy is 28 % after 54 steps, 46 after 90, 76 after 144, 84 after 198, 87 after 288 and 91
   // after 720.
   constexpr std::int64_t kFew = 200;
   if (steps >= kFew) return "";
   return fmt::format(
-      "warning: {} optimizer steps are fewer than {}: the accuracy tells of the number of steps more than of "
-      "the "
-      "samples; take a smaller batch or more epochs",
+      "warning: {} optimizer steps are fewer than {}: the accuracy depends more on the number of steps than "
+      "on the samples; use a smaller batch or more epochs",
       steps, kFew);
 }
 

@@ -21,7 +21,7 @@ struct SubsetChoice {
 // subset: null for the whole training set.
 TrainOptions train_options(const TrainConfig& config, const TrainingSetup& setup, const SubsetChoice* subset);
 
-// "warning: ..." where a training of so few steps says little of its data; else empty.
+// "warning: ..." if a training of this number of steps says little about its data; otherwise empty.
 std::string few_steps_warning(std::int64_t steps);
 
 }  // namespace tdds

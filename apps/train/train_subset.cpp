@@ -1,4 +1,4 @@
-// tdds-train-subset: trains on what is left of a data set after pruning its lowest scores.
+// tdds-train-subset: trains on the samples that remain after the lowest scores are pruned.
 
 #include <algorithm>
 
@@ -46,7 +46,7 @@ std::string class_note(const std::vector<std::int32_t>& rows, const Dataset& dat
   const std::vector<std::int64_t> ids(rows.begin(), rows.end());
   std::vector<std::int64_t> counts = count_by_class(ids, data.train.labels, data.classes);
   std::sort(counts.begin(), counts.end());
-  return fmt::format("kept by class: {} at least, {} in the middle, {} at most", counts.front(),
+  return fmt::format("kept by class: minimum {}, median {}, maximum {}", counts.front(),
                      counts[counts.size() / 2], counts.back());
 }
 
@@ -75,10 +75,10 @@ void keep_highest(SubsetChoice& choice, const SubsetFlags& flags, const Dataset&
     choice.notes.push_back("warning: all scores are equal, so the loss is not weighted");
   double sum = 0;
   for (std::int32_t row : choice.ids) sum += choice.weights[row];
-  choice.notes.push_back(fmt::format(
-      "the loss is weighted by the scores: by {:.2f} on average, which acts as a learning rate so much "
-      "lower; --no_score_weighting turns it off",
-      sum / static_cast<double>(choice.ids.size())));
+  choice.notes.push_back(
+      fmt::format("the loss is weighted by the scores: the mean weight is {:.2f}, which acts as a learning "
+                  "rate lower by this factor; --no_score_weighting turns it off",
+                  sum / static_cast<double>(choice.ids.size())));
 }
 
 SubsetChoice choose_subset(const SubsetFlags& flags, const TrainConfig& config, const Dataset& data) {
@@ -108,11 +108,11 @@ int main(int argc, char** argv) {
   FlagTable flags = subset_flags(subset);
   append(flags, training_flags(config));
   append(flags, planning_flags(config));
-  const ProgramInfo program{"tdds-train-subset",
-                            "Trains a ResNet on what is left after pruning. --subset_rate is the share that "
-                            "is left out, the lowest "
-                            "scores first. A smaller --batch_size helps at high rates: 64 at 0.8, 32 at 0.9.",
-                            R"(  tdds-train-subset --dataset cifar100 --data_path ./data --subset_rate 0.3 \
+  const ProgramInfo program{
+      "tdds-train-subset",
+      "Trains a ResNet on what is left after pruning. --subset_rate is the share that is left out, the "
+      "lowest scores first. A smaller --batch_size helps at high rates: 64 at 0.8, 32 at 0.9.",
+      R"(  tdds-train-subset --dataset cifar100 --data_path ./data --subset_rate 0.3 \
       --mask_path ./checkpoint/masks/data_mask_win10_ep90.npy \
       --score_path ./checkpoint/masks/score_win10_ep90.npy
   tdds-train-subset --dataset shapes --width 0.25 --epochs 10 \

@@ -40,7 +40,7 @@ std::vector<std::pair<std::string, std::size_t>> memory_rows(const PlanningDevic
   return rows;
 }
 
-// A batch may leave a last one of a single sample, which cannot be trained on.
+// None if the last batch would be a single sample, which cannot be trained on.
 std::optional<std::size_t> bytes_of_batch(TrainConfig config, std::int32_t batch, Device& plans,
                                           const Dataset& data, const SubsetChoice* subset) {
   const std::int64_t samples = subset ? static_cast<std::int64_t>(subset->ids.size()) : data.train.count();
@@ -49,7 +49,7 @@ std::optional<std::size_t> bytes_of_batch(TrainConfig config, std::int32_t batch
   return plan_training(config, plans, data, subset).memory_bytes;
 }
 
-// 0 where not even a batch of 2 fits.
+// 0 if not even a batch of 2 fits.
 std::int32_t largest_batch(const TrainConfig& config, Device& plans, const Dataset& data,
                            const SubsetChoice* subset, std::size_t available) {
   std::int32_t fits = 0, too_large = config.train.batch;
@@ -66,7 +66,7 @@ std::int32_t largest_batch(const TrainConfig& config, Device& plans, const Datas
   return fits;
 }
 
-// The data set of the flags or, where it is CIFAR and not here, as many black images.
+// The data set of the flags or, if it is CIFAR and absent, as many black images.
 Dataset planned_data(const TrainConfig& config) {
   DatasetOptions options = dataset_options(config);
   options.download = false;
@@ -149,9 +149,9 @@ std::string out_of_memory_sentence(const TrainConfig& config, Device& plans, con
     return fmt::format("{}; a batch of {} needs {:.0f} MiB in all (--batch_size)", error.what(),
                        config.train.batch, needed);
   const std::int32_t batch = largest_batch(config, plans, data, subset, error.available());
-  const std::string head =
-      fmt::format("not enough memory on {}: a batch of {} needs {:.0f} MiB in all, and {:.0f} MiB can be had",
-                  plans.description(), config.train.batch, needed, mib(error.available()));
+  const std::string head = fmt::format(
+      "not enough memory on {}: a batch of {} needs {:.0f} MiB in all, and {:.0f} MiB are available",
+      plans.description(), config.train.batch, needed, mib(error.available()));
   if (batch == 0) return head + "; no batch fits: use a narrower net (--width) or another precision";
   return fmt::format("{}; the largest batch that fits is {} (--batch_size)", head, batch);
 }
@@ -167,7 +167,7 @@ int print_training_plan(const TrainConfig& config,
             to_string(config.precision), device->description());
   for (const std::string& note : data.notes) print_out("{}\n", with_flag_names(note));
   for (const std::string& note : device->notes()) print_out("{}\n", note);
-  print_out("\nConvolutions, with what serves each direction{}\n",
+  print_out("\nConvolutions, with the implementation of each direction{}\n",
             device->kind() == DeviceKind::kCuda ? " (cuDNN's engine, its notes, its workspace)" : "");
   print_convolutions(plan.convolutions);
   print_out("\nMemory, MiB\n");
@@ -177,7 +177,7 @@ int print_training_plan(const TrainConfig& config,
     print_out("  cuBLAS takes 64 MiB more, the CUDA context some hundred; the GPU has {:.0f} in all\n",
               mib(device->peak().memory_bytes));
   if (device->kind() == DeviceKind::kSimt)
-    print_out("\nThe device simt executes kernels thread by thread: no floor means anything for it\n");
+    print_out("\nThe device simt executes kernels thread by thread, so a floor does not apply to it\n");
   else
     print_floor(config, precision_on(device->kind(), config.precision), plan.step,
                 device->peak(static_cast<std::size_t>(plan.step.largest)));

@@ -1,6 +1,6 @@
 #pragma once
-// What a training would take, found without running it: its convolution plans, its memory, and the time below
-// which a step cannot come.
+// The cost of a training, found without running it: its convolution plans, its memory, and a lower bound on
+// the time of a step.
 
 #include <cstddef>
 #include <functional>
@@ -29,8 +29,8 @@ TrainingPlan plan_training(const TrainConfig& config, Device& plans, const Datas
 std::string out_of_memory_sentence(const TrainConfig& config, Device& plans, const Dataset& data,
                                    const SubsetChoice* subset, const OutOfMemory& error);
 
-// --dry_run: prints the plan for the device that the flags name. Data that is not there is planned for by its
-// published sizes. `choose` may be empty: the whole training set.
+// --dry_run: prints the plan for the device that the flags name. If the data is absent, its published size is
+// used. `choose` may be empty, for the whole training set.
 int print_training_plan(const TrainConfig& config, const std::function<SubsetChoice(const Dataset&)>& choose);
 
 }  // namespace tdds

@@ -13,7 +13,7 @@ namespace tdds {
 
 namespace {
 
-// What was given that chooses a subset, which an evaluation does without.
+// A note about the given flags that choose a subset, which an evaluation does not use.
 std::string unused_note(const FlagTexts& flags) {
   std::vector<std::string> unused;
   for (const char* name : {"mask_path", "score_path", "random_subset"}) {
@@ -30,7 +30,7 @@ std::string unused_note(const FlagTexts& flags) {
 int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
                  const EarlierFlags& earlier, const ChooseSubset& choose) {
   check_config(config);
-  check_usage(config.dry_run || config.target.empty(), "--target {} is only planned for: add --dry_run",
+  check_usage(config.dry_run || config.target.empty(), "--target {} only works with --dry_run: add it",
               config.target);
   if (config.dry_run) return print_training_plan(config, choose);
   const InterruptRequest interrupt;
@@ -42,7 +42,7 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
   std::vector<std::string> notes;
   if (lock && !lock->warning().empty()) notes.push_back("warning: " + lock->warning());
   if (!earlier.taken.empty()) notes.push_back(taken_note(earlier, "the run in " + config.save_path));
-  // An evaluation is of weights on the test images.
+  // An evaluation uses only the weights and the test images.
   const bool chooses = choose && !config.evaluate;
   if (choose && config.evaluate) notes.push_back(unused_note(flags));
   std::erase(notes, "");
@@ -62,7 +62,7 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
       train(setup, request);
     return 0;
   } catch (const OutOfMemory& error) {
-    // The setup is gone, and with it what it had allocated.
+    // The setup is destroyed here, and its memory is free again.
     const std::unique_ptr<Device> device = choose_device(config);
     const Dataset data = load_dataset(dataset_options(config));
     if (chooses && !subset) subset = choose(data);

@@ -10,8 +10,8 @@ namespace tdds {
 
 using ChooseSubset = std::function<SubsetChoice(const Dataset&)>;
 
-// All that tdds-train and tdds-train-subset do once they have their flags.
-// earlier: what a resumed run was begun with. choose: null trains on everything.
+// Does the work of tdds-train and tdds-train-subset after their flags are parsed. earlier: the recorded flags
+// of a resumed run. choose: null trains on all samples.
 int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
                  const EarlierFlags& earlier, const ChooseSubset& choose = {});
 

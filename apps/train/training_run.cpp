@@ -69,13 +69,13 @@ class TrainingRun {
   }
 
  private:
-  // What the network, whose weights are those of the file, makes of the test images.
+  // Tests the network, which has the weights of the file, and describes the result.
   std::string evaluate_file(const std::string& weights) {
     const Evaluation test =
         setup_.test().run([] { heed_interrupt("stopped while the test images were evaluated"); });
     check(std::isfinite(test.loss),
           "{}: the network's outputs for the test images are not finite with --precision {}, so they have no "
-          "accuracy; take weights that were saved before they grew so large",
+          "accuracy; use weights that were saved before they grew so large",
           weights, to_string(config_.precision));
     return fmt::format("{}: test loss {:.4f}, accuracy {:.2f} %, top-5 {:.2f} %", weights, test.loss,
                        100 * test.accuracy, 100 * test.top5);
@@ -93,7 +93,8 @@ class TrainingRun {
     if (trainer_) fingerprint_ = run_fingerprint(config_, setup_, *trainer_, request_.subset);
     if (resumed) load();
     if (trainer_) make_scores();
-    // Before anything is touched, and so that a loss that is not finite later is not the weights' fault.
+    // Before anything in the folder changes. It also rules out these weights as the cause of a later loss
+    // that is not finite.
     std::string start;
     if (trainer_ && !resumed && !config_.init_weights.empty()) start = evaluate_file(config_.init_weights);
     log_.emplace(folder_, request_.program, request_.flags, device_.description(), !request_.quiet);
@@ -101,7 +102,8 @@ class TrainingRun {
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", config_.threads,
                             host_cores(), host_cores()));
     if (trainer_) {
-      // Before the first save of this run: stopped until then, it must not be taken for the one before.
+      // Before the first save: if this run stops until then, the files of the earlier run must not be taken
+      // for its own.
       if (config_.overwrite && !resumed) remove_run(folder_);
       log_->begin_metrics(trainer_->epoch());
       open_dynamics();
@@ -115,7 +117,7 @@ class TrainingRun {
 
   void load() {
     check_image_order(folder_ / "manifest.tsv");
-    // The options first: that they differ is why tensors would not fit.
+    // Options are compared first, because tensors do not fit if they differ.
     const Metadata metadata = SafetensorsFile(checkpoint_path()).metadata();
     const std::string path = checkpoint_path().string();
     resume_notes_ = check_same_run(recorded_fingerprint(metadata, path), fingerprint_, path);
@@ -136,7 +138,7 @@ class TrainingRun {
 
   std::string dynamics_path() const { return (folder_ / kDynamicsFile).string(); }
 
-  // Before anything of an earlier run is touched: what is asked for may make no sense.
+  // Before anything of an earlier run changes, because the settings may be invalid.
   void make_scores() {
     if (!config_.score.methods.empty())
       scores_.emplace(config_.score, dynamics_header(), config_.train.epochs, folder_.string(),
@@ -171,8 +173,7 @@ class TrainingRun {
         mib(trainer_->state_bytes())));
     log_->note(to_string(trainer_->plans()));
     tell_steps();
-    if (config_.resume && !resumed)
-      log_->say("no checkpoint in " + folder_.string() + ": the run starts here");
+    if (config_.resume && !resumed) log_->say("no checkpoint in " + folder_.string() + ": a new run starts");
     if (resumed)
       log_->say(fmt::format("resumed at epoch {}, image {} of {}", trainer_->epoch(), trainer_->cursor(),
                             trainer_->samples()));
@@ -228,7 +229,7 @@ class TrainingRun {
   void close_epoch(std::int32_t epoch, double rate, Clock::time_point start) {
     const double train_seconds = seconds_since(start);
     EpochMetrics metrics{.epoch = epoch, .images_per_second = rate};
-    // First: stopped in it, the run is resumed at the epoch's last step, and the tests are done again.
+    // Evaluated first: if it is interrupted, the run is resumed at the epoch's last step and evaluated again.
     evaluate(metrics);
     const EpochRecord record = trainer_->end_epoch();
     metrics.train_loss = record.loss;
@@ -252,14 +253,15 @@ class TrainingRun {
         {{"arch", config_.arch}, {"epoch", std::to_string(history_.last().epoch)}, {"dataset", data_.name}}};
   }
 
-  // The training loss is of the weights before each update: only this one shows what the last update did.
+  // The training loss is that of the weights before each update. Only this one shows the effect of the last
+  // update.
   void evaluate(EpochMetrics& metrics) {
     const auto poll = [this] { heed_within_epoch(); };
     const auto run = [&](Evaluator& evaluator, const char* images) {
       const Evaluation evaluation = evaluator.run(poll);
       check(std::isfinite(evaluation.loss),
             "the network's outputs for the {} images after epoch {} are not finite: train with a lower "
-            "--learning_rate; what was saved before stays as it is",
+            "--learning_rate; the files saved before are unchanged",
             images, metrics.epoch + 1);
       return evaluation;
     };
@@ -300,7 +302,7 @@ class TrainingRun {
                          ids);
   }
 
-  // At the end of an epoch: what it leaves, unless that was done.
+  // Saves the state at the end of an epoch, unless that was done.
   void keep_epoch() {
     if (epoch_kept_) return;
     const Clock::time_point begin = Clock::now();
@@ -317,10 +319,10 @@ class TrainingRun {
   }
 
   void save(Clock::time_point begin = Clock::now()) {
-    keep_best();  // first: the history in the checkpoint tells of it
+    keep_best();  // first, because the checkpoint's history refers to it
     trainer_->read_state();
     Metadata metadata = history_.to_metadata(fingerprint_);
-    // A run of a sweep goes on by the sweep's own record.
+    // A run of a sweep is continued from the sweep's own record.
     if (!request_.quiet)
       metadata[kKeptFlags] = flags_text(with_choices(request_.flags, made_choices(config_, setup_)));
     if (std::string plans = device_.pinned_plans(); !plans.empty()) metadata[kPinnedPlans] = std::move(plans);
@@ -336,7 +338,7 @@ class TrainingRun {
 
   [[noreturn]] void stop(const std::string& where) {
     const std::string sentence =
-        fmt::format("stopped in epoch {} of {}{}; run the same command with --resume to go on",
+        fmt::format("stopped in epoch {} of {}{}; run the same command with --resume to continue",
                     std::min(trainer_->epoch() + 1, config_.train.epochs), config_.train.epochs, where);
     log_->note(sentence);
     throw Interrupted(sentence, interrupt_.requested() ? interrupt_.exit_code() : 0);
@@ -371,11 +373,11 @@ class TrainingRun {
   std::optional<DynamicsWriter> dynamics_;
   std::optional<OnlineScores> scores_;
   RunFingerprint fingerprint_;             // of a training
-  std::vector<std::string> resume_notes_;  // on what the checkpoint does not tell
+  std::vector<std::string> resume_notes_;  // about what the checkpoint does not record
   RunHistory history_;
   CheckpointPolicy pace_;
   std::optional<ModelSnapshot> best_model_;  // until it is saved
-  bool epoch_kept_ = true;                   // that the last epoch's end is saved
+  bool epoch_kept_ = true;                   // whether the end of the last epoch is saved
   double waited_before_ = 0;                 // for data, in earlier epochs
 };
 

@@ -4,9 +4,9 @@
 // <save_path>/ log.txt metrics.jsonl curve.svg result.json
 //              model_best.safetensors model_last.safetensors checkpoint.safetensors
 //              manifest.tsv of a data set of files (engine/data/manifest.h)
-//              dynamics.tdds and npy/ where asked
-//              train_ids.npy where ids differ from rows (apps/score/sample_ids.h)
-//              wrong_label_ids.npy and planted.csv where something was planted (apps/train/ground_truth.h)
+//              dynamics.tdds and npy/ if requested
+//              train_ids.npy if ids differ from rows (apps/score/sample_ids.h)
+//              wrong_label_ids.npy and planted.csv if something was planted (apps/train/ground_truth.h)
 
 #include <cstdint>
 #include <string>
@@ -26,7 +26,8 @@ struct RunRequest {
   const SubsetChoice* subset = nullptr;  // null: train on everything
   std::string label = {};                // stands before "epoch 3/8" in the progress
   std::vector<std::string> notes = {};   // sentences for the head of the log
-  // What the run says goes to its log.txt alone, and its curve is drawn at the end, not after every epoch.
+  // The run writes only to its log.txt, not to the console, and draws its curve at the end, not after every
+  // epoch.
   bool quiet = false;
 };
 
@@ -35,13 +36,13 @@ struct RunResult {
   std::int64_t steps;                   // of the optimizer
 };
 
-// Trains to the end. With config.resume it goes on bit for bit where the run in the folder stopped, and a run
-// that had ended only returns its result; otherwise what the folder holds is overwritten. Throws Interrupted
-// once the interrupt was requested and everything is saved. The caller holds the folder's lock
+// Trains to the end. With config.resume it continues the run in the folder bit for bit, and a finished run
+// only returns its result; otherwise the run in the folder is overwritten. Throws Interrupted after an
+// interrupt was requested and everything is saved. The caller holds the folder's lock
 // (apps/train/run_folder.h).
 RunResult train(TrainingSetup& setup, const RunRequest& request);
 
-// Says what the network with weights_to_evaluate() (apps/train/run_folder.h) makes of the test images.
+// Tests the network with weights_to_evaluate() (apps/train/run_folder.h) and prints the result.
 void evaluate(TrainingSetup& setup, const RunRequest& request);
 
 }  // namespace tdds

@@ -14,7 +14,7 @@
 namespace tdds {
 namespace {
 
-// ~/.cache/tdds/cudnn_plans.txt, by the XDG base directory specification; "" where there is no home.
+// ~/.cache/tdds/cudnn_plans.txt, by the XDG base directory specification; "" if there is no home.
 std::string default_plan_cache() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
@@ -63,7 +63,7 @@ DeviceOptions device_options(const TrainConfig& config) {
   DeviceOptions options{.debug_sync = config.debug_sync, .cudnn_autotune = config.cudnn_autotune};
   if (config.cudnn_autotune) {
     const std::filesystem::path cache = config.plan_cache.empty() ? default_plan_cache() : config.plan_cache;
-    std::error_code ignored;  // what cannot be written is told where it is written
+    std::error_code ignored;  // a failure is reported when the file is written
     std::filesystem::create_directories(cache.parent_path(), ignored);
     options.plan_cache = plan_cache_file(cache.string());
   }
@@ -117,7 +117,7 @@ TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> 
       net_(make_net(config, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
   net_->params().place(*device_, *stream_, precision_.compute);
-  // Training checks batch and parts, and says what is wrong; here they may not stop the program by dividing.
+  // The trainer checks batch and parts and reports errors; here they must only not divide by zero.
   const std::int32_t batch = std::max(1, config.train.batch / std::max(1, config.train.accumulate));
   test_ = evaluator(place(test_set_, data_.test), batch);
   if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch);

@@ -1,6 +1,6 @@
 #pragma once
 // What training runs of one process share: the device, the data set in its memory, the network with its
-// plans, and the evaluation. Runs on it follow each other (apps/train/training_run.h).
+// plans, and the evaluation. Its runs follow one another (apps/train/training_run.h).
 
 #include <cstdint>
 #include <memory>
@@ -19,31 +19,31 @@
 
 namespace tdds {
 
-// With --cudnn_autotune the file of timed plans, whose folder is made; with --resume the plans of the
-// checkpoint.
+// With --cudnn_autotune, they include the file of timed plans, whose folder is made; with --resume, the plans
+// of the checkpoint.
 DeviceOptions device_options(const TrainConfig& config);
-// The device that the flags name. One for a run that is resumed goes on with its convolution plans.
+// The device that the flags name. For a resumed run it keeps the convolution plans of the checkpoint.
 std::unique_ptr<Device> choose_device(const TrainConfig& config);
-// The same for --dry_run: --target may name a GPU that is not here.
+// The same for --dry_run: --target may name a GPU that is not in this machine.
 std::unique_ptr<Device> planned_device(const TrainConfig& config);
 
-// Under which a checkpoint keeps Device::pinned_plans() in its metadata.
+// The key of Device::pinned_plans() in a checkpoint's metadata.
 inline constexpr const char* kPinnedPlans = "kept_plans";
 
 class TrainingSetup {
  public:
-  // Chooses the device, loads the data set, makes the network; all by the flags. The weights are drawn by
-  // start().
+  // Chooses the device, loads the data set and makes the network, all by the flags. start() draws the
+  // weights.
   explicit TrainingSetup(const TrainConfig& config);
-  // The same on a device and a data set of the caller's.
+  // The same with the caller's device and data set.
   TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data);
 
-  // Plans a training on `samples` rows, before the first start(). A run that nobody planned can only be the
+  // Plans a training on `samples` rows, before the first start(). A run that was not planned can only be the
   // first.
   void plan(std::int64_t samples, std::int32_t batch);
 
-  // Binds all that was planned, and gives the network the weights of the file `weights`, or where that is
-  // empty ones drawn by the seed, with momenta of 0.
+  // Binds everything that was planned, and gives the network the weights of the file `weights` or, if that is
+  // empty, weights drawn by the seed. Momenta are 0.
   void start(std::uint64_t seed, const std::string& weights, Head head = Head::kFile);
 
   Device& device() { return *device_; }
@@ -53,7 +53,7 @@ class TrainingSetup {
   const Precision& precision() const { return precision_; }
   ConvAlgo conv_algo() const { return conv_algo_; }
   Stem stem() const { return stem_; }
-  // What --stem auto and --crop_size 0 come to, and with that stem --crop auto.
+  // The values that --stem auto and --crop_size 0 stand for.
   Stem automatic_stem() const;
   std::int32_t automatic_size() const;
   std::int32_t net_size() const { return net_size_; }  // side of the network's input
@@ -62,8 +62,8 @@ class TrainingSetup {
   PassPool& pool() { return pool_; }
   const DeviceDataset& train_set();
   Evaluator& test() { return *test_; }
-  Evaluator* validation() { return validation_.get(); }  // null where nothing is held out
-  Evaluator& train_features();  // of the training set; only where the flags ask for its features
+  Evaluator* validation() { return validation_.get(); }  // null if nothing is held out
+  Evaluator& train_features();  // of the training set; only if the flags ask for its features
 
  private:
   std::unique_ptr<Evaluator> evaluator(const DeviceDataset& set, std::int32_t batch);

@@ -59,7 +59,7 @@ TEST(OutputProgramTest, WhatElseAProgramSaysStays) {
   const Outcome stopped =
       run_tool("tdds-train", with(tiny(folder.str()), {"--stop_after_epoch", "1"}), {.out = "/dev/full"});
   EXPECT_EQ(stopped.exit_code, 1);
-  EXPECT_NE(stopped.err.find("with --resume to go on"), std::string::npos) << stopped.err;
+  EXPECT_NE(stopped.err.find("with --resume to continue"), std::string::npos) << stopped.err;
   EXPECT_NE(stopped.err.find("the standard output cannot be written"), std::string::npos) << stopped.err;
   const Outcome usage = run_tool("tdds-score", {"--no_such_flag"}, {.out = "/dev/full"});
   EXPECT_EQ(usage.exit_code, 2);

@@ -115,7 +115,7 @@ TEST_P(PathsProgramTest, FilesRememberWhichRunTheyAreOf) {
   expect_done("tdds-train", train);
   const Outcome other = run_tool("tdds-train", with(train, {"--save_path", root_ + "/other"}));
   EXPECT_NE(other.exit_code, 0);
-  EXPECT_NE(other.err.find("is of another run"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("belongs to another run"), std::string::npos) << other.err;
 }
 
 TEST_P(PathsProgramTest, FoldersOfImagesAreExportedAndShown) {

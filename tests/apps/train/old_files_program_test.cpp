@@ -106,7 +106,7 @@ TEST_P(OldFilesTest, ARunIsResumedWhereConvolutionsRunByOtherCode) {
   const ScopedVariable fewer("TDDS_CPU_ISA", "avx2");
   const Outcome resumed = run("tdds-train", {"--save_path", at("run"), "--resume", "--threads", "1"});
   expect_resumed(resumed);
-  EXPECT_THAT(resumed.out, HasSubstr("convolutions run by other code"));
+  EXPECT_THAT(resumed.out, HasSubstr("was made with other convolution code"));
 }
 
 TEST_P(OldFilesTest, AFinishedRunOnImagesIsReadAndStaysAsItIs) {
@@ -200,7 +200,7 @@ TEST(OlderVersionTest, AFlagThatASweepDidNotHaveMeansItsDefault) {
   write_text(folder / "sweep.json", sweep.dump());
   const Outcome other = run_tool("tdds-sweep", with(args, {"--label_smoothing", "0.1"}));
   EXPECT_EQ(other.exit_code, 1);
-  EXPECT_THAT(other.err, HasSubstr("was begun with --label_smoothing 0, and this command has 0.1"));
+  EXPECT_THAT(other.err, HasSubstr("was started with --label_smoothing 0, and this command has 0.1"));
   const Outcome same = run_tool("tdds-sweep", args);
   EXPECT_EQ(same.exit_code, 0) << same.err;
   EXPECT_THAT(same.out, AllOf(HasSubstr("--label_smoothing 0"), HasSubstr("--stem cifar")));

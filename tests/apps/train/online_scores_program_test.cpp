@@ -207,7 +207,7 @@ TEST(OnlineScoresTest, LeaveTheFilesOfAnotherRunAlone) {
   const Outcome shared = run_tool("tdds-train", tiny(other.str(), 6, score));
   EXPECT_EQ(shared.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(shared.err, "tdds-train")) << shared.err;
-  EXPECT_NE(shared.err.find("score_win3_ep4.npy is of another run"), std::string::npos) << shared.err;
+  EXPECT_NE(shared.err.find("score_win3_ep4.npy belongs to another run"), std::string::npos) << shared.err;
   EXPECT_EQ(read_text(masks / "score_win3_ep4.npy"), scores);
   // Beyond its own last epoch nothing is in the way, and nothing is touched.
   EXPECT_EQ(run_tool("tdds-train", tiny(other.str(), 3, score)).exit_code, 0);

@@ -130,7 +130,7 @@ TEST(ResumedFlagsTest, AreThoseThatTheRunWasBegunWith) {
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.out, AllOf(HasSubstr("--momentum 0.8"), HasSubstr("--width 0.03125"),
                                  HasSubstr("--no_augment"), Not(HasSubstr("--stop_after_epoch"))));
-  EXPECT_THAT(read_text(run / "log.txt"), HasSubstr("as the run in"));
+  EXPECT_THAT(read_text(run / "log.txt"), HasSubstr("flags taken from the run in"));
   EXPECT_TRUE(model_bytes(whole.str()) == model_bytes(run.str()));
   EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(run / "dynamics.tdds"));
 }

@@ -124,7 +124,7 @@ TEST(SavedRunTest, IsGoneAsSoonAsItIsOverwritten) {
   ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
   const Outcome again = run_tool("tdds-train", with(anew, {"--resume"}));
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_THAT(again.out, HasSubstr("the run starts here"));
+  EXPECT_THAT(again.out, HasSubstr("a new run starts"));
   EXPECT_THAT(names_in(run / "npy"), testing::ElementsAre("notes.txt"));
   EXPECT_THAT(names_in(run.str()),
               testing::Not(testing::Contains(testing::AnyOf("dynamics.tdds", "features.safetensors"))));
