@@ -8,8 +8,8 @@
 
 namespace tdds {
 
-// How long it will take, from what was done since the start: in images passed through the network, those of
-// the tests, which have no backward pass, at a third.
+// Estimates the time left from the work done since the start. Work is counted in images passed through the
+// network; test images count a third, because they have no backward pass.
 class Pace {
  public:
   void expect(double work) { left_ += work; }
@@ -18,7 +18,7 @@ class Pace {
     work_ += work;
     seconds_ += seconds;
   }
-  // "about 0:12:30 left", or nothing yet.
+  // "about 0:12:30 left", or "" while that is unknown.
   std::string left_text() const {
     return work_ > 0 && left_ > 0 ? fmt::format("about {} left", clock_text(left_ / work_ * seconds_)) : "";
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Published accuracies of ResNet-18, to stand beside ours: each with where it was found and how.
+// Published accuracies of ResNet-18, to compare with ours, each with its source and how it was found there.
 
 #include <optional>
 #include <string_view>
@@ -15,7 +15,7 @@ struct Published {
 };
 
 // dataset: cifar10 or cifar100; method: a row of a sweep's table, or "all" (rate 0); rate: the pruned share.
-// Nothing where no source is known: all are of ResNet-18 at full width and, except for CCS's, 200 epochs.
+// Empty if no source is known. All are of ResNet-18 at full width and, except for CCS's, 200 epochs.
 std::optional<Published> published_accuracy(std::string_view dataset, std::string_view arch,
                                             std::string_view method, double rate);
 

@@ -1,4 +1,5 @@
-// tdds-sweep: the paper's experiment in one command: methods x pruning rates x seeds, and the table of it.
+// tdds-sweep: the paper's experiment in one command: methods x pruning rates x seeds, and a table of the
+// results.
 
 #include "apps/sweep/sweep_record.h"
 #include "apps/sweep/sweep_run.h"
@@ -14,8 +15,7 @@ int main(int argc, char** argv) {
       "tdds-sweep",
       "Compares pruning methods. For every seed it trains a ResNet on all samples, scores them by every "
       "method, and trains again on what each method keeps at each rate. It ends in a table of test "
-      "accuracies, "
-      "mean and deviation over the seeds. A stopped sweep continues by the same command.",
+      "accuracies, mean and deviation over the seeds. A stopped sweep continues by the same command.",
       R"(  tdds-sweep --dataset cifar100 --data_path ./data --download \
       --methods tdds,random,el2n,ccs --rates 0.3,0.5,0.7 --seeds 1,2,3 \
       --save_path ./runs/sweep

@@ -14,8 +14,7 @@ FlagTable sweep_only_flags(SweepFlags& flags) {
        "The methods to compare, a list. Each is one of tdds-score --list; ccs (strata of aum without the "
        "hardest); dual_beta (dual, drawn with Beta weights); or a method with a selection other than the "
        "highest scores: tdds+balanced, el2n+ccs, aum+bottom. 'every' stands for all but the last kind. A "
-       "sweep "
-       "always trains on all samples too."},
+       "sweep always trains on all samples too."},
       {"rates", &flags.rates,
        "Pruning rates, a list: the shares left out. --trajectory_len, --window_size, --subset_batch_size and "
        "--ccs_beta take one value, or one for each rate."},
@@ -26,39 +25,38 @@ FlagTable sweep_only_flags(SweepFlags& flags) {
       {"budget", choice(flags.budget, kBudgets),
        "Length of trainings on subsets. epochs: as many as on all samples, so fewer steps, as in the paper. "
        "steps: as many steps, to the nearest whole epoch."}};
-  append(table,
-         advanced({{"no_score_weighting", &flags.no_score_weighting,
-                    "TDDS: do not weight the loss by the scores. The official code multiplies a batch's "
-                    "loss by the mean of its samples' scores, scaled to 0..1; that acts as a lower "
-                    "learning rate."},
-                   {"keep_models", &flags.keep_models,
-                    "Keep the weights of every run, the best and the last.", FlagScope::kPlace}}));
+  append(
+      table,
+      advanced({{"no_score_weighting", &flags.no_score_weighting,
+                 "TDDS: do not weight the loss by the scores. The official code multiplies a batch's loss by "
+                 "the mean of its samples' scores, scaled to 0..1; that acts as a lower learning rate."},
+                {"keep_models", &flags.keep_models, "Keep the weights of every run, the best and the last.",
+                 FlagScope::kPlace}}));
   return grouped("Sweep", std::move(table));
 }
 
 FlagTable scoring_flags(SweepFlags& flags, TrainConfig& config) {
   return grouped(
       "Scoring",
-      advanced(
-          {{"trajectory_len", &flags.trajectory_lens,
-            "TDDS: T, the epochs used, from the first. Default: the paper's for CIFAR-100 at the nearest "
-            "rate, (T, J) = (90, 10) at 0.3, (70, 10) at 0.5, (60, 20) at 0.7, (20, 10) at 0.8, (10, 5) "
-            "at 0.9. In a shorter training T is all its epochs and J at most half of T."},
-           {"window_size", &flags.window_sizes, "TDDS: J, the epochs in a window, 3 <= J <= T."},
-           {"score_decay", &flags.score_decay,
-            "TDDS: weight of the newest window in the moving average, 0 to 1."},
-           {"method_epochs", &flags.method_epochs,
-            "How many epochs the other methods use, from the first; 0 is each method's own choice."},
-           {"method_window", &flags.method_window,
-            fmt::format("J of {}. 0 takes 10, or half of the epochs in a training of fewer than 20.",
-                        names_of(has_windows))},
-           {"ccs_beta", &flags.ccs_betas, "ccs: share of the samples dropped as the hardest."},
-           {"ccs_strata", &flags.ccs_strata, "ccs: number of strata."},
-           {"beta_c", &flags.beta_c, "beta: the exponent c. 4 for CIFAR-100, 5.5 for CIFAR-10."},
-           {"dynamics_features", &config.dynamics_features,
-            fmt::format("Record features even if no method needs them yet. {} can then be added to the "
-                        "sweep later.",
-                        names_of(needs_features))}}));
+      advanced({{"trajectory_len", &flags.trajectory_lens,
+                 "TDDS: T, the epochs used, from the first. Default: the paper's for CIFAR-100 at the "
+                 "nearest rate, (T, J) = (90, 10) at 0.3, (70, 10) at 0.5, (60, 20) at 0.7, (20, 10) at 0.8, "
+                 "(10, 5) at 0.9. In a shorter training T is all its epochs and J at most half of T."},
+                {"window_size", &flags.window_sizes, "TDDS: J, the epochs in a window, 3 <= J <= T."},
+                {"score_decay", &flags.score_decay,
+                 "TDDS: weight of the newest window in the moving average, 0 to 1."},
+                {"method_epochs", &flags.method_epochs,
+                 "How many epochs the other methods use, from the first; 0 is each method's own choice."},
+                {"method_window", &flags.method_window,
+                 fmt::format("J of {}. 0 takes 10, or half of the epochs in a training of fewer than 20.",
+                             names_of(has_windows))},
+                {"ccs_beta", &flags.ccs_betas, "ccs: share of the samples dropped as the hardest."},
+                {"ccs_strata", &flags.ccs_strata, "ccs: number of strata."},
+                {"beta_c", &flags.beta_c, "beta: the exponent c. 4 for CIFAR-100, 5.5 for CIFAR-10."},
+                {"dynamics_features", &config.dynamics_features,
+                 fmt::format("Record features even if no method needs them yet. {} can then be added to the "
+                             "sweep later.",
+                             names_of(needs_features))}}));
 }
 
 }  // namespace
@@ -84,8 +82,7 @@ FlagTable sweep_flags(SweepFlags& flags, TrainConfig& config) {
     if (flag.name == "save_path")
       flag.help =
           "Folder for the tables and all runs. A sweep that is there continues; flags that are not given "
-          "keep "
-          "its values.";
+          "keep its values.";
     all.push_back(std::move(flag));
   }
   return all;

@@ -1,5 +1,5 @@
 #pragma once
-// What tdds-sweep is asked for, beside the flags of a training (apps/train/train_config.h).
+// The flags of tdds-sweep, in addition to those of a training (apps/train/train_config.h).
 
 #include <array>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace tdds {
 
-// What trainings on subsets have in common with those on all samples: the number of epochs, or about that of
+// What trainings on subsets share with those on all samples: the number of epochs, or about the number of
 // steps.
 enum class Budget : std::uint8_t { kEpochs, kSteps };
 inline constexpr std::array kBudgets{Budget::kEpochs, Budget::kSteps};
@@ -33,14 +33,14 @@ struct SweepFlags {
   bool no_score_weighting = false, keep_models = false;
 };
 
-// These and those of a training, but for the ones that a sweep decides itself.
+// These and those of a training, except the ones that a sweep decides itself.
 FlagTable sweep_flags(SweepFlags& flags, TrainConfig& config);
 
-// Sets the batches that the command leaves open: subsets take --batch_size where that is given, so that like
-// is compared with like; where neither is, both take the official code's, 100 and 128.
+// Sets the batch sizes that are not given. Subsets take --batch_size if it is given, so that runs are
+// comparable; otherwise both take the sizes of the official code, 100 and 128.
 void settle_batches(SweepFlags& flags, TrainConfig& config);
 
-// The flags that leave every result as it is: the same sweep may go on with other values.
+// Whether a flag leaves every result unchanged, so that a sweep may continue with another value.
 bool changes_no_result(const std::string& flag);
 
 }  // namespace tdds

@@ -17,7 +17,7 @@
 namespace tdds {
 namespace {
 
-// Rows of their own name: a score with the selection that its paper has.
+// Rows with their own names: a score with the selection of its paper.
 struct NamedRow {
   const char* name;
   const Method* score;
@@ -45,7 +45,7 @@ std::vector<std::string> every_method() {
   return names;
 }
 
-// The value for a rate of a flag that takes one for all or one for each.
+// A flag's value for a rate; it has one value for all rates or one for each.
 template <class T>
 T value_for(const std::vector<T>& values, std::size_t rate_index) {
   return values.size() == 1 ? values[0] : values[rate_index];
@@ -71,7 +71,7 @@ std::int32_t epochs_on_subset(const SweepFlags& flags, const TrainConfig& config
   return std::max(1, static_cast<std::int32_t>(std::lround(epochs)));
 }
 
-// Whether the score can be had from a training of so many epochs.
+// Checks that a training of this many epochs is enough for the score.
 void check_score(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
   if (has_trajectory(*method.score)) {
     for (std::size_t i = 0; i < flags.rates.size(); ++i)
@@ -85,17 +85,16 @@ void check_score(const SweepMethod& method, const SweepFlags& flags, std::int32_
               least, used, epochs);
 }
 
-// Whether the samples can be drawn with Beta weights by the score.
+// Checks that samples can be drawn with Beta weights from the score.
 void check_beta(const SweepMethod& method, const SweepFlags& flags, std::int32_t epochs) {
   check_usage(!method.score->can_be_negative,
               "{}: the weights of a Beta draw are scores of at least 0, and those of {} can be negative; "
               "choose another selection or another score (--methods)",
               method.name, method.score->name);
   const std::int32_t used = flags.method_epochs > 0 ? flags.method_epochs : epochs;
-  check_usage(
-      used >= methods::kDual.least_epochs,
-      "{} needs the confidences of {} epochs of training, and there is {} (--epochs, --method_epochs)",
-      method.name, methods::kDual.least_epochs, used);
+  check_usage(used >= methods::kDual.least_epochs,
+              "{} needs the confidences of {} epochs of training, but uses {} (--epochs, --method_epochs)",
+              method.name, methods::kDual.least_epochs, used);
 }
 
 void check_cut_off(const SweepFlags& flags) {
@@ -119,9 +118,10 @@ std::vector<SweepMethod> parse_methods(const std::vector<std::string>& names) {
     else if (name != "all")
       add(name);
   }
-  check_usage(!methods.empty(),
-              "--methods names no method beside 'all', the training on all samples; 'every' stands for every "
-              "method");
+  check_usage(
+      !methods.empty(),
+      "--methods names no method besides 'all', the training on all samples; 'every' stands for every "
+      "method");
   return methods;
 }
 
@@ -163,9 +163,10 @@ void check_sweep(const SweepFlags& flags, const TrainConfig& config) {
                 rate);
   check_distinct(flags.rates, "--rates");
   check_distinct(flags.seeds, "--seeds");
-  check_usage(config.train.epochs >= 1, "there is at least 1 epoch, not {} (--epochs)", config.train.epochs);
+  check_usage(config.train.epochs >= 1, "--epochs is {}; give 1 or more", config.train.epochs);
   check_usage(flags.method_epochs >= 0 && flags.method_epochs <= config.train.epochs,
-              "--method_epochs is {}; there are {} (--epochs)", flags.method_epochs, config.train.epochs);
+              "--method_epochs is {}, and the training has {} epochs (--epochs)", flags.method_epochs,
+              config.train.epochs);
   check_usage(
       flags.method_window >= 0 && flags.method_window <= config.train.epochs,
       "--method_window is {}, and the training has {} epochs (--epochs): the window must fit into them",

@@ -1,5 +1,5 @@
 #pragma once
-// The runs of a sweep, from its flags: everything that can be wrong with them is found before the first one.
+// Plans the runs of a sweep from its flags. Errors in the flags are found before the first run.
 
 #include <cstdint>
 #include <string>
@@ -11,14 +11,14 @@
 
 namespace tdds {
 
-// A row of the table: which score, and how the kept are chosen by it.
+// A row of the table: a score, and how the kept samples are chosen by it.
 struct SweepMethod {
   std::string name;       // in tables and folders: "tdds", "aum+balanced", "ccs"
   const Method* score;    // as in tdds-score --method
   std::string selection;  // top, bottom, balanced, ccs, beta
 };
 
-// The methods by the names given, each once. Throws UsageError for what is unknown.
+// The methods with these names, each once. Throws UsageError for unknown names.
 std::vector<SweepMethod> parse_methods(const std::vector<std::string>& names);
 
 // Whether one of them needs --dynamics_features.
@@ -36,17 +36,18 @@ struct SweepRun {
   std::string folder;  // "seed1/tdds_0.5"
 };
 
-// (T, J) of --trajectory_len and --window_size for a rate; where they are not given, what the help says.
+// (T, J) of --trajectory_len and --window_size for a rate; if they are not given, the defaults that the help
+// describes.
 ScoreSetting tdds_setting(const SweepFlags& flags, std::size_t rate_index, std::int32_t epochs);
 
-// J of the other methods with windows: --method_window, or by its help.
+// J of the other methods with windows: --method_window, or the default that its help describes.
 std::int32_t method_window(const SweepFlags& flags, std::int32_t epochs);
 
-// Throws UsageError for what makes no sense, whatever the data.
+// Throws UsageError for flags that are invalid for any data set.
 void check_sweep(const SweepFlags& flags, const TrainConfig& config);
 
-// The trainings on subsets in their order: seeds, in a seed the rates, in a rate the methods. Throws
-// UsageError or Error where the data do not suffice for them.
+// The trainings on subsets, ordered by seed, then rate, then method. Throws UsageError or Error if the data
+// set is too small for them.
 std::vector<SweepRun> plan_sweep(const SweepFlags& flags, const TrainConfig& config, const Dataset& data);
 
 // Where the training on all samples of a seed goes: "seed1/all"; its scores: "seed1/scores"; a training on a

@@ -66,8 +66,8 @@ RunRecord run_record(const Json& j) {
 template <class Run>
 void check_accuracies(const Run& run, const std::filesystem::path& path) {
   for (const double percent : {run.best_accuracy, run.last_accuracy})
-    check(percent >= 0 && percent <= 100, "{}: {} is {} %, and an accuracy is a percentage", path.string(),
-          run.folder, percent);
+    check(percent >= 0 && percent <= 100, "{}: {} has an accuracy of {} %, which is not between 0 and 100",
+          path.string(), run.folder, percent);
 }
 
 PlantedRecord planted_record(const Json& j) {
@@ -85,7 +85,7 @@ std::string canonical(const std::string& flag, const std::string& text) {
   return known->variable.get();
 }
 
-// The settings of the sweep alone; of those that the record lacks nothing is taken for granted.
+// The recorded settings of the sweep. Methods, rates and seeds that the record lacks stay empty.
 SweepFlags sweep_settings(const SweepRecord& record) {
   SweepFlags flags{.methods = {}, .rates = {}, .seeds = {}};
   TrainConfig config;
@@ -99,8 +99,7 @@ bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-// The word of --methods or --seeds that `now` leaves out though a run of it is recorded; empty: there is
-// none.
+// A word of --methods or --seeds that `now` leaves out although a run of it is recorded, or "".
 std::string left_out(const SweepRecord& before, const std::string& flag, const std::string& now) {
   const std::vector<std::string> kept = split_list(now);
   for (const ScoringRecord& run : before.scoring_runs)
@@ -110,8 +109,8 @@ std::string left_out(const SweepRecord& before, const std::string& flag, const s
   return "";
 }
 
-// What a sweep was begun with, to be compared with `now`. A flag that its record lacks did not exist then, or
-// `auto` stands there: what that means is appended to `guessed`.
+// The value that a sweep was started with, to be compared with `now`. If the record lacks the flag, which did
+// not exist then, or holds `auto`, the value is a guess, which is appended to `guessed`.
 std::string setting_then(const SweepRecord& before, const std::string& flag, const std::string& now,
                          const SweepDefaults& defaults, std::vector<std::string>& guessed) {
   const std::string *recorded = find_text(before.settings, flag),
@@ -143,7 +142,7 @@ const RunRecord* SweepRecord::run(const std::string& method, double rate, std::u
 
 void write_sweep(const std::filesystem::path& path, const SweepRecord& r) {
   RunFingerprint images = r.images;
-  images.erase("fingerprint");  // stands by itself, as before there were the others
+  images.erase("fingerprint");  // has its own key, as in older records
   const Json json{{"format", kFormat},
                   {"dataset", r.dataset},
                   {"fingerprint", r.images.at("fingerprint")},
@@ -165,7 +164,7 @@ void write_sweep(const std::filesystem::path& path, const SweepRecord& r) {
 SweepRecord read_sweep(const std::filesystem::path& path) {
   const std::string text = read_file(path, kLargestRecord);
   const auto refuse = [&](std::string_view reason) {
-    throw Error(fmt::format("{} is not a file that tdds-sweep wrote: {}; tdds-sweep --overwrite starts anew",
+    throw Error(fmt::format("{} is not a file that tdds-sweep wrote: {}; tdds-sweep --overwrite starts over",
                             path.string(), reason));
   };
   SweepRecord r;
@@ -193,10 +192,10 @@ SweepRecord read_sweep(const std::filesystem::path& path) {
     for (const Json& each : json.value("near_duplicates", Json::array()))
       r.near_duplicates.push_back(planted_record(each));
   } catch (const Json::exception& reason) {
-    // "[json.exception.out_of_range.403] key 'runs' not found": the part behind the bracket is for people.
+    // "[json.exception.out_of_range.403] key 'runs' not found": the part after the bracket is readable.
     const std::string_view what = reason.what();
     refuse(what.substr(what.find("] ") + 2));
-  } catch (const UsageError& reason) {  // a setting that is none
+  } catch (const UsageError& reason) {  // an invalid setting
     refuse(reason.what());
   }
   for (const ScoringRecord& run : r.scoring_runs) check_accuracies(run, path);
@@ -243,7 +242,7 @@ std::vector<std::string> folders_of(const SweepRecord& record) {
     folders.push_back(scores_folder(seed));
     for (const std::string& method : flags.methods)
       for (const double rate : flags.rates)
-        // A name with a slash is none that a sweep wrote, and might lead elsewhere.
+        // A sweep writes no name with a slash, which might lead to another folder.
         if (method.find('/') == std::string::npos) folders.push_back(run_folder(seed, method, rate));
   }
   return folders;
@@ -258,8 +257,8 @@ bool records_features(const SweepRecord& record) {
 std::vector<std::string> check_continues(const SweepRecord& before, const SweepRecord& now,
                                          const SweepDefaults& defaults, const std::filesystem::path& path) {
   check(records_features(before) || !records_features(now),
-        "{} was begun without features, which {} and --dynamics_features need: leave those out, "
-        "start anew with --overwrite, or choose another --save_path",
+        "{} was started without features, which {} and --dynamics_features need: leave those out, start over "
+        "with --overwrite, or choose another --save_path",
         path.string(), names_of(needs_features));
   std::vector<std::string> guessed;
   for (const auto& [flag, value] : now.settings) {
@@ -267,27 +266,27 @@ std::vector<std::string> check_continues(const SweepRecord& before, const SweepR
     const std::string old = setting_then(before, flag, value, defaults, guessed);
     if (flag == "methods" || flag == "seeds") {
       const std::string missing = left_out(before, flag, value);
-      check(
-          missing.empty(),
-          "{} holds runs of --{} {}, which {} leaves out; {} may only be added: give it too, start anew with "
-          "--overwrite, or choose another --save_path",
-          path.string(), flag, missing, value, flag);
+      check(missing.empty(),
+            "{} holds runs of --{} {}, which {} leaves out; {} may only be added: give it too, start over "
+            "with --overwrite, or choose another --save_path",
+            path.string(), flag, missing, value, flag);
       continue;
     }
     check(old == value,
-          "{} was begun with --{} {}, and this command has {}; give the same settings, start anew with "
+          "{} was started with --{} {}, and this command has {}; give the same settings, start over with "
           "--overwrite, or choose another --save_path",
           path.string(), flag, old.empty() ? "(nothing)" : old, value.empty() ? "(nothing)" : value);
   }
   std::vector<std::string> untold, notes;
   check_same_images(before.images, now.images, path.string(), untold);
   if (!guessed.empty())
-    notes.push_back(fmt::format(
-        "{} is of an older version and does not tell these; they are taken to be as they were then: {}",
-        path.string(), fmt::join(guessed, ", ")));
+    notes.push_back(
+        fmt::format("{} is from an older version, which did not record these; they are assumed to have the "
+                    "values of that time: {}",
+                    path.string(), fmt::join(guessed, ", ")));
   if (!untold.empty())
     notes.push_back(fmt::format(
-        "{} is of an older version, which did not record these, and they are taken to be the same: {}",
+        "{} is from an older version, which did not record these; they are assumed to be the same: {}",
         path.string(), fmt::join(untold, ", ")));
   return notes;
 }

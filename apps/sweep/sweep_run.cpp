@@ -26,8 +26,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// For the record: without the folder, which may be moved, with every method by its own name, and with
-// features where a method needs them.
+// The settings for the record: without the folder, which may be moved, with every method by its own name, and
+// with the resolved dynamics_features.
 FlagTexts settings_of(FlagTexts texts, const std::vector<std::string>& methods, bool dynamics_features) {
   std::erase_if(texts, [](const auto& text) { return text.first == "save_path"; });
   std::vector<std::string> names;
@@ -40,7 +40,7 @@ std::filesystem::path record_in(const std::string& folder) {
   return std::filesystem::path(folder) / kSweepFile;
 }
 
-// What the sweep that is to be overwritten left, or nothing where that cannot be read.
+// The record of the sweep to be overwritten, or an empty one if it cannot be read.
 SweepRecord overwritten_record(const std::filesystem::path& path) {
   try {
     return std::filesystem::exists(path) ? read_sweep(path) : SweepRecord{};
@@ -51,7 +51,7 @@ SweepRecord overwritten_record(const std::filesystem::path& path) {
 
 class Sweep {
  public:
-  // config: with dynamics_features where they are recorded. before: the sweep to go on with, if there is one.
+  // config: with dynamics_features if they are recorded. before: the sweep to continue, if there is one.
   Sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainConfig& config,
         const FlagTexts& texts, const EarlierFlags& earlier, const FileLock& lock,
         std::optional<SweepRecord> before)
@@ -125,13 +125,14 @@ class Sweep {
     write();
   }
 
-  // Everything that the sweep before names, and nothing else. Its record forgets the runs first, so that
-  // nothing takes them for done once their folders are gone.
+  // Removes everything that the earlier record names, and nothing else. The runs leave the record first, so
+  // that they do not count as done once their folders are gone.
   void remove_overwritten() {
     SweepRecord before = overwritten_record(record_path());
     std::vector<std::string> folders = folders_of(before);
     std::erase_if(folders, [&](const auto& folder) { return !std::filesystem::exists(folder_ / folder); });
-    // Before anything is removed: none of them is in use. One at a time, since a process has few descriptors.
+    // Checks, before anything is removed, that none of them is in use. One at a time, because a process has
+    // few descriptors.
     for (const std::string& folder : folders) lock_run_folder(folder_ / folder);
     if (!folders.empty()) {
       before.scoring_runs.clear();
@@ -139,18 +140,18 @@ class Sweep {
       write_sweep(record_path(), before);
     }
     for (const std::string& folder : folders) {
-      const auto lock = lock_run_folder(folder_ / folder);  // its file goes with the rest
+      const auto lock = lock_run_folder(folder_ / folder);  // its file is removed with the rest
       std::filesystem::remove_all(folder_ / folder);
     }
-    std::error_code not_empty;  // that of a seed, which may hold other things
+    std::error_code not_empty;  // the folder of a seed may hold other files
     for (const std::string& folder : folders)
       std::filesystem::remove((folder_ / folder).parent_path(), not_empty);
     for (const std::uint64_t seed : flags_.seeds) forget(scoring_folder(seed));
     for (const SweepRun& run : runs_) forget(run.folder);
   }
 
-  // Before the record names them: a method whose scores cannot be had from the trainings that were done must
-  // not become a part of the sweep.
+  // Called before the record names them: a method whose scores cannot be computed from the finished trainings
+  // must not become a part of the sweep.
   void check_new_methods() {
     for (const ScoringRecord& done : record_.scoring_runs) {
       std::optional<SweepSelection> selection;
@@ -177,7 +178,7 @@ class Sweep {
 
   bool is_done(const SweepRun& run) const { return record_.run(run.method.name, run.rate, run.seed); }
 
-  // Of the first method with T and J: the others have the same.
+  // Those of the first method with T and J; the others have the same.
   void print_trajectories() const {
     const auto first = std::find_if(runs_.begin(), runs_.end(),
                                     [](const SweepRun& run) { return has_trajectory(*run.method.score); });
@@ -189,7 +190,7 @@ class Sweep {
     print_out("{}:{}\n", first->method.name, settings);
   }
 
-  // What each training gets: the batches and numbers of steps may differ from rate to rate.
+  // Batch sizes and numbers of steps may differ from rate to rate.
   void print_steps() const {
     print_out("all samples: {} steps of {} images\n", record_.steps(0), config_.train.batch);
     for (const SweepRun& run : runs_) {
@@ -243,7 +244,7 @@ class Sweep {
     }
   }
 
-  // What the ends of every order hold of the samples that were planted.
+  // Records how many planted samples are at the ends of every order.
   void record_planted(std::uint64_t seed, const SweepSelection& selection) {
     if (!setup_.data().truth) return;
     const GroundTruth& truth = *setup_.data().truth;
@@ -308,7 +309,7 @@ class Sweep {
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       const double work =
           work_of(subset ? static_cast<std::int64_t>(subset->ids.size()) : samples(), config.train.epochs);
-      // A resumed run tells nothing of the pace: only a part of it was done here.
+      // A resumed run says nothing about the pace, because only a part of it ran here.
       if (resumed)
         pace_.expect(-work);
       else
@@ -325,7 +326,7 @@ class Sweep {
   }
 
   [[noreturn]] void stop(const std::string& position) const {
-    throw Interrupted(fmt::format("stopped in {}; run the same command again{} to go on", position,
+    throw Interrupted(fmt::format("stopped in {}; run the same command again{} to continue", position,
                                   config_.overwrite ? " without --overwrite" : ""),
                       interrupt_.exit_code());
   }
@@ -350,7 +351,7 @@ class Sweep {
     return files;
   }
 
-  // Of a run that is recorded, in a folder that is locked.
+  // The run is recorded, and its folder is locked.
   void tidy(const std::string& folder) const {
     for (const std::filesystem::path& file : needless_files(folder)) std::filesystem::remove(file);
   }
@@ -388,7 +389,7 @@ int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainCo
   std::optional<SweepRecord> before;
   if (!config.overwrite && std::filesystem::exists(record_in(config.save_path)))
     before = read_sweep(record_in(config.save_path));
-  // Every seed of a sweep records the same.
+  // Every seed of a sweep records the same fields.
   if (before) recorded.dynamics_features |= records_features(*before);
   return Sweep(program, flags, recorded, texts, earlier, *lock, std::move(before)).run();
 }

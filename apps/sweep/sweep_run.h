@@ -1,11 +1,11 @@
 #pragma once
-// The paper's experiment: for every seed a training on all samples with its dynamics, the scores of every
-// method from it, and a training on every subset; on one loaded data set and one set of plans.
+// The paper's experiment: for every seed, a training on all samples with its dynamics, the scores of every
+// method, and a training on every subset. All share one loaded data set and one set of plans.
 //
 // <save_path>/ sweep.json (apps/sweep/sweep_record.h) table.md table.csv
-//              seed<s>/all/                 as tdds-train --dynamics leaves it
-//              seed<s>/scores/              masks and scores, as tdds-score leaves them
-//              seed<s>/<method>_<rate>/     as tdds-train-subset leaves it, with ids.txt and selection.json
+//              seed<s>/all/                 as tdds-train --dynamics writes it
+//              seed<s>/scores/              masks and scores, as tdds-score writes them
+//              seed<s>/<method>_<rate>/     as tdds-train-subset writes it, with ids.txt and selection.json
 //
 // Once a run is recorded, its checkpoint is removed, and so are its weights unless they are to be kept.
 
@@ -14,9 +14,9 @@
 
 namespace tdds {
 
-// Goes on where the sweep in the folder stopped. Its record is locked as long as it runs, and each run's
-// folder while it works there. Throws as check_sweep, lock_or_refuse, plan_sweep, check_continues and
-// train(). earlier: what the sweep in the folder was begun with.
+// Continues the sweep in the folder, if there is one. The record is locked while the sweep runs, and the
+// folder of each run while it is in use. Throws like check_sweep, lock_or_refuse, plan_sweep, check_continues
+// and train(). earlier: the recorded flags of the sweep in the folder.
 int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainConfig& config,
               const FlagTexts& texts, const EarlierFlags& earlier);
 

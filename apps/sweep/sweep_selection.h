@@ -20,22 +20,23 @@ namespace tdds {
 
 class SweepSelection {
  public:
-  // `folder` is that of the sweep, `epochs` those of the training on all samples. Throws Error where the
-  // dynamics are not there or damaged.
+  // folder: of the sweep. epochs: of the training on all samples. Throws Error if the dynamics are missing or
+  // damaged.
   SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
                  std::int32_t epochs, Device& device);
 
-  // Throws where the run's score or its selection cannot be computed. Writes nothing.
+  // Throws if the run's score or its selection cannot be computed. Writes nothing.
   void check_possible(const SweepRun& run);
 
   // Computes the run's score, once for all runs that share it, and writes it to <folder>/seed<s>/scores.
   const ScoredMethod& score(const SweepRun& run);
 
-  // Writes <run.folder>/ids.txt, the kept ids, and selection.json, how they came about. Where another
-  // selection lies there, the checkpoint of its training is removed.
+  // Writes <run.folder>/ids.txt, the kept ids, and selection.json, how they were selected. If the folder
+  // holds another selection, the checkpoint of its training is removed.
   SubsetChoice choose(const SweepRun& run);
 
-  // Of every score so far, once: what its ends hold of the planted samples, planted [N] by row, 1 where so.
+  // For every score so far: how many planted samples are at the ends of its order. planted: [N] by row, 1 if
+  // planted.
   std::vector<PlantedRecord> at_ends(const std::vector<std::uint8_t>& planted) const;
 
  private:
@@ -50,7 +51,7 @@ class SweepSelection {
   Device& device_;
   DynamicsSource source_;
   SampleIds sample_ids_;
-  std::map<std::string, ScoredMethod> scores_;                // by name, which tells the settings
+  std::map<std::string, ScoredMethod> scores_;                // by name, which includes the settings
   std::set<std::string> written_;                             // names, as in scores_
   std::vector<std::pair<std::string, std::string>> methods_;  // "tdds" and the name of its score, in order
 };

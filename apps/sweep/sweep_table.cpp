@@ -22,7 +22,7 @@ std::string cell(const Repetitions& best, const Repetitions& last) {
   return best.count == 0 ? "" : fmt::format("{} / {}", to_string(best), to_string(last));
 }
 
-// Of UTF-8 text: the bytes that start a character.
+// Characters of UTF-8 text: the bytes that start one.
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -63,8 +63,8 @@ class Tables {
     std::string text = heading() + warnings() + "\n" + accuracies();
     for (const std::string& more :
          {published(),
-          planted(r_.wrong_labels, "Planted wrong labels", "is wrongly labelled", "wrongly labelled"),
-          planted(r_.corrupted, "Corrupted images", "is corrupted", "corrupted"),
+          planted(r_.wrong_labels, "Planted wrong labels", "is wrongly labelled", "wrongly labelled samples"),
+          planted(r_.corrupted, "Corrupted images", "is corrupted", "corrupted samples"),
           planted(r_.near_duplicates, "Near-duplicates", "is a near-duplicate of another",
                   "near-duplicates")})
       if (!more.empty()) text += "\n" + more;
@@ -106,7 +106,7 @@ class Tables {
     return fmt::format("{} steps of {}", r_.steps(rate), r_.batch(rate));
   }
 
-  // What the numbers of the lines below cannot be taken for.
+  // Warnings about rates whose accuracies say little about the samples.
   std::string warnings() const {
     std::string text;
     for (const double rate : rates_)
@@ -152,7 +152,7 @@ class Tables {
     return markdown(rows);
   }
 
-  // Empty where nothing was published to compare with.
+  // Empty if nothing was published to compare with.
   std::string published() const {
     Cells rows{columns(false)};
     std::vector<std::string> sources;
@@ -175,8 +175,8 @@ class Tables {
     for (const std::string& method : methods_) add_row(method, method);
     if (rows.size() == 1 || rates_.empty()) return "";
     std::string text = "Published for " + r_.dataset +
-                       ", ResNet-18 of width 1, best epoch. A figure is stated by its source, "
-                       "derived from figures that are, or read off a plot, to about 0.1:\n\n" +
+                       ", ResNet-18 of width 1, best epoch. A figure is stated by its source, derived from "
+                       "figures that are, or read off a plot, to about 0.1:\n\n" +
                        markdown(rows) + "\n";
     for (std::size_t i = 0; i < sources.size(); ++i) text += fmt::format("{}. {}\n", i + 1, sources[i]);
     return text;
@@ -190,7 +190,7 @@ class Tables {
     return repetitions(values);
   }
 
-  // Empty where nothing was planted.
+  // Empty if nothing was planted.
   std::string planted(const std::vector<PlantedRecord>& records, const char* title, const char* is,
                       const char* those) const {
     if (records.empty()) return "";
@@ -205,10 +205,10 @@ class Tables {
           rows.back().push_back(to_string(found(records, method, end, share)));
     }
     return fmt::format(
-               "{}: {} of {} samples, {:.1f} %. Among the {} samples with the lowest "
-               "(pruned first) or highest scores, the percentage that {} (precision), and "
-               "the percentage of the {} that is there (recall, the same where as many are "
-               "looked at as were planted).\n\n",
+               "{}: {} of {} samples, {:.1f} %. Among the {} samples with the lowest (pruned first) or "
+               "highest scores, the percentage that {} (precision), and the percentage of all {} that are "
+               "among them (recall, which is the same, because as many samples are counted as were "
+               "planted).\n\n",
                title, count, r_.samples, 100.0 * static_cast<double>(count) / static_cast<double>(r_.samples),
                count, is, those) +
            markdown(rows);

@@ -8,11 +8,11 @@
 namespace tdds {
 
 // Accuracy by method and rate, mean +- standard deviation over the seeds (n - 1; none for a single seed); the
-// published figures; what either end of each method's order holds of the planted samples. Markdown with
-// aligned columns, which reads well on a console too.
+// published figures; the planted samples at either end of each method's order. Markdown with aligned columns,
+// which is also readable on a console.
 std::string sweep_markdown(const SweepRecord& record);
 
-// One line a method and rate: method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,
+// One line per method and rate: method,rate,kept,seeds,best_mean,best_std,last_mean,last_std,published,
 // published_kind,published_source. The training on all samples is the method "all" at the rate 0.
 std::string sweep_csv(const SweepRecord& record);
 

@@ -245,7 +245,7 @@ TEST_F(ReportProgramTest, SweepsThatAreNone) {
   expect_sweep_refusal(bad, "not between 0 and 1");
   bad = good;
   bad["runs"][0]["last_accuracy"] = 101;
-  expect_sweep_refusal(bad, "an accuracy is a percentage");
+  expect_sweep_refusal(bad, "which is not between 0 and 100");
   bad = good;
   bad["runs"][0]["method"] = 3;
   expect_sweep_refusal(bad, "is not a file that tdds-sweep wrote");

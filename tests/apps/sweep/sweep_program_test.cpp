@@ -145,13 +145,13 @@ TEST(SweepProgramTest, ABegunSweepKeepsItsBatches) {
   ASSERT_EQ(run_tool("tdds-sweep", with(args, {"--subset_batch_size", "128"})).exit_code, 0);
   const Outcome more = run_tool("tdds-sweep", with(args, {"--methods", "random,tdds"}));
   ASSERT_EQ(more.exit_code, 0) << more.err;
-  EXPECT_THAT(more.out, AllOf(HasSubstr("was begun:"), HasSubstr(" --subset_batch_size 128")));
+  EXPECT_THAT(more.out, AllOf(HasSubstr("flags taken from"), HasSubstr(" --subset_batch_size 128")));
   const Json record = json_of(folder / "sweep.json");
   for (const Json& run : record.at("runs")) EXPECT_EQ(run.at("steps"), 3) << run;
   const Outcome other =
       run_tool("tdds-sweep", with(args, {"--methods", "random,tdds", "--subset_batch_size", "40"}));
   EXPECT_EQ(other.exit_code, 1);
-  EXPECT_THAT(other.err, HasSubstr("was begun with --subset_batch_size 128, and this command has 40"));
+  EXPECT_THAT(other.err, HasSubstr("was started with --subset_batch_size 128, and this command has 40"));
 }
 
 TEST(SweepProgramTest, ASubsetOfFewStepsIsWarnedOf) {
@@ -253,7 +253,7 @@ TEST(SweepProgramTest, FeaturesAreRecordedFromTheStartOrNever) {
     const Outcome outcome = run_tool("tdds-sweep", with(args, more));
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-sweep")) << outcome.err;
-    EXPECT_NE(outcome.err.find("was begun without features"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("was started without features"), std::string::npos) << outcome.err;
     EXPECT_NE(outcome.err.find("--overwrite"), std::string::npos) << outcome.err;
     EXPECT_EQ(read_text(without / "sweep.json"), before);
   }
@@ -327,13 +327,13 @@ TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
   const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_TRUE(is_one_sentence(stopped.err, "tdds-sweep")) << stopped.err;
-  EXPECT_NE(stopped.err.find("run the same command again to go on"), std::string::npos) << stopped.err;
+  EXPECT_NE(stopped.err.find("run the same command again to continue"), std::string::npos) << stopped.err;
   EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
   std::filesystem::remove_all(folder / "seed1");
   const auto saved = [&] { return std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"); };
   const Outcome anew = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_when = saved});
   EXPECT_EQ(anew.exit_code, 130);
-  EXPECT_NE(anew.err.find("again without --overwrite to go on"), std::string::npos) << anew.err;
+  EXPECT_NE(anew.err.find("again without --overwrite to continue"), std::string::npos) << anew.err;
 }
 
 TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {

@@ -32,14 +32,14 @@ SweepRecord record_of(const std::string& dataset) {
 
 TEST(SweepTable, GivesMeanAndSampleDeviationOfBestAndLast) {
   const std::string table = sweep_markdown(record_of("shapes"));
-  for (const char* row : {"| method                      | 30 % pruned: 70 kept, 208 steps of 50 | "
-                          "90 % pruned: 10 kept, 16 steps of 5 |\n",
-                          "| all samples: 16 steps of 50 | 91.00 ± 1.41 / 89.00 ± 1.41           | "
-                          "91.00 ± 1.41 / 89.00 ± 1.41         |\n",
-                          "| tdds                        | 81.50 ± 2.12 / 79.00 ± 0.00           | "
-                          "50.00 / 40.00                       |\n",
-                          "| random                      | 70.00 / 69.00                         | "
-                          "                                    |\n"})
+  for (const char* row : {"| method                      | 30 % pruned: 70 kept, 208 steps of 50 | 90 % "
+                          "pruned: 10 kept, 16 steps of 5 |\n",
+                          "| all samples: 16 steps of 50 | 91.00 ± 1.41 / 89.00 ± 1.41           | 91.00 ± "
+                          "1.41 / 89.00 ± 1.41         |\n",
+                          "| tdds                        | 81.50 ± 2.12 / 79.00 ± 0.00           | 50.00 / "
+                          "40.00                       |\n",
+                          "| random                      | 70.00 / 69.00                         |           "
+                          "                          |\n"})
     EXPECT_NE(table.find(row), std::string::npos) << row << table;
   EXPECT_EQ(table.find("\n30 % pruned: warning"), std::string::npos) << table;
   EXPECT_NE(table.find("\n90 % pruned: warning: 16 optimizer steps"), std::string::npos) << table;
