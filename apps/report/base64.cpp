@@ -8,7 +8,7 @@ namespace tdds::report {
 
 std::string base64(std::span<const std::byte> bytes) {
   constexpr std::size_t kChunk = 3 << 20;  // whole groups; OpenSSL's lengths are ints
-  // A NUL is written behind each chunk, where the next one begins.
+  // EVP_EncodeBlock writes a NUL after each chunk, where the next one begins.
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
   for (std::size_t at = 0; at < bytes.size(); at += kChunk)
     EVP_EncodeBlock(reinterpret_cast<unsigned char*>(&text[at / 3 * 4]),

@@ -10,7 +10,7 @@ namespace tdds::report {
 
 std::string base64(std::span<const std::byte> bytes);
 
-// Of the elements as they lie in memory: little-endian.
+// Encodes the elements as they are in memory: little-endian.
 template <typename T>
 std::string base64_of(std::span<const T> values) {
   static_assert(std::endian::native == std::endian::little);

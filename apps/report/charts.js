@@ -1,6 +1,6 @@
 'use strict';
 // Charts as SVG (the data map: a canvas). Each takes a figure and numbers that are ready to be drawn, sets
-// `data-drawn` on the figure to how many marks it drew, and adds the numbers as a table.
+// `data-drawn` on the figure to the number of marks it drew, and adds the numbers as a table.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -17,7 +17,7 @@ const short = (value) => (Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(val
   ? value.toExponential(1) : String(Number(value.toPrecision(3))));
 const round = (value) => Number(value.toFixed(2));
 
-// Values of a round step that cover low .. high, about `count` of them.
+// About `count` values with a round step that cover low .. high.
 function ticks(low, high, count) {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -43,7 +43,7 @@ function table(head, rows, caption, words = false) {
     make('thead', {}, make('tr', {}, ...head.map((cell) => make('th', {scope: 'col'}, cell)))), body));
 }
 
-// What stands around every chart: caption, drawing, and its numbers folded away.
+// Fills the figure of a chart: caption, drawing, and its numbers in a collapsed table.
 function fill(figure, caption, drawing, marks, numbers, legend = null) {
   figure.replaceChildren(make('figcaption', {}, caption), drawing);
   if (legend) figure.append(legend);
@@ -71,7 +71,7 @@ function axes(svg, box, xTicks, yTicks, x, y, xName, yName, label = short) {
   if (yName) svg.append(text(box.left, box.top - 8, yName, {'text-anchor': 'start'}));
 }
 
-// Eight colours, each with a shape and a dash of its own: no series is told by its colour alone.
+// Eight colours, combined with shapes and dashes, so that no series is identified by its colour alone.
 const DASHES = ['', '7 3', '2 3', '9 3 2 3'];
 function marker(index, x, y, size = 4) {
   const at = (points) => make('polygon', {points: points.map(([dx, dy]) => `${round(x + dx * size)},${round(y + dy * size)}`).join(' ')});
@@ -90,7 +90,7 @@ function marker(index, x, y, size = 4) {
 
 const strokeOf = (index) => ({stroke: `var(--s${index % 8})`, 'stroke-width': 2, 'stroke-dasharray': DASHES[Math.floor(index / 2) % DASHES.length], fill: 'none'});
 
-// "28.75", or of several runs "28.75 ± 0.31".
+// "28.75", or "28.75 ± 0.31" for several runs.
 const meanText = (one, digits = 2, factor = 1) => (factor * one.mean).toFixed(digits) + (one.count > 1 ? ` ± ${(factor * one.deviation).toFixed(digits)}` : '');
 const seedsText = (count) => (count > 1 ? `${count} seeds` : 'one seed');
 
@@ -112,7 +112,7 @@ function accuracyChart(figure, caption, series, full) {
   }
   const legend = make('ul', {class: 'legend'});
   series.forEach((one, index) => {
-    // Methods stand beside each other at a rate, so that bars do not hide one another.
+    // Methods are drawn side by side at each rate, so that their bars do not overlap.
     const place = (point) => round(x(point.rate) + (index - (series.length - 1) / 2) * Math.min(5, 40 / series.length));
     const path = one.points.map((point, at) => `${at ? 'L' : 'M'}${place(point)} ${y(point.mean)}`).join('');
     const group = make('g', {}, make('path', {d: path, ...strokeOf(index)}));
@@ -133,10 +133,11 @@ function accuracyChart(figure, caption, series, full) {
   const cell = (point) => (point ? `${meanText(point)} (${point.count})` : '');
   const rows = series.map((one) => [one.name, ...rates.map((rate) => cell(one.points.find((point) => point.rate === rate)))]);
   if (full) rows.unshift(['all samples', cell(full), ...rates.slice(1).map(() => '')]);
-  fill(figure, caption, svg, all.length, table(['method', ...rates.map((rate) => `rate ${rate}`)], rows, 'Percent, mean and, of several seeds, ± standard deviation (number of seeds)'), legend);
+  fill(figure, caption, svg, all.length, table(['method', ...rates.map((rate) => `rate ${rate}`)], rows, 'Percent: mean and, for several seeds, ± standard deviation (number of seeds)'), legend);
 }
 
-// counts on a logarithmic axis, so that a few samples far out stay visible; wrong: of them, or null.
+// Counts are on a logarithmic axis, so that a few outliers stay visible. histogram.wrong: those with a wrong
+// label, or null.
 function histogramChart(figure, caption, setting, histogram) {
   const width = 300, height = 170, box = {left: 42, right: 294, top: 12, bottom: 130};
   const {low, high, counts, wrong} = histogram;
@@ -158,7 +159,7 @@ function histogramChart(figure, caption, setting, histogram) {
     ++bars;
   });
   const rows = counts.map((count, bin) => [`${short(low + (bin * (high - low)) / counts.length)} to ${short(low + ((bin + 1) * (high - low)) / counts.length)}`, count, ...(wrong ? [wrong[bin]] : [])]).filter((row) => row[1] > 0);
-  fill(figure, caption, svg, bars, table(['score', 'samples', ...(wrong ? ['wrong label'] : [])], rows, 'Bins that hold samples'));
+  fill(figure, caption, svg, bars, table(['score', 'samples', ...(wrong ? ['wrong label'] : [])], rows, 'Bins with samples'));
 }
 
 // A symmetric table of correlations as coloured cells with their number.

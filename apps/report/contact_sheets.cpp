@@ -57,19 +57,18 @@ void add_disputed(const ScoreSet& set, int images, std::vector<ContactSheet>& sh
   }
   if (standings.size() < 2) return;
   const std::vector<float> spread = disagreement(standings);
-  sheets.push_back(
-      {"images", "most disputed", "largest disagreement between the methods",
-       fmt::format("A sample's standing is its share of the way up a method's order. These samples stand "
-                   "highest by one and lowest by another of {}.",
-                   names),
-       0, highest(order_by_score(spread), images)});
+  sheets.push_back({"images", "most disputed", "largest disagreement between the methods",
+                    fmt::format("A sample's standing is its position in a method's order, from 0 to 100 %. "
+                                "These samples differ most in their standings by {}.",
+                                names),
+                    0, highest(order_by_score(spread), images)});
 }
 
 void add_suspects(const ReportInput& input, const DataMap* map, int images,
                   std::vector<ContactSheet>& sheets) {
   if (input.labels().empty()) return;
   int index = -1;
-  // AUM's score is its negative, so the highest are the lowest margins.
+  // The score is the negated AUM, so the highest scores have the lowest margins.
   if (const ReportScore* aum = find_score(input.set(), methods::kAum, index))
     sheets.push_back({"suspects", aum->method->name, "lowest area under the margin",
                       "Score: minus the area under the margin.", index, highest(aum->order, images)});
@@ -91,7 +90,7 @@ std::string trajectories(const DynamicsReader& store, const std::vector<std::int
   return base64_of<std::uint8_t>(bytes);
 }
 
-// To the digits that a caption shows.
+// Rounds to the digits that a caption shows.
 double rounded(float value) {
   return std::stod(fmt::format("{:.4g}", value));
 }

@@ -1,6 +1,6 @@
-// The data map: one point a sample on a canvas, its axes as SVG above it.
+// The data map: one point per sample on a canvas, and its axes as SVG on top.
 
-// Viridis at equal steps, without the end that would vanish against the page.
+// Viridis at equal steps. The end that would be invisible against the page is not used.
 const VIRIDIS = [[68, 1, 84], [71, 45, 123], [59, 82, 139], [44, 114, 142], [33, 145, 140], [40, 174, 128], [94, 201, 98], [173, 220, 48], [253, 231, 37]];
 const darkScheme = window.matchMedia('(prefers-color-scheme: dark)');
 

@@ -14,7 +14,7 @@
 
 namespace tdds {
 
-std::string_view page_file(std::string_view name);  // embedded: of this folder's .html, .css and .js
+std::string_view page_file(std::string_view name);  // an embedded .html, .css or .js file of this folder
 
 namespace report {
 namespace {
@@ -36,8 +36,8 @@ std::string escaped(const std::string& text) {
   return html;
 }
 
-// JSON for a script element: no `<` may stand in it, or a class named `</script>` would end it. Names of
-// files and classes may be any bytes.
+// JSON for a script element. It must not contain `<`, because a class named `</script>` would end the
+// element. Names of files and classes may hold any bytes.
 std::string script_json(Json json) {
   const std::string text = json_text(std::move(json));
   std::string safe;
@@ -51,7 +51,7 @@ std::string script_json(Json json) {
   return safe;
 }
 
-// The template with each @NAME@ replaced, in the order in which they stand in it.
+// The template with each @NAME@ replaced. `parts` are in the order of the template.
 std::string filled(std::string_view page, const std::vector<std::pair<std::string, std::string>>& parts) {
   std::string result;
   std::size_t at = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// The report as one HTML page that needs nothing else: its style, scripts, numbers and images are inside it.
+// The report as one self-contained HTML page: it includes its style, scripts, numbers and images.
 
 #include <string>
 

@@ -1,4 +1,4 @@
-// tdds-report: what a run's dynamics, its scores and a sweep say, as one HTML file.
+// tdds-report: shows a run's dynamics, its scores and a sweep in one HTML file.
 
 #include <fmt/core.h>
 
@@ -34,8 +34,7 @@ FlagTable page_flags(ReportOptions& options) {
 FlagTable scoring_flags(ReportOptions& options) {
   FlagTable flags{{"method", &options.scores.methods,
                    "Scoring methods, a list. `tdds-score --list` names them; the default is all that the "
-                   "recording allows. "
-                   "With --sweep their settings are the sweep's unless given here."}};
+                   "recording allows. With --sweep their settings are the sweep's unless given here."}};
   append(flags, advanced({{"trajectory_len", &options.scores.trajectory_lens,
                            "TDDS: T. The first of a list is shown, and all are compared; the default follows "
                            "the recorded epochs."},
@@ -69,7 +68,7 @@ FlagTable report_flags(ReportOptions& options) {
   return flags;
 }
 
-// For EarlierFlags::find: what the sweep decided, of data and scores. Its --decay is that of the weights.
+// For EarlierFlags::find: the sweep's settings of data and scores. Its --decay, the weight decay, is dropped.
 FlagTexts settings_of_sweep(const FlagTexts& given) {
   const std::string path = *find_text(given, "sweep");
   if (path.empty()) return {};

@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const find = (id) => document.getElementById(id);
 
-// A section without data stays hidden; errors of one do not take the others along.
+// A section without data stays hidden. An error in one does not affect the others.
 const sections = [];
 function section(id, present, draw) {
   if (!present) return;
@@ -37,7 +37,7 @@ function accuracy() {
     accuracyChart(find(`accuracy-${which}`), which === 'last' ? 'Accuracy of the last epoch' : 'Best accuracy over the epochs', series, full);
   }
   const {trainings} = data.sweep;
-  find('accuracy').append(table(['training', 'samples', 'batch', 'steps'], trainings.map((one) => [one.rate ? `rate ${one.rate}` : 'all samples', one.kept, one.batch, one.steps]), 'What each training is given'),
+  find('accuracy').append(table(['training', 'samples', 'batch', 'steps'], trainings.map((one) => [one.rate ? `rate ${one.rate}` : 'all samples', one.kept, one.batch, one.steps]), 'Samples, batch size and steps of each training'),
     ...trainings.filter((one) => one.warning).map((one) => make('p', {class: 'warning'}, `Rate ${one.rate}: ${one.warning}.`)));
 }
 
@@ -114,7 +114,7 @@ function contactSheet(sheet) {
   return list;
 }
 
-// Sheets of one method stand together; the first one and the disputed ones are open.
+// Sheets of one method are shown together. The first group and the disputed ones are open.
 function sheetGroups(name, place) {
   const sheets = data.sheets.filter((sheet) => sheet.section === name);
   const groups = [...new Set(sheets.map((sheet) => sheet.group))];
@@ -139,11 +139,11 @@ function balance() {
   });
 }
 
-// What the ends of each order hold of the planted samples: of this run, and over the seeds of the sweep.
+// How many planted samples are at the ends of each order: in this run, and over the seeds of the sweep.
 function plantedTables(place, found, measured, what, caption) {
   if (found) {
     const rows = found.methods.map((method) => [method.name, percent(method.low, 1), percent(method.high, 1)]);
-    place.append(make('p', {}, `In this data set ${found.planted} ${what} were planted, so the methods can be judged: how many of as many samples from either end of each order are among them. Precision and recall are then the same number; by chance it is ${percent(found.planted / found.samples, 1)}.`),
+    place.append(make('p', {}, `In this data set ${found.planted} ${what} were planted, so the methods can be compared: the table shows how many of an equal number of samples from either end of each order are among them. Precision and recall are then equal; by chance both are ${percent(found.planted / found.samples, 1)}.`),
       table(['method', 'among the lowest scores (pruned)', 'among the highest (kept)'], rows, `Share of samples with ${caption}`));
   }
   if (measured) {

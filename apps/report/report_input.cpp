@@ -32,7 +32,7 @@ ReportInput::ReportInput(const ReportOptions& options) : sweep_path_(options.swe
   check_options(options);
   if (!sweep_path_.empty()) {
     sweep_ = read_sweep(sweep_path_);
-    check(!sweep_->runs.empty(), "{} holds no finished run yet; let tdds-sweep go on first", sweep_path_);
+    check(!sweep_->runs.empty(), "{} holds no finished run yet; let tdds-sweep continue first", sweep_path_);
   }
   source_.emplace(
       options.dynamics_path.empty() ? first_scoring_run(*sweep_, sweep_path_) : options.dynamics_path,
@@ -42,7 +42,7 @@ ReportInput::ReportInput(const ReportOptions& options) : sweep_path_(options.swe
   load_images(options);
   if (sweep_)
     check(sweep_->samples == samples(),
-          "{} is of {} samples and {} of {}; give the dynamics of one of its scoring runs, or none",
+          "{} has {} samples, and {} has {}; give the dynamics of one of its scoring runs, or none",
           sweep_path_, sweep_->samples, source_->path(), samples());
 }
 
@@ -75,7 +75,7 @@ void ReportInput::load_images(const ReportOptions& report) {
 
 void ReportInput::take_images(Dataset data) {
   const DynamicsReader* store = source_->store();
-  // Images that stayed on the disk have another fingerprint, and the same manifest.
+  // Images that stay on disk have another fingerprint but the same manifest.
   const bool same = data.train.count() == samples() &&
                     (!store || data.fingerprint == store->header().fingerprint ||
                      (!data.manifest.empty() && data.manifest.hash() == store->header().manifest));

@@ -1,5 +1,5 @@
 #pragma once
-// What a report is about: the recorded run, its scores, and where they can be had its images and a sweep.
+// The input of a report: the recorded run, its scores and, if available, its images and a sweep.
 
 #include <cstdint>
 #include <optional>
@@ -17,9 +17,8 @@ namespace tdds::report {
 
 struct ReportOptions {
   std::string dynamics_path, sweep_path, output = "report.html";
-  DatasetOptions data;  // name empty: no images, unless the run was on `shapes`, which is drawn again
-  bool data_recorded =
-      false;  // data's name is the sweep's: no images where they are not there, instead of an error
+  DatasetOptions data;         // name empty: no images, unless the run was on `shapes`, which is drawn again
+  bool data_recorded = false;  // data's name is the sweep's: absent images are left out and are not an error
   MissingVisitsFlags missing;
   ReportScoreOptions scores;
   std::optional<std::uint64_t> data_seed;  // none: the recording's
@@ -29,8 +28,8 @@ struct ReportOptions {
 
 class ReportInput {
  public:
-  // Throws UsageError for options that make no sense, Error for files that are missing, damaged or do not
-  // belong together.
+  // Throws UsageError for invalid options, Error for files that are missing, damaged or do not belong
+  // together.
   explicit ReportInput(const ReportOptions& options);
 
   const DynamicsSource& source() const { return *source_; }
@@ -45,12 +44,12 @@ class ReportInput {
   std::int32_t classes() const;
   std::string class_name(std::int32_t label) const;  // its name, or its number
   std::string dataset_name() const;
-  // Why there are no images; empty where there are.
+  // Why there are no images; empty if there are.
   const std::string& no_images() const { return no_images_; }
 
  private:
   void load_images(const ReportOptions& report);
-  void take_images(Dataset data);  // throws Error where they are others than those recorded
+  void take_images(Dataset data);  // throws Error if they are not the recorded ones
 
   std::string sweep_path_;
   std::optional<SweepRecord> sweep_;

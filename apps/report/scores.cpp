@@ -64,7 +64,7 @@ std::vector<MethodOptions> settings_of(const Method& method, const ReportScoreOp
   return settings;
 }
 
-// A method with T and J is compared over all of them, its variants are shown with the first.
+// A method with T and J is compared over all pairs; its variants only use the first.
 void add_score(const Method& method, const ReportScoreOptions& options, const DynamicsSource& source,
                ScoreSet& set) {
   std::vector<MethodOptions> settings = settings_of(method, options, source);
@@ -85,7 +85,7 @@ void add_score(const Method& method, const ReportScoreOptions& options, const Dy
   add_order(set.scores.back());
 }
 
-// All that can be had; what cannot is told with its reason.
+// Adds every method that the recording allows, and lists the others with the reason.
 void add_all(const ReportScoreOptions& options, const DynamicsSource& source, ScoreSet& set) {
   for (const Method* method : all_methods()) {
     if (method->drawn) continue;

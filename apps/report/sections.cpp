@@ -44,7 +44,7 @@ Json histogram_json(const ReportScore& score, const GroundTruth* truth) {
   return json;
 }
 
-// Shares of 0 .. 1 in `steps` of 0 .. max.
+// Shares 0 .. 1 as integers from 0 to the largest T, in base64.
 template <typename T>
 std::string fixed_point(std::span<const float> shares) {
   constexpr float kMax = static_cast<float>(std::numeric_limits<T>::max());
@@ -71,7 +71,8 @@ struct Accuracies {
 };
 
 void add_planted(Json& json, const char* key, const std::vector<PlantedRecord>& records) {
-  std::vector<std::pair<std::string, std::string>> ends;  // of a method's order, as the record has them
+  std::vector<std::pair<std::string, std::string>>
+      ends;  // a method and an end of its order, as in the record
   for (const PlantedRecord& found : records)
     if (const std::pair of{found.method, found.end}; std::find(ends.begin(), ends.end(), of) == ends.end())
       ends.push_back(of);

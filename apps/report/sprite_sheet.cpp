@@ -47,7 +47,7 @@ SpriteSheet make_sprite_sheet(const ImageSet& set, std::span<const std::int32_t>
   }
   check(stbi_write_png_to_func(append, &sprite.png, sprite.columns * sprite.width,
                                sprite.rows * sprite.height, 3, pixels.data(), static_cast<int>(stride)) != 0,
-        "the report's images could not be encoded: memory is short");
+        "the report's images could not be encoded for lack of memory; show fewer (--images)");
   return sprite;
 }
 

@@ -15,7 +15,7 @@ struct SpriteSheet {
   std::string png;            // bytes
 };
 
-// The images of these rows, left to right, then down. Throws Error when memory is short.
+// The images of these rows, left to right, then down. Throws Error if there is not enough memory.
 SpriteSheet make_sprite_sheet(const ImageSet& set, std::span<const std::int32_t> rows);
 
 }  // namespace tdds::report

@@ -254,7 +254,7 @@ TEST_F(ReportProgramTest, SweepsThatAreNone) {
   expect_sweep_refusal(bad, "is not a file that tdds-sweep wrote: --manualSeed is 'no number'");
   bad = good;
   bad["samples"] = 4000;
-  expect_sweep_refusal(bad, "is of 4000 samples");
+  expect_sweep_refusal(bad, "has 4000 samples");
   bad = good;
   bad["scoring_runs"] = json::array();
   expect_sweep_refusal(bad, "no scoring run yet");
