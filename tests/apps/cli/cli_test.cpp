@@ -58,7 +58,7 @@ Outcome run(
   return outcome;
 }
 
-TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
+TEST(CliTest, DashAndUnderscoreAreAlikeInNamesOnly) {
   for (const std::vector<const char*>& arguments :
        {std::vector<const char*>{"--save-path", "a-b_c", "--batch-size", "7"},
         {"--save_path", "a-b_c", "--batch_size", "7"},
@@ -71,7 +71,7 @@ TEST(Cli, DashAndUnderscoreAreAlikeInNamesOnly) {
   }
 }
 
-TEST(Cli, TextsAreGivenOrDefault) {
+TEST(CliTest, TextsAreGivenOrDefault) {
   const Outcome outcome = run({"--batch-size", "007", "--dynamics"});
   EXPECT_EQ(outcome.texts, (FlagTexts{{"save_path", "runs/train"},
                                       {"batch_size", "7"},
@@ -82,7 +82,7 @@ TEST(Cli, TextsAreGivenOrDefault) {
   EXPECT_EQ(run({"--dynamics=false"}).texts[4].second, "false");
 }
 
-TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
+TEST(CliTest, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
   EXPECT_EQ(run({"--decay", "1", "--decay=2"}).options.decay, 2);
   EXPECT_EQ(run({"--decay", "1", "--decay=2"}).texts[2].second, "2");
   EXPECT_EQ(run({"--seeds", "3,4", "--decay", "1", "--seeds", "5"}).options.seeds, std::vector<int>{5});
@@ -90,7 +90,7 @@ TEST(Cli, TheLastOfARepeatedFlagCountsAndListsAreNotJoined) {
   EXPECT_EQ(run({"--seeds", "3", "4", "--dynamics"}).options.seeds, (std::vector<int>{3, 4}));
 }
 
-TEST(Cli, AnUnknownFlagSuggestsTheNearest) {
+TEST(CliTest, AnUnknownFlagSuggestsTheNearest) {
   const Outcome typo = run({"--batch-sise", "7"});
   EXPECT_EQ(typo.code, 2);
   EXPECT_EQ(
@@ -100,7 +100,7 @@ TEST(Cli, AnUnknownFlagSuggestsTheNearest) {
   EXPECT_THAT(run({"--xyzzy=1"}).err, AllOf(HasSubstr("--xyzzy:"), testing::Not(HasSubstr("mean"))));
 }
 
-TEST(Cli, BadCommandLinesAreOneSentenceAndCode2) {
+TEST(CliTest, BadCommandLinesAreOneSentenceAndCode2) {
   for (const std::vector<const char*>& arguments : {std::vector<const char*>{"--batch_size", "seven"},
                                                     {"--batch_size"},
                                                     {"stray"},
@@ -115,7 +115,7 @@ TEST(Cli, BadCommandLinesAreOneSentenceAndCode2) {
   }
 }
 
-TEST(Cli, ExceptionsBecomeExitCodes) {
+TEST(CliTest, ExceptionsBecomeExitCodes) {
   const auto error = run({}, []() -> int { throw Error("the disk\nis full"); });
   EXPECT_EQ(error.code, 1);
   EXPECT_EQ(error.err, "tdds-train: the disk is full\n");
@@ -127,7 +127,7 @@ TEST(Cli, ExceptionsBecomeExitCodes) {
   EXPECT_EQ(run({}, [] { return 5; }).code, 5);
 }
 
-TEST(Cli, HelpShowsFirstSentencesOfTheMostUsedFlags) {
+TEST(CliTest, HelpShowsFirstSentencesOfTheMostUsedFlags) {
   const Outcome outcome = run({"--help"});
   EXPECT_EQ(outcome.code, 0);
   for (const char* part :
@@ -138,7 +138,7 @@ TEST(Cli, HelpShowsFirstSentencesOfTheMostUsedFlags) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("--seeds")));
 }
 
-TEST(Cli, HelpAllShowsEverything) {
+TEST(CliTest, HelpAllShowsEverything) {
   const Outcome outcome = run({"--help-all"});
   EXPECT_EQ(outcome.code, 0);
   const std::string second_line = "\n" + std::string(30, ' ') + "have fewer.\n";
@@ -146,7 +146,7 @@ TEST(Cli, HelpAllShowsEverything) {
   EXPECT_THAT(outcome.out, HasSubstr("  --seeds INT [1,2]           The seeds.\n"));
 }
 
-TEST(Cli, HelpListsChoices) {
+TEST(CliTest, HelpListsChoices) {
   std::string color = "red", taste = "sweet";
   const FlagTable flags{{"color", word_choice(color, {"red", "blue"}), "The color."},
                         {"taste", word_choice(taste, {"sweet", "sour", "bitter", "salty"}), "The taste."}};
@@ -156,14 +156,14 @@ TEST(Cli, HelpListsChoices) {
             HasSubstr("  --taste TEXT [sweet]        The taste. Choices: sweet, sour, bitter, salty.\n")));
 }
 
-TEST(Cli, VersionIsOneLine) {
+TEST(CliTest, VersionIsOneLine) {
   const Outcome outcome = run({"--version"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "tdds-train " + version_text() + "\n");
   EXPECT_THAT(version_text(), AllOf(HasSubstr("oneDNN "), HasSubstr("CUDA")));
 }
 
-TEST(Cli, WrapsAtTheWidth) {
+TEST(CliTest, WrapsAtTheWidth) {
   EXPECT_EQ(wrapped("one two three", 2, 9), "  one two\n  three\n");
   EXPECT_EQ(wrapped("incomprehensible word", 1, 6), " incomprehensible\n word\n");
   EXPECT_EQ(wrapped("", 2, 9), "\n");

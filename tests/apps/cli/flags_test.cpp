@@ -56,7 +56,7 @@ void set(const FlagTable& flags, const std::string& name, const std::string& tex
   find_flag(flags, name)->variable.set(name, text);
 }
 
-TEST(FlagsTest, AConfigurationIsTheSameAfterItsJson) {
+TEST(FlagsTest, JsonRoundTripKeepsAConfiguration) {
   Config first{.on = true,
                .count = -7,
                .seed = UINT64_MAX,
@@ -82,7 +82,7 @@ TEST(FlagsTest, AConfigurationIsTheSameAfterItsJson) {
   EXPECT_EQ(second.palette, first.palette);
 }
 
-TEST(FlagsTest, WhatAVariableDoesNotTakeNamesTheFlag) {
+TEST(FlagsTest, RejectsInvalidValuesAndNamesTheFlag) {
   Config config, untouched;
   const FlagTable flags = flags_of(config);
   const std::pair<const char*, const char*> bad[] = {
@@ -101,7 +101,7 @@ TEST(FlagsTest, WhatAVariableDoesNotTakeNamesTheFlag) {
   EXPECT_EQ(texts_of(flags), texts_of(flags_of(untouched)));
 }
 
-TEST(FlagsTest, ListsOfEarlierVersionsStandInBrackets) {
+TEST(FlagsTest, ReadsBracketedListsOfEarlierVersions) {
   Config config;
   const FlagTable flags = flags_of(config);
   for (const char* text : {"[0.60,0.9]", "0.6,0.9"}) {
@@ -130,7 +130,7 @@ TEST(FlagsTest, AChoiceListsItsWords) {
   EXPECT_EQ(config.background, std::nullopt);
 }
 
-TEST(FlagsTest, SettingsOfALowerLayerBecomeFlags) {
+TEST(FlagsTest, NamesSettingsOfLowerLayersAsFlags) {
   EXPECT_EQ(with_flag_names("`val_fraction` is 2: give `max` or `manualSeed`"),
             "--val_fraction is 2: give --max or --manualSeed");
   for (const char* other : {"", "`", "``", "a ` b ` c", "`a b`", "`open", "--given"})

@@ -9,7 +9,7 @@
 namespace tdds {
 namespace {
 
-TEST(Interrupt, TheFirstSignalIsARequest) {
+TEST(InterruptTest, TheFirstSignalIsARequest) {
   const InterruptRequest request;
   EXPECT_FALSE(request.requested());
   std::raise(SIGINT);
@@ -17,9 +17,9 @@ TEST(Interrupt, TheFirstSignalIsARequest) {
   EXPECT_EQ(request.exit_code(), 130);
 }
 
-TEST(Interrupt, SigtermIsHeededToo) {
+TEST(InterruptTest, SigtermIsARequest) {
   const InterruptRequest request;
-  EXPECT_FALSE(request.requested()) << "a request of the past is forgotten";
+  EXPECT_FALSE(request.requested()) << "an earlier request is forgotten";
   std::raise(SIGTERM);
   EXPECT_TRUE(request.requested());
   EXPECT_EQ(request.exit_code(), 143);
@@ -35,7 +35,7 @@ TEST(InterruptDeathTest, TheSecondSignalEndsTheProcess) {
       testing::KilledBySignal(SIGINT), "");
 }
 
-TEST(InterruptDeathTest, AfterARequestEitherEndsTheProcess) {
+TEST(InterruptDeathTest, AfterARequestSigtermEndsTheProcess) {
   EXPECT_EXIT(
       {
         const InterruptRequest request;
@@ -45,7 +45,7 @@ TEST(InterruptDeathTest, AfterARequestEitherEndsTheProcess) {
       testing::KilledBySignal(SIGTERM), "");
 }
 
-TEST(Interrupt, TheEndOfATerminalOrOfAJobsTimeIsARequestHoweverOftenItIsSent) {
+TEST(InterruptTest, RepeatedSighupAndSigusr1AreOneRequest) {
   for (const int signal : {SIGHUP, SIGUSR1}) {
     const InterruptRequest request;
     std::raise(signal);
@@ -57,7 +57,7 @@ TEST(Interrupt, TheEndOfATerminalOrOfAJobsTimeIsARequestHoweverOftenItIsSent) {
   }
 }
 
-TEST(Interrupt, AnIgnoredSignalStaysIgnored) {
+TEST(InterruptTest, AnIgnoredSignalStaysIgnored) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     const auto before = std::signal(signal, SIG_IGN);
     {
@@ -72,14 +72,14 @@ TEST(Interrupt, AnIgnoredSignalStaysIgnored) {
   }
 }
 
-TEST(Interrupt, LongWorkHeedsARequest) {
+TEST(InterruptTest, HeedInterruptThrowsAfterARequest) {
   heed_interrupt("nothing was requested");
   const InterruptRequest request;
   heed_interrupt("nothing was requested");
   std::raise(SIGTERM);
   try {
     heed_interrupt("stopped");
-    FAIL() << "goes on";
+    FAIL() << "the request was ignored";
   } catch (const Interrupted& interrupted) {
     EXPECT_STREQ(interrupted.what(), "stopped");
     EXPECT_EQ(interrupted.exit_code(), 143);

@@ -1,4 +1,4 @@
-// Paths that no file system takes: one sentence says what is wrong with which, and nobody's internals.
+// Paths that are too long for a file system: one sentence names the path and the problem, without internals.
 
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ class LongNamesTest : public testing::Test {
       EXPECT_TRUE(outcome.exit_code == 1 || outcome.exit_code == 2) << outcome.exit_code;
       EXPECT_TRUE(is_one_sentence(outcome.err, program)) << outcome.err;
       const std::string first =
-          path.substr(0, folder_.str().size() + 100);  // it may be a folder above that is named
+          path.substr(0, folder_.str().size() + 100);  // the error may name a parent folder
       EXPECT_NE(outcome.err.find(first), std::string::npos) << outcome.err;
       EXPECT_NE(outcome.err.find("the name is too long; choose a shorter one"), std::string::npos)
           << outcome.err;
@@ -52,7 +52,7 @@ class LongNamesTest : public testing::Test {
   const std::string run_ = folder_ / "run", masks_ = folder_ / "masks";
 };
 
-TEST_F(LongNamesTest, OfTraining) {
+TEST_F(LongNamesTest, TrainRejectsThem) {
   const std::vector<std::string> train = tiny(folder_ / "new", 1);
   expect_refused("tdds-train", train, "--save_path");
   expect_refused("tdds-train", with(train, {"--resume"}), "--save_path");
@@ -65,23 +65,23 @@ TEST_F(LongNamesTest, OfTraining) {
     expect_refused("tdds-train", with(train, {"--dataset", dataset}), "--data_path");
 }
 
-TEST_F(LongNamesTest, OfTrainingOnASubset) {
+TEST_F(LongNamesTest, TrainSubsetRejectsThem) {
   for (const char* flag : {"--save_path", "--mask_path", "--score_path", "--init_weights"})
     expect_refused("tdds-train-subset", subset(), flag);
   expect_refused("tdds-train-subset", with(subset(), {"--no_score_weighting"}), "--mask_path");
 }
 
-TEST_F(LongNamesTest, OfScores) {
+TEST_F(LongNamesTest, ScoreRejectsThem) {
   expect_refused("tdds-score", score(masks_), "--dynamics_path");
   expect_refused("tdds-score", score(masks_), "--mask_path");
 }
 
-TEST_F(LongNamesTest, OfSweeps) {
+TEST_F(LongNamesTest, SweepRejectsThem) {
   expect_refused("tdds-sweep", sweep(), "--save_path");
   expect_refused("tdds-sweep", with(sweep(), {"--overwrite"}), "--save_path");
 }
 
-TEST_F(LongNamesTest, OfReports) {
+TEST_F(LongNamesTest, ReportRejectsThem) {
   for (const char* flag : {"--dynamics_path", "--output", "--sweep"})
     expect_refused("tdds-report", report(), flag);
 }

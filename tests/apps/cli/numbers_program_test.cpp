@@ -28,7 +28,7 @@ std::vector<NumberFlag> number_flags(const std::string& program) {
 
 class NumbersProgramTest : public testing::TestWithParam<std::string> {};
 
-TEST_P(NumbersProgramTest, EveryFlagRefusesWhatIsNoDecimalNumberInRange) {
+TEST_P(NumbersProgramTest, EveryFlagRejectsNumbersThatAreNotDecimalOrNotInRange) {
   const std::vector<NumberFlag> flags = number_flags(GetParam());
   EXPECT_GE(flags.size(), 8u);
   const TemporaryFolder folder;

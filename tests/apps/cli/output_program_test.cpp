@@ -1,5 +1,5 @@
-// A standard output that cannot be written: each program does all that it was asked for, says so in one
-// sentence and ends with exit code 1.
+// A standard output that cannot be written: each program finishes its work, prints one sentence and ends with
+// exit code 1.
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ namespace {
 const std::vector<std::string> kPrograms{"tdds-train", "tdds-score", "tdds-train-subset", "tdds-sweep",
                                          "tdds-report"};
 
-// On a full device, and where there is no standard output at all.
+// On a full device, and without a standard output.
 void expect_refused(const std::string& program, const std::vector<std::string>& args) {
   for (const char* out : {"/dev/full", ""}) {
     SCOPED_TRACE(program + " > '" + out + "'");
@@ -22,14 +22,14 @@ void expect_refused(const std::string& program, const std::vector<std::string>& 
   }
 }
 
-TEST(OutputProgramTest, TextsThatAreLost) {
+TEST(OutputProgramTest, ReportsLostTexts) {
   for (const std::string& program : kPrograms)
     for (const char* flag : {"--version", "--help", "--help-all"}) expect_refused(program, {flag});
   expect_refused("tdds-score", {"--list"});
   expect_refused("tdds-train", {"--dataset", "shapes", "--dry_run"});
 }
 
-TEST(OutputProgramTest, NoWorkIsLost) {
+TEST(OutputProgramTest, FinishesItsWork) {
   const TemporaryFolder folder;
   const std::string run = folder / "run", masks = folder / "masks";
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder / "read"), {"--dynamics"})).exit_code, 0);
@@ -53,8 +53,8 @@ TEST(OutputProgramTest, NoWorkIsLost) {
   EXPECT_TRUE(std::filesystem::exists(folder / "sweep/table.md"));
 }
 
-// A run that ends early says both: how to go on, and that its output was lost.
-TEST(OutputProgramTest, WhatElseAProgramSaysStays) {
+// A run that stops early prints both: how to continue, and that its output was lost.
+TEST(OutputProgramTest, KeepsOtherErrors) {
   const TemporaryFolder folder;
   const Outcome stopped =
       run_tool("tdds-train", with(tiny(folder.str()), {"--stop_after_epoch", "1"}), {.out = "/dev/full"});
@@ -66,7 +66,7 @@ TEST(OutputProgramTest, WhatElseAProgramSaysStays) {
   EXPECT_TRUE(is_one_sentence(usage.err, "tdds-score")) << usage.err;
 }
 
-// Whoever reads takes what it wants and leaves, as `head` does.
+// The reader closes the pipe early, as `head` does.
 TEST(OutputProgramTest, AClosedPipeEndsTheProgramAtOnce) {
   const std::string command =
       "{ sleep 0.2; exec " + program_path("tdds-score") + " --list; } | true; exit ${PIPESTATUS[0]}";

@@ -21,7 +21,8 @@ bool is_utf8(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace).find("\uFFFD") == std::string::npos;
 }
 
-// Every JSON below `folder` parses, and every file that is read as text is UTF-8; says how many there were.
+// Every JSON below `folder` parses, and every file that is read as text is UTF-8; returns how many there
+// were.
 int expect_texts_are_utf8(const std::string& folder) {
   int texts = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -57,7 +58,7 @@ class PathsProgramTest : public testing::TestWithParam<const char*> {
     EXPECT_EQ(outcome.exit_code, 0) << program << ": " << outcome.err;
     return outcome;
   }
-  // Two classes of which one is called as the folder, with a file of that name.
+  // Two classes. One has the name of the folder, and a file with the same name.
   void write_images() const {
     for (const std::string split : {"/train/", "/val/"})
       for (const std::string& name : {std::string("cat"), std::string(GetParam())})
@@ -108,7 +109,7 @@ TEST_P(PathsProgramTest, ARunIsTrainedScoredPrunedAndReported) {
   EXPECT_NE(page.at("facts").dump().find(Json(shown).dump()), std::string::npos);
 }
 
-TEST_P(PathsProgramTest, FilesRememberWhichRunTheyAreOf) {
+TEST_P(PathsProgramTest, FilesRecordTheirRun) {
   const std::vector<std::string> train =
       with(tiny(run_, 3), {"--score", "tdds", "--window_size", "3", "--mask_path", masks_, "--overwrite"});
   expect_done("tdds-train", train);
@@ -162,7 +163,8 @@ TEST_P(PathsProgramTest, ASweepIsContinuedAndReported) {
   EXPECT_GE(expect_texts_are_utf8(folder_.str()), 10);
 }
 
-// Latin-1; what would break JSON, pages and shells; the longest name that leaves room for endings.
+// Latin-1; characters that could break JSON, pages and shells; the longest name that leaves room for file
+// endings.
 const std::string kLong = "\xe9" + std::string(230, 'x');
 std::string name_of_case(const testing::TestParamInfo<const char*>& of) {
   const std::array<const char*, 3> names{"Latin1", "Hostile", "Long"};

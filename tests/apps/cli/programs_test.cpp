@@ -1,4 +1,4 @@
-// What every program answers.
+// Flags that every program answers.
 
 #include <gtest/gtest.h>
 
@@ -36,7 +36,7 @@ TEST(ProgramsTest, HelpFitsATerminal) {
   }
 }
 
-// The last flag is unknown; one that is unknown before it would be named in its place.
+// The last flag is unknown. An unknown flag before it would be named instead.
 TEST(ProgramsTest, ExamplesOfHelpNameKnownFlags) {
   for (const std::string& program : kPrograms) {
     std::string help = run_tool(program, {"--help"}).out;

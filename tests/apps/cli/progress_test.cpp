@@ -21,27 +21,27 @@ ProgressState half_way() {
           .seconds = 10};
 }
 
-TEST(Progress, BarShowsShareRateAndTimeLeft) {
+TEST(ProgressTest, BarShowsShareRateAndTimeLeft) {
   const std::string bar = progress_bar(half_way(), 100);
   EXPECT_EQ(
       bar,
       "epoch 3/200 [====================>                   ]  50 %  50 images/s  0:00:10 left  loss 1.234");
 }
 
-// Resumed at 400: ten images a second were made here, and not fifty.
-TEST(Progress, WhatAnEarlierRunDidIsNoPace) {
+// Resumed at 400: the rate is ten images per second, not fifty.
+TEST(ProgressTest, TheRateIgnoresTheWorkOfAnEarlierRun) {
   ProgressState state = half_way();
   state.before = 400;
   EXPECT_EQ(progress_line(state), "epoch 3/200 500/1000 images  10 images/s  0:00:50 left  loss 1.234");
 }
 
-TEST(Progress, BarNeverFillsTheLastColumn) {
+TEST(ProgressTest, BarNeverFillsTheLastColumn) {
   for (int width = 0; width < 140; ++width)
     EXPECT_LT(progress_bar(half_way(), width).size(), std::max(width, 1));
   EXPECT_THAT(progress_bar(half_way(), 60), StartsWith("epoch 3/200  50 %"));
 }
 
-TEST(Progress, BarAtTheEndsOfTheLoop) {
+TEST(ProgressTest, BarAtTheEndsOfTheLoop) {
   ProgressState state = half_way();
   state.done = 0;
   EXPECT_THAT(progress_bar(state, 80), HasSubstr("[>"));
@@ -52,7 +52,7 @@ TEST(Progress, BarAtTheEndsOfTheLoop) {
   EXPECT_THAT(progress_bar(state, 80), HasSubstr("100 %"));
 }
 
-TEST(Progress, LineIsPlain) {
+TEST(ProgressTest, LineIsPlain) {
   EXPECT_EQ(progress_line(half_way()), "epoch 3/200 500/1000 images  50 images/s  0:00:10 left  loss 1.234");
 }
 
@@ -63,7 +63,7 @@ std::string contents(std::FILE* file) {
   return text;
 }
 
-TEST(Progress, PrintsALineEveryFewUpdatesWithoutATerminal) {
+TEST(ProgressTest, PrintsALineEveryFewUpdatesWithoutATerminal) {
   std::FILE* file = std::tmpfile();
   {
     Progress progress("epoch 1/1", 100, "images", 4, {.file = file, .terminal = false, .width = 80});
@@ -79,7 +79,7 @@ TEST(Progress, PrintsALineEveryFewUpdatesWithoutATerminal) {
   std::fclose(file);
 }
 
-TEST(Progress, RedrawsSeldomAndClearsTheBar) {
+TEST(ProgressTest, RedrawsSeldomAndClearsTheBar) {
   std::FILE* file = std::tmpfile();
   {
     Progress progress("epoch 1/1", 1'000'000, "images", 1, {.file = file, .terminal = true, .width = 80});

@@ -1,4 +1,4 @@
-// Signals that ask a program to save and end, at every time of its life.
+// Signals that ask a program to save and end, in every phase of a program.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ class SignalsProgramTest : public testing::Test {
     EXPECT_EQ(outcome.exit_code, 128 + signal) << outcome.err;
     EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err << "expected: " << says;
   }
-  // The run's folder is made when the handlers are there, and the data are loaded next.
+  // The run's folder is made after the handlers are installed, and then the data are loaded.
   Limits while_loading(int signal) const {
     fs::remove_all(run_);
     return {.interrupt_when = [this] { return fs::exists(run_) && !fs::exists(run_ + "/log.txt"); },
@@ -68,7 +68,7 @@ TEST_F(TrainingSignalsTest, EachSavesAndTheResumedRunHasTheSameBits) {
   }
 }
 
-TEST_F(TrainingSignalsTest, WhatNohupOrAShellIgnoresStaysIgnored) {
+TEST_F(TrainingSignalsTest, SignalsThatNohupOrAShellIgnoresStayIgnored) {
   for (const int signal : {SIGHUP, SIGINT}) {
     fs::remove_all(run_);
     const Outcome outcome = train(in_the_middle(signal, signal));
@@ -77,7 +77,7 @@ TEST_F(TrainingSignalsTest, WhatNohupOrAShellIgnoresStaysIgnored) {
   }
 }
 
-TEST_F(SignalsProgramTest, TheTestsOfAnEpochAreStoppedAndDoneAgain) {
+TEST_F(SignalsProgramTest, TheInterruptedTestsOfAnEpochAreRunAgain) {
   const auto args = [](const std::string& folder) {
     return with(tiny(folder, 2), {"--batch-size", "30", "--dynamics", "--checkpoint_minutes", "0", "--resume",
                                   "--shapes_test", "3000"});
@@ -101,7 +101,7 @@ TEST_F(SignalsProgramTest, TheTestsOfAnEpochAreStoppedAndDoneAgain) {
   expect_stopped(evaluated, SIGUSR1, "stopped while the test images were evaluated");
 }
 
-TEST_F(SignalsProgramTest, ImagesThatAreDrawnAreStopped) {
+TEST_F(SignalsProgramTest, DrawingImagesCanBeStopped) {
   const std::vector<std::string> args = with(tiny(run_, 1), {"--shapes_train", "150000"});
   for (const int signal : {SIGHUP, SIGTERM})
     expect_stopped(run_tool("tdds-train", args, while_loading(signal)), signal,
@@ -133,7 +133,7 @@ class LoadingSignalsTest : public SignalsProgramTest {
   const std::string data_ = folder_ / "data";
 };
 
-TEST_F(LoadingSignalsTest, DecodingStopsAndGoesOnWhereItStopped) {
+TEST_F(LoadingSignalsTest, DecodingContinuesWhereItStopped) {
   const Outcome whole = train(whole_, folder_ / "cache_of_whole");
   ASSERT_EQ(whole.exit_code, 0) << whole.err;
   EXPECT_NE(whole.err.find("reading "), std::string::npos) << "its progress is shown";
@@ -153,7 +153,7 @@ TEST_F(LoadingSignalsTest, DecodingStopsAndGoesOnWhereItStopped) {
   expect_stopped(sweep, SIGTERM, "what was decoded is kept in " + swept);
 }
 
-// Sends the beginning of a file and nothing more, as long as it lives.
+// Sends only the beginning of a file, for as long as it exists.
 class StallingServer {
  public:
   StallingServer() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
