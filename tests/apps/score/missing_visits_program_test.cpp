@@ -25,7 +25,7 @@ class MissingVisitsProgramTest : public RecordedDynamicsTest {
   std::string page_ = folder_ / "report.html";
 };
 
-TEST_F(MissingVisitsProgramTest, AreRefusedWithTheReasonAndTheWayOut) {
+TEST_F(MissingVisitsProgramTest, AreRejectedWithTheReasonAndTheFix) {
   drop_last_of(kEpochs);
   const std::string words =
       "8 of 200 samples (the largest id plus one) were not visited in epoch 0: the loader dropped the last "
@@ -65,7 +65,7 @@ TEST_F(MissingVisitsProgramTest, AreCarriedCountedAndKeptBesideTheMask) {
   }
 }
 
-TEST_F(MissingVisitsProgramTest, CarryChangesNoByteOfAWholeRecording) {
+TEST_F(MissingVisitsProgramTest, CarryChangesNoByteOfACompleteRecording) {
   ASSERT_EQ(score({"--dynamics_path", npy_}).exit_code, 0);
   const std::string mask = read_text(mask_file(10, 10)), scores = read_text(score_file(10, 10));
   EXPECT_FALSE(json_of("score_win10_ep10").contains("missing_visits"));
@@ -77,7 +77,7 @@ TEST_F(MissingVisitsProgramTest, CarryChangesNoByteOfAWholeRecording) {
   EXPECT_EQ(read_text(score_file(10, 10)), scores);
 }
 
-TEST_F(MissingVisitsProgramTest, AreToldInTheReport) {
+TEST_F(MissingVisitsProgramTest, AreShownInTheReport) {
   drop_last_of(kEpochs);
   const Outcome outcome = report({"--missing", "carry"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;

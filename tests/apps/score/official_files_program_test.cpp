@@ -1,4 +1,4 @@
-// A real training beside the official code's files: what it saves of an epoch, and the scores of those files.
+// The official files of a real training: what they hold for an epoch, and their scores.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -71,8 +71,9 @@ TEST_F(OfficialFilesTest, HoldTheLogitsTheLossesAndTheOrder) {
   }
 }
 
-// The score with norms of d about 0 in place of norms about its mean. A score is a difference of d's, and a d
-// one of logs: where these nearly agree, float32 keeps digits of them, not of what is left.
+// The score with norms of d about 0 in place of norms about its mean. A score is a difference of d's, and d
+// is a difference of logs. Where these nearly agree, float32 keeps their digits but not those of the
+// difference.
 Row norms_about_zero(const std::vector<Row>& series, int t, int j, long double decay) {
   Row norm(series[0].size());
   for (std::size_t i = 0; i < norm.size(); ++i)

@@ -1,4 +1,4 @@
-// Rows and ids: what a run leaves about which samples it had, and what was planted into them.
+// Rows and ids: the files of a run that record its samples and what was planted into them.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -76,7 +76,7 @@ class SampleIdsProgramTest : public testing::Test {
   std::string run_ = folder_ / "run", masks_ = folder_ / "masks";
 };
 
-TEST_F(SampleIdsProgramTest, OfDrawnSamplesAllIsToldThatWasPlanted) {
+TEST_F(SampleIdsProgramTest, PlantedCsvDescribesEveryDrawnSample) {
   const Outcome outcome = train({"--val_fraction", "0.2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Dataset expected = data(0.2);
@@ -106,7 +106,7 @@ TEST_F(SampleIdsProgramTest, OfDrawnSamplesAllIsToldThatWasPlanted) {
   EXPECT_EQ(refused.err, "tdds-train: --duplicate_fraction is 0.6: choose 0 .. 0.5.\n");
 }
 
-TEST_F(SampleIdsProgramTest, ARunSaysWhichSamplesItsRowsAre) {
+TEST_F(SampleIdsProgramTest, TrainIdsMapRowsToSamples) {
   ASSERT_EQ(train({"--val_fraction", "0.2"}).exit_code, 0);
   const Dataset expected = data(0.2);
   EXPECT_EQ(read_npy_i64(run_ + "/train_ids.npy"), Ids(expected.train_ids.begin(), expected.train_ids.end()));
@@ -114,7 +114,7 @@ TEST_F(SampleIdsProgramTest, ARunSaysWhichSamplesItsRowsAre) {
   EXPECT_FALSE(std::filesystem::exists(run_ + "/train_ids.npy")) << "every row is its id now";
 }
 
-TEST_F(SampleIdsProgramTest, MasksHaveRowsAndTheKeptAreIds) {
+TEST_F(SampleIdsProgramTest, MasksHoldRowsAndKeptFilesHoldIds) {
   const std::vector<std::string> held_out{"--val_fraction", "0.2"};
   ASSERT_EQ(train(held_out).exit_code, 0);
   const std::vector<std::string> args{"--dynamics_path",  run_,  "--mask_path",   masks_,
@@ -156,7 +156,7 @@ TEST_F(SampleIdsProgramTest, MasksHaveRowsAndTheKeptAreIds) {
   EXPECT_NE(run_tool("tdds-score", args).err.find("does not hold ascending ids"), std::string::npos);
 }
 
-TEST_F(SampleIdsProgramTest, SweepAndReportTellIdsAndJudgeNearDuplicates) {
+TEST_F(SampleIdsProgramTest, SweepAndReportUseIdsAndEvaluateNearDuplicates) {
   const std::vector<std::string> drawn{"--shapes_train",       "100", "--wrong_label_fraction", "0.2",
                                        "--duplicate_fraction", "0.3", "--val_fraction",         "0.2"};
   const Outcome sweep = run_tool("tdds-sweep", with({"--dataset",
@@ -220,7 +220,7 @@ TEST_F(SampleIdsProgramTest, SweepAndReportTellIdsAndJudgeNearDuplicates) {
   EXPECT_EQ(shown, Ids(expected.train_ids.begin(), expected.train_ids.end()));
 }
 
-TEST_F(SampleIdsProgramTest, ExportsOfAFolderCountItsBadFilesToo) {
+TEST_F(SampleIdsProgramTest, IdsOfExportsCountBadFilesToo) {
   std::vector<std::string> files;
   for (const std::string split : {"train", "test"})
     for (const std::string name : {"a", "b"}) {

@@ -1,4 +1,5 @@
-// How right scores are: of .npy logits and of dynamics.tdds, as a training records them, against long double.
+// The accuracy of scores from .npy logits and from dynamics.tdds, as a training records them, against long
+// double.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -20,7 +21,7 @@ namespace {
 
 constexpr int kEpochs = 12, kSamples = 1000;
 
-// What d is a difference of: sum_c p_c (|log p_c| + |log p'_c|).
+// The size of the terms whose difference is d: sum_c p_c (|log p_c| + |log p'_c|).
 std::vector<Row> sizes_of_logs(const Recorded& recorded) {
   std::vector<Row> sizes;
   const auto classes = static_cast<std::size_t>(recorded.classes);
@@ -50,8 +51,8 @@ Row norms(const std::vector<Row>& series, int t, int j, long double decay) {
   return norm;
 }
 
-// The d of an epoch by the op that records them in training, from the logits of that epoch and the state of
-// the last.
+// Computes the d of an epoch with the op that records it in training, from the logits of that epoch and the
+// state of the previous one.
 class Recorder {
  public:
   explicit Recorder(const Recorded& recorded)
@@ -142,7 +143,7 @@ class ScorePrecisionTest : public testing::TestWithParam<int> {
 };
 
 // docs/pytorch_users.md (the differences that matter), docs/architecture.md 7.2.
-TEST_P(ScorePrecisionTest, IsWhatTheDocumentsSay) {
+TEST_P(ScorePrecisionTest, MatchesTheDocumentation) {
   const auto series = reference_series(recorded_), sizes = sizes_of_logs(recorded_);
   for (const int j : {3, 5, 10}) {
     SCOPED_TRACE(fmt::format("J={}", j));

@@ -16,7 +16,7 @@ namespace {
 
 class ScoreProgramTest : public RecordedDynamicsTest {};
 
-TEST_F(ScoreProgramTest, WritesWhatTheOfficialFormulaGives) {
+TEST_F(ScoreProgramTest, MatchesTheOfficialFormula) {
   const Outcome outcome = score({"--dynamics_path", npy_, "--trajectory_len", "12", "--window-size", "5"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("T=12 J=5"), std::string::npos) << outcome.out;
@@ -34,7 +34,7 @@ TEST_F(ScoreProgramTest, WritesWhatTheOfficialFormulaGives) {
   }
 }
 
-TEST_F(ScoreProgramTest, TakesTheOfficialDefaultsAndEveryPlaceOfTheDynamics) {
+TEST_F(ScoreProgramTest, UsesOfficialDefaultsAndAcceptsEveryPathOfTheDynamics) {
   ASSERT_EQ(score({"--dynamics_path", npy_}).exit_code, 0);
   const std::string mask = read_text(mask_file(10, 10)), scores = read_text(score_file(10, 10));
   for (const std::string& path : {npy_ + "/", folder_ / "run", folder_ / "run/"}) {
@@ -43,7 +43,7 @@ TEST_F(ScoreProgramTest, TakesTheOfficialDefaultsAndEveryPlaceOfTheDynamics) {
     EXPECT_EQ(read_text(mask_file(10, 10)), mask);
     EXPECT_EQ(read_text(score_file(10, 10)), scores);
   }
-  // With a store beside the files, the run's folder means the store; scores agree, the order too.
+  // With a store beside the files, the run's folder means the store; the scores and the order agree.
   write_store(folder_ / "run/dynamics.tdds");
   const Outcome outcome = score({"--dynamics_path", folder_ / "run"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -69,7 +69,7 @@ TEST_F(ScoreProgramTest, ListsGiveAMaskForEachPairThatFits) {
   EXPECT_EQ(read_text(score_file(3, 4)) + read_text(score_file(5, 12)), together);
 }
 
-TEST_F(ScoreProgramTest, RefusesSettingsThatMakeNoSense) {
+TEST_F(ScoreProgramTest, RejectsInvalidSettings) {
   expect_refusal({"--window_size", "2"}, 2, "--window_size is 2");
   expect_refusal({"--window_size", "0"}, 2, "--window_size is 0");
   expect_refusal({"--trajectory_len", "5"}, 2, "the window must fit into the trajectory");
@@ -121,7 +121,7 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
   expect_refusal({}, 1, "does not exist");
 }
 
-// Each outcome is whole epochs scored, or one sentence: never a crash, never a wrong score.
+// Each run scores whole epochs or prints one sentence. It never crashes or gives a wrong score.
 TEST_F(ScoreProgramTest, SurvivesAStoreCutAtAnyByteAndAnyFlippedBit) {
   const std::string path = folder_ / "run/dynamics.tdds";
   write_store(path);
@@ -197,7 +197,7 @@ TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {
   EXPECT_EQ(run(whole.substr(0, 100)).exit_code, 1);
 }
 
-// Wherever the disk ends: the mask, which is written first, is also the largest file.
+// At every size at which the disk is full. The mask, which is written first, is also the largest file.
 TEST_F(ScoreProgramTest, AFullDiskLosesNothing) {
   ASSERT_EQ(score({"--dynamics_path", npy_}).exit_code, 0);
   const std::string mask = read_text(mask_file(10, 10)), scores = read_text(score_file(10, 10));

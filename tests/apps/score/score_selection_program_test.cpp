@@ -1,4 +1,4 @@
-// tdds-score end to end: methods other than TDDS, and what is kept by their scores.
+// tdds-score end to end: methods other than TDDS, and the samples kept by their scores.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -60,7 +60,7 @@ TEST_F(ScoreSelectionTest, SelectsAtARate) {
     const std::string csv = read_text(fmt::format("{}/kept_{}.csv", masks_, stem));
     EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 201);
     EXPECT_EQ(csv.rfind("id,label,score,kept\n0,0,", 0), 0u) << csv.substr(0, 60);
-    // The mask's end are the kept ids, for the official code too.
+    // The end of the mask holds the kept ids, as the official code expects.
     auto mask =
         read_npy_i64(std::string(selection) == "top" ? mask_file(10, 10)
                                                      : fmt::format("{}/data_mask_{}.npy", masks_, stem));
@@ -85,7 +85,7 @@ TEST_F(ScoreSelectionTest, KeepsAShareOrANumber) {
         kept({"--keep", std::to_string(count)}, fmt::format("kept_tdds_win10_ep10_top_keep{}.npy", count))
             .size(),
         static_cast<std::size_t>(count));
-  // The lowest 140 are the others of the highest 60.
+  // The lowest 140 are the complement of the highest 60.
   const auto lowest =
       kept({"--keep", "140", "--selection", "bottom"}, "kept_tdds_win10_ep10_bottom_keep140.npy");
   std::vector<std::int64_t> all = by_rate;
@@ -93,7 +93,7 @@ TEST_F(ScoreSelectionTest, KeepsAShareOrANumber) {
   std::sort(all.begin(), all.end());
   EXPECT_EQ(std::unique(all.begin(), all.end()) - all.begin(), kSamples);
   EXPECT_EQ(all.size(), std::size_t{kSamples});
-  // As the rate that says the same, also where 1 - keep is not the double nearest to it.
+  // The same as with the matching rate, even if 1 - keep is not the double nearest to it.
   EXPECT_EQ(kept({"--keep", "0.9"}, "kept_tdds_win10_ep10_top_keep0.9.npy"),
             kept({"--subset_rate", "0.1"}, "kept_tdds_win10_ep10_top_rate0.1.npy"));
   EXPECT_EQ(kept({"--keep", "0.0001"}, "kept_tdds_win10_ep10_top_keep0.0001.npy").size(), 1u);
@@ -131,7 +131,7 @@ TEST_F(ScoreSelectionTest, DrawsByTheSeedOfTheRunUnlessAnotherIsGiven) {
   EXPECT_EQ(json_of("score_random").at("seed"), 42);
 }
 
-// The sentence that says which end is kept, and what a method's file says of settings that it has not.
+// A sentence says which end is kept. The file of a method omits settings that the method does not have.
 TEST_F(ScoreSelectionTest, SaysWhatASelectionKeeps) {
   const std::string store = folder_ / "run/dynamics.tdds";
   write_store(store);
@@ -147,7 +147,7 @@ TEST_F(ScoreSelectionTest, SaysWhatASelectionKeeps) {
   EXPECT_EQ(json_of("score_dual").at("window_size"), 4);
 }
 
-TEST_F(ScoreSelectionTest, RefusesMethodsAndRatesThatMakeNoSense) {
+TEST_F(ScoreSelectionTest, RejectsInvalidMethodsAndRates) {
   expect_refusal({"--method", "tdds,el3n"}, 2,
                  "there is no method 'el3n'; choose from tdds, tdds_kl, random, entropy");
   expect_refusal({"--method", "el2n"}, 1, "el2n needs the dynamics store");
@@ -178,15 +178,15 @@ TEST_F(ScoreSelectionTest, RefusesMethodsAndRatesThatMakeNoSense) {
   expect({"--method", "el2n", "--method_window", "1"}, "--method_window is 1");
 }
 
-// Given, but without effect.
-TEST_F(ScoreSelectionTest, RefusesAmountsOfNothingAndSelectionsOfNoAmount) {
+// Flags that would have no effect.
+TEST_F(ScoreSelectionTest, RejectsEmptyAmountsAndSelectionsWithoutAmount) {
   expect_refusal({"--subset_rate", "0"}, 2, "--subset_rate is 0");
   expect_refusal({"--keep", "0"}, 2, "--keep is 0");
   expect_refusal({"--selection", "nonsense"}, 2, "--selection is 'nonsense'; choose top,");
   expect_refusal({"--selection", "bottom"}, 2, "say how many with --subset_rate or --keep");
 }
 
-TEST_F(ScoreSelectionTest, NamesWhatWasNotRecorded) {
+TEST_F(ScoreSelectionTest, NamesMissingFields) {
   const std::string store = folder_ / "run/dynamics.tdds";
   DynamicsHeader header;
   header.samples = 3;
