@@ -16,7 +16,7 @@ TEST_F(BadFolderProgramTest, BadImagesAreNamedOrCounted) {
   put(bad, jpeg.substr(0, jpeg.size() - 10));
   expect_bad_image("dog/bad.jpg is a truncated JPEG");
   std::string damaged = jpeg;
-  damaged[jpeg.find("\xff\xc0") + 4] = 12;  // bits a sample
+  damaged[jpeg.find("\xff\xc0") + 4] = 12;  // bits per sample
   put(bad, damaged);
   expect_bad_image("dog/bad.jpg is a JPEG of 12 bits a value, which is not read");
   fs::remove(bad);
@@ -42,7 +42,7 @@ std::string big_endian(std::uint32_t value) {
   return bytes;
 }
 
-// A whole and valid head of a PNG of 15,000 x 15,000 pixels, in 70 bytes.
+// A complete and valid header of a PNG of 15,000 x 15,000 pixels, in 70 bytes.
 TEST_F(BadFolderProgramTest, ADecompressionBombIsNotUnpacked) {
   write_images();
   const auto chunk = [](const std::string& body) {

@@ -23,7 +23,7 @@ TEST(CheckpointPolicyTest, SavingTakesATwentiethOfTheTimeAtMost) {
   EXPECT_TRUE(pace.due_at_end_of_epoch(start + seconds(2 + 40)));
 }
 
-TEST(CheckpointPolicyTest, TheLongestTimeHoldsHoweverLongSavingTakes) {
+TEST(CheckpointPolicyTest, TheLongestIntervalHoldsEvenIfSavingIsSlow) {
   const CheckpointPolicy::Clock::time_point start{};
   CheckpointPolicy pace(seconds(600), start);
   pace.saved(start, start + seconds(100));

@@ -1,4 +1,4 @@
-// What tdds-train does with a CPU: precisions, threads, and that no activation changes its layout in a step.
+// tdds-train on a CPU: precisions, threads, and that no activation changes its layout in a step.
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 namespace tdds::test {
 namespace {
 
-// 240 training images of 32x32, 16 channels at most: a fraction of a second an epoch.
+// 240 training images of 32x32, 16 channels at most: a fraction of a second per epoch.
 Outcome train(const TemporaryFolder& folder, const std::vector<std::string>& more) {
   std::vector<std::string> args{"--device", "cpu",        "--dataset",    "shapes",    "--shapes_train",
                                 "240",      "--width",    "0.03125",      "--arch",    "resnet18",
@@ -20,8 +20,8 @@ Outcome train(const TemporaryFolder& folder, const std::vector<std::string>& mor
   return run_tool("tdds-train", args);
 }
 
-// Executed reorders whose tensor is a map of the network, which is never 3x3 or 1x1 as its filters are.
-// oneDNN's log: onednn_verbose,...,exec,cpu,reorder,...,50x16x8x8,0.01
+// Counts executed reorders of feature maps, which are never 3x3 or 1x1 as filters are. oneDNN's log:
+// onednn_verbose,...,exec,cpu,reorder,...,50x16x8x8,0.01
 int reorders_of_maps(const std::string& log, int* convolutions) {
   std::istringstream lines(log);
   std::string line;
@@ -48,7 +48,7 @@ TEST(CpuProgramTest, NoStepReordersAnActivation) {
   }
 }
 
-TEST(CpuProgramTest, AReorderOfAnActivationWouldBeSeen) {
+TEST(CpuProgramTest, FindsAReorderOfAnActivation) {
   int convolutions = 0;
   EXPECT_EQ(reorders_of_maps("onednn_verbose,exec,cpu,reorder,jit:uni,undef,a b,,,64x32x3x3,0.01\n"
                              "onednn_verbose,exec,cpu,convolution,brgconv,forward,,,mb50_ic3,0.2\n"

@@ -61,8 +61,8 @@ TEST_P(CudaPrecisionTest, TrainsResumesToTheSameBitsAndScores) {
     EXPECT_NEAR(on_cuda[i], on_cpu[i], 1e-6 + 1e-4 * std::abs(on_cpu[i])) << i;
 }
 
-// The first batch of a run has seen no update yet: its losses are the forward pass's alone. Later ones may
-// differ, in batch norms over so few channels by an order of magnitude more with each step.
+// The losses of the first batch come before any update, from the forward pass alone. Later losses may differ:
+// in batch norms over so few channels, by an order of magnitude more with each step.
 TEST_F(CudaProgramTest, BeginsAsTheCpuDoes) {
   const TemporaryFolder cuda, cpu;
   for (const auto& [folder, device] :

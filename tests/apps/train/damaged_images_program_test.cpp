@@ -71,7 +71,7 @@ TEST_F(DamagedImagesTest, AreRefusedByNameOrCountedInEveryFormat) {
   }
 }
 
-TEST_F(DamagedImagesTest, TrainAlikeInTwoRunsWhereTheyAreTaken) {
+TEST_F(DamagedImagesTest, ThatAreAcceptedTrainReproducibly) {
   for (const std::string name : {"ycc420.jpg", "cmyk_plain.jpg", "rgb24.bmp", "rgb24.tga", "rgb_15.ppm"}) {
     std::string flipped = form(name);
     flipped[flipped.size() - 20] = static_cast<char>(flipped[flipped.size() - 20] ^ 4);
@@ -83,7 +83,7 @@ TEST_F(DamagedImagesTest, TrainAlikeInTwoRunsWhereTheyAreTaken) {
   ASSERT_EQ(first.exit_code, 0) << first.err;
   const std::string weights = model_bytes(run_), told = "1 of 26 are JPEGs that end early";
   EXPECT_NE(first.out.find(told), std::string::npos) << first.out;
-  // Into a cache, and out of it.
+  // Once to write a cache, and once to read it.
   for (int round = 0; round < 2; ++round) {
     const Outcome again = train({"--skip_bad", "--cache_dir", folder_ / "cache"});
     ASSERT_EQ(again.exit_code, 0) << again.err;

@@ -21,7 +21,7 @@ std::string records(int n, int label_step = 1) {
   return bytes;
 }
 
-class Cifar100Files : public testing::Test {
+class Cifar100FilesTest : public testing::Test {
  protected:
   void binary(const std::string& train, const std::string& test) {
     std::filesystem::create_directories(folder_ / "cifar-100-binary");
@@ -48,7 +48,7 @@ class Cifar100Files : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(Cifar100Files, InTheBinaryFormAreTrainedOn) {
+TEST_F(Cifar100FilesTest, InTheBinaryFormAreTrainedOn) {
   binary(records(20), records(10));
   const Outcome outcome = train();
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -56,32 +56,32 @@ TEST_F(Cifar100Files, InTheBinaryFormAreTrainedOn) {
       << outcome.out;
 }
 
-TEST_F(Cifar100Files, CutShortAreNamed) {
+TEST_F(Cifar100FilesTest, CutShortAreNamed) {
   const std::string whole = records(20);
   binary(whole.substr(0, whole.size() - 100), records(10));
   expect_refused("train.bin");
 }
 
-TEST_F(Cifar100Files, WithALabelOutOfRangeAreNamed) {
+TEST_F(Cifar100FilesTest, WithALabelOutOfRangeAreNamed) {
   binary(records(20, 6), records(10));  // 17 * 6 = 102
   expect_refused("102");
 }
 
-TEST_F(Cifar100Files, ThatAreAbsentAreSaidToBe) {
+TEST_F(Cifar100FilesTest, ThatAreAbsentAreNamed) {
   std::filesystem::create_directories(folder_ / "cifar-100-binary");
   write_text(folder_ / "cifar-100-binary/train.bin", records(20));
   expect_refused("test.bin");
 }
 
-// A pickle that would run a command: nothing is run, and the sentence says what it asked for.
-TEST_F(Cifar100Files, ThatHoldAHostilePickleRunNothing) {
+// A pickle that would run a command: nothing runs, and the error names the call.
+TEST_F(Cifar100FilesTest, ThatHoldAHostilePickleRunNothing) {
   const std::string trap = folder_ / "trap";
   python("cposix\nsystem\n(S'touch " + trap + "'\ntR.");
   expect_refused("system");
   EXPECT_FALSE(std::filesystem::exists(trap));
 }
 
-TEST_F(Cifar100Files, ThatHoldAMalformedPickleAreNamed) {
+TEST_F(Cifar100FilesTest, ThatHoldAMalformedPickleAreNamed) {
   python("\x80\x02}q\x01(U\x04");
   expect_refused("cifar-100-python");
 }

@@ -54,7 +54,7 @@ TEST_F(DownloadProgramTest, SaysWhatItFetchesAndTrainsOnIt) {
   EXPECT_EQ(again.out.find("downloading"), std::string::npos) << "it is there already";
 }
 
-TEST_F(DownloadProgramTest, RefusesWhatIsNotTheArchive) {
+TEST_F(DownloadProgramTest, RejectsAWrongArchive) {
   const std::string found = md5();
   expect_refused({"--download", "--download_url", url_},
                  "has MD5 " + found + " where 03b5dce01913d631647c71ecec9e9cb8 is expected");

@@ -115,7 +115,7 @@ TEST_F(FolderProgramTest, TheKeptFilesAreExported) {
   EXPECT_EQ(on_links.exit_code, 0) << on_links.err;
 }
 
-TEST_F(FolderProgramTest, WhatCannotBeExportedIsSaid) {
+TEST_F(FolderProgramTest, NamesWhatCannotBeExported) {
   write_images();
   ASSERT_EQ(train().exit_code, 0);
   const std::vector<std::string> links{"--subset_rate", "0.5",          "--export",
@@ -139,7 +139,7 @@ TEST_F(FolderProgramTest, WhatCannotBeExportedIsSaid) {
   expect_refused(score(links), "was not recorded on a data set of image files", "tdds-score");
 }
 
-TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndJudged) {
+TEST_F(FolderProgramTest, LabelNoiseAndCorruptionAreRecordedAndEvaluated) {
   write_images();
   const std::vector<std::string> planted{
       "--label_noise",      "0.2", "--corrupt", "gaussian_noise,occlusion,resolution,fog,motion_blur",
@@ -227,7 +227,7 @@ TEST_F(FolderProgramTest, GivesTheScoresOfTheSameImagesInACifarFile) {
   EXPECT_TRUE(read_text(masks_ + "/data_mask_win3_ep3.npy") == mask);
 }
 
-TEST_F(FolderProgramTest, KilledWhileCachingItGoesOnToTheSameCache) {
+TEST_F(FolderProgramTest, AKilledCacheBuildContinuesToTheSameCache) {
   // Links to one image that takes a while to decode.
   put(folder_ / "big.png", png(3, 300));
   for (const std::string name : {"cat", "dog"})

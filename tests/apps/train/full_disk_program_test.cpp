@@ -1,5 +1,5 @@
-// The disk fills up while a run saves: the sentence names the file, what was saved before is whole, and the
-// run goes on from there to the same end.
+// The disk fills up while a run saves: the error names the file, earlier saves stay complete, and the run
+// resumes from them to the same results.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -25,9 +25,9 @@ std::map<std::string, std::string> files_below(const std::string& folder) {
 
 struct FullDisk {
   const char* name;
-  const char* file;                // the first that does not fit, and
-  long room;                       // how many bytes more than it has may a file have
-  std::vector<std::string> flags;  // with which all files that are written earlier are smaller
+  const char* file;                // the first file that does not fit
+  long room;                       // how many bytes larger than it a file may be
+  std::vector<std::string> flags;  // make all files that are written earlier smaller
 };
 
 class FullDiskTest : public testing::TestWithParam<FullDisk> {};
@@ -64,7 +64,7 @@ TEST_P(FullDiskTest, LosesNothingSaved) {
       EXPECT_EQ(SafetensorsFile(folder / name).tensors().size(),
                 SafetensorsFile(whole / name).tensors().size());
     } else if (name == "dynamics.tdds" || name == "log.txt" || name == "metrics.jsonl") {
-      EXPECT_TRUE(after[name].starts_with(bytes)) << "what is appended to begins as it did";
+      EXPECT_TRUE(after[name].starts_with(bytes)) << "appended files keep their beginning";
     }
   }
   EXPECT_GE(DynamicsReader(folder / "dynamics.tdds").epochs(), 1);

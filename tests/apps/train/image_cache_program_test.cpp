@@ -21,7 +21,7 @@ void put(const std::string& path, const std::string& bytes) {
   write_text(path, bytes);
 }
 
-// Images of this side whose files have equal sizes.
+// An image of this side. The files of all seeds have equal sizes.
 std::string ppm(int seed, int side = 8) {
   return ppm_bytes(test_pixels(seed, side, side), side, side);
 }
@@ -78,7 +78,7 @@ class ImageCacheProgramTest : public testing::Test {
     json.erase("seconds");
     return json;
   }
-  // Gives all files one time, as tar and zip leave them.
+  // Gives all files the same time, as tar and zip do.
   void set_times() const {
     const auto time = fs::file_time_type::clock::now() - std::chrono::hours(1);
     for (const auto& entry : fs::recursive_directory_iterator(data_))
@@ -125,7 +125,7 @@ TEST_F(ImageCacheProgramTest, SplitsWithOneListingAreNotMistakenForEachOther) {
     ASSERT_EQ(train(run, {"--cache_dir", cache_}).exit_code, 0);
     EXPECT_EQ(result(run), result("plain"));
   }
-  // The two exchanged, with the cache and without.
+  // The two splits are exchanged, with the cache and without.
   fs::rename(data_ + "/val", data_ + "/other");
   fs::rename(data_ + "/train", data_ + "/val");
   fs::rename(data_ + "/other", data_ + "/train");
@@ -151,7 +151,7 @@ TEST_F(ImageCacheProgramTest, AMaskOfReplacedImagesIsRefused) {
   }
 }
 
-TEST_F(ImageCacheProgramTest, AMaskOfVersionOneCountsAsBefore) {
+TEST_F(ImageCacheProgramTest, AMaskOfVersionOneIsStillAccepted) {
   ASSERT_EQ(train("run").exit_code, 0);
   ASSERT_EQ(score().exit_code, 0);
   const std::string about = folder_ / "masks/score_win3_ep3.json";
@@ -170,7 +170,7 @@ TEST_F(ImageCacheProgramTest, AMaskOfVersionOneCountsAsBefore) {
   EXPECT_NE(larger.out.find(note), std::string::npos) << larger.out;
 }
 
-TEST_F(ImageCacheProgramTest, TheReportTakesImagesInMemoryForThoseOnTheDisk) {
+TEST_F(ImageCacheProgramTest, TheReportAcceptsImagesInMemoryForThoseOnDisk) {
   ASSERT_EQ(train("run", {"--cache_dir", cache_, "--data_memory", "1e-9"}).exit_code, 0);
   const auto report = [&] {
     return run_tool("tdds-report", {"--dynamics_path", folder_ / "run", "--dataset", "folder", "--data_path",
@@ -196,7 +196,7 @@ TEST_F(ImageCacheProgramTest, OldCachesAreNamedAndLeftAlone) {
   EXPECT_EQ(read_text(old), "x");
 }
 
-TEST_F(ImageCacheProgramTest, AFolderThatMayOnlyBeReadServes) {
+TEST_F(ImageCacheProgramTest, AReadOnlyCacheFolderIsUsed) {
   ASSERT_EQ(train("plain", {"--cache_dir", cache_}).exit_code, 0);
   fs::permissions(cache_, fs::perms::owner_read | fs::perms::owner_exec);
   if (access(cache_.c_str(), W_OK) == 0) GTEST_SKIP() << "root may write anywhere";

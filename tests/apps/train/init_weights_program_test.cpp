@@ -1,5 +1,5 @@
-// Weights of other programs: what --init_weights and --evaluate take, and what they refuse by its tensor's
-// name.
+// Weights of other programs: what --init_weights and --evaluate accept, and what they reject, naming the
+// tensor.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ class InitWeightsTest : public testing::Test {
   static void TearDownTestSuite() { delete run_; }
 
   static std::string model() { return *run_ / "model_last.safetensors"; }
-  // The run's model, changed, as a file of this test.
+  // A changed copy of the run's model.
   std::string changed(const std::function<void(TensorList&)>& change) const {
     TensorList tensors = read_tensors(model());
     change(tensors);
@@ -134,7 +134,7 @@ TEST_F(InitWeightsTest, AHeadOfOtherClassesIsRefusedWithBothCounts) {
   check("tdds-train-subset", with(training(seven), {"--random_subset", "--subset_rate", "0.5"}));
 }
 
-// At a learning rate of 0 the weights stay as they began.
+// At a learning rate of 0 the weights keep their initial values.
 TEST_F(InitWeightsTest, ARandomHeadIsThatOfAFreshNetwork) {
   const std::vector<std::string> fresh = with(tiny(folder_ / "fresh", 1), {"--learning_rate", "0"});
   ASSERT_EQ(run_tool("tdds-train", fresh).exit_code, 0);
@@ -234,7 +234,7 @@ TEST_F(InitWeightsTest, MomentaThatAreNotFiniteAreRefused) {
   EXPECT_THAT(outcome.err, HasSubstr("'momentum.conv1.weight' holds nan"));
 }
 
-TEST_F(InitWeightsTest, DoublesThatNoFloatHoldsAreRefused) {
+TEST_F(InitWeightsTest, DoublesOutsideTheRangeOfFloatAreRefused) {
   const Outcome outcome = evaluate(changed([](TensorList& tensors) {
     FileTensor& bias = tensor_named(tensors, "fc.bias");
     std::vector<double> values(static_cast<std::size_t>(bias.shape[0]), 1e300);
@@ -246,8 +246,8 @@ TEST_F(InitWeightsTest, DoublesThatNoFloatHoldsAreRefused) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("'fc.bias' holds inf"), HasSubstr("float32")));
 }
 
-// Finite weights whose outputs are not: +inf, NaN, or -inf of a class that is not the label, which no loss
-// shows.
+// Finite weights with outputs that are not finite: +inf, NaN, or -inf for a class other than the label, which
+// the loss does not show.
 TEST_F(InitWeightsTest, OutputsThatAreNotFiniteHaveNoAccuracy) {
   const auto check = [&](const std::string& program, const std::vector<std::string>& args) {
     const Outcome outcome = run_tool(program, args);

@@ -1,4 +1,5 @@
-// Which files of a user's folder become samples, in which order, and what the programs say of the others.
+// Which files of a user's folder become samples, in which order, and what the programs report about the
+// others.
 
 #include <gtest/gtest.h>
 
@@ -33,7 +34,7 @@ std::string npy_u8(const std::string& shape, const std::string& data) {
 class ListingProgramTest : public testing::Test {
  protected:
   void put(const std::string& name, const std::string& bytes) { write_files(data_, {{name, bytes}}); }
-  // Training images of these names, each of other pixels, and a test image of each class.
+  // Training images of these names, each with different pixels, and a test image of each class.
   void put_images(const Names& names) {
     for (std::size_t i = 0; i < names.size(); ++i) {
       put("train/" + names[i], png(static_cast<int>(i)));
@@ -237,7 +238,7 @@ TEST_F(ListingProgramTest, AMaskThatCountsThumbnailsIsRefusedWithTheReason) {
       << outcome.err;
 }
 
-// What an earlier version left, of a folder whose order has changed: rows by path, and a manifest of them.
+// Files of an earlier version, for a folder whose order has changed: rows sorted by path, and their manifest.
 class EarlierOrderTest : public ListingProgramTest {
  protected:
   void SetUp() override {
@@ -283,7 +284,7 @@ TEST_F(EarlierOrderTest, OtherReasonsAreNotTakenForIt) {
   EXPECT_EQ(outcome.err.find("ImageFolder"), std::string::npos) << outcome.err;
 }
 
-TEST_F(EarlierOrderTest, ARunOverItIsAllowed) {
+TEST_F(EarlierOrderTest, OverwritingItIsAllowed) {
   EXPECT_EQ(train().exit_code, 0);
   EXPECT_EQ(score().exit_code, 0);
   EXPECT_EQ(train_subset().exit_code, 0);

@@ -1,4 +1,4 @@
-// Two processes and one folder: the second is told who is at work there and leaves everything as it is.
+// Two processes and one folder: the second is refused, names the first, and changes nothing.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// A training that goes on until the test has seen enough.
+// A training that runs until the test stops it.
 class Background {
  public:
   Background(const std::string& program, const std::vector<std::string>& args, const std::string& first_file)
@@ -52,7 +52,7 @@ std::vector<std::string> endless(const std::string& folder) {
   return with(tiny(folder, 100000), {"--dynamics", "--checkpoint_minutes", "0"});
 }
 
-TEST(RunLockTest, ASecondTrainingIsRefusedHoweverItIsAsked) {
+TEST(RunLockTest, ASecondTrainingIsRefusedWithAnyFlags) {
   const TemporaryFolder folder;
   Background first("tdds-train", endless(folder.str()), folder / "model_best.safetensors");
   for (const std::vector<std::string>& more :
@@ -121,8 +121,8 @@ TEST(RunLockTest, ASweepKeepsOutOfTheFolderOfALiveRun) {
   EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
 }
 
-// A mask of one run and scores of the other would be taken for a pair.
-TEST(RunLockTest, TwoRunsShareAFolderOfMasksButNotANameInIt) {
+// A mask of one run and scores of the other would look like a pair.
+TEST(RunLockTest, TwoRunsShareAFolderOfMasksButNoFileName) {
   const TemporaryFolder a, b, masks;
   const auto scoring = [&](const TemporaryFolder& run, int epochs, const char* method) {
     return with(tiny(run.str(), epochs), {"--score", method, "--mask_path", masks.str()});
@@ -133,7 +133,7 @@ TEST(RunLockTest, TwoRunsShareAFolderOfMasksButNotANameInIt) {
   EXPECT_EQ(other.exit_code, 0) << other.err;
 }
 
-TEST(RunLockTest, AFileSystemWithoutLocksIsWarnedOf) {
+TEST(RunLockTest, WarnsAboutAFileSystemWithoutLocks) {
   const TemporaryFolder folder;
   const ScopedVariable preload("LD_PRELOAD", preload_path("no_locks").c_str()),
       asan("ASAN_OPTIONS", "verify_asan_link_order=0");

@@ -1,4 +1,4 @@
-// Data sets of .npy arrays and .npz archives: what trains, and what is refused by its cause.
+// Data sets of .npy arrays and .npz archives: what is accepted, and what is refused with its cause.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -158,7 +158,7 @@ TEST_F(NpyDataTest, ArraysThatAreNotReadAreNamed) {
   EXPECT_THAT(outcome.out, HasSubstr("that are not read: extra"));
 }
 
-TEST_F(NpyDataTest, ImagesAreRefusedByTheirCause) {
+TEST_F(NpyDataTest, ImagesAreRefusedWithTheCause) {
   const std::string file = "train_images.npy";
   expect_refused(file, npy("|u1", "40, 3, 8, 8", pixels(kTrain)), "channels first, [40, 3, 8, 8]",
                  "images = images.transpose(0, 2, 3, 1)");
@@ -178,7 +178,7 @@ TEST_F(NpyDataTest, ImagesAreRefusedByTheirCause) {
   expect_refused(file, images(kTrain).substr(0, 2000), "truncated", "[40, 8, 8, 3]");
 }
 
-TEST_F(NpyDataTest, LabelsAreRefusedByTheirCause) {
+TEST_F(NpyDataTest, LabelsAreRefusedWithTheCause) {
   const std::string file = "train_labels.npy";
   expect_refused(file, npy("<f4", "40, 4", std::string(640, '\0')), "4 numbers an image",
                  "labels = labels.argmax(1)");

@@ -22,7 +22,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// A copy of what one version left.
+// A copy of the files of one version.
 class OldFilesTest : public testing::TestWithParam<const char*> {
  protected:
   OldFilesTest() {
@@ -31,7 +31,7 @@ class OldFilesTest : public testing::TestWithParam<const char*> {
   }
   std::string at(const std::string& name) const { return folder_ / name; }
 
-  // Those of make_old_files.sh.
+  // The flags of make_old_files.sh.
   static std::vector<std::string> common() {
     return {"--threads", "1", "--width", "0.03125", "--learning_rate", "0.05"};
   }
@@ -54,7 +54,7 @@ class OldFilesTest : public testing::TestWithParam<const char*> {
     EXPECT_EQ(metrics_but_times(at("run")).size(), 6u);
     EXPECT_TRUE(fs::exists(at("run/result.json")));
   }
-  // The seeds' tables have a row of both methods, and what was done is as it was.
+  // The sweep has runs of both seeds and methods, and finished runs are unchanged.
   void expect_continued(const Json& before) const {
     const Json now = Json::parse(read_text(at("sweep/sweep.json")));
     EXPECT_EQ(now.at("scoring_runs").size(), 2u);
@@ -69,7 +69,7 @@ class OldFilesTest : public testing::TestWithParam<const char*> {
   TemporaryFolder folder_;
 };
 
-TEST_P(OldFilesTest, RecordingsAreScoredAsThen) {
+TEST_P(OldFilesTest, RecordingsGiveTheSameScores) {
   const std::vector<std::string> settings{"--method", "tdds,aum",      "--trajectory_len",
                                           "4",        "--window_size", "3"};
   for (const auto& [recording, masks] :
@@ -102,14 +102,14 @@ TEST_P(OldFilesTest, ARunIsResumedWithoutThem) {
 }
 
 // As on a machine with other instructions, or another version of oneDNN.
-TEST_P(OldFilesTest, ARunIsResumedWhereConvolutionsRunByOtherCode) {
+TEST_P(OldFilesTest, ARunIsResumedWithOtherConvolutionCode) {
   const ScopedVariable fewer("TDDS_CPU_ISA", "avx2");
   const Outcome resumed = run("tdds-train", {"--save_path", at("run"), "--resume", "--threads", "1"});
   expect_resumed(resumed);
   EXPECT_THAT(resumed.out, HasSubstr("was made with other convolution code"));
 }
 
-TEST_P(OldFilesTest, AFinishedRunOnImagesIsReadAndStaysAsItIs) {
+TEST_P(OldFilesTest, AFinishedRunOnImagesIsReadAndStaysUnchanged) {
   const std::string before = read_text(at("folder_run/dynamics.tdds"));
   const auto args = with(images(), {"--epochs", "4", "--dynamics", "--save_path", at("folder_run")});
   run("tdds-train", with(args, {"--evaluate"}));
@@ -152,7 +152,7 @@ TEST_P(OldFilesTest, ASweepIsContinuedWithoutThem) {
 
 INSTANTIATE_TEST_SUITE_P(All, OldFilesTest, testing::Values("bd95c2b"));
 
-// Takes `keys` out of what the checkpoint says of its run, as of a version that did not know them.
+// Removes `keys` from the identity in the checkpoint, as if a version without them had written it.
 void forget_keys(const std::string& path, const std::vector<std::string>& keys) {
   const std::string bytes = read_text(path);
   std::uint64_t length = 0;
@@ -170,7 +170,7 @@ void forget_keys(const std::string& path, const std::vector<std::string>& keys) 
   write_text(path, std::string(reinterpret_cast<const char*>(&length), sizeof length) + text + tensors);
 }
 
-TEST(OlderVersionTest, AKeyThatItDidNotRecordMeansWhatWasThen) {
+TEST(OlderVersionTest, AMissingKeyMeansTheValueOfThatTime) {
   const TemporaryFolder run;
   const std::string checkpoint = run / "checkpoint.safetensors";
   ASSERT_EQ(
@@ -191,7 +191,7 @@ TEST(OlderVersionTest, AKeyThatItDidNotRecordMeansWhatWasThen) {
                                  HasSubstr("subset"), HasSubstr("shuffle")));
 }
 
-TEST(OlderVersionTest, AFlagThatASweepDidNotHaveMeansItsDefault) {
+TEST(OlderVersionTest, AMissingFlagOfASweepMeansItsDefault) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str(), 3), {"--methods", "random", "--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);

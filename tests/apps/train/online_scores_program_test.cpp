@@ -12,7 +12,7 @@
 namespace tdds::test {
 namespace {
 
-// 120 images, 16 channels at most: a tenth of a second an epoch.
+// 120 images, 16 channels at most: a tenth of a second per epoch.
 std::vector<std::string> tiny(const std::string& folder, int epochs, const std::vector<std::string>& more) {
   std::vector<std::string> args{
       "--dataset",       "shapes",  "--shapes_train", "120", "--shapes_test", "20",
@@ -92,7 +92,7 @@ TEST(OnlineScoresTest, KeepTheirBitsThroughAKill) {
   ASSERT_EQ(actual.size(), expected.size());
   for (std::size_t i = 1; i < expected.size(); ++i)
     EXPECT_EQ(actual[i].at("score_correlation"), expected[i].at("score_correlation")) << i;
-  // T follows the epochs: the files of the last alone.
+  // T follows the epochs, so only the files of the last one remain.
   EXPECT_EQ(files_in(whole / "masks", ".npy").size(), 2 * 7u);
   EXPECT_TRUE(std::filesystem::exists(whole / "masks/score_win3_ep5.npy"));
 }
@@ -136,7 +136,7 @@ TEST(OnlineScoresTest, FeaturesGiveGrandAndModerate) {
       << shorter.err;
 }
 
-TEST(OnlineScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
+TEST(OnlineScoresTest, TheKlAloneTakesFourBytesPerSampleAndEpoch) {
   const TemporaryFolder run;
   ASSERT_EQ(run_tool("tdds-train",
                      tiny(run.str(), 4, {"--dynamics_fields", "kl", "--score", "tdds", "--window_size", "3"}))
@@ -148,7 +148,7 @@ TEST(OnlineScoresTest, TheKlAloneIsFourBytesASampleAndEpoch) {
   EXPECT_LT(std::filesystem::file_size(run / "dynamics.tdds"), 4 * (120 * 4 + 96) + 1200);
 }
 
-TEST(OnlineScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
+TEST(OnlineScoresTest, AStoreOfAnotherRunIsNotContinued) {
   const TemporaryFolder run, other;
   const std::vector<std::string> score{"--score", "el2n"};
   const auto stopped = [](std::vector<std::string> args) {
@@ -165,7 +165,7 @@ TEST(OnlineScoresTest, AStoreOfAnotherRunIsNotGoneOnWith) {
   EXPECT_NE(mixed.err.find("was recorded with another"), std::string::npos) << mixed.err;
 }
 
-// As many samples, but other images: nothing in a mask itself tells.
+// As many samples, but other images. The mask itself does not show this.
 TEST(OnlineScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
   const TemporaryFolder run, other, subset;
   ASSERT_EQ(
@@ -196,7 +196,7 @@ TEST(OnlineScoresTest, ScoresOfOtherDataAreNotTrainedOn) {
   }
 }
 
-// T follows the epochs, so that files come and go: never those of another run.
+// T follows the epochs, so files are replaced, but never those of another run.
 TEST(OnlineScoresTest, LeaveTheFilesOfAnotherRunAlone) {
   const TemporaryFolder run, other, masks;
   const std::vector<std::string> score{"--score", "tdds", "--window_size", "3", "--mask_path", masks.str()};
@@ -209,7 +209,7 @@ TEST(OnlineScoresTest, LeaveTheFilesOfAnotherRunAlone) {
   EXPECT_TRUE(is_one_sentence(shared.err, "tdds-train")) << shared.err;
   EXPECT_NE(shared.err.find("score_win3_ep4.npy belongs to another run"), std::string::npos) << shared.err;
   EXPECT_EQ(read_text(masks / "score_win3_ep4.npy"), scores);
-  // Beyond its own last epoch nothing is in the way, and nothing is touched.
+  // Files beyond its own last epoch do not conflict and do not change.
   EXPECT_EQ(run_tool("tdds-train", tiny(other.str(), 3, score)).exit_code, 0);
   EXPECT_EQ(read_text(masks / "score_win3_ep4.npy"), scores);
   std::filesystem::remove(masks / "score_win3_ep3.npy");
@@ -233,14 +233,14 @@ TEST(OnlineScoresTest, EndTheRunOnceTheyHaveSettled) {
       << outcome.out;
   EXPECT_EQ(metrics_of(run.str()).size(), 3u);
   EXPECT_TRUE(std::filesystem::exists(run / "result.json"));
-  // Going on with a settled run finds it settled.
+  // A settled run that is resumed ends at once.
   auto again = args;
   again.push_back("--resume");
   EXPECT_EQ(run_tool("tdds-train", again).exit_code, 0);
   EXPECT_EQ(metrics_of(run.str()).size(), 3u);
 }
 
-TEST(OnlineScoresTest, RefuseWhatMakesNoSense) {
+TEST(OnlineScoresTest, RefuseInvalidFlags) {
   const TemporaryFolder run;
   const auto expect = [&](const std::vector<std::string>& flags, const std::string& words) {
     const Outcome outcome = run_tool("tdds-train", tiny(run.str(), 6, flags));

@@ -1,5 +1,4 @@
-// What a run is a function of: its flags alone, whether it was killed, interrupted, out of disk, or none of
-// it.
+// A run is a function of its flags alone, even if it is killed or interrupted.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -60,7 +59,8 @@ TEST(ResumeProgramTest, ARunOnTheCosineIsNotMadeLonger) {
                             "give --epochs 2, or start over with --overwrite"})
     EXPECT_NE(longer.err.find(words), std::string::npos) << longer.err;
   EXPECT_EQ(model_bytes(folder.str()), before);
-  EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--resume"})).exit_code, 0) << "as it was";
+  EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--resume"})).exit_code, 0)
+      << "the run is unchanged";
 }
 
 class ResumedRunTest : public testing::Test {
@@ -119,11 +119,11 @@ TEST_F(ResumedRunTest, KilledAtAnyTimeEqualsTheUninterruptedRun) {
   expect_the_whole_run();
 }
 
-TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToGoOn) {
+TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToContinue) {
   const Outcome stopped = resume({.interrupt_when = [&] { return within_epoch(1); }});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << stopped.err;
-  // What was done when the signal came is saved, not only what an earlier checkpoint has.
+  // The progress at the signal is saved, not only that of an earlier checkpoint.
   ASSERT_TRUE(state());
   const std::int64_t cursor = state()->cursor;
   EXPECT_NE(stopped.err.find(fmt::format("in epoch 2 of 5 at image {};", cursor)), std::string::npos)
@@ -135,8 +135,8 @@ TEST_F(ResumedRunTest, AnInterruptSavesAndSaysHowToGoOn) {
   expect_the_whole_run();
 }
 
-// On a disk where saving takes longer than many epochs, most ends of epochs are not saved: killed, the run
-// goes on from the last that was, and whether it was killed or not all is there in the end.
+// On a disk where saving takes longer than many epochs, most ends of epochs are not saved. A killed run
+// resumes from the last one that was, and its results are complete in the end.
 TEST_F(ResumedRunTest, EpochsThatEndFasterThanTheyAreSavedLoseNothing) {
   const auto on_slow_disk = [&](const Limits& limits) {
     const ScopedVariable disk("LD_PRELOAD", preload_path("slow_disk").c_str()),

@@ -1,5 +1,5 @@
 // Which images a run and a sweep belong to: another test set is another run, and the same files are the same
-// wherever they are held.
+// data in memory and on disk.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST_F(RunFingerprintTest, ARunIsNotResumedOnAnotherTestSet) {
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
 }
 
-TEST_F(RunFingerprintTest, ASweepDoesNotGoOnOnAnotherTestSet) {
+TEST_F(RunFingerprintTest, ASweepIsNotContinuedOnAnotherTestSet) {
   ASSERT_EQ(run_tool("tdds-sweep", sweep({})).exit_code, 0);
   write_split("val", 4, 60);
   expect_refused(run_tool("tdds-sweep", sweep({"--methods", "random,el2n"})), "tdds-sweep",
@@ -117,8 +117,8 @@ TEST(ShapesIdentityTest, AnotherNumberOfTestImagesIsAnotherTestSet) {
                  "tdds-train", "another test set");
 }
 
-// What is not given is as it was begun, and what is given and differs is refused.
-TEST(ResumedFlagsTest, AreThoseThatTheRunWasBegunWith) {
+// Flags that are not given keep their recorded values. A given flag that differs is refused.
+TEST(ResumedFlagsTest, AreTheRecordedOnes) {
   const TemporaryFolder whole, run;
   const std::vector<std::string> more{"--dynamics", "--momentum", "0.8", "--no_augment", "--stem", "cifar"};
   ASSERT_EQ(run_tool("tdds-train", with(tiny(whole.str(), 3), more)).exit_code, 0);
@@ -135,7 +135,7 @@ TEST(ResumedFlagsTest, AreThoseThatTheRunWasBegunWith) {
   EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(run / "dynamics.tdds"));
 }
 
-TEST(ResumedFlagsTest, OfASubsetAreItsMaskToo) {
+TEST(ResumedFlagsTest, IncludeThoseOfASubset) {
   const TemporaryFolder run;
   const std::vector<std::string> subset{"--random_subset", "--subset_rate", "0.5"};
   ASSERT_EQ(run_tool("tdds-train-subset", with(with(tiny(run.str(), 3), subset), {"--stop_after_epoch", "1"}))
@@ -146,7 +146,7 @@ TEST(ResumedFlagsTest, OfASubsetAreItsMaskToo) {
   EXPECT_THAT(resumed.out, HasSubstr("120 of 240 samples are kept"));
 }
 
-TEST(ResumedFlagsTest, ASweepGoesOnByItsFolderAlone) {
+TEST(ResumedFlagsTest, ASweepContinuesFromItsFolderAlone) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str(), 3), {"--methods", "random", "--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);

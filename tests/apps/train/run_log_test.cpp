@@ -20,7 +20,7 @@ constexpr std::uint64_t kAny = 1 << 20;
 const ProgramInfo kProgram{.name = "tdds-train", .purpose = "Trains."};
 const FlagTexts kOptions{{"epochs", "3"}, {"save_path", "a folder"}};
 
-TEST(RunLog, IsHeadedByVersionDeviceAndEveryOption) {
+TEST(RunLogTest, IsHeadedByVersionDeviceAndEveryOption) {
   const TemporaryFolder folder;
   RunLog log(folder / "run", kProgram, kOptions, "cpu, 2 threads");
   testing::internal::CaptureStdout();
@@ -34,7 +34,7 @@ TEST(RunLog, IsHeadedByVersionDeviceAndEveryOption) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
-TEST(RunLog, KeepsEarlierLogs) {
+TEST(RunLogTest, KeepsEarlierLogs) {
   const TemporaryFolder folder;
   RunLog(folder.path(), kProgram, kOptions, "cpu").note("first");
   RunLog(folder.path(), kProgram, kOptions, "cpu").note("second");
@@ -47,7 +47,7 @@ void add_epochs(RunLog& log, int first, int last) {
   for (int epoch = first; epoch <= last; ++epoch) log.add_metrics({{"epoch", epoch}, {"loss", 0.5}});
 }
 
-TEST(RunLog, AResumedRunDropsTheEpochsThatItRepeats) {
+TEST(RunLogTest, AResumedRunDropsTheEpochsThatItRepeats) {
   const TemporaryFolder folder;
   RunLog first(folder.path(), kProgram, kOptions, "cpu");
   add_epochs(first, 0, 4);
@@ -63,7 +63,7 @@ TEST(RunLog, AResumedRunDropsTheEpochsThatItRepeats) {
   EXPECT_EQ(read_file(folder / "metrics.jsonl", kAny), "");
 }
 
-TEST(RunLog, MetricsAreJsonWhateverTheValues) {
+TEST(RunLogTest, MetricsAreJsonForAllValues) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), kProgram, kOptions, "cpu");
   log.add_metrics({{"epoch", 0}, {"loss", std::numeric_limits<double>::quiet_NaN()}, {"name", "\xff"}});

@@ -1,4 +1,4 @@
-// What a folder that holds a run is safe from: an evaluation, a diverging run, a resume that is another run.
+// A folder that holds a run is safe from an evaluation, a diverging run, and a resume of another run.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(SavedRunTest, IsEvaluatedByItsBestEpochAndLeftAsItIs) {
+TEST(SavedRunTest, IsEvaluatedByItsBestEpochAndStaysUnchanged) {
   const TemporaryFolder run;
   ASSERT_EQ(run_tool("tdds-train", tiny(run.str(), 4)).exit_code, 0);
   const std::string metrics = read_text(run / "metrics.jsonl"),
@@ -31,7 +31,7 @@ TEST(SavedRunTest, IsEvaluatedByItsBestEpochAndLeftAsItIs) {
   EXPECT_TRUE(read_text(run / "checkpoint.safetensors") == checkpoint);
 }
 
-TEST(SavedRunTest, WithoutOneThereIsNothingToEvaluate) {
+TEST(SavedRunTest, EvaluationNeedsARunOrWeights) {
   const TemporaryFolder empty;
   const Outcome outcome = run_tool("tdds-train", with(tiny(empty.str()), {"--evaluate"}));
   EXPECT_EQ(outcome.exit_code, 2);
@@ -50,9 +50,9 @@ bool all_finite(const std::string& path) {
   return true;
 }
 
-// One step an epoch, whose weight decay multiplies all weights by about -7: a loss in training is still that
-// of the weights before, and the test images are the first to meet new ones that are too large.
-TEST(SavedRunTest, OutlivesTheStepThatDiverges) {
+// One step per epoch, whose weight decay multiplies all weights by about -7. The training loss is still that
+// of the earlier weights, so the test images are the first to show weights that are too large.
+TEST(SavedRunTest, SurvivesADivergingStep) {
   const TemporaryFolder run;
   const std::vector<std::string> args = with(tiny(run.str(), 9), {"--batch-size", "240", "--learning_rate",
                                                                   "1", "--decay", "4", "--schedule", "step"});
@@ -63,7 +63,7 @@ TEST(SavedRunTest, OutlivesTheStepThatDiverges) {
   EXPECT_TRUE(is_one_sentence(diverged.err, "tdds-train")) << diverged.err;
   for (const char* name : {"checkpoint.safetensors", "model_best.safetensors", "model_last.safetensors"})
     EXPECT_TRUE(all_finite(run / name)) << name;
-  // What was saved is a run as before: resumed, it comes to the same end.
+  // The saved run is intact: resumed, it diverges in the same way.
   EXPECT_EQ(run_tool("tdds-train", with(args, {"--resume"})).err, diverged.err);
 }
 
@@ -90,7 +90,7 @@ TEST(SavedRunTest, IsNotResumedOnAnotherSubsetOfTheSameSize) {
   EXPECT_EQ(run_tool("tdds-train-subset", with(args(files), {"--resume"})).exit_code, 0);
 }
 
-TEST(SavedRunTest, IsResumedWithTheFilesThatItBeganToWrite) {
+TEST(SavedRunTest, IsOnlyResumedWithTheSameOutputFiles) {
   using Flags = std::vector<std::string>;
   for (const auto& [first, second] : {std::pair<Flags, Flags>{{"--dynamics"}, {"--dynamics_npy"}},
                                       {{"--dynamics_npy"}, {"--dynamics", "--dynamics_npy=false"}}}) {
@@ -110,19 +110,19 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
-// An overwritten run that was killed before its first save: nothing is left of the run before to go on with,
-// or to be scored as this one's.
-TEST(SavedRunTest, IsGoneAsSoonAsItIsOverwritten) {
+// A run that overwrites another and is killed before its first save leaves nothing of the earlier run that
+// could be resumed or scored.
+TEST(SavedRunTest, IsRemovedAsSoonAsItIsOverwritten) {
   const TemporaryFolder run;
   ASSERT_EQ(
       run_tool("tdds-train", with(tiny(run.str(), 1), {"--dynamics_npy", "--dynamics_features"})).exit_code,
       0);
   write_text(run / "npy/notes.txt", "mine");
   const auto begun = [&] { return std::filesystem::file_size(run / "metrics.jsonl") == 0; };
-  const std::vector<std::string> anew = with(tiny(run.str(), 1), {"--wrong_label_fraction", "0"});
-  const Outcome killed = run_tool("tdds-train", with(anew, {"--overwrite"}), {.kill_when = begun});
+  const std::vector<std::string> args = with(tiny(run.str(), 1), {"--wrong_label_fraction", "0"});
+  const Outcome killed = run_tool("tdds-train", with(args, {"--overwrite"}), {.kill_when = begun});
   ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
-  const Outcome again = run_tool("tdds-train", with(anew, {"--resume"}));
+  const Outcome again = run_tool("tdds-train", with(args, {"--resume"}));
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_THAT(again.out, HasSubstr("a new run starts"));
   EXPECT_THAT(names_in(run / "npy"), testing::ElementsAre("notes.txt"));
@@ -130,7 +130,7 @@ TEST(SavedRunTest, IsGoneAsSoonAsItIsOverwritten) {
               testing::Not(testing::Contains(testing::AnyOf("dynamics.tdds", "features.safetensors"))));
 }
 
-// Also what the official code wrote, or a run whose checkpoint was deleted.
+// This includes files of the official code, and a run whose checkpoint was deleted.
 TEST(SavedRunTest, DynamicsAreNotOverwrittenUnasked) {
   const TemporaryFolder official, store;
   std::filesystem::create_directory(official / "npy");
@@ -146,8 +146,8 @@ TEST(SavedRunTest, DynamicsAreNotOverwrittenUnasked) {
   EXPECT_EQ(read_text(store / "dynamics.tdds"), "weeks");
 }
 
-// What makes no sense is found before the run in the folder is touched.
-TEST(SavedRunTest, IsNotOverwrittenByACommandThatMakesNoSense) {
+// Invalid commands are refused before the run in the folder changes.
+TEST(SavedRunTest, IsNotOverwrittenByAnInvalidCommand) {
   const TemporaryFolder run;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(run.str(), 4), {"--dynamics"})).exit_code, 0);
   const std::string metrics = read_text(run / "metrics.jsonl"), store = read_text(run / "dynamics.tdds");

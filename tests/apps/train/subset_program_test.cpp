@@ -43,7 +43,7 @@ TEST(TrainSubsetProgramTest, ARandomSubsetNeedsNoFiles) {
   EXPECT_EQ(nlohmann::json::parse(read_text(run / "result.json")).at("run").at("weighted"), "no");
 }
 
-TEST(TrainSubsetProgramTest, SaysItsStepsAndThatTheyAreFew) {
+TEST(TrainSubsetProgramTest, ReportsItsStepsAndWarnsIfTheyAreFew) {
   const TemporaryFolder run;
   const auto subset = [&](int epochs) {
     return run_tool("tdds-train-subset", with(tiny(run.str(), epochs),
@@ -92,7 +92,7 @@ TEST(TrainSubsetProgramTest, AMaskOfOtherDataIsRefused) {
   EXPECT_NE(missing.err.find("--no_score_weighting"), std::string::npos) << missing.err;
 }
 
-// A mask and scores of 240 samples, one of the files spoilt.
+// A mask and scores of 240 samples, one of the files damaged.
 class BadRankingTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -110,7 +110,7 @@ class BadRankingTest : public testing::Test {
     EXPECT_TRUE(is_one_sentence(outcome.err, "tdds-train-subset")) << outcome.err;
     EXPECT_NE(outcome.err.find(file), std::string::npos) << outcome.err;
     EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
-    EXPECT_FALSE(std::filesystem::exists(folder_ / "run/log.txt")) << "nothing is begun";
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "run/log.txt")) << "no run is started";
   }
   void expect_mask_refused(const std::string& says) const {
     expect_refused(files_.mask, says);
@@ -184,7 +184,7 @@ TEST_F(BadRankingTest, ScoresAreNamed) {
   expect_refused(files_.score, "cannot be read");
 }
 
-// Both files whole, and of fewer samples than there are.
+// Both files are valid, but hold fewer samples than the training set.
 TEST_F(BadRankingTest, OfFewerSamplesAreNamed) {
   write_ranking(files_, rank_by_score(std::vector<float>{0.5f, 0.25f, 1}));
   expect_mask_refused("orders 3 samples, and the training set has 240");

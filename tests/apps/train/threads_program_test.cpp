@@ -40,7 +40,7 @@ TEST_P(ThreadsProgramTest, ChangeNoBitOfARun) {
 }
 
 // Runs tdds-train with the two variables as given, "" for unset, and returns the GOMP_SPINCOUNT in its
-// environment once it trains, "" where there is none.
+// environment once it trains, "" if it is not set.
 std::string spin_count_of_program(const std::string& policy, const std::string& count) {
   const TemporaryFolder folder;
   const pid_t child = fork();

@@ -16,7 +16,7 @@
 namespace tdds::test {
 namespace {
 
-TEST(TrainProgramTest, LeavesEverythingARunShouldLeave) {
+TEST(TrainProgramTest, WritesEveryFileOfARun) {
   const TemporaryFolder folder;
   const Outcome outcome = run_tool("tdds-train", with(tiny(folder.str()), {"--dynamics_npy"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -45,7 +45,7 @@ TEST(TrainProgramTest, ARunIsNotOverwrittenUnasked) {
   EXPECT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 1), {"--overwrite"})).exit_code, 0);
 }
 
-TEST(TrainProgramTest, WeightsGoOutAndComeBackIn) {
+TEST(TrainProgramTest, SavedWeightsCanBeEvaluated) {
   const TemporaryFolder a, b;
   ASSERT_EQ(run_tool("tdds-train", tiny(a.str(), 2)).exit_code, 0);
   const Outcome evaluated = run_tool(
@@ -56,7 +56,7 @@ TEST(TrainProgramTest, WeightsGoOutAndComeBackIn) {
       << evaluated.out;
 }
 
-TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesWhereThereAreAny) {
+TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesIfThereAreAny) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_tool("tdds-train", with(tiny(folder.str(), 2), {"--val_fraction", "0.25"})).exit_code, 0);
   const auto result = nlohmann::json::parse(read_text(folder / "result.json"));
@@ -65,7 +65,7 @@ TEST(TrainProgramTest, TheBestEpochIsChosenByHeldOutImagesWhereThereAreAny) {
 }
 
 // The kernels of the GPU, executed on the CPU from a queue that runs at the latest moment: the whole program,
-// and the scores of its dynamics, beside those of the device cpu.
+// and the scores of its dynamics, compared with those of the device cpu.
 TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
   const TemporaryFolder cpu, simt, masks;
   const auto args = [](const TemporaryFolder& folder, const std::string& device) {
@@ -83,8 +83,8 @@ TEST(TrainProgramTest, TheDeviceSimtTrainsEndToEnd) {
   }
   const DynamicsReader of_cpu(cpu / "dynamics.tdds"), of_simt(simt / "dynamics.tdds");
   ASSERT_EQ(of_simt.epochs(), 3);
-  // In batch norms over so few channels rounding grows by an order of magnitude a step: samples are compared
-  // in the first three steps, and after them the means of the epochs.
+  // In batch norms over so few channels rounding errors grow by an order of magnitude per step. Samples are
+  // compared in the first three steps, and the means of the epochs after them.
   for (int i = 0; i < 50; ++i) EXPECT_NEAR(of_simt.loss(0)[i], of_cpu.loss(0)[i], 1e-3) << i;
   for (int epoch = 1; epoch < 3; ++epoch) {
     double difference = 0, sum = 0;

@@ -27,7 +27,7 @@ TrainConfig small_config() {
   return config;
 }
 
-// A real run, on a device that writes down what is asked of it.
+// A real run, on a device that counts the bytes that are requested.
 std::size_t allocated_by_a_run(const TrainConfig& config, const Dataset& data) {
   class Counting final : public Device {
    public:
@@ -69,8 +69,8 @@ TEST(TrainingPlanTest, TheMemoryIsThatOfARun) {
   EXPECT_EQ(sum, plan.memory_bytes);
 }
 
-// Forward, and twice that backward, but that the first convolution has no data gradient.
-TEST(TrainingPlanTest, TheProductsAreTheNetworks) {
+// Forward, and twice that backward, except that the first convolution has no data gradient.
+TEST(TrainingPlanTest, TheProductsAreThoseOfTheNetwork) {
   TrainConfig config = small_config();
   config.train.algo = ConvAlgo::kDirect;
   const auto device = choose_device(config);
@@ -109,7 +109,7 @@ TEST(TrainingPlanTest, OutOfMemoryNamesTheLargestBatchThatFits) {
             std::string::npos);
 }
 
-TEST(DeviceOptionsTest, AResumedRunBringsItsPlansAndTimedOnesAreKeptInTheUsersCache) {
+TEST(DeviceOptionsTest, ResumedRunsKeepTheirPlansAndTimedPlansGoToTheUsersCache) {
   const TemporaryFolder folder;
   const char* before = std::getenv("XDG_CACHE_HOME");
   const std::string kept = before ? before : "";
@@ -151,7 +151,7 @@ TEST(DryRunProgramTest, PrintsThePlanAndLeavesNothing) {
   }
 }
 
-TEST(DryRunProgramTest, PlansForAGpuThatIsNotHere) {
+TEST(DryRunProgramTest, PlansForAnAbsentGpu) {
   const Outcome outcome = run_tool(
       "tdds-train", {"--data_path", "/nonexistent", "--precision", "fp16", "--dry_run", "--target", "sm_90"});
   if (offline_gpus().empty()) {
@@ -170,7 +170,7 @@ TEST(DryRunProgramTest, PlansForAGpuThatIsNotHere) {
   EXPECT_NE(outcome.out.find("989.5 TFLOP/s"), std::string::npos) << outcome.out;
 }
 
-TEST(DryRunProgramTest, UnknownTargetsAreOneSentence) {
+TEST(DryRunProgramTest, UnknownTargetsGiveOneSentence) {
   const Outcome unknown = run_tool("tdds-train", with(kShapes, {"--target", "sm_75"}));
   EXPECT_TRUE(is_one_sentence(unknown.err, "tdds-train")) << unknown.err;
   if (!offline_gpus().empty()) {
