@@ -18,7 +18,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// 120 training images, 16 channels at most: a tenth of a second a run.
+// 120 training images, 16 channels at most: a tenth of a second per run.
 std::vector<std::string> data_and_net(const std::string& folder) {
   return {"--dataset", "shapes", "--shapes_train", "120", "--shapes_test",   "40",   "--width",     "0.03125",
           "--epochs",  "3",      "--batch-size",   "40",  "--learning_rate", "0.05", "--save_path", folder};
@@ -84,14 +84,14 @@ TEST(SweepProgramTest, TrainsScoresSelectsAndTrainsAgain) {
 struct Batches {
   const char* name;
   std::vector<std::string> given;
-  const char *all, *subsets;  // as the record tells them
+  const char *all, *subsets;  // as in the record
   std::int64_t all_steps, subset_steps;
 };
 
 class SweepBatchTest : public testing::TestWithParam<Batches> {};
 
-// Like is compared with like unless the command says otherwise, and what each training gets is said
-// everywhere.
+// Subsets use the batch size of all samples unless the command says otherwise, and every output shows the
+// batches and steps.
 TEST_P(SweepBatchTest, IsThatOfAllSamplesOrTheOfficialPair) {
   const TemporaryFolder folder;
   const auto args = with(
@@ -125,7 +125,7 @@ TEST_P(SweepBatchTest, IsThatOfAllSamplesOrTheOfficialPair) {
   const Outcome more = run_tool("tdds-sweep", {"--save_path", folder.str(), "--methods", "random,tdds"});
   ASSERT_EQ(more.exit_code, 0) << more.err;
   EXPECT_EQ(json_of(folder / "sweep.json").at("runs")[1].at("steps"), GetParam().subset_steps)
-      << "as it was begun";
+      << "as it was started";
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -137,8 +137,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Batches{"subsets", {"--subset-batch-size", "30"}, "100", "30", 6, 6}),
     [](const auto& test) { return test.param.name; });
 
-// Begun when subsets took 128 unless told otherwise, or with other batches: it ends as it began.
-TEST(SweepProgramTest, ABegunSweepKeepsItsBatches) {
+// A sweep that was started with other batch sizes, for example with the earlier default of 128 for subsets,
+// keeps them.
+TEST(SweepProgramTest, AContinuedSweepKeepsItsBatches) {
   const TemporaryFolder folder;
   const auto args =
       with(data_and_net(folder.str()), {"--methods", "random", "--rates", "0.3", "--seeds", "1"});
@@ -154,7 +155,7 @@ TEST(SweepProgramTest, ABegunSweepKeepsItsBatches) {
   EXPECT_THAT(other.err, HasSubstr("was started with --subset_batch_size 128, and this command has 40"));
 }
 
-TEST(SweepProgramTest, ASubsetOfFewStepsIsWarnedOf) {
+TEST(SweepProgramTest, WarnsAboutSubsetsWithFewSteps) {
   const TemporaryFolder folder;
   const auto args = with(data_and_net(folder.str()),
                          {"--methods", "random", "--rates", "0.3,0.5", "--seeds", "1", "--epochs", "60"});
@@ -167,10 +168,10 @@ TEST(SweepProgramTest, ASubsetOfFewStepsIsWarnedOf) {
   EXPECT_THAT(read_text(folder / "seed1/random_0.5/log.txt"), HasSubstr(warning));
   EXPECT_THAT(read_text(folder / "seed1/random_0.3/log.txt"), Not(HasSubstr("warning")));
   EXPECT_THAT(read_text(folder / "seed1/all/log.txt"), Not(HasSubstr("warning")))
-      << "the yardstick, whatever it is";
+      << "the baseline gets no warning";
 }
 
-TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
+TEST(SweepProgramTest, EverySelectionKeepsTheSameNumber) {
   const TemporaryFolder folder;
   const Outcome outcome = run_tool(
       "tdds-sweep", with(tiny(folder.str()), {"--methods", "tdds+balanced,ccs,dual_beta,random+balanced",
@@ -187,7 +188,7 @@ TEST(SweepProgramTest, EveryWayToSelectKeepsAsMany) {
   EXPECT_EQ(sweep.at("wrong_labels").size(), 8u) << "of tdds, aum, dual and random";
 }
 
-// The runs share the data set, the network and the plans, and are still those of the single programs.
+// The runs share the data set, the network and the plans, and still give the results of the single programs.
 TEST(SweepProgramTest, ItsRunsAreThoseOfTheSinglePrograms) {
   const TemporaryFolder sweep, all, masks, subset;
   ASSERT_EQ(
@@ -240,7 +241,7 @@ TEST(SweepProgramTest, AFinishedSweepTrainsNothingAgainAndMethodsCanBeAdded) {
   EXPECT_EQ(read_text(folder / "seed1/all/log.txt"), log) << "the training on all samples was not repeated";
 }
 
-// Trainings record features or do not: what needs them cannot be added to those that did not.
+// A method that needs features cannot be added to trainings that did not record them.
 TEST(SweepProgramTest, FeaturesAreRecordedFromTheStartOrNever) {
   const TemporaryFolder without, with_them;
   const std::vector<std::string> small{"--rates", "0.5", "--seeds", "1", "--methods", "random"};
@@ -281,14 +282,14 @@ TEST(SweepProgramTest, AMethodWithoutARunMayBeLeftOut) {
   EXPECT_EQ(read_text(folder / "table.md").find("entropy"), std::string::npos);
 }
 
-TEST(SweepProgramTest, OverwritingRemovesWhatTheSweepBeforeLeft) {
+TEST(SweepProgramTest, OverwritingRemovesTheEarlierSweep) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--methods", "random,el2n", "--seeds", "1,2"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   write_text(folder / "seed1/notes.txt", "mine");
-  const Outcome anew = run_tool(
+  const Outcome overwritten = run_tool(
       "tdds-sweep", with(args, {"--methods", "el2n", "--seeds", "1", "--rates", "0.5", "--overwrite"}));
-  ASSERT_EQ(anew.exit_code, 0) << anew.err;
+  ASSERT_EQ(overwritten.exit_code, 0) << overwritten.err;
   for (const char* gone : {"seed1/random_0.5", "seed1/el2n_0.7", "seed1/scores/score_random.npy", "seed2",
                            "seed1/el2n_0.7/ids.txt"})
     EXPECT_FALSE(std::filesystem::exists(folder / gone)) << gone;
@@ -296,7 +297,7 @@ TEST(SweepProgramTest, OverwritingRemovesWhatTheSweepBeforeLeft) {
     EXPECT_TRUE(std::filesystem::exists(folder / there)) << there;
 }
 
-TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
+TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItIsOverwritten) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
@@ -316,12 +317,12 @@ TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItStartsAnew) {
                 .exit_code,
             0)
       << "the same numbers";
-  const Outcome anew = run_tool("tdds-sweep", with(args, {"--momentum", "0.8", "--overwrite"}));
-  EXPECT_EQ(anew.exit_code, 0) << anew.err;
-  EXPECT_NE(anew.out.find("0 are done"), std::string::npos) << anew.out;
+  const Outcome overwritten = run_tool("tdds-sweep", with(args, {"--momentum", "0.8", "--overwrite"}));
+  EXPECT_EQ(overwritten.exit_code, 0) << overwritten.err;
+  EXPECT_NE(overwritten.out.find("0 are done"), std::string::npos) << overwritten.out;
 }
 
-TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
+TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToContinue) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--epochs", "400"});
   const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
@@ -331,9 +332,10 @@ TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToGoOn) {
   EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
   std::filesystem::remove_all(folder / "seed1");
   const auto saved = [&] { return std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"); };
-  const Outcome anew = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_when = saved});
-  EXPECT_EQ(anew.exit_code, 130);
-  EXPECT_NE(anew.err.find("again without --overwrite to continue"), std::string::npos) << anew.err;
+  const Outcome overwritten = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_when = saved});
+  EXPECT_EQ(overwritten.exit_code, 130);
+  EXPECT_NE(overwritten.err.find("again without --overwrite to continue"), std::string::npos)
+      << overwritten.err;
 }
 
 TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
@@ -342,14 +344,14 @@ TEST(SweepProgramTest, ABudgetOfStepsTrainsSmallSubsetsForMoreEpochs) {
       "tdds-sweep", with(tiny(folder.str()), {"--budget", "steps", "--seeds", "1", "--methods", "random"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json runs = json_of(folder / "sweep.json").at("runs");
-  EXPECT_EQ(runs[0].at("epochs"), 5) << "9 steps on all samples, 2 an epoch here";
+  EXPECT_EQ(runs[0].at("epochs"), 5) << "9 steps on all samples, 2 per epoch here";
   EXPECT_EQ(runs[0].at("steps"), 10);
   EXPECT_EQ(runs[1].at("epochs"), 9);
   EXPECT_EQ(runs[1].at("steps"), 9);
 }
 
-// The dynamics of a seed that is scored again: gone, or without the field that a method needs.
-TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
+// The dynamics of a seed that is scored again are missing, or lack the field that a method needs.
+TEST(SweepProgramTest, NamesMissingDynamicsOfAMethod) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--rates", "0.5", "--seeds", "1"});
   ASSERT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
@@ -366,7 +368,7 @@ TEST(SweepProgramTest, DynamicsThatAMethodNeedsAndAreNotThereAreNamed) {
   EXPECT_EQ(lacking.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(lacking.err, "tdds-sweep")) << lacking.err;
   EXPECT_NE(lacking.err.find("entropy needs 'entropy'"), std::string::npos) << lacking.err;
-  EXPECT_EQ(read_text(folder / "sweep.json"), before) << "the sweep goes on without it";
+  EXPECT_EQ(read_text(folder / "sweep.json"), before) << "the sweep stays without it";
   EXPECT_EQ(run_tool("tdds-sweep", args).exit_code, 0);
   std::filesystem::remove(path);
   const Outcome gone = run_tool("tdds-sweep", more);
@@ -406,9 +408,9 @@ INSTANTIATE_TEST_SUITE_P(
     All, SweepBadInputTest,
     testing::Values(
         BadInput{"rate_of_one", {"--rates", "0.5,1"}, 2, "--rates names 1"},
-        BadInput{"rate_of_nought", {"--rates", "0"}, 2, "--rates names 0"},
+        BadInput{"rate_of_zero", {"--rates", "0"}, 2, "--rates names 0"},
         BadInput{"rate_below", {"--rates=-0.5"}, 2, "-0.5"},
-        BadInput{"rate_that_is_none", {"--rates", "nan"}, 2, "nan"},
+        BadInput{"rate_nan", {"--rates", "nan"}, 2, "nan"},
         BadInput{"rate_twice", {"--rates", "0.5,0.5"}, 2, "0.5 twice"},
         BadInput{"seed_below", {"--seeds", "1,-1"}, 2, "--seeds is -1"},
         BadInput{"seed_twice", {"--seeds", "1,1"}, 2, "--seeds names 1 twice"},
@@ -428,9 +430,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"beta_of_one_epoch", {"--epochs", "1", "--methods", "random+beta"}, 2, "of 2 epochs"},
         BadInput{"no_strata", {"--ccs_strata", "0"}, 2, "--ccs_strata is 0"},
         BadInput{"strata", {"--methods", "ccs", "--ccs_strata", "121"}, 2, "there are 120 samples"},
-        BadInput{"exponent_that_is_none", {"--beta_c", "nan"}, 2, "--beta_c is nan"},
+        BadInput{"exponent_nan", {"--beta_c", "nan"}, 2, "--beta_c is nan"},
         BadInput{"exponent_below", {"--beta_c=-1"}, 2, "--beta_c is -1"},
-        BadInput{"share_of_no_corruption", {"--corrupt_fraction", "0.5"}, 2, "--corrupt"},
+        BadInput{"share_without_corruption", {"--corrupt_fraction", "0.5"}, 2, "--corrupt"},
         BadInput{"budget", {"--budget", "hours"}, 2, "hours"},
         BadInput{"batch", {"--subset_batch_size", "0"}, 2, "--batch_size"},
         BadInput{"flag_of_training", {"--stop_after_epoch", "1"}, 2, "stop_after_epoch"}),

@@ -30,7 +30,7 @@ SweepRecord record_of(const std::string& dataset) {
   return record;
 }
 
-TEST(SweepTable, GivesMeanAndSampleDeviationOfBestAndLast) {
+TEST(SweepTableTest, GivesMeanAndSampleDeviationOfBestAndLast) {
   const std::string table = sweep_markdown(record_of("shapes"));
   for (const char* row : {"| method                      | 30 % pruned: 70 kept, 208 steps of 50 | 90 % "
                           "pruned: 10 kept, 16 steps of 5 |\n",
@@ -46,7 +46,7 @@ TEST(SweepTable, GivesMeanAndSampleDeviationOfBestAndLast) {
   EXPECT_EQ(table.find("Published"), std::string::npos) << "the paper has no shapes";
 }
 
-TEST(SweepTable, SetsPublishedFiguresBesideOursWithTheirSources) {
+TEST(SweepTableTest, SetsPublishedFiguresBesideOursWithTheirSources) {
   const std::string table = sweep_markdown(record_of("cifar100"));
   EXPECT_NE(table.find("77.56 [1]"), std::string::npos) << table;
   EXPECT_NE(table.find("75.10 [2]"), std::string::npos) << table;
@@ -59,14 +59,14 @@ TEST(SweepTable, SetsPublishedFiguresBesideOursWithTheirSources) {
   EXPECT_NE(csv.find(",50,208\ntdds,0.9,"), std::string::npos) << csv;
 }
 
-TEST(SweepTable, StandsBeforeTheFirstSubsetIsTrained) {
+TEST(SweepTableTest, IsValidBeforeTheFirstSubsetIsTrained) {
   SweepRecord record = record_of("shapes");
   record.runs.clear();
   EXPECT_NE(sweep_markdown(record).find("| all samples: 16 steps of 50 | 91.00 ± 1.41 / 89.00 ± 1.41 |"),
             std::string::npos);
 }
 
-TEST(Published, HasNothingForOtherNetworksAndRates) {
+TEST(PublishedAccuracyTest, HasNothingForOtherNetworksAndRates) {
   EXPECT_FALSE(published_accuracy("cifar100", "resnet34", "tdds", 0.3));
   EXPECT_FALSE(published_accuracy("cifar100", "resnet18", "tdds", 0.4));
   EXPECT_FALSE(published_accuracy("shapes", "resnet18", "all", 0));
@@ -75,7 +75,7 @@ TEST(Published, HasNothingForOtherNetworksAndRates) {
   EXPECT_FALSE(published_accuracy("cifar100", "resnet18", "tdds", 0.5));
 }
 
-TEST(SweepPlan, TakesThePapersSettingsByTheRateAndFitsThemIntoShortTrainings) {
+TEST(SweepPlanTest, TakesThePapersSettingsByTheRateAndFitsThemIntoShortTrainings) {
   SweepFlags flags;
   flags.rates = {0.3, 0.5, 0.7, 0.8, 0.9, 0.85};
   const auto setting = [&](std::size_t rate, int epochs) {
@@ -92,7 +92,7 @@ TEST(SweepPlan, TakesThePapersSettingsByTheRateAndFitsThemIntoShortTrainings) {
   EXPECT_EQ(setting(2, 200), "T=6 J=5");
 }
 
-TEST(SweepPlan, NamesEveryMethodOnce) {
+TEST(SweepPlanTest, NamesEveryMethodOnce) {
   const std::vector<SweepMethod> methods = parse_methods({"all", "random", "every", "el2n+ccs"});
   EXPECT_EQ(methods.front().name, "random");
   EXPECT_EQ(methods.back().selection, "ccs");
