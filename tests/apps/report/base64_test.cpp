@@ -9,7 +9,7 @@ std::string base64_of_text(const std::string& text) {
   return base64_of<char>(std::span(text));
 }
 
-TEST(Base64, ThePublishedVectors) {  // RFC 4648, section 10
+TEST(Base64Test, MatchesThePublishedVectors) {  // RFC 4648, section 10
   EXPECT_EQ(base64_of_text(""), "");
   EXPECT_EQ(base64_of_text("f"), "Zg==");
   EXPECT_EQ(base64_of_text("fo"), "Zm8=");
@@ -20,7 +20,7 @@ TEST(Base64, ThePublishedVectors) {  // RFC 4648, section 10
   EXPECT_EQ(base64_of_text("\xFB\xEF\xFF"), "++//");
 }
 
-TEST(Base64, LongArraysAreOneText) {
+TEST(Base64Test, EncodesLongArraysInChunks) {
   for (const std::size_t size : {(3u << 20) - 1, 3u << 20, (3u << 20) + 1, (6u << 20) + 2}) {
     std::string text(size, '\0'), groups;
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 >> 3);

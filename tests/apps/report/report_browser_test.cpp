@@ -1,4 +1,4 @@
-// What a browser makes of the page of tdds-report.
+// The page of tdds-report in a browser.
 
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ class ReportBrowserTest : public ReportTest {
     if (browser_.empty()) GTEST_SKIP() << "no Chromium is installed (Debian: chromium)";
   }
 
-  // The page as it stands when its scripts have run.
+  // The page after its scripts have run.
   std::string opened(const std::string& page) {
     const std::string dom = folder_ / "dom.html", log = folder_ / "log";
     const int status = std::system(

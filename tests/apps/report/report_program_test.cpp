@@ -95,7 +95,7 @@ TEST_F(ReportProgramTest, OfficialFilesGiveTddsAlone) {
   EXPECT_FALSE(data.contains("sprite"));
 }
 
-TEST_F(ReportProgramTest, ASweepIsSummedUpOverItsSeeds) {
+TEST_F(ReportProgramTest, ASweepIsSummarisedOverItsSeeds) {
   write_text(sweep_, sweep_of(kSamples).dump());
   const json data = data_of({"--sweep", sweep_});  // the dynamics are those of its first scoring run
   const json& methods = data["sweep"]["methods"];
@@ -119,7 +119,7 @@ TEST_F(ReportProgramTest, ASweepIsSummedUpOverItsSeeds) {
   EXPECT_NE(low["warning"].get<std::string>().find("80 optimizer steps"), std::string::npos) << low;
 }
 
-// The runs of a sweep have seeds of their own, and share data drawn by the sweep's.
+// The runs of a sweep have their own seeds, and share data drawn with the sweep's seed.
 TEST_F(ReportProgramTest, TheImagesOfASweepAreDrawnByItsOwnSeed) {
   DynamicsHeader header = header_of_shapes();
   header.seed = 3;
@@ -133,7 +133,7 @@ TEST_F(ReportProgramTest, TheImagesOfASweepAreDrawnByItsOwnSeed) {
   }
 }
 
-// Those that tdds-sweep was given, from its record or again on the command line.
+// The data flags come from the sweep's record or from the command line.
 TEST_F(ReportProgramTest, TheImagesOfASweepAreThoseOfItsDataFlags) {
   const std::vector<std::string> data{"--dataset",
                                       "shapes",
@@ -169,7 +169,7 @@ TEST_F(ReportProgramTest, TheImagesOfASweepAreThoseOfItsDataFlags) {
   EXPECT_EQ(by_record["scores"][0]["setting"].get<std::string>().find("0.001"), std::string::npos);
 }
 
-TEST_F(ReportProgramTest, ASweepWhoseDataAreGoneHasNoImagesUnlessTheyAreAskedFor) {
+TEST_F(ReportProgramTest, MissingDataOfASweepIsAnErrorOnlyIfRequested) {
   json sweep = sweep_of(kSamples);
   sweep["settings"]["dataset"] = "cifar100";
   sweep["settings"]["data_path"] = folder_ / "gone";
@@ -199,7 +199,7 @@ TEST_F(ReportProgramTest, ImagesOfAnotherRunAreNotShown) {
   expect_refusal({"--dynamics_path", run_, "--dataset", "shapes"}, 1, "give the data flags of the run");
 }
 
-TEST_F(ReportProgramTest, OptionsThatMakeNoSense) {
+TEST_F(ReportProgramTest, RejectsInvalidOptions) {
   expect_refusal({}, 2, "--dynamics_path is missing");
   expect_refusal({"--dynamics_path", run_, "--subset_rate", "1"}, 2, "between 0 and 1");
   expect_refusal({"--dynamics_path", run_, "--subset_rate", "0"}, 2, "between 0 and 1");
@@ -213,8 +213,8 @@ TEST_F(ReportProgramTest, OptionsThatMakeNoSense) {
                  "none");
 }
 
-// Too short for TDDS and without its series: it still says what it can.
-TEST_F(ReportProgramTest, ShortAndPartialRecordingsGiveWhatTheyAllow) {
+// Too short for TDDS and without its series; the other methods are still shown.
+TEST_F(ReportProgramTest, ShortAndPartialRecordingsShowTheMethodsTheyAllow) {
   DynamicsHeader header = header_of_shapes();
   header.fields = {DynamicsField::kLoss, DynamicsField::kEl2n};
   std::filesystem::remove(store_);
@@ -226,7 +226,7 @@ TEST_F(ReportProgramTest, ShortAndPartialRecordingsGiveWhatTheyAllow) {
   EXPECT_TRUE(data.at("setting_correlations").is_null());
 }
 
-TEST_F(ReportProgramTest, SweepsThatAreNone) {
+TEST_F(ReportProgramTest, RejectsInvalidSweepFiles) {
   expect_refusal({"--sweep", folder_ / "absent.json"}, 1, "absent.json");
   write_text(sweep_, "{\"format\": ");
   expect_refusal({"--sweep", sweep_}, 1, "is not a file that tdds-sweep wrote");
