@@ -1,5 +1,5 @@
 #pragma once
-// Runs the real programs, as a user would, and looks at what they print and leave.
+// Runs the real programs, as a user would, and returns what they print.
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -24,23 +24,23 @@
 namespace tdds::test {
 
 struct Outcome {
-  int exit_code = 0;  // 128 + signal where one ended it
+  int exit_code = 0;  // 128 + signal if one ended it
   std::string out, err;
 };
 
 struct Limits {
   long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
-  int kill_after_ms = -1;  // SIGKILL after so long
+  int kill_after_ms = -1;  // SIGKILL after this time
   int interrupt_after_ms = -1;
-  // SIGKILL or `interrupt` while the condition holds: it is asked every millisecond, and once more of a
-  // program that stands still.
+  // Sends SIGKILL or `interrupt` while the condition holds. It is checked every millisecond, and once more
+  // while the program is stopped.
   std::function<bool()> kill_when = {}, interrupt_when = {};
   int interrupt = SIGINT;
-  const char* out = nullptr;  // where the standard output goes, in place of Outcome's; "": it is closed
+  const char* out = nullptr;  // file for the standard output, in place of Outcome::out; "" closes it
   int ignored = 0;            // a signal that the program is started to ignore, as by nohup
 };
 
-// An environment variable that programs see while it lives.
+// Sets an environment variable for its lifetime.
 class ScopedVariable {
  public:
   ScopedVariable(const char* name, const char* value) : name_(name) {
@@ -56,7 +56,7 @@ class ScopedVariable {
   std::optional<std::string> before_;
 };
 
-// Waits for the child, which gets its signal when the limit's condition holds; returns its status.
+// Waits for the child, and sends it the signal when the condition of `limits` holds; returns its status.
 inline int signal_when(pid_t child, const Limits& limits) {
   const auto& condition = limits.kill_when ? limits.kill_when : limits.interrupt_when;
   int status = 0;
@@ -75,8 +75,8 @@ inline int signal_when(pid_t child, const Limits& limits) {
   return status;
 }
 
-// Programs that train would take a GPU by themselves where there is one. Tests are of what a program says and
-// leaves, on every machine the same: those that name no device run on the CPU.
+// Programs that train use a GPU by default if there is one. Tests check outputs that are the same on every
+// machine, so they run on the CPU unless they name a device.
 inline std::vector<std::string> on_the_cpu(const std::string& program, std::vector<std::string> args) {
   const bool trains = program == "tdds-train" || program == "tdds-train-subset" || program == "tdds-sweep";
   if (trains && std::find(args.begin(), args.end(), "--device") == args.end())
@@ -84,7 +84,7 @@ inline std::vector<std::string> on_the_cpu(const std::string& program, std::vect
   return args;
 }
 
-// Arguments and more of them.
+// Appends `more` to `args`.
 inline std::vector<std::string> with(std::vector<std::string> args, const std::vector<std::string>& more) {
   args.insert(args.end(), more.begin(), more.end());
   return args;
@@ -97,7 +97,7 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
   const std::vector<std::string> args = on_the_cpu(program, given);
   const std::string out = limits.out ? limits.out : folder / "out", err = folder / "err",
                     path = program_path(program);
-  std::fflush(nullptr);  // else the child writes what is buffered a second time
+  std::fflush(nullptr);  // otherwise the child writes the buffered text a second time
   const pid_t child = fork();
   if (child == 0) {
     if (limits.file_bytes >= 0) {

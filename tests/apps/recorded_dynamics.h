@@ -1,5 +1,5 @@
 #pragma once
-// Dynamics as a training leaves them, for tests of tdds-score.
+// Dynamics as a training records them, for tests of tdds-score.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -61,7 +61,7 @@ class RecordedDynamicsTest : public testing::Test {
 
   Outcome score(std::vector<std::string> args, const Limits& limits = {}) const {
     args.insert(args.end(), {"--mask_path", masks_});
-    std::fflush(nullptr);  // what this process has yet to print would count against the child's file size
+    std::fflush(nullptr);  // buffered text would count against the child's file size
     return run_tool("tdds-score", args, limits);
   }
   std::string mask_file(int j, int t) const {
@@ -69,7 +69,8 @@ class RecordedDynamicsTest : public testing::Test {
   }
   std::string score_file(int j, int t) const { return fmt::format("{}/score_win{}_ep{}.npy", masks_, j, t); }
 
-  // Runs with these flags beside the recorded dynamics; expects one sentence with `words` and that exit code.
+  // Runs tdds-score with these flags on the recorded dynamics; expects one sentence with `words` and this
+  // exit code.
   void expect_refusal(const std::vector<std::string>& flags, int exit_code, const std::string& words) const {
     std::vector<std::string> args = flags;
     if (flags.empty() || flags[0] != "--dynamics_path") args.insert(args.begin(), {"--dynamics_path", npy_});
@@ -89,7 +90,7 @@ class RecordedDynamicsTest : public testing::Test {
     EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
   }
 
-  // What <masks>/<name>.json says.
+  // The content of <masks>/<name>.json.
   nlohmann::json json_of(const std::string& name) const {
     return nlohmann::json::parse(read_text(fmt::format("{}/{}.json", masks_, name)));
   }

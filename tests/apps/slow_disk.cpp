@@ -1,4 +1,4 @@
-// Loaded before the C library (LD_PRELOAD): a disk on which each file takes a while until it is safe.
+// Loaded before the C library (LD_PRELOAD): a disk that takes a while to sync each file.
 
 #include <unistd.h>
 

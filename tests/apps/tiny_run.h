@@ -1,5 +1,5 @@
 #pragma once
-// A training run that takes a fraction of a second, and its outcome to the bit.
+// A training run of a fraction of a second, and functions that read its results.
 
 #include <cstring>
 #include <filesystem>
@@ -15,7 +15,7 @@
 
 namespace tdds::test {
 
-// 240 training images, 16 channels at most: a fraction of a second an epoch.
+// 240 training images, 16 channels at most: a fraction of a second per epoch.
 inline std::vector<std::string> tiny(const std::string& folder, int epochs = 3) {
   return {"--dataset",       "shapes",
           "--shapes_train",  "240",
@@ -39,7 +39,7 @@ inline std::string model_bytes(const std::string& folder) {
   return all;
 }
 
-// Where the checkpoint in `folder` stands; none: there is no checkpoint.
+// The state in the checkpoint of `folder`, or none if there is no checkpoint.
 inline std::optional<StepState> checkpoint_state(const std::string& folder) {
   const std::string path = folder + "/checkpoint.safetensors";
   if (!std::filesystem::exists(path)) return std::nullopt;
@@ -49,7 +49,7 @@ inline std::optional<StepState> checkpoint_state(const std::string& folder) {
   return state;
 }
 
-// What metrics.jsonl says of each epoch, without the times.
+// The lines of metrics.jsonl, without the times.
 inline std::vector<nlohmann::json> metrics_but_times(const std::string& folder) {
   std::istringstream lines(read_text(folder + "/metrics.jsonl"));
   std::vector<nlohmann::json> epochs;
