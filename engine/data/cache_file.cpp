@@ -11,7 +11,7 @@ namespace tdds {
 
 namespace {
 
-static_assert(sizeof(IndexEntry) == 136, "indices hold it as it lies in memory");
+static_assert(sizeof(IndexEntry) == 136, "an index stores the bytes that it has in memory");
 
 std::uint32_t read_sum(const std::uint8_t* at) {
   return at[0] | at[1] << 8 | at[2] << 16 | static_cast<std::uint32_t>(at[3]) << 24;
@@ -21,7 +21,7 @@ void append_sum(std::string& bytes, std::uint32_t sum) {
   for (int i = 0; i < 4; ++i) bytes += static_cast<char>(sum >> (8 * i));
 }
 
-// `crc` is of the record's bytes before its last checksum.
+// `crc` covers the record's bytes before its last checksum.
 std::uint32_t bound_to(std::uint32_t crc, std::uint64_t row, const std::string& file) {
   return crc32(file.data(), file.size(), crc32(&row, sizeof(row), crc));
 }

@@ -40,7 +40,7 @@ CifarTraits traits_of(const std::string& set) {
           {68.2f / 255, 65.4f / 255, 70.4f / 255}};
 }
 
-// R, G and B planes become pixels.
+// Interleaves the R, G and B planes.
 void append_image(ImageSet& set, const char* planes) {
   const std::size_t start = set.images.size();
   set.images.resize(start + kImage);
@@ -59,7 +59,7 @@ void append_binary(ImageSet& set, std::string_view bytes, const CifarTraits& tra
                    const std::string& file) {
   const std::size_t record = traits.label_bytes + kImage;
   check(!bytes.empty() && bytes.size() % record == 0,
-        "{} has {} bytes, which is no whole number of {}-byte records: it is truncated or another file; "
+        "{} has {} bytes, which is not a whole number of {}-byte records: it is truncated or another file; "
         "fetch it again.",
         file, bytes.size(), record);
   const std::size_t rows = bytes.size() / record;
@@ -76,20 +76,20 @@ void append_pickle(ImageSet& set, std::string_view bytes, const CifarTraits& tra
   const PickleDocument document(bytes, file);
   const PickleValue* data = document.root().find("data");
   const PickleValue* labels = document.root().find(traits.labels_key);
-  check(data && labels, "{} is no dict with 'data' and '{}': check that it belongs to this data set.", file,
-        traits.labels_key);
+  check(data && labels, "{} is not a dict with 'data' and '{}': check that it belongs to this data set.",
+        file, traits.labels_key);
   check(data->kind == PickleValue::Kind::kArray && data->dtype == "u1" && data->shape.size() == 2 &&
             data->shape[1] == static_cast<std::int64_t>(kImage) && data->shape[0] > 0,
-        "{}: 'data' is no uint8 array of shape [N, {}]: fetch the file again.", file, kImage);
+        "{}: 'data' is not a uint8 array of shape [N, {}]: fetch the file again.", file, kImage);
   const auto rows = static_cast<std::size_t>(data->shape[0]);
   check(labels->kind == PickleValue::Kind::kList && labels->items.size() == rows,
-        "{}: '{}' is no list of {} labels, one for each image: fetch the file again.", file,
-        traits.labels_key, rows);
+        "{}: '{}' is not a list of {} labels, one per image: fetch the file again.", file, traits.labels_key,
+        rows);
   set.images.reserve(set.images.size() + rows * kImage);
   for (std::size_t row = 0; row < rows; ++row) {
     const PickleValue& label = *labels->items[row];
     check(label.kind == PickleValue::Kind::kInt,
-          "{}, row {}: the label is no whole number: fetch the file again.", file, row);
+          "{}, row {}: the label is not an integer: fetch the file again.", file, row);
     append_label(set, label.number, traits.classes, file, row);
     append_image(set, data->data.data() + row * kImage);
   }
@@ -100,10 +100,10 @@ std::vector<std::string> names_from_pickle(std::string_view bytes, const CifarTr
   const PickleDocument document(bytes, file);
   const PickleValue* list = document.root().find(traits.names_key);
   check(list && list->kind == PickleValue::Kind::kList,
-        "{} is no dict with a list '{}': fetch the file again.", file, traits.names_key);
+        "{} is not a dict with a list '{}': fetch the file again.", file, traits.names_key);
   std::vector<std::string> names;
   for (const PickleValue* item : list->items) {
-    check(item->kind == PickleValue::Kind::kString, "{}: a class name is no text: fetch the file again.",
+    check(item->kind == PickleValue::Kind::kString, "{}: a class name is not a string: fetch the file again.",
           file);
     names.emplace_back(item->text);
   }
@@ -121,7 +121,7 @@ std::vector<std::string> class_names(const CifarSource& source, const CifarTrait
   names = source.form->pickled ? names_from_pickle(source.file(file), traits, label)
                                : names_of(source.file(file));
   check(names.size() == static_cast<std::size_t>(traits.classes),
-        "{} names {} classes where there are {}: fetch it again.", label, names.size(), traits.classes);
+        "{} names {} classes, but there are {}: fetch it again.", label, names.size(), traits.classes);
   return names;
 }
 
@@ -152,8 +152,8 @@ Dataset load_cifar(const DatasetOptions& options) {
   append(dataset.test, source.form->test);
   if (dataset.train.count() != kOfficialTrain || dataset.test.count() != kOfficialTest)
     dataset.notes.push_back(
-        fmt::format("{} holds {} training and {} test images, where the official {} has {} and {}: results "
-                    "do not compare.",
+        fmt::format("{} holds {} training and {} test images, but the official {} has {} and {}: results "
+                    "are not comparable.",
                     source.place, dataset.train.count(), dataset.test.count(), options.name, kOfficialTrain,
                     kOfficialTest));
   return dataset;

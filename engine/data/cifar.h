@@ -1,7 +1,7 @@
 #pragma once
 // CIFAR-10 and CIFAR-100 (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009) in
-// the forms in which people have them: the binary version, the python version as torchvision unpacks it, and
-// the .tar.gz of either. Source of the layouts and checksums: https://www.cs.toronto.edu/~kriz/cifar.html.
+// their published forms: the binary version, the Python version as torchvision unpacks it, and the .tar.gz of
+// either. Source of the layouts and checksums: https://www.cs.toronto.edu/~kriz/cifar.html.
 
 #include "engine/data/dataset.h"
 
@@ -10,8 +10,8 @@ namespace tdds {
 bool is_cifar(const std::string& name);  // "cifar10" or "cifar100"
 
 // The whole official split, in file order: name, train, test, classes, class_names, mean, std, notes; the
-// remaining fields are left empty. Fetches the archive when asked to and nothing is found. Throws Error,
-// naming the file or the folders searched, and the mend.
+// remaining fields are left empty. With options.download, fetches the archive if nothing is found. Throws
+// Error that names the file or the folders searched, and how to fix it.
 Dataset load_cifar(const DatasetOptions& options);
 
 }  // namespace tdds

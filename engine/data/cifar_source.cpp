@@ -72,7 +72,7 @@ std::vector<std::string> needed_files(const CifarForm& form) {
   return names;
 }
 
-// The folder itself, then its sub-folders by path; folders that may not be read are passed over.
+// The folder itself, then its sub-folders by path. Unreadable folders are skipped.
 std::vector<fs::path> folders_under(const fs::path& root) {
   std::vector<fs::path> folders;
   std::error_code error;
@@ -107,7 +107,7 @@ CifarSource read_folder(const fs::path& folder, const CifarForm& form) {
   return source;
 }
 
-// The name that the form gives to an archive's member: "any/cifar-100-binary/train.bin" or "train.bin".
+// The form's name of an archive's member: "any/cifar-100-binary/train.bin" and "train.bin" are train.bin.
 std::optional<std::string> name_in_form(const std::string& member, const CifarForm& form) {
   std::vector<std::string> names = needed_files(form);
   names.push_back(form.names);
@@ -141,8 +141,9 @@ CifarSource read_form_archive(const fs::path& path, const std::vector<const Cifa
     return source;
   }
   const CifarForm& form = *candidates.front();
-  throw Error(fmt::format("{} does not hold {}/{} and what belongs to it: check that it is the {} archive.",
-                          path.string(), form.folder, form.train.front(), form.set));
+  throw Error(
+      fmt::format("{} does not hold {}/{} and the files that belong to it: check that it is the {} archive.",
+                  path.string(), form.folder, form.train.front(), form.set));
 }
 
 CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
@@ -169,11 +170,11 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
   for (const CifarForm* form : candidates)
     sought += fmt::format("{}{}/{}, {}", sought.empty() ? "" : ", ", form->folder, form->train.front(),
                           form->archive);
-  throw Error(
-      fmt::format("{} was not found: {} {} (looked for {}){}; give `data_path` the folder that holds it, or "
-                  "add `download`.",
-                  options.name, options.data_path,
-                  exists ? "and its sub-folders hold none" : "does not exist", sought, partial));
+  throw Error(fmt::format(
+      "{} was not found: {} {} (looked for {}){}; set `data_path` to the folder that holds it, or "
+      "add `download`.",
+      options.name, options.data_path, exists ? "and its sub-folders hold none" : "does not exist", sought,
+      partial));
 }
 
 }  // namespace

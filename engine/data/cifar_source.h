@@ -1,5 +1,5 @@
 #pragma once
-// Where the files of a CIFAR set are: found in a folder, in its sub-folders or in an archive, or fetched.
+// Finds the files of a CIFAR set in a folder, its sub-folders or an archive, or downloads them.
 
 #include <functional>
 #include <map>
@@ -22,7 +22,7 @@ struct CifarForm {
   bool pickled;
 };
 
-// A form and its files, whole, by file name.
+// A form and the contents of its files, by file name.
 struct CifarSource {
   const CifarForm* form = nullptr;
   std::string place;  // the folder or archive, for messages
@@ -33,7 +33,7 @@ struct CifarSource {
   std::string label(const std::string& name) const { return place + "/" + name; }
 };
 
-// Reads the first complete form under options.data_path. Throws Error when there is none.
+// Reads the first complete form under options.data_path. Throws Error if there is no such form.
 CifarSource find_cifar(const DatasetOptions& options);
 
 }  // namespace tdds

@@ -11,7 +11,7 @@ namespace tdds {
 
 std::vector<std::int64_t> class_shares(const std::vector<std::int64_t>& sizes, std::int64_t total) {
   const std::int64_t all = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
-  check(total >= 0 && total <= all, "{} of {} samples cannot be shared out", total, all);
+  check(total >= 0 && total <= all, "{} of {} samples cannot be split among the classes", total, all);
   if (total == 0) return std::vector<std::int64_t>(sizes.size());
   std::vector<std::int64_t> shares;
   std::vector<std::pair<std::int64_t, std::size_t>> remainders;  // negated, for an ascending sort

@@ -17,7 +17,7 @@ namespace {
 constexpr std::array<const char*, kCorruptions.size()> kNames{"gaussian_noise", "occlusion", "resolution",
                                                               "fog", "motion_blur"};
 
-// What the draws of Purpose::kCorrupt are for; pixels draw from kPixels on.
+// The streams of Purpose::kCorrupt. Pixels draw from kPixels on.
 enum Stream : std::uint32_t { kRows = 0, kLook = 1, kPixels = 2 };
 
 struct Picture {
@@ -68,7 +68,7 @@ void lower_resolution(const Picture& picture) {
       }
 }
 
-// How dense the fog is at 4 x 4 points, interpolated in between: in units of 1 / 1000.
+// The fog's density is drawn at 4 x 4 points, in units of 1 / 1000, and interpolated between them.
 void add_fog(const Picture& picture, std::uint64_t seed, std::uint64_t id) {
   constexpr int kPoints = 4, kMin = 400, kRange = 401, kWhole = 1000;
   int density[kPoints][kPoints];
@@ -110,7 +110,7 @@ void blur_by_motion(const Picture& picture, const PhiloxWords& look) {
       }
 }
 
-// The rows concerned, ascending: those whose sample ids have the smallest draws.
+// The rows to change, ascending: those whose sample ids have the smallest draws.
 std::vector<std::int32_t> drawn_rows(const Dataset& dataset, double share, std::uint64_t seed,
                                      Purpose purpose) {
   std::vector<std::pair<std::uint32_t, std::int32_t>> draws;
@@ -139,7 +139,7 @@ GroundTruth& truth_of(Dataset& dataset) {
   return *dataset.truth;
 }
 
-// Corrupts as it reads: images that stay on the disk stay there as they are.
+// Corrupts images after reading them. The images on the disk do not change.
 class CorruptedSource : public ImageSource {
  public:
   CorruptedSource(const ImageSet& set, std::vector<std::uint8_t> corruption, std::vector<std::int32_t> ids,
@@ -158,7 +158,7 @@ class CorruptedSource : public ImageSource {
       corrupt_image(static_cast<Corruption>(corruption_[at] - 1), seed_, static_cast<std::uint64_t>(ids_[at]),
                     height_, width_, out);
   }
-  // Of what lies on the disk, marked with the corruption.
+  // The checksum of the image on the disk, plus the corruption's number.
   std::uint32_t checksum(std::int64_t row) const override {
     return source_->checksum(row) + corruption_[static_cast<std::size_t>(row)];
   }

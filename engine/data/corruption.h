@@ -1,6 +1,6 @@
 #pragma once
-// The stress tests of the TDDS paper: images made harder, and labels made wrong, on purpose. Integer
-// arithmetic on draws of Philox keyed by (seed, sample id), so the same everywhere and independent of
+// The stress tests of the TDDS paper: corrupted images and wrong labels. They use integer arithmetic on
+// Philox draws keyed by (seed, sample id), so results are the same on every machine and for any number of
 // threads.
 //
 //   gaussian_noise  each value plus noise of standard deviation 38 (of 255), from eight uniform draws
@@ -24,12 +24,11 @@ const char* to_string(Corruption kind);
 void corrupt_image(Corruption kind, std::uint64_t seed, std::uint64_t id, int height, int width,
                    std::uint8_t* pixels);
 
-// What becomes of a share of the training rows.
 struct Dataset;
 struct DatasetOptions;
-// Gives round(label_noise * N) rows another label of the other classes, evenly drawn. Fills Dataset::truth.
+// Gives round(label_noise * N) rows the label of another class, drawn uniformly. Fills Dataset::truth.
 void add_label_noise(Dataset& dataset, const DatasetOptions& options);
-// Corrupts round(corrupt_fraction * N) training images, each by one of options.corrupt, drawn. Fills
+// Corrupts round(corrupt_fraction * N) training images, each by a kind drawn from options.corrupt. Fills
 // Dataset::truth.
 void corrupt_images(Dataset& dataset, const DatasetOptions& options);
 // Throws UsageError for shares outside 0 .. 1.

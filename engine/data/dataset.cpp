@@ -76,8 +76,7 @@ std::vector<std::vector<std::int32_t>> drawn_by_class(const Dataset& dataset, st
   return by_class;
 }
 
-// Of each class as many rows as the fraction rounds to, in ascending order. Of two or more at least one
-// stays.
+// round(fraction * size) rows of each class, in ascending order. A class of two or more keeps at least one.
 std::vector<std::int32_t> held_out_rows(const Dataset& dataset, double fraction, std::uint64_t seed) {
   std::vector<std::int32_t> held;
   for (const auto& rows : drawn_by_class(dataset, seed, Purpose::kHoldOut)) {
@@ -103,7 +102,7 @@ void hold_out(Dataset& dataset, double fraction, std::uint64_t seed) {
   keep_training_rows(dataset, kept);
 }
 
-// Each class's share of `count` rows, by the seed, in ascending order.
+// `count` rows, drawn by the seed in proportion to the classes' sizes, in ascending order.
 std::vector<std::int32_t> share_of_rows(const Dataset& dataset, std::int64_t count, std::uint64_t seed) {
   const auto by_class = drawn_by_class(dataset, seed, Purpose::kTakeShare);
   std::vector<std::int64_t> sizes;
@@ -117,18 +116,18 @@ std::vector<std::int32_t> share_of_rows(const Dataset& dataset, std::int64_t cou
   return kept;
 }
 
-// A user's own files are often sorted by class, so that the first ones would lack whole classes.
+// A user's own files are often sorted by class, so the first ones would lack whole classes.
 void keep_some(Dataset& dataset, std::int64_t count, std::uint64_t seed) {
   const bool by_class = dataset.name == "folder" || dataset.name == "npy";
   const std::int64_t all = dataset.train.count();
   keep_training_rows(dataset, by_class ? share_of_rows(dataset, count, seed) : first_rows(count));
   if (by_class)
     dataset.notes.push_back(fmt::format(
-        "{} of {} training images are kept, of each class its share by the seed {}: rows are not ids", count,
+        "{} of {} training images are kept, each class's share drawn by the seed {}: rows are not ids", count,
         all, seed));
 }
 
-// Names the classes that `labels` lacks, in a few words.
+// Names the first few classes that `labels` lacks.
 std::string missing_classes(const Dataset& dataset, const std::vector<std::int32_t>& labels,
                             std::size_t& missing) {
   constexpr std::size_t kShown = 5;

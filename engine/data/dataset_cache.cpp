@@ -20,7 +20,7 @@ class CachedImages : public ImageSource {
 
   void read(std::int64_t row, std::uint8_t* out) const override {
     const auto at = static_cast<std::size_t>(row);
-    check(cache_->is_sound(at), "{} is damaged where {} lies: remove it, and it is made again.", path_,
+    check(cache_->is_sound(at), "{} is damaged at the image {}: remove it, and it is made again.", path_,
           layout_->files[at]);
     std::memcpy(out, cache_->pixels(at), layout_->image_bytes());
   }
@@ -48,7 +48,7 @@ std::string note_of(const DecodeRequest& request, const ReadyImages& ready) {
       request.cache_dir.empty() ? "" : fmt::format("; {} were taken from the cache and {}", taken, hashed));
 }
 
-// What both kinds of sets tell of their files.
+// Fills the fields that both results have.
 template <class Images>
 void describe(const DecodeRequest& request, const ReadyImages& ready, Images& images) {
   images.note = note_of(request, ready);
@@ -56,7 +56,7 @@ void describe(const DecodeRequest& request, const ReadyImages& ready, Images& im
   const auto early = std::count_if(ready.index.begin(), ready.index.end(),
                                    [](const IndexEntry& entry) { return entry.status == kEarlyFile; });
   if (early > 0)
-    images.note += fmt::format("; {} of {} are JPEGs that end early, and what they lack was filled", early,
+    images.note += fmt::format("; {} of {} are JPEGs that end early, whose missing pixels were filled", early,
                                request.files.size());
   for (const IndexEntry& entry : ready.index) {
     images.good.push_back(entry.status != kBadFile ? 1 : 0);
@@ -64,7 +64,7 @@ void describe(const DecodeRequest& request, const ReadyImages& ready, Images& im
   }
 }
 
-// images_<size>[_upright]_<32 hex digits>.cache, and what lies beside it.
+// images_<size>[_upright]_<32 hex digits>.cache, and the files beside it.
 bool is_old_cache(const std::string& name) {
   constexpr std::string_view kBegin = "images_", kDigits = "0123456789abcdef";
   const std::size_t end = name.find(".cache");

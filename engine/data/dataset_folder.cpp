@@ -61,8 +61,7 @@ void add_good_rows(const DecodeRequest& request, const Images& images, Split& sp
 Split leave_on_disk(const DecodeRequest& request, std::vector<std::string>& notes) {
   check(!request.cache_dir.empty(),
         "The images of {} take {:.1f} MB, more than is held in memory (`data_memory`): give `cache_dir`, and "
-        "they are "
-        "read from there, or a smaller `image_size`.",
+        "they are read from there, or a smaller `image_size`.",
         request.folder, static_cast<double>(decoded_bytes(request)) / 1e6);
   const StoredImages images = store_files(request);
   notes.push_back(images.note);
@@ -102,7 +101,7 @@ Split decode_split(const std::string& folder, const ImageListing& listing, const
   return split;
 }
 
-// ILSVRC2012 is handed out with its images under ILSVRC/Data/CLS-LOC.
+// ILSVRC2012 is distributed with its images under ILSVRC/Data/CLS-LOC.
 fs::path root_of(const fs::path& data_path) {
   const fs::path nested = data_path / "ILSVRC" / "Data" / "CLS-LOC";
   return !fs::is_directory(data_path / "train") && fs::is_directory(nested / "train") ? nested : data_path;
@@ -149,7 +148,7 @@ Dataset load_folder(const DatasetOptions& options) {
               "`data_memory` is {}: give GiB, or 0 for half of the machine's memory.", options.memory_gib);
   const fs::path root = root_of(options.data_path);
   const std::string train_folder = (root / "train").string();
-  check(fs::is_directory(train_folder), "{} is no folder: `data_path` must hold train/<class>/<image>.",
+  check(fs::is_directory(train_folder), "{} is not a folder: `data_path` must hold train/<class>/<image>.",
         train_folder);
   const std::string test_folder = (root / (fs::is_directory(root / "val") ? "val" : "test")).string();
   check(fs::is_directory(test_folder) || options.val_fraction > 0,

@@ -32,7 +32,7 @@ std::vector<std::string> read_names(const fs::path& path, int classes) {
   if (fs::exists(path)) names = names_of(read_file(path, kLargestNames));
   if (names.empty())
     for (int c = 0; c < classes; ++c) names.push_back(fmt::format("class {}", c));
-  check(static_cast<int>(names.size()) == classes, "{} names {} classes where the labels have {}: mend it.",
+  check(static_cast<int>(names.size()) == classes, "{} names {} classes, but the labels have {}: correct it.",
         path.string(), names.size(), classes);
   return names;
 }
@@ -40,7 +40,7 @@ std::vector<std::string> read_names(const fs::path& path, int classes) {
 ImageSet read_other_split(NpySource& source, const std::string& split, const Dataset& dataset) {
   ImageSet set = read_split(source, split);
   check(set.height == dataset.train.height && set.width == dataset.train.width,
-        "{} has images of {} x {} pixels, and the training images have {} x {}: make them alike.",
+        "{} has images of {} x {} pixels, but the training images have {} x {}: give both the same size.",
         source.label(split + "_images"), set.height, set.width, dataset.train.height, dataset.train.width);
   for (const std::int32_t label : set.labels)
     check(label < dataset.classes, "{} holds the label {}, which no training image has.",

@@ -28,13 +28,13 @@ bool exists(const std::string& path) {
   return fs::exists(path, ignored);
 }
 
-// A file of records, compared with the files that they should be of.
+// A file of records after the comparison with the image files.
 struct Compared {
   std::shared_ptr<const CacheFile> file;
-  std::vector<IndexEntry> index = {};    // [files], of those that are taken
+  std::vector<IndexEntry> index = {};    // [files], valid for those that are taken
   std::vector<std::uint8_t> taken = {};  // [files]
   std::map<std::size_t, std::string> bad = {};
-  bool indexed = false;  // the index beside the cache says the same
+  bool indexed = false;  // the index beside the cache is up to date
 
   std::size_t count() const { return std::count(taken.begin(), taken.end(), 1); }
   std::size_t leading() const { return std::find(taken.begin(), taken.end(), 0) - taken.begin(); }
@@ -73,7 +73,7 @@ class ImageCache {
     return (fs::path(request_.folder) / layout_->files[row]).string();
   }
 
-  // What for_each_file calls between files; with a total, progress is told too.
+  // The callback of for_each_file between files. With a total, it also reports progress.
   auto between(std::size_t before = 0, std::size_t total = 0) const {
     return [this, before, total](std::size_t done) {
       if (request_.poll) request_.poll();
@@ -104,7 +104,7 @@ class ImageCache {
     return (fs::path(request_.cache_dir) / fmt::format("pixels_{}_{}_{}.cache", plain, form, hash)).string();
   }
 
-  // Says for whom it waits; true where it waited at all.
+  // Waits for the lock and announces its holder. Returns whether it had to wait.
   bool wait_for(FileLock& lock) const {
     std::string told;
     while (!lock.held()) {
@@ -119,7 +119,7 @@ class ImageCache {
     return !told.empty();
   }
 
-  // Compares the cache with the files; true where every record is taken.
+  // Compares the cache with the files. Returns whether every record is taken.
   bool take_complete() {
     complete_ = {};
     if (!exists(path_)) return false;
@@ -157,7 +157,7 @@ class ImageCache {
     return c;
   }
 
-  // It may be readable by now.
+  // Decodes the file again, since it may have been repaired.
   bool is_still_bad(std::size_t row, IndexEntry& entry, std::map<std::size_t, std::string>& bad) {
     const DecodedFile decoded = decode_file(path_of(row), request_.size, request_.exif_rotate);
     if (decoded.failure.empty()) return false;
@@ -195,7 +195,7 @@ class ImageCache {
     }
   }
 
-  // Left zero where the file cannot be read: decoding will say so.
+  // The hash is zero if the file cannot be read: decoding it will report the reason.
   void hash_content(std::size_t row) {
     try {
       contents_[row] = sha256_of(read_image_file(path_of(row)));
@@ -220,15 +220,15 @@ class ImageCache {
     const Sha256 name = cache_name(index_);
     append_to_file(partial, {reinterpret_cast<const char*>(name.data()), name.size()});
     const auto file = std::make_shared<CacheFile>(partial, layout_);
-    // Only where the file system has no locks.
-    check(file->complete(), "{} was written by another program too: start again when that has ended",
+    // This can happen only on a file system without locks.
+    check(file->complete(), "{} was also written by another program: start again when that has ended",
           partial);
     fs::rename(partial, path_);
     write_notes(*file);
     return file;
   }
 
-  // Decodes the files from row `begun` on, but for those that the complete cache has.
+  // Decodes the files from row `begun` on, except those that the complete cache has.
   void decode_rest(std::size_t begun) {
     index_.resize(count());
     announce_decoding(begun);
@@ -242,7 +242,7 @@ class ImageCache {
     tell_progress(count(), count());
   }
 
-  // What is finished of the block is kept where it cannot be finished.
+  // If the block cannot be completed, its finished records are kept.
   void add_block(std::size_t begin, std::size_t end) {
     std::vector<std::string> records(end - begin);
     try {
@@ -291,7 +291,7 @@ class ImageCache {
     return record;
   }
 
-  // Says what is to be done, and refuses where the disk is too small for it.
+  // Announces the work. Throws Error if the disk is too small for it.
   void announce_decoding(std::size_t begun) const {
     const bool keeps = !request_.cache_dir.empty();
     const std::size_t from_cache =
@@ -304,9 +304,8 @@ class ImageCache {
       std::error_code error;
       const fs::space_info space = fs::space(request_.cache_dir, error);
       check(error || space.available >= (count() - begun) * layout_->record_bytes(),
-            "{} has {:.1f} MB free, and the cache of {} images needs {:.1f} MB: choose another `cache_dir` "
-            "or a "
-            "smaller `image_size`.",
+            "{} has {:.1f} MB free, but the cache of {} images needs {:.1f} MB: choose another `cache_dir` "
+            "or a smaller `image_size`.",
             request_.cache_dir, static_cast<double>(space.available) / 1e6, count(), mb);
     }
     if (!request_.announce || done == count()) return;
@@ -333,7 +332,7 @@ class ImageCache {
     write_file_atomically(path_ + ".manifest.tsv", manifest.text());
   }
 
-  // Nothing is lost where it cannot be kept: the files are hashed once more the next time.
+  // A failure does no harm: the next run hashes the files again.
   void remember() const {
     try {
       const FileLock lock(path_ + ".lock");
@@ -354,7 +353,7 @@ class ImageCache {
   std::string path_;
   std::vector<FileIdentity> identities_;
   std::vector<Sha256> contents_;  // of the files that were hashed, else zero
-  Compared complete_;             // the cache that was there
+  Compared complete_;             // the cache found at the start
   std::vector<IndexEntry> index_;
   std::map<std::size_t, std::string> bad_;
   std::mutex mutex_;  // for bad_, decoded_

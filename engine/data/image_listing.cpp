@@ -28,7 +28,7 @@ bool is_image(const std::string& name) {
   return !is_hidden(name) && has_image_name(name);
 }
 
-// Counts the files that are not read, by what they are.
+// Counts the files that are not read, by kind.
 class PassedOver {
  public:
   void add(const std::string& kind, std::int64_t files = 1) {
@@ -72,7 +72,7 @@ class PassedOver {
   std::map<std::string, std::int64_t> counts_;
 };
 
-// The place of `name`, or where it would stand.
+// The index of `name`, or where it would be inserted.
 std::int32_t class_number(const std::vector<std::string>& class_names, const std::string& name) {
   return static_cast<std::int32_t>(std::lower_bound(class_names.begin(), class_names.end(), name) -
                                    class_names.begin());
@@ -85,7 +85,7 @@ bool has_image_folder_name(const std::string& name) {
   return std::find(kEnds.begin(), kEnds.end(), ending_of(name)) != kEnds.end();
 }
 
-// Follows the files in ImageFolder's order and notes where it counts others than are read here.
+// Follows the files in ImageFolder's order and notes where its list differs from the files read here.
 class Difference {
  public:
   void see(const std::string& file, bool read_here, bool counted_there) {
@@ -157,7 +157,7 @@ ImageListing list_images(const std::string& folder, const std::function<void()>&
   const bool loose = std::any_of(top.files.begin(), top.files.end(), is_image);
   check(!listing.class_names.empty(),
         "{} holds no class folders{}: put each class's images into a folder of its name.", folder,
-        loose ? " but loose images" : "");
+        loose ? ", only loose images" : "");
   PassedOver passed_over;
   Difference difference;
   std::vector<std::int64_t> images(listing.class_names.size());
@@ -235,7 +235,7 @@ ImageListing list_loose_images(const std::string& folder, const std::string& roo
       continue;
     }
     const auto at = labels.find(stem_of(file));
-    check(at != labels.end(), "{} does not give {}/{} a class that train has: mend it.", path.string(),
+    check(at != labels.end(), "{} does not give {}/{} a class that train has: correct it.", path.string(),
           folder, file);
     listing.files.push_back(file);
     listing.labels.push_back(at->second);

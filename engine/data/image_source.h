@@ -11,11 +11,11 @@ namespace tdds {
 class ImageSource {
  public:
   virtual ~ImageSource() = default;
-  // Copies the pixels of `row`, [H,W,3], to `out`. Throws Error where they are damaged.
+  // Copies the pixels of `row`, [H,W,3], to `out`. Throws Error if they are damaged.
   virtual void read(std::int64_t row, std::uint8_t* out) const = 0;
   // A checksum of these pixels, known without reading them.
   virtual std::uint32_t checksum(std::int64_t row) const = 0;
-  // Their sums and sums of squares by channel, likewise.
+  // The sums and sums of squares of these pixels by channel, also known without reading them.
   struct Sums {
     std::int64_t sum[3], squares[3];
   };

@@ -28,9 +28,9 @@ struct WalkedFolder {
 };
 
 // All folders below `root`, sorted as ImageFolder does: by class, then by the path as a string, in which any
-// character may sort before '/'. Symbolic links are followed. Throws Error naming a link to a folder above
-// it, and a folder that cannot be read; within hidden folders and those of thumbnails both are passed over.
-// `poll` is called between entries.
+// character may sort before '/'. Symbolic links are followed. Throws Error that names a link to a folder
+// above it or an unreadable folder; within hidden folders and thumbnail folders, both are skipped. `poll` is
+// called between entries.
 std::vector<WalkedFolder> walk_class_folders(const std::string& root, const std::function<void()>& poll = {});
 
 }  // namespace tdds

@@ -84,7 +84,7 @@ void take_row(std::string_view line, Manifest& manifest, const std::string& path
   const bool sound = take_number(line, label) && take_number(line, bytes) &&
                      (!with_contents || take_digest(line, content)) && label >= 0 && !line.empty();
   const std::optional<std::string> file = sound ? unescaped(line) : std::nullopt;
-  check(file.has_value(), "{}, line {}: there is no label, size{} and path; restore the file", path, number,
+  check(file.has_value(), "{}, line {}: expected label, size{} and path; restore the file", path, number,
         with_contents ? ", SHA-256" : "");
   manifest.labels.push_back(label);
   manifest.bytes.push_back(bytes);
@@ -130,8 +130,8 @@ Manifest read_manifest(const std::string& path) {
   const std::vector<std::string_view> lines = lines_of(bytes);
   const bool with_contents = !lines.empty() && lines.front() == kHead;
   check(with_contents || (!lines.empty() && lines.front() == kHeadV1),
-        "{} is no manifest: its first line is not '{}'", path, kHead);
-  check(bytes.ends_with('\n'), "{}, line {}: it was cut short; restore the file", path, lines.size());
+        "{} is not a manifest: its first line is not '{}'", path, kHead);
+  check(bytes.ends_with('\n'), "{}, line {}: the file was cut short; restore it", path, lines.size());
   Manifest manifest;
   for (std::size_t at = 1; at < lines.size(); ++at) {
     const std::string_view line = lines[at];

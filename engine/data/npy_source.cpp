@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kEnding = ".npy";
 constexpr std::int64_t kMaxSide = 1024, kMaxClasses = 100'000;
 
-// What keeps an array from being used, and the lines of numpy that change it.
+// Collects the reasons why an array cannot be used, and the lines of numpy that convert it.
 class Conversion {
  public:
   explicit Conversion(const NpyReader& reader) : reader_(reader) {}
@@ -63,7 +63,7 @@ void check_images(const NpyReader& reader) {
   else
     check((shape.size() == 3 || (shape.size() == 4 && is_channels(3))) && shape[0] > 0 && is_side(shape[1]) &&
               is_side(shape[2]),
-          "{} has the shape {}, where images are [N,H,W,3] or [N,H,W] with sides up to {}: reshape or scale "
+          "{} has the shape {}, but images need [N,H,W,3] or [N,H,W] with sides up to {}: reshape or scale "
           "them.",
           reader.path(), shape_of(reader), kMaxSide);
   const std::string& type = reader.descr();
@@ -163,11 +163,11 @@ std::vector<std::int32_t> read_npy_labels(const NpyReader& reader) {
   const std::vector<std::int64_t>& shape = reader.shape();
   Conversion conversion(reader);
   if (shape.size() == 2 && shape[1] != 1)
-    conversion.needs(fmt::format("{} numbers an image, where one label is needed", shape[1]),
+    conversion.needs(fmt::format("{} numbers per image, where one label is needed", shape[1]),
                      "labels = labels.argmax(1), for one-hot rows");
   else
     check(shape.size() == 1 || shape.size() == 2,
-          "{} has the shape {}, where labels are [N] or [N,1]: reshape it.", reader.path(), shape_of(reader));
+          "{} has the shape {}, but labels need [N] or [N,1]: reshape it.", reader.path(), shape_of(reader));
   for (const auto& [type, read] : kLabelTypes)
     if (reader.descr() == type) {
       conversion.throw_if_needed();

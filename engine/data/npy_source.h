@@ -1,5 +1,5 @@
 #pragma once
-// The arrays that make a data set of .npy files.
+// The arrays of a data set of .npy files.
 
 #include <cstdint>
 #include <string>
@@ -9,17 +9,17 @@
 
 namespace tdds {
 
-// Where the arrays are: <name>.npy in a folder, or in an .npz (numpy.savez, MedMNIST).
+// A folder of <name>.npy files, or an .npz that holds them (numpy.savez, MedMNIST).
 class NpySource {
  public:
-  // Throws Error for a file that is no archive. An .npz may take `max_bytes` in all.
+  // Throws Error for a file that is not an archive. The arrays of an .npz may take `max_bytes` in total.
   NpySource(std::string path, std::int64_t max_bytes);
 
   bool holds(const std::string& array) const;
   std::string label(const std::string& array) const;  // for messages: its path
-  // Throws Error where the array is missing or damaged.
+  // Throws Error if the array is missing or damaged.
   NpyReader open(const std::string& array);
-  // Arrays of an .npz beside `known`.
+  // The arrays of an .npz other than `known`.
   std::vector<std::string> others(const std::vector<std::string>& known) const;
 
  private:
@@ -29,15 +29,15 @@ class NpySource {
   std::int64_t bytes_left_;
 };
 
-// Pixels as uint8 [N,H,W,3] or [N,H,W], grey also [N,H,W,1]; grey is repeated in three channels. Throws
-// Error, naming what the array is instead and the line of numpy that converts it.
+// Reads uint8 pixels of colour images [N,H,W,3] or grey images [N,H,W] or [N,H,W,1], whose value is repeated
+// in three channels. Throws Error that says what the array is instead and which line of numpy converts it.
 struct NpyImages {
   int height = 0, width = 0;
   std::vector<std::uint8_t> pixels;  // [N,H,W,3]
 };
 NpyImages read_npy_images(const NpyReader& reader);
 
-// Labels of 0 .. 99,999 as [N] or [N,1] of int8 to int64 or uint8 to uint32. Throws Error likewise.
+// Reads labels in 0 .. 99,999 from [N] or [N,1] of int8 to int64 or uint8 to uint32. Throws Error likewise.
 std::vector<std::int32_t> read_npy_labels(const NpyReader& reader);
 
 }  // namespace tdds

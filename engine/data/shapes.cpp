@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kMaxCount = 1'000'000;
 constexpr int kFaintNoise = 3 * 16;  // of a near-duplicate: 3 of 255
 
-// What the Philox draws are for, beside the looks of the two splits.
+// The Philox streams: the looks of the two splits, and the choice of rows.
 enum Stream : std::uint32_t {
   kTrain = 0,
   kTest = 1,
@@ -135,7 +135,7 @@ Dataset draw_shapes(const DatasetOptions& options) {
   dataset.name = "shapes";
   dataset.classes = kShapeClasses;
   dataset.class_names.assign(kShapeNames.begin(), kShapeNames.end());
-  // Those of the default training images.
+  // The statistics of the default training images.
   dataset.mean = {126.1f / 255, 126.2f / 255, 126.2f / 255};
   dataset.std = {62.5f / 255, 59.7f / 255, 62.7f / 255};
   dataset.train = blank_set(options.shapes_train);

@@ -39,13 +39,14 @@ FileIdentity identity_of(const std::string& path) {
 
 std::string read_image_file(const std::string& path) {
   std::error_code ignored;
-  check(fs::is_regular_file(path, ignored), "{} cannot be read: it is a broken link or no file.", path);
+  check(fs::is_regular_file(path, ignored), "{} cannot be read: it is a broken link or not a regular file.",
+        path);
   return read_file(path, kMaxFileBytes);
 }
 
 DecodedFile decode_file(const std::string& path, int size, bool exif_rotate) {
   DecodedFile decoded;
-  // Looked at before it is read: a file that changes meanwhile is found changed the next time.
+  // Taken before the file is read, so that the next run notices a change in between.
   decoded.stamp.identity = identity_of(path);
   try {
     const std::string bytes = read_image_file(path);

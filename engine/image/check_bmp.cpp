@@ -16,7 +16,7 @@ struct Bmp {
   std::uint32_t bits = 0, compression = 0;
 
   std::size_t row_bytes() const { return (static_cast<std::size_t>(width) * bits + 31) / 32 * 4; }
-  // Between the header and the pixels, which stb_image takes as all of the palette.
+  // stb_image takes everything between the header and the pixels as the palette.
   std::size_t colours() const { return (data - kFileHeader - header) / 4; }
 };
 
@@ -41,10 +41,10 @@ Bmp header_of(std::string_view bytes, const std::string& file) {
   return bmp;
 }
 
-// Every pixel's colour is one of the palette: stb_image reads what it never set where it is not.
+// Checks that the palette has every pixel's colour: for others, stb_image reads uninitialised memory.
 void check_palette(std::string_view bytes, const Bmp& bmp, const std::string& file) {
   check(bmp.header != kOldHeader,
-        "{} is a BMP of OS/2 with a palette, which is not read: convert it to PNG, or remove it.", file);
+        "{} is an OS/2 BMP with a palette, which is not read: convert it to PNG, or remove it.", file);
   const std::size_t colours = bmp.colours();
   check_sound(colours >= 1 && colours <= 256, file, "it has no palette or one of more than 256 colours");
   if (colours >= std::size_t{1} << bmp.bits) return;
@@ -66,7 +66,7 @@ void check_bmp(std::string_view bytes, const std::string& file) {
         "{} is a compressed BMP, which is not read: convert it to PNG, or remove it.", file);
   check_sound(
       bmp.bits == 1 || bmp.bits == 4 || bmp.bits == 8 || bmp.bits == 16 || bmp.bits == 24 || bmp.bits == 32,
-      file, "its header has a number of bits that BMP does not have");
+      file, "its header has a number of bits that BMP does not allow");
   check_sound(bmp.data >= kFileHeader + bmp.header && bmp.data <= bytes.size(), file,
               "its pixels lie outside the file");
   check_sound(static_cast<std::size_t>(bmp.height) <= (bytes.size() - bmp.data) / bmp.row_bytes(), file,

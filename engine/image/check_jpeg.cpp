@@ -25,7 +25,7 @@ enum Marker : std::uint32_t {
   kAdobe = 0xEE,
 };
 
-// Lossless, hierarchical and arithmetic ones.
+// Lossless, hierarchical and arithmetic-coded frames.
 bool is_other_frame(std::uint32_t type) {
   return type >= 0xC3 && type <= 0xCF && type != kHuffman && type != 0xC8 && type != 0xCC;
 }
@@ -67,7 +67,7 @@ class Checker {
   }
 
  private:
-  // `bytes` in place of those from `begin` to `end`.
+  // Replaces the bytes from `begin` to `end`.
   struct Edit {
     std::size_t begin, end;
     std::string bytes;
@@ -75,7 +75,7 @@ class Checker {
 
   void check_there(bool there) const { check(there, "{} is a truncated JPEG: restore or remove it.", file_); }
 
-  // Moves to the type of the next marker; returns where its FF stands.
+  // Moves to the type of the next marker. Returns the position of its FF.
   std::size_t next_marker() {
     const std::size_t marker = bytes_.find('\xFF', at_);
     check_there(marker != std::string_view::npos);
@@ -97,7 +97,7 @@ class Checker {
   void take_frame(std::string_view segment, bool progressive) {
     check_sound(segment.size() >= 6 && segment.size() == 6 + 3 * byte_at(segment, 5), file_, "its header");
     check(byte_at(segment, 0) == 8,
-          "{} is a JPEG of {} bits a value, which is not read: convert it to PNG, or remove it.", file_,
+          "{} is a JPEG of {} bits per value, which is not read: convert it to PNG, or remove it.", file_,
           byte_at(segment, 0));
     frame_.progressive = progressive;
     const std::uint32_t height = big16(segment, 1), width = big16(segment, 3);
@@ -164,7 +164,7 @@ class Checker {
       scan.last = byte_at(end, 1);
       scan.high = byte_at(end, 2) >> 4;
       scan.low = byte_at(end, 2) & 15;
-      // Only the first values of components stand together.
+      // Only DC coefficients of several components may share a scan.
       check_sound(
           scan.first <= scan.last && scan.last <= 63 && (scan.first == 0 ? scan.last == 0 : count == 1),
           file_, "a scan's header");
@@ -190,7 +190,7 @@ class Checker {
     return {'\xFF', '\xDD', '\0', '\4', static_cast<char>(units >> 8), static_cast<char>(units & 255)};
   }
 
-  // Adobe's marker, where four components have none, or one of a kind that stb_image does not know.
+  // Inserts Adobe's marker if four components have none, or one of a kind that stb_image does not know.
   void name_colours() {
     if (frame_.components.size() != 4 || adobe_ == 0 || adobe_ == 2) return;
     std::string segment(

@@ -18,7 +18,7 @@ struct Chunk {
   std::string_view type, data;
 };
 
-// The chunk at `at`, which is moved behind it.
+// Returns the chunk at `at` and moves `at` past it.
 Chunk next_chunk(std::string_view bytes, std::size_t& at, const std::string& file) {
   check_sound(bytes.size() - at >= kAround, file, "cut short");
   const std::size_t length = big32(bytes, at);
@@ -81,7 +81,7 @@ Header header_of(const Chunk& chunk, const std::string& file) {
   check_size(header.width, header.height, file);
   check_sound(is_depth_of(header.depth, header.colour) && byte_at(chunk.data, 10) == 0 &&
                   byte_at(chunk.data, 11) == 0 && header.interlaced <= 1,
-              file, "its header has a value that PNG does not have");
+              file, "its header has a value that PNG does not allow");
   return header;
 }
 
@@ -106,7 +106,7 @@ class Unpacker {
       check_sound(ended_ || result == Z_OK || result == Z_BUF_ERROR, file_,
                   stream_.msg != nullptr ? stream_.msg : "its pixels cannot be unpacked");
       unpacked_ += piece_.size() - stream_.avail_out;
-      // Some writers unpack to a little more than the pixels; no more is unpacked of what never ends.
+      // Some writers add a little data after the pixels. The limit stops a stream that never ends.
       check_sound(unpacked_ <= expected_ + piece_.size(), file_, "more pixels than its size says");
     }
   }
@@ -133,23 +133,23 @@ void check_png(std::string_view bytes, const std::string& file) {
   while (true) {
     const Chunk chunk = next_chunk(bytes, at, file);
     if (chunk.type == "IEND") {
-      check_sound(chunk.data.empty() && data, file, "it has no pixels, or its end has a content");
+      check_sound(chunk.data.empty() && data, file, "it has no pixels, or its end chunk is not empty");
       break;
     }
     data_ended |= data && chunk.type != "IDAT";
     if (chunk.type == "IDAT") {
-      check_sound(!data_ended, file, "its pixels are torn apart");
+      check_sound(!data_ended, file, "its pixel chunks are not consecutive");
       check_sound(palette || header.colour != 3, file, "it has no palette");
       data = true;
       pixels.add(chunk.data);
     } else if (chunk.type == "PLTE") {
       const std::size_t length = chunk.data.size();
       check_sound(!palette && !data && length > 0 && length % 3 == 0 && length <= 768, file,
-                  "its palette is out of place or of a wrong length");
+                  "its palette is out of place or has a wrong length");
       palette = true;
     } else {
-      // A capital letter marks what a reader must understand.
-      check_sound((byte_at(chunk.type, 0) & 32) != 0, file, "it has a chunk that PNG does not have");
+      // A capital letter marks a chunk that a reader must understand.
+      check_sound((byte_at(chunk.type, 0) & 32) != 0, file, "it has a chunk that PNG does not define");
     }
   }
   pixels.check_whole();
@@ -169,7 +169,7 @@ std::string with_whole_palette(std::string_view png) {
     whole += std::string_view("\0\0\x03\0PLTE", 8);
     whole += png.substr(at + 8, length);
     whole.append(kWhole - length, '\0');
-    return whole += png.substr(at + 8 + length);  // stb_image does not look at the sum
+    return whole += png.substr(at + 8 + length);  // stb_image ignores the checksum
   }
 }
 

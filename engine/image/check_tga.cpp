@@ -34,20 +34,19 @@ Tga header_of(std::string_view bytes, const std::string& file) {
   };
   check_size(static_cast<std::int64_t>(tga.width), static_cast<std::int64_t>(tga.height), file);
   check_sound(tga.kind == 2 ? is_one_of(tga.bits, {15, 16, 24, 32}) : is_one_of(tga.bits, {8, 16}), file,
-              "its header has a number of bits that TGA does not have");
-  check_sound((byte_at(bytes, 17) & 0xC0) == 0, file, "its header has a bit set that TGA keeps free");
+              "its header has a number of bits that TGA does not allow");
+  check_sound((byte_at(bytes, 17) & 0xC0) == 0, file, "its header has a bit set that TGA reserves");
   if (!tga.palette) return tga;
   check_sound(tga.colours > 0 && is_one_of(tga.colour_bits, {15, 16, 24, 32}), file,
-              "its palette is empty or of a number of bits that TGA does not have");
-  check(
-      little16(bytes, 3) == 0,
-      "{} is a TGA whose palette begins with another colour than 0, which is not read: convert it to PNG, or "
-      "remove it.",
-      file);
+              "its palette is empty or has a number of bits that TGA does not allow");
+  check(little16(bytes, 3) == 0,
+        "{} is a TGA whose palette does not begin with colour 0, which is not read: convert it to PNG, or "
+        "remove it.",
+        file);
   return tga;
 }
 
-// Pixels that lie one behind another, as they are or with those that are alike packed: what is behind them.
+// Walks over the pixels, raw or run-length encoded, to find where they end.
 class Walker {
  public:
   Walker(std::string_view bytes, const Tga& tga, std::size_t at, const std::string& file)
@@ -98,7 +97,7 @@ void check_tga(std::string_view bytes, const std::string& file) {
   check_sound(start <= bytes.size(), file, "cut short within its header");
   const std::size_t end = Walker(bytes, tga, start, file).end();
   check_sound(end == bytes.size() || bytes.substr(end).ends_with(kFooter), file,
-              "more follows its pixels, and no footer of TGA ends the file");
+              "data follow its pixels, and the file does not end with a TGA footer");
 }
 
 bool is_mirrored_tga(std::string_view bytes) {

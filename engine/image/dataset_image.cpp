@@ -52,7 +52,7 @@ Picture decode_checked(std::string_view bytes, const std::string& file, bool& en
   return decode_pnm(bytes, file);
 }
 
-// How the image has to be turned, as EXIF numbers it.
+// The orientation to correct, as EXIF numbers it.
 int orientation_of(std::string_view bytes, bool exif_rotate) {
   constexpr int kUpright = 1, kMirrored = 2;
   if (image_format(bytes, "") == ImageFormat::kTga && is_mirrored_tga(bytes)) return kMirrored;
@@ -64,7 +64,7 @@ int orientation_of(std::string_view bytes, bool exif_rotate) {
 std::vector<std::uint8_t> decode_image(std::string_view bytes, const std::string& file, int size,
                                        bool exif_rotate, bool* ends_early) {
   check(!bytes.empty(), "{} is empty: restore or remove it.", file);
-  check(bytes.size() <= std::size_t{1} << 30, "{} is longer than 1 GiB: it is no image.", file);
+  check(bytes.size() <= std::size_t{1} << 30, "{} is longer than 1 GiB: it is not an image.", file);
   bool early = false;
   const Picture picture = decode_checked(bytes, file, early);
   if (ends_early != nullptr) *ends_early = early;

@@ -11,7 +11,7 @@ namespace {
 constexpr int kBits = 14;  // of the weights' fraction: a weight of 1 fits into 16 bits
 constexpr std::int32_t kOne = 1 << kBits, kHalf = kOne / 2;
 
-// For every output the same number of neighbouring inputs, with weights that sum to kOne.
+// Each output is a weighted sum of the same number of neighbouring inputs. The weights sum to kOne.
 struct Filter {
   int taps = 0;
   std::vector<std::int32_t> first;    // [outputs]
@@ -27,7 +27,7 @@ void add_output(Filter& filter, double centre, double radius, int inputs) {
   std::vector<std::int16_t> weights;
   for (const double share : shares)
     weights.push_back(static_cast<std::int16_t>(std::lround(share / sum * kOne)));
-  // What rounding left over goes to the largest, so that a plain area keeps its value.
+  // The rounding error is added to the largest weight, so that a constant area keeps its value.
   const auto largest = std::max_element(shares.begin(), shares.end()) - shares.begin();
   const std::int32_t total = std::accumulate(weights.begin(), weights.end(), 0);
   weights[static_cast<std::size_t>(largest)] =
@@ -44,7 +44,7 @@ Filter make_filter(int inputs, int outputs) {
   return filter;
 }
 
-// The weighted sum of whole rows: the long loop, which compilers turn into vector instructions.
+// The weighted sum of whole rows. Compilers vectorise this loop, which takes most of the time.
 void blend_rows(const std::uint8_t* rows, std::size_t bytes, const std::int16_t* weights, int taps,
                 std::vector<std::int32_t>& sums, std::uint8_t* out) {
   std::fill(sums.begin(), sums.end(), kHalf);

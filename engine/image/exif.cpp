@@ -7,7 +7,7 @@ namespace tdds {
 
 namespace {
 
-// Numbers of a TIFF block in its own byte order; none where they would lie outside.
+// Reads numbers of a TIFF block in its byte order. Numbers outside the block are nullopt.
 class Tiff {
  public:
   explicit Tiff(std::string_view block) : block_(block), little_(block.starts_with("II")) {}
@@ -68,7 +68,7 @@ int exif_orientation(std::string_view bytes) {
 }
 
 std::vector<std::uint8_t> turn_upright(const std::uint8_t* pixels, int& width, int& height, int orientation) {
-  // 5 to 8 have rows and columns exchanged; what is mirrored is mirrored in the upright image.
+  // Orientations 5 to 8 exchange rows and columns. Mirroring refers to the axes of the upright image.
   const bool exchanged = orientation >= 5;
   const bool mirror_x = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
   const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;

@@ -1,5 +1,5 @@
 #pragma once
-// How a camera was held: the orientation that a JPEG's EXIF data note, and turning the pixels by it.
+// Reads the orientation from a JPEG's EXIF data, and turns pixels upright.
 
 #include <cstdint>
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace tdds {
 
-// 1 (upright) to 8, as EXIF 2.3 numbers them; 1 where the bytes are no JPEG or note nothing that makes sense.
+// 1 (upright) to 8, as in EXIF 2.3; 1 if the bytes are not a JPEG or have no valid orientation.
 int exif_orientation(std::string_view bytes);
 
 // Turns and mirrors [height,width,3] pixels so that they are upright; swaps width and height where needed.

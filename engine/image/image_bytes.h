@@ -1,5 +1,5 @@
 #pragma once
-// Numbers inside the bytes of an image file, and the sentence on one that is damaged.
+// Reads numbers from the bytes of an image file, and throws the error for a damaged one.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace tdds {
 
-// The caller has seen to it that the bytes are there.
+// The caller guarantees that the bytes exist.
 inline std::uint32_t byte_at(std::string_view bytes, std::size_t at) {
   return static_cast<unsigned char>(bytes[at]);
 }
@@ -27,7 +27,7 @@ inline std::uint32_t big32(std::string_view bytes, std::size_t at) {
   return big16(bytes, at) << 16 | big16(bytes, at + 2);
 }
 
-// Throws Error naming the file, unless `ok`.
+// Both throw Error that names the file, check_sound only unless `ok`.
 [[noreturn]] inline void refuse_damaged(const std::string& file, std::string_view reason) {
   throw Error(fmt::format("{} is damaged ({}): restore or remove it.", file, reason));
 }

@@ -12,7 +12,7 @@ namespace {
 struct Signature {
   std::string_view name, start;
   std::size_t second_at = 0;
-  std::string_view second = {};  // what stands at second_at
+  std::string_view second = {};  // expected at second_at
 };
 
 using namespace std::string_view_literals;
@@ -55,7 +55,7 @@ bool is_pnm(std::string_view bytes, char first, char last) {
          kSpaces.find(bytes[2]) != std::string_view::npos;
 }
 
-// TGA begins with no signature: this is as much of its header as tells it from other data.
+// TGA has no signature: these fields of its header distinguish it from other data.
 bool may_be_tga(std::string_view bytes) {
   constexpr std::size_t kHeader = 18;
   if (bytes.size() < kHeader) return false;
@@ -73,12 +73,12 @@ ImageFormat image_format(std::string_view bytes, const std::string& file) {
   const auto* other = std::find_if(std::begin(kNotRead), std::end(kNotRead),
                                    [&](const Signature& signature) { return fits(bytes, signature); });
   check(other == std::end(kNotRead),
-        "{} is a {} file, which is not read, whatever its name: convert it to PNG, or remove it.", file,
+        "{} is a {} file by its content, which is not read: convert it to PNG, or remove it.", file,
         other == std::end(kNotRead) ? "" : other->name);
   check(!is_pnm(bytes, '1', '4'),
         "{} is a PNM file of text or of single bits, which is not read: convert it to PNG, or remove it.",
         file);
-  check(may_be_tga(bytes), "{} is no readable image (of no known format): restore or remove it.", file);
+  check(may_be_tga(bytes), "{} is not a readable image (unknown format): restore or remove it.", file);
   return ImageFormat::kTga;
 }
 

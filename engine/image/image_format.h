@@ -1,5 +1,5 @@
 #pragma once
-// Of which format an image file is, by its content: its name says nothing.
+// Recognises the format of an image file by its content; its name is ignored.
 
 #include <string>
 #include <string_view>
@@ -8,8 +8,7 @@ namespace tdds {
 
 enum class ImageFormat { kJpeg, kPng, kBmp, kTga, kPnm };
 
-// Throws Error naming `file` where it is of another format, with the name of that format where it is known,
-// or of none.
+// Throws Error that names `file`, and the format if it is known, for any other format.
 ImageFormat image_format(std::string_view bytes, const std::string& file);
 
 }  // namespace tdds

@@ -10,8 +10,8 @@
 
 namespace tdds {
 
-// Reads up to the next marker. Behind it there are zeros, as stb_image takes them; overrun() tells that they
-// were used.
+// Reads up to the next marker. After it, all bits are zero, as in stb_image; overrun() says whether such
+// bits were used.
 class JpegBits {
  public:
   JpegBits(std::string_view bytes, std::size_t at) : bytes_(bytes), at_(at) {}
@@ -33,17 +33,17 @@ class JpegBits {
   }
 
   bool overrun() const { return held_ < padding_; }
-  // Whether fewer bits than these, at most 32, are left before the marker.
+  // Whether fewer than `bits` bits, at most 32, are left before the marker.
   bool has_fewer(std::uint32_t bits) {
     if (held_ < bits) fill();
     return stopped_ && held_ < padding_ + bits;
   }
-  // Where the marker's FF stands, or the end of the bytes; it is found from where the reader stands.
+  // Searches from the current position for the next marker. Returns where its FF is, or the end of the bytes.
   std::size_t marker() {
     while (!stopped_) next_byte();
     return at_;
   }
-  // Behind the byte that holds the last bit taken, where none was behind the marker.
+  // The position after the byte of the last bit taken. Requires !overrun().
   std::size_t position() const {
     std::size_t at = at_;
     for (std::uint32_t whole = (held_ - padding_) / 8; whole > 0; --whole)
@@ -60,7 +60,7 @@ class JpegBits {
       held_ += 8;
     }
   }
-  // FF is followed by 00 where it is data; 0 at the marker.
+  // In data, FF is followed by 00. Returns 0 at the marker.
   std::uint32_t next_byte() {
     if (!stopped_ && at_ < bytes_.size()) {
       const std::uint32_t byte = byte_at(bytes_, at_);
@@ -88,10 +88,10 @@ class JpegBits {
 // Codes of 1 to 16 bits.
 class JpegHuffman {
  public:
-  // From the 16 numbers of codes and the values. False where there cannot be so many codes.
+  // Builds the table from the 16 numbers of codes and the values. Returns false for impossible numbers.
   bool build(std::string_view counts, std::string_view values);
 
-  // The next code's value, or -1 where no code begins so.
+  // The next code's value, or -1 if the next bits are not a code.
   int decode(JpegBits& bits) const {
     const std::uint32_t next = bits.peek(16);
     if (const Entry& entry = fast_[next >> 7]; entry.length > 0) {
@@ -109,7 +109,7 @@ class JpegHuffman {
 
   std::array<Entry, 512> fast_{};         // by the next 9 bits
   std::array<std::uint32_t, 17> end_{};   // above the last code of a length, shifted to 16 bits
-  std::array<std::int32_t, 17> first_{};  // the first value of a length less its first code
+  std::array<std::int32_t, 17> first_{};  // the index of a length's first value, minus its first code
   std::vector<std::uint8_t> values_;
 };
 

@@ -66,7 +66,7 @@ class Follower {
     }
   }
 
-  // Behind the end every code is taken: the caller sees that it was overrun.
+  // After the end, every code is accepted: the caller checks overrun().
   std::uint32_t decode(const JpegHuffman& table) {
     const int value = table.decode(bits_);
     if (value < 0 && bits_.has_fewer(16)) bits_.skip(16);
@@ -80,7 +80,7 @@ class Follower {
     bits_.skip(bits & 15);
   }
 
-  // `set` is null where the scan is not progressive: no run of blocks without values then.
+  // `set` is null if the scan is not progressive: it then has no runs of empty blocks.
   void follow_ac(const JpegHuffman& table, std::uint32_t first, std::uint32_t last, std::uint64_t* set) {
     if (empty_blocks_ > 0) {
       --empty_blocks_;
@@ -100,7 +100,7 @@ class Follower {
     }
   }
 
-  // Each value that was not 0 has one more bit, on the way to where the next new one stands.
+  // Each nonzero value before the next new one has one more bit.
   void refine_ac(const JpegHuffman& table, std::uint64_t& set) {
     std::uint32_t k = scan_.first;
     std::uint64_t fresh = 0;
@@ -128,10 +128,10 @@ class Follower {
     set |= fresh;
   }
 
-  // Goes behind the restart marker; false where another marker stands there.
+  // Moves past the restart marker. Returns false if another marker follows.
   bool restart() {
     check_sound(bits_.overrun() || bits_.has_fewer(8), file_,
-                "its scan has more than a restart interval holds");
+                "its scan has more data than its restart interval");
     const std::size_t type = bytes_.find_first_not_of('\xFF', bits_.marker());
     if (type == std::string_view::npos) return false;
     const std::uint32_t marker = byte_at(bytes_, type);

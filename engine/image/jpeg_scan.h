@@ -1,5 +1,5 @@
 #pragma once
-// Follows a JPEG's scan from block to block without decoding it, to tell whether it is whole.
+// Follows a JPEG's scan from block to block without decoding it, to check whether it is complete.
 
 #include <array>
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace tdds {
 struct JpegComponent {
   std::uint32_t id = 0, across = 1, down = 1;  // sampling factors
   std::uint32_t width = 0, height = 0;         // in blocks, of a scan that has this component alone
-  std::uint32_t row = 0;                       // blocks of a row, those that fill the last unit included
+  std::uint32_t row = 0;                       // blocks of a row, with those that pad the last unit
   std::vector<std::uint64_t> set = {};         // progressive: which coefficients of each block are not 0
-  bool seen = false;                           // a scan began it
+  bool seen = false;                           // a scan has its first coefficients
 };
 
 struct JpegFrame {
@@ -39,15 +39,15 @@ struct JpegTables {
 };
 
 struct FollowedScan {
-  std::size_t marker = 0;  // where the marker behind it stands
+  std::size_t marker = 0;  // the position of the marker after it
   bool ends_early = false;
-  // Without a restart interval: the units before the first that is not whole, and the byte behind them.
+  // Without a restart interval: the number of units before the first incomplete one, and where they end.
   std::uint64_t whole_units = 0;
   std::size_t end_of_whole = 0;
 };
 
-// `at` is the first byte behind the scan's header. Throws Error naming `file` where the data are of no codes,
-// or more than a restart interval holds.
+// `at` is the first byte after the scan's header. Throws Error that names `file` if the data have an invalid
+// code, or more units than a restart interval.
 FollowedScan follow_scan(std::string_view bytes, std::size_t at, JpegFrame& frame, const JpegScan& scan,
                          const JpegTables& tables, const std::string& file);
 

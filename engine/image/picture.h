@@ -1,5 +1,5 @@
 #pragma once
-// The pixels of a whole image, as a decoder leaves them.
+// The pixels of a decoded image.
 
 #include <cstdint>
 #include <cstdlib>
@@ -9,14 +9,14 @@
 #include "kernels/runtime/check.h"
 
 #ifndef TDDS_MAX_PIXELS
-#define TDDS_MAX_PIXELS 100'000'000  // tests that make up files want fewer
+#define TDDS_MAX_PIXELS 100'000'000  // fuzzers lower it
 #endif
 
 namespace tdds {
 
 constexpr std::int64_t kMaxPixels = TDDS_MAX_PIXELS;
 
-// Throws Error naming `file` where an image announces no pixels, or more than are ever decoded.
+// Throws Error that names `file` if an image announces no pixels, or more than kMaxPixels.
 inline void check_size(std::int64_t width, std::int64_t height, const std::string& file) {
   check(width > 0 && height > 0, "{} is damaged (it has no pixels): restore or remove it.", file);
   check(height <= kMaxPixels / width, "{} announces {} x {} pixels, more than {}: remove it.", file, width,

@@ -15,7 +15,7 @@ struct Header {
   std::size_t value_bytes() const { return largest > 255 ? 2 : 1; }
 };
 
-// A number behind white space and comments; `at` is moved behind it.
+// Reads a number after white space and comments, and moves `at` past it.
 std::uint32_t next_number(std::string_view bytes, std::size_t& at, const std::string& file) {
   constexpr std::uint32_t kMax = 1 << 24;
   while ((at = bytes.find_first_not_of(kSpaces, at)) < bytes.size() && bytes[at] == '#')
@@ -51,7 +51,7 @@ Picture decode_pnm(std::string_view bytes, const std::string& file) {
   check_sound(length <= bytes.size() - header.start, file,
               "cut short: it has fewer pixels than its size says");
   check_sound(bytes.find_first_not_of(kSpaces, header.start + length) == std::string_view::npos, file,
-              "more follows its pixels");
+              "data follow its pixels");
   Picture picture{
       .width = static_cast<int>(header.width), .height = static_cast<int>(header.height), .pixels = {}};
   picture.pixels.reset(static_cast<std::uint8_t*>(std::calloc(pixels, 3)));
@@ -59,7 +59,7 @@ Picture decode_pnm(std::string_view bytes, const std::string& file) {
   for (std::size_t i = 0; i < 3 * pixels; ++i) {
     const std::size_t at = header.start + (header.channels == 3 ? i : i / 3) * header.value_bytes();
     const std::uint32_t value = header.value_bytes() == 1 ? byte_at(bytes, at) : big16(bytes, at);
-    check_sound(value <= header.largest, file, "a value is above the largest that its header names");
+    check_sound(value <= header.largest, file, "a value exceeds the maximum in its header");
     picture.pixels[i] = static_cast<std::uint8_t>((510 * value + header.largest) / (2 * header.largest));
   }
   return picture;

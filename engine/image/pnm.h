@@ -1,6 +1,5 @@
 #pragma once
-// Binary PGM and PPM (P5, P6), read here: stb_image takes no note of their largest value, nor of their byte
-// order.
+// Decodes binary PGM and PPM (P5, P6), because stb_image ignores their maximum value and their byte order.
 
 #include <string>
 #include <string_view>
@@ -9,8 +8,8 @@
 
 namespace tdds {
 
-// Decodes; grey is repeated, and values are scaled from 0 .. the largest one to 0 .. 255. Throws Error naming
-// `file` where it is damaged, ends early or goes on after its pixels, but for white space.
+// Repeats grey, and scales values from 0 .. the file's maximum to 0 .. 255. Throws Error that names `file`
+// if it is damaged, ends early, or has data other than white space after its pixels.
 Picture decode_pnm(std::string_view bytes, const std::string& file);
 
 }  // namespace tdds

@@ -18,7 +18,7 @@ void* zeroed_realloc(void* old, std::size_t old_bytes, std::size_t bytes) {
 
 }  // namespace
 
-// Its names stay in this file: the curves link Debian's library, which has them too.
+// The names are static, because the programs also link Debian's stb library, which has the same ones.
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
@@ -31,7 +31,8 @@ void* zeroed_realloc(void* old, std::size_t old_bytes, std::size_t bytes) {
 #define STBI_REALLOC_SIZED(old, old_bytes, bytes) zeroed_realloc(old, old_bytes, bytes)
 #define STBI_FREE(memory) std::free(memory)
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of callbacks, which a reader from memory never asks
+// The warnings are about callbacks, which are not used here.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 #include <stb/stb_image.h>
 
@@ -40,7 +41,7 @@ namespace tdds {
 Picture stb_decode(std::string_view bytes, const std::string& file) {
   Picture picture;
   int channels = 0;
-  stbi__g_failure_reason = nullptr;  // of the thread, as an earlier image left it
+  stbi__g_failure_reason = nullptr;  // of the thread, perhaps from an earlier image
   picture.pixels.reset(stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
                                              static_cast<int>(bytes.size()), &picture.width, &picture.height,
                                              &channels, 3));

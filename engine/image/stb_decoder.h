@@ -1,6 +1,6 @@
 #pragma once
-// stb_image, compiled into this project from its header: with memory that is zero where nothing was written,
-// so that no file gives pixels that differ from run to run. JPEG, PNG, BMP and TGA.
+// stb_image for JPEG, PNG, BMP and TGA, compiled from its header. It allocates zeroed memory, so that no
+// file gives pixels that differ from run to run.
 
 #include <string>
 #include <string_view>
@@ -9,8 +9,7 @@
 
 namespace tdds {
 
-// Decodes; grey is repeated, transparency dropped, 16 bits cut to 8. Throws Error naming `file` where it is
-// damaged.
+// Repeats grey, drops transparency and cuts 16 bits to 8. Throws Error that names `file` if it is damaged.
 Picture stb_decode(std::string_view bytes, const std::string& file);
 
 // Throws that Error, for the reason that stb gave, which may be null or empty.

@@ -21,7 +21,7 @@ using Reader = std::unique_ptr<archive, CloseArchive>;
 
 [[noreturn]] void fail(const std::string& path, archive* reader) {
   const char* reason = archive_error_string(reader);
-  throw Error(fmt::format("{} is no readable archive or is damaged ({}): fetch it again.", path,
+  throw Error(fmt::format("{} is not a readable archive or is damaged ({}): fetch it again.", path,
                           reason ? reason : "unknown reason"));
 }
 
@@ -37,7 +37,7 @@ Reader open_archive(const std::string& path) {
   return reader;
 }
 
-// Grows with what arrives, so that a false announcement allocates nothing.
+// Grows with the data, so that a false size in the header allocates nothing.
 std::string read_member(const std::string& path, archive* reader, std::uint64_t max_bytes,
                         const std::string& name) {
   std::string bytes;
@@ -77,7 +77,7 @@ std::map<std::string, std::string> read_archive(const std::string& path,
           announced, max_member_bytes);
     std::string bytes = read_member(path, reader.get(), max_member_bytes, name);
     check(members.emplace(name, std::move(bytes)).second,
-          "{} holds two members called {}: fetch it again, or write it anew.", path, name);
+          "{} holds two members called {}: fetch it or write it again.", path, name);
   }
 }
 

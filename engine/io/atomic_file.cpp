@@ -22,7 +22,7 @@ std::string folder_of(const std::string& path) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
-  // Renaming onto a device, a pipe or a folder would replace it, or fail at the very end.
+  // Renaming onto a device or a pipe would replace it; renaming onto a folder would fail only in commit().
   std::error_code unknown;
   const auto status = std::filesystem::status(path_, unknown);
   check(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
@@ -44,7 +44,7 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 
 void AtomicFile::commit() {
   check(::fsync(fd_) == 0, "{} cannot be written: {}", path_, system_reason(errno));
-  // Network file systems report a full disk as late as here. close() frees the descriptor even if it fails.
+  // Network file systems may report a full disk only here. close() frees the descriptor even if it fails.
   const bool closed = ::close(fd_) == 0;
   fd_ = -1;
   if (!closed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -68,7 +68,7 @@ void write_all(int fd, const void* data, std::size_t bytes, const std::string& p
 
 void sync_folder_of(const std::string& path) {
   const int folder = ::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;  // a folder may be writable and not readable: the file itself is safe
+  if (folder < 0) return;  // a folder may be writable but not readable; the file itself is safe
   ::fsync(folder);
   ::close(folder);
 }

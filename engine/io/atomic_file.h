@@ -1,5 +1,6 @@
 #pragma once
-// A file that appears whole or not at all: written as `path + ".tmp"`, flushed to the disk, renamed.
+// A file that appears complete or not at all: it is written as `path + ".tmp"`, flushed to the disk and
+// renamed.
 
 #include <cstddef>
 #include <string>
@@ -9,17 +10,17 @@ namespace tdds {
 
 class AtomicFile {
  public:
-  // Creates `path + ".tmp"`. Throws Error where the folder is missing or may not be written, or where `path`
-  // is something else than a regular file.
+  // Creates `path + ".tmp"`. Throws Error if the folder is missing or not writable, or if `path` exists and
+  // is not a regular file.
   explicit AtomicFile(std::string path);
-  ~AtomicFile();  // without commit(): removes what was written; `path` is as it was
+  ~AtomicFile();  // without commit(): removes the temporary file and leaves `path` unchanged
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  // Throws Error when the bytes cannot be written: a full disk, a file-size limit.
+  // Throws Error if the bytes cannot be written, for example on a full disk or at a file-size limit.
   void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
-  // Flushes to the disk and renames. Late write errors surface here.
+  // Flushes to the disk and renames. Throws Error for write errors that are reported late.
   void commit();
 
  private:
@@ -30,7 +31,7 @@ class AtomicFile {
 // Writes all bytes at the file's position; `path` names the file in the error.
 void write_all(int fd, const void* data, std::size_t bytes, const std::string& path);
 
-// Makes a rename or a new file in the folder of `path` survive a power cut.
+// Makes a rename or a new file in the folder of `path` durable against a power failure.
 void sync_folder_of(const std::string& path);
 
 }  // namespace tdds

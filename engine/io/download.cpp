@@ -21,7 +21,7 @@ struct Transfer {
   std::int64_t max_bytes;
   std::string url;
   const DownloadProgress& progress;
-  std::exception_ptr failure;  // carried past libcurl, which is C
+  std::exception_ptr failure;  // of a callback: no exception may pass through libcurl, which is C
 };
 
 template <class Body>
@@ -40,8 +40,7 @@ std::size_t on_bytes(char* bytes, std::size_t, std::size_t count, void* user) {
   const bool ok = guarded(transfer, [&] {
     transfer.received += static_cast<std::int64_t>(count);
     check(transfer.received <= transfer.max_bytes,
-          "{} sends more than {} bytes: it is not the file that was meant.", transfer.url,
-          transfer.max_bytes);
+          "{} sends more than {} bytes: it is not the expected file.", transfer.url, transfer.max_bytes);
     transfer.file.write(bytes, count);
     transfer.hash.add(bytes, count);
   });
@@ -104,7 +103,7 @@ void download_file(const std::string& url, const std::string& path, const std::s
         url, message[0] ? message.data() : curl_easy_strerror(result), path);
   const std::string found = transfer.hash.hex();
   check(found == md5,
-        "{} has MD5 {} where {} is expected: try again later, or fetch the file from another mirror.", url,
+        "{} has MD5 {}, but {} is expected: try again later, or fetch the file from another mirror.", url,
         found, md5);
   transfer.file.commit();
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What is recorded of every sample in every epoch.
+// The fields that are recorded for every sample in every epoch.
 
 #include <cstdint>
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace tdds {
 
-// Of one sample in one epoch (kernels/ops/softmax_kl.h): float32, but for kCorrect, which is a byte.
+// A value of one sample in one epoch (kernels/ops/softmax_kl.h): float32, except kCorrect, which is a byte.
 enum class DynamicsField : std::uint8_t {
   kAbsKl,
   kSignedKl,
@@ -26,11 +26,11 @@ std::optional<DynamicsField> find_dynamics_field(std::string_view name);
 std::vector<DynamicsField> all_dynamics_fields();
 // All but kFeatureNorm, which costs a kernel of its own.
 std::vector<DynamicsField> default_dynamics_fields();
-// The flags of tdds-train that record the field, for error messages.
+// The settings that record the field, for error messages.
 std::string flag_recording(DynamicsField field);
 
-// What an epoch left behind, by sample id: [N] each; a field that is not recorded may be empty.
-// kl and true_kl of epoch 0 are 0: there is no previous visit.
+// The values of one epoch by sample id, [N] each; a field that is not recorded may be empty. kl and true_kl
+// of epoch 0 are 0, because there is no previous visit.
 struct EpochDynamics {
   EpochDynamics() = default;
   // Zeros in all fields but feature_norm, which is empty.

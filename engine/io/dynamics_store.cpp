@@ -64,7 +64,7 @@ std::int64_t item_bytes(DynamicsField field) {
   return field == DynamicsField::kCorrect ? 1 : 4;
 }
 
-// Where `field` starts in a payload; for a field that is not there, the payload's length.
+// Where `field` starts in a payload; for null, the payload's length.
 std::int64_t offset_in_payload(const DynamicsHeader& header, const DynamicsField* field) {
   std::int64_t offset = 0;
   for (const DynamicsField recorded : header.fields) {
@@ -88,7 +88,7 @@ std::int64_t labels_offset_after(std::size_t json_bytes) {
 
 // Everything before the first record.
 std::string header_bytes(const DynamicsHeader& header) {
-  check(header.samples > 0 && header.samples <= kMaxSamples, "a dynamics store of {} samples makes no sense",
+  check(header.samples > 0 && header.samples <= kMaxSamples, "a dynamics store cannot have {} samples",
         header.samples);
   check(header.labels.empty() || static_cast<std::int64_t>(header.labels.size()) == header.samples,
         "the dynamics store has {} labels for {} samples", header.labels.size(), header.samples);
@@ -160,7 +160,7 @@ struct Contents {
   std::string torn_end;
 };
 
-// True when the record at `epoch` is whole, false when it was never finished; throws when it is damaged.
+// Returns whether the record at `epoch` was completed. Throws Error if it is damaged.
 bool check_record(const MappedFile& file, const Contents& contents, std::int32_t epoch,
                   const std::string& path) {
   const std::int64_t begin = contents.data_offset + epoch * contents.record_bytes;
@@ -205,7 +205,7 @@ Contents check_contents(const MappedFile& file, const std::string& path) {
   contents.data_offset = static_cast<std::int64_t>(prefix.data_offset);
   contents.record_bytes = static_cast<std::int64_t>(prefix.record_bytes);
   while (check_record(file, contents, contents.epochs, path)) {
-    // The pages just read are not needed now: memory stays bounded by what is used later.
+    // The checked pages are not needed now: releasing them bounds the memory.
     const std::int64_t begin = contents.data_offset + contents.epochs * contents.record_bytes;
     file.release_pages(static_cast<std::size_t>(begin), static_cast<std::size_t>(contents.record_bytes));
     ++contents.epochs;
@@ -228,7 +228,7 @@ void check_same_run(const DynamicsHeader& stored, const DynamicsHeader& wanted, 
                     "choose another `save_path`",
                     path, what));
   };
-  // A set that stays on the disk has another fingerprint than the same files held in memory.
+  // The fingerprint of a set depends on whether it is on the disk or in memory; the manifest does not.
   const bool same_files = !stored.manifest.empty() && stored.manifest == wanted.manifest;
   if (stored.dataset != wanted.dataset || (stored.fingerprint != wanted.fingerprint && !same_files))
     differ("data set");
@@ -253,7 +253,7 @@ DynamicsWriter::DynamicsWriter(std::string path, DynamicsHeader header, std::int
     const Contents contents = check_contents(MappedFile(path_), path_);
     check_same_run(contents.header, header_, path_);
     check(contents.epochs >= resume_epochs,
-          "{} holds {} epochs and the checkpoint continues after {}; start anew with `overwrite`", path_,
+          "{} holds {} epochs, but the checkpoint continues after {}; start over with `overwrite`", path_,
           contents.epochs, resume_epochs);
     data_offset_ = contents.data_offset;
     repair_ = contents.torn_end;
@@ -335,7 +335,7 @@ void DynamicsReader::release(std::int32_t epoch) const {
 const std::byte* DynamicsReader::field(DynamicsField field, std::int32_t epoch) const {
   check(has(field), "{} holds no '{}': it was recorded without it; train again with {}", path_,
         to_string(field), flag_recording(field));
-  check(epoch >= 0 && epoch < epochs_, "{} holds {} epochs; epoch {} was asked for", path_, epochs_, epoch);
+  check(epoch >= 0 && epoch < epochs_, "{} holds {} epochs; epoch {} was requested", path_, epochs_, epoch);
   return map_.data() + data_offset_ + epoch * record_bytes_ + kAlignment + offset_in_payload(header_, &field);
 }
 

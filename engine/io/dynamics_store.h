@@ -1,19 +1,19 @@
 #pragma once
-// The training dynamics of every sample in one file, `dynamics.tdds`: self-describing, append-only,
-// checksummed, safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
+// The training dynamics of every sample in one file, `dynamics.tdds`. It is self-describing, append-only,
+// checksummed, and safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
 //
 //   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of everything before
 //               the first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of
 //               a record; the rest zero
 //   offset 64   JSON: samples, classes, dataset, fingerprint, manifest (of a data set of files), seed, number
 //               of labels (N or 0), fields [{name, type, offset in the payload}]; then the labels, int32 [N]
-//   records     one an epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 zero, u32 CRC-32 of the payload,
+//   records     one per epoch, 0, 1, 2, ...: 64 bytes "EPOC", u32 epoch, u32 zero, u32 CRC-32 of the payload,
 //               u64 bytes of the payload, u32 CRC-32 of these 64 bytes (this field as zero), the rest zero;
 //               then the payload: each field [N] by sample id
 //
-// All little-endian; JSON, labels, records and fields start at multiples of 64. A record's 64 bytes are
-// written after its payload is on the disk: without them the record does not exist (a torn end), with them a
-// wrong checksum is damage.
+// All numbers are little-endian; JSON, labels, records and fields start at multiples of 64. A record's 64
+// bytes are written after its payload is on the disk. Without them, the record does not exist (an incomplete
+// end of the file); with them, a wrong checksum means damage.
 
 #include <cstdint>
 #include <span>
@@ -38,20 +38,20 @@ struct DynamicsHeader {
 
 class DynamicsWriter {
  public:
-  // resume_epochs = 0 starts a new file in place of an old one. Otherwise continues the file at `path`, which
-  // must hold at least that many whole epochs of the same run (header equal); later ones and a torn end are
-  // cut off. Throws Error with the reason.
+  // resume_epochs = 0 starts a new file and replaces an old one. Otherwise continues the file at `path`,
+  // which must hold at least that many complete epochs of the same run (equal header); later epochs and an
+  // incomplete end are cut off. Throws Error with the reason.
   DynamicsWriter(std::string path, DynamicsHeader header, std::int32_t resume_epochs = 0);
   ~DynamicsWriter();
   DynamicsWriter(const DynamicsWriter&) = delete;
   DynamicsWriter& operator=(const DynamicsWriter&) = delete;
 
   std::int32_t epochs() const { return epochs_; }  // recorded so far
-  // What was cut off when the file was opened, in words; empty when nothing was.
+  // A sentence on what was cut off when the file was opened; empty if nothing was.
   const std::string& repair() const { return repair_; }
 
-  // Appends epoch `epoch`, which must be epochs(). It is on the disk when this returns; after an Error (a
-  // full disk) the file still holds all earlier epochs.
+  // Appends epoch `epoch`, which must be epochs(). The epoch is on the disk when this returns. After an
+  // Error, such as a full disk, the file still holds all earlier epochs.
   void append(std::int32_t epoch, const EpochDynamics& values);
 
  private:
@@ -62,11 +62,11 @@ class DynamicsWriter {
   int fd_ = -1;
 };
 
-// A mapped file: the pointers live as long as the reader.
+// A mapped file. Its pointers are valid as long as the reader exists.
 class DynamicsReader {
  public:
-  // Checks every checksum. A torn end (a run still going on, or killed) is left out and told by torn_end();
-  // damage anywhere is an Error.
+  // Verifies every checksum. An incomplete end, of a run that is not finished or was killed, is ignored and
+  // described by torn_end(). Throws Error for damage.
   explicit DynamicsReader(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -75,10 +75,10 @@ class DynamicsReader {
   std::int32_t epochs() const { return epochs_; }
   const std::string& torn_end() const { return torn_end_; }
   bool has(DynamicsField field) const;
-  // The epoch is not needed now: its pages may leave the memory, and come back when it is read again.
+  // Lets the system free the epoch's pages. They are loaded again when read.
   void release(std::int32_t epoch) const;
 
-  // [N] by sample id. Throws Error when the field was not recorded or the epoch is past epochs().
+  // [N] by sample id. Throws Error if the field was not recorded or the epoch is not below epochs().
   const float* values(DynamicsField field, std::int32_t epoch) const;  // not kCorrect
   const float* kl(std::int32_t epoch) const { return values(DynamicsField::kAbsKl, epoch); }
   const float* loss(std::int32_t epoch) const { return values(DynamicsField::kLoss, epoch); }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kHolderBytes = 256;
 
-// The file is made here, and not by a link: a lock is never taken on a file elsewhere.
+// O_NOFOLLOW: a link must not lead to a lock on a file elsewhere.
 int open_lock_file(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   check(fd >= 0, "the lock {} cannot be made: {}", path.string(),
@@ -24,7 +24,7 @@ int open_lock_file(const std::filesystem::path& path) {
   return fd;
 }
 
-// The holder before may have removed the file after it was opened here.
+// The previous holder may have removed the file after it was opened here.
 bool is_file_at(int fd, const std::filesystem::path& path) {
   struct stat opened {};
   struct stat named {};
@@ -40,7 +40,7 @@ void write_holder(int fd) {
   std::array<char, kHolderBytes> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
   const std::string text = fmt::format("process {} on the host {}\n", ::getpid(), host.data());
-  // Only a name for people: the lock holds without it.
+  // The name is for messages only; the lock does not depend on it.
   [[maybe_unused]] const bool written =
       ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) > 0;
 }
@@ -60,7 +60,7 @@ FileLock::FileLock(std::filesystem::path path) : path_(std::move(path)) {
 }
 
 FileLock::~FileLock() {
-  // Removed while it is still held: who opened it meanwhile finds that the name is gone, and opens a new one.
+  // Removed while still locked: a process that opened it before finds the name gone and opens a new file.
   if (held_ && is_file_at(fd_, path_)) ::unlink(path_.c_str());
   if (fd_ >= 0) ::close(fd_);
 }

@@ -1,7 +1,6 @@
 #pragma once
-// An advisory lock between processes. It ends with the process that holds it, however that process ends:
-// after kill -9 nothing is left to clean up. It is flock(2) on a small file that names the holder; the file
-// is removed on release.
+// An advisory lock between processes. It ends with the process that holds it, even after kill -9. It is
+// flock(2) on a small file that names the holder; the file is removed on release.
 
 #include <filesystem>
 #include <string>
@@ -10,8 +9,8 @@ namespace tdds {
 
 class FileLock {
  public:
-  // Tries to take the lock. `path` is the lock's own file, in a folder that exists and may be written. Does
-  // not wait. Throws Error where the file cannot be made.
+  // Tries once to take the lock, without waiting. `path` is the lock's own file, in a folder that exists and
+  // is writable. Throws Error if the file cannot be created.
   explicit FileLock(std::filesystem::path path);
   ~FileLock();
   FileLock(const FileLock&) = delete;
@@ -22,10 +21,9 @@ class FileLock {
   // Tries once more; returns held().
   bool try_again();
 
-  // While not held: who holds it, "process 4711 on the host alpha", or "another process" where that cannot be
-  // told.
+  // While not held: the holder, "process 4711 on the host alpha", or "another process" if it is unknown.
   const std::string& holder() const { return holder_; }
-  // A sentence where the file system has no locks; else empty.
+  // A sentence if the file system has no locks; else empty.
   const std::string& warning() const { return warning_; }
 
  private:

@@ -48,7 +48,7 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
     write_all(file.number, bytes.data(), bytes.size(), path.string());
   } catch (const Error&) {
     if (regular && ::ftruncate(file.number, status.st_size) != 0)
-      throw Error(path.string() + " cannot be written, and ends in a part of a line now; remove that line");
+      throw Error(path.string() + " cannot be written, and now ends in an incomplete line; remove that line");
     throw;
   }
 }
@@ -99,7 +99,7 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
   check(::fstat(file.number, &status) == 0, "{} cannot be read: {}", path.string(), system_reason(errno));
   check(!S_ISDIR(status.st_mode), "{} is a folder, not a file", path.string());
 
-  // The size that stat tells is a hint: a pipe has none, and a file may grow.
+  // The size from stat is only a hint: a pipe has none, and a file may grow.
   std::string bytes;
   std::size_t filled = 0;
   bytes.resize(std::min<std::uint64_t>(static_cast<std::uint64_t>(status.st_size), max_bytes) + 1);
@@ -109,8 +109,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
     check(got >= 0, "{} cannot be read: {}", path.string(), system_reason(errno));
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
-    check(filled <= max_bytes, "{} is longer than the {} bytes that it can have; it is not what it should be",
-          path.string(), max_bytes);
+    check(filled <= max_bytes,
+          "{} is longer than the {} bytes that such a file can have; choose another file", path.string(),
+          max_bytes);
     if (filled == bytes.size()) bytes.resize(std::min<std::uint64_t>(2 * bytes.size(), max_bytes + 1));
   }
   bytes.resize(filled);

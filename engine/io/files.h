@@ -1,7 +1,8 @@
 #pragma once
-// Whole files and folders. Every failure throws Error with one sentence that names the path, the cause and
-// the mend: a full disk, a quota, a folder that may not be written, a file-size limit. Such a limit is an
-// error of write() only where the signal SIGXFSZ is ignored, which run_program (apps/cli/cli.h) sees to.
+// Reads and writes files and folders. Every failure, such as a full disk, a quota, a folder that is not
+// writable or a file-size limit, throws Error with one sentence that names the path, the cause and the fix.
+// A file-size limit is an error of write() only if the signal SIGXFSZ is ignored, as run_program
+// (apps/cli/cli.h) arranges.
 
 #include <cstdint>
 #include <filesystem>
@@ -13,16 +14,15 @@
 
 namespace tdds {
 
-// Writes `fill`'s output, or `bytes`, beside `path` and renames it there: a reader finds the old content or
-// the new, whole.
+// Writes the output of `fill`, or `bytes`, beside `path` and renames it to `path`: a reader finds the old
+// content or the new content, complete.
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(AtomicFile&)>& fill);
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Adds `bytes` at the end of the file, which is made where it is absent. What cannot be added whole is taken
-// back.
+// Appends `bytes` to the file, which is created if it is absent. An incomplete append is undone.
 void append_to_file(const std::filesystem::path& path, std::string_view bytes);
 
-// Makes the folder and those above it. Throws where it cannot be made or may not be written.
+// Creates the folder and its parents. Throws if it cannot be created or is not writable.
 void make_folder(const std::filesystem::path& path);
 
 // An open regular file. read() may be called by several threads at once.
@@ -42,7 +42,7 @@ class InputFile {
   std::uint64_t bytes_ = 0;
 };
 
-// The whole file. Throws where it is longer than `max_bytes`: a guard against reading what cannot be meant.
+// Reads the whole file. Throws if it is longer than `max_bytes`, which guards against a wrong file.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 }  // namespace tdds

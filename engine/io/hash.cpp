@@ -19,7 +19,7 @@ struct Hash::State {
 Hash::Hash(HashKind kind) : state_(std::make_unique<State>()) {
   const EVP_MD* algorithm = kind == HashKind::kSha256 ? EVP_sha256() : EVP_md5();
   check(state_->context && EVP_DigestInit_ex(state_->context.get(), algorithm, nullptr) == 1,
-        "OpenSSL offers no {} here: use a configuration that allows it.",
+        "OpenSSL does not offer {} here: use a configuration that allows it.",
         kind == HashKind::kSha256 ? "SHA-256" : "MD5");
 }
 

@@ -12,7 +12,7 @@ namespace tdds {
 
 enum class HashKind { kSha256, kMd5 };
 
-// Bytes in, lower-case hex out. hex() ends the digest; nothing may be added after it.
+// An incremental digest. hex() finishes it and returns lower-case hex; nothing may be added after it.
 class Hash {
  public:
   explicit Hash(HashKind kind);
@@ -28,12 +28,12 @@ class Hash {
   std::unique_ptr<State> state_;
 };
 
-// The same of bytes that are at hand.
+// The SHA-256 of bytes in memory.
 using Sha256 = std::array<std::uint8_t, 32>;
 Sha256 sha256_of(std::string_view bytes);
 std::string hex_of(const Sha256& digest);
 
-// Throws Error when the file cannot be read.
+// Throws Error if the file cannot be read.
 std::string hash_file(HashKind kind, const std::string& path);
 
 }  // namespace tdds

@@ -13,8 +13,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kDigits = "0123456789abcdef";
 
-// The length of the character at the front of `text`, 0 where its first byte begins none: overlong forms,
-// surrogates and what lies beyond U+10FFFF are no UTF-8 (RFC 3629).
+// The length of the character at the front of `text`, or 0 if there is no valid one: overlong forms,
+// surrogates and code points above U+10FFFF are not UTF-8 (RFC 3629).
 std::size_t character_bytes(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(text[at]); };
   const std::uint8_t first = byte(0);

@@ -1,5 +1,5 @@
 #pragma once
-// A whole file in memory, read-only, its pages loaded as they are touched.
+// A read-only memory map of a whole file. Pages are loaded when they are touched.
 
 #include <cstddef>
 #include <string>
@@ -8,7 +8,7 @@ namespace tdds {
 
 class MappedFile {
  public:
-  // Throws Error when `path` is not a readable file. An empty file has data() == nullptr.
+  // Throws Error if `path` is not a readable file. An empty file has data() == nullptr.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -17,7 +17,7 @@ class MappedFile {
   const std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
 
-  // Lets go of the memory behind a range; it is loaded again when touched.
+  // Releases the memory pages of a range. They are loaded again when touched.
   void release_pages(std::size_t begin, std::size_t bytes) const;
 
  private:

@@ -12,7 +12,7 @@ namespace tdds {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::int64_t kMaxHeaderBytes = 1 << 16;  // numpy writes 118; more is no plain array
+constexpr std::int64_t kMaxHeaderBytes = 1 << 16;  // numpy writes 118 for a plain array
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
 
 const char* descr_of(DType dtype) {
@@ -125,7 +125,7 @@ std::string shape_words(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-// Of "<f4": 4. Python's objects, text and dates have no place in an array of numbers.
+// The item size of a type: 4 for "<f4". Python's objects, text and dates are refused.
 std::size_t item_bytes_of(const std::string& descr, const std::string& path) {
   std::size_t bytes = 0;
   const bool has_kind =
@@ -142,7 +142,7 @@ std::int64_t count_elements(const std::vector<std::int64_t>& shape, const std::s
   for (const std::int64_t extent : shape) {
     const bool sane =
         extent >= 0 && extent <= kMaxElements && (extent == 0 || elements <= kMaxElements / extent);
-    check(sane, "{} claims the absurd shape {}; the file is damaged", path, shape_words(shape));
+    check(sane, "{} claims the impossible shape {}; the file is damaged", path, shape_words(shape));
     elements *= extent;
   }
   return elements;
@@ -197,7 +197,7 @@ NpyReader::NpyReader(const std::string& path, DType dtype, int rank) : path_(pat
         "{} is stored column by column (Fortran order); save it again with numpy.ascontiguousarray", path);
   check(static_cast<int>(shape_.size()) == rank, "{} has shape {}; {} dimension{} expected", path,
         shape_words(shape_), rank, rank == 1 ? " is" : "s are");
-  check_length(file_bytes);  // last: that of another type follows from it
+  check_length(file_bytes);  // last: a wrong type also causes a wrong length
 }
 
 std::int64_t NpyReader::parse_header() {
@@ -239,7 +239,7 @@ void NpyReader::check_length(std::int64_t file_bytes) const {
 
 void NpyReader::read(std::int64_t first, std::int64_t count, void* out) const {
   check(first >= 0 && count >= 0 && first + count <= elements_,
-        "{}: elements {} to {} were asked for; there are {}", path_, first, first + count, elements_);
+        "{}: elements {} to {} were requested; there are {}", path_, first, first + count, elements_);
   read_bytes(out, static_cast<std::size_t>(count * item_bytes_), data_offset_ + first * item_bytes_);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// NumPy's .npy format (numpy.lib.format, versions 1.0 to 3.0): arrays of numbers. Anything else is refused in
-// a sentence.
+// Reads and writes NumPy's .npy format (numpy.lib.format, versions 1.0 to 3.0) for arrays of numbers.
+// Anything else throws Error.
 
 #include <cstdint>
 #include <optional>
@@ -18,7 +18,7 @@ class NpyReader {
  public:
   // Throws Error unless `path` is a .npy file of numbers whose length fits its shape exactly.
   explicit NpyReader(const std::string& path);
-  // The same of a file in memory, `name` in errors.
+  // The same for a file in memory; `name` is used in errors.
   NpyReader(std::string name, std::string bytes);
   // Also throws unless the numbers are little-endian, of this type, in C order and of this rank.
   NpyReader(const std::string& path, DType dtype, int rank);
@@ -41,16 +41,16 @@ class NpyReader {
   bool fortran_order_ = false;
   std::string path_;
   std::optional<InputFile> file_;
-  std::string bytes_;  // where there is no file_
+  std::string bytes_;  // if there is no file_
   std::vector<std::int64_t> shape_;
   std::int64_t elements_ = 0, data_offset_ = 0, item_bytes_ = 0;
 };
 
-// A whole array of rank 1.
+// Reads a whole array of rank 1.
 std::vector<float> read_npy_f32(const std::string& path);
 std::vector<std::int64_t> read_npy_i64(const std::string& path);
 
-// Writes an array; the file appears whole or not at all (engine/io/atomic_file.h).
+// Writes an array atomically (engine/io/atomic_file.h).
 void write_npy(const std::string& path, std::span<const float> values,
                const std::vector<std::int64_t>& shape);
 void write_npy(const std::string& path, std::span<const std::int64_t> values,

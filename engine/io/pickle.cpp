@@ -14,11 +14,11 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-// CIFAR's largest file takes 350,000 steps, and in protocol 0 of Python 3 700,000; each step adds at most one
+// CIFAR's largest file takes 350,000 steps, or 700,000 in protocol 0 of Python 3. Each step adds at most one
 // value of about 130 bytes.
 constexpr std::int64_t kMaxSteps = 1'000'000;
 
-// Under numpy 2's names of its modules and Python 2's of its built-in types.
+// The modules have the names of numpy 2, and the built-in types those of Python 2.
 constexpr std::string_view kReconstruct = "numpy._core.multiarray._reconstruct";
 constexpr std::string_view kFromBuffer = "numpy._core.numeric._frombuffer";
 constexpr std::string_view kArrayType = "numpy.ndarray", kDtypeType = "numpy.dtype";
@@ -119,7 +119,7 @@ class PickleParser : private PickleReader {
     switch (opcode) {
       case '\x80': {
         const auto protocol = little_endian(1);
-        require(protocol <= 5, fmt::format("has protocol {} where 0 to 5 are read", protocol));
+        require(protocol <= 5, fmt::format("has protocol {}, but only 0 to 5 are read", protocol));
         return true;
       }
       case '\x95': {
@@ -247,8 +247,8 @@ class PickleParser : private PickleReader {
     return true;
   }
   bool extend(Kind kind, const std::vector<const PickleValue*>& items) {
-    PickleValue* target = top_of(kind, kind == Kind::kList ? "appends to something that is no list"
-                                                           : "adds a key to something that is no dict");
+    PickleValue* target = top_of(kind, kind == Kind::kList ? "appends to something that is not a list"
+                                                           : "adds a key to something that is not a dict");
     require(kind != Kind::kDict || items.size() % 2 == 0, "has a dict key without a value");
     target->items.insert(target->items.end(), items.begin(), items.end());
     return true;
@@ -299,7 +299,7 @@ class PickleParser : private PickleReader {
         const PickleValue* name = pop();
         const PickleValue* module = pop();
         require(name->kind == Kind::kString && module->kind == Kind::kString,
-                "names a global by something else than text");
+                "names a global by something other than text");
         return push_global(module->text, name->text);
       }
       case 'R':
@@ -324,11 +324,11 @@ class PickleParser : private PickleReader {
     const PickleValue* arguments = pop();
     const PickleValue* callee = pop();
     require(callee->kind == Kind::kGlobal && arguments->kind == Kind::kTuple && callee->text != kArrayType,
-            "calls something that makes no byte string or numpy array");
+            "calls something that does not make a byte string or a numpy array");
     const auto& items = arguments->items;
     if (callee->text == kReconstruct) {
       require(!items.empty() && items[0]->kind == Kind::kGlobal && items[0]->text == kArrayType,
-              "reconstructs something that is no numpy array");
+              "reconstructs something that is not a numpy array");
       push(Kind::kArray);
       return true;
     }
@@ -346,12 +346,12 @@ class PickleParser : private PickleReader {
   bool push_bytes(const std::vector<const PickleValue*>& arguments) {
     if (arguments.empty()) return push_text("");
     require(arguments.size() <= 2 && arguments[0]->kind == Kind::kString,
-            "makes a byte string from something else than text");
+            "makes a byte string from something other than text");
     const std::string_view text = arguments[0]->text;
     if (arguments.size() == 1) return push_text(text);
     require(arguments[1]->text == "latin1" || arguments[1]->text == "latin-1",
-            "encodes text in another way than Latin-1");
-    // Each text is encoded once, and UTF-8 takes twice the bytes at most: more would be a bomb.
+            "encodes text in an encoding other than Latin-1");
+    // A sound file encodes each text once, and UTF-8 takes at most twice the bytes. More is an attack.
     encoded_ += text.size();
     require(encoded_ <= 2 * size(), "encodes more text than it holds");
     return push_text(document_.decoded_.emplace_back(latin1(text)));
@@ -360,7 +360,7 @@ class PickleParser : private PickleReader {
   bool build() {
     const PickleValue* state = pop();
     PickleValue* target = top();
-    require(state->kind == Kind::kTuple, "sets a state that is no tuple");
+    require(state->kind == Kind::kTuple, "sets a state that is not a tuple");
     if (target->kind == Kind::kDtype) {
       // (version, byte order, subtype, names, fields, item size, alignment, flags)
       const auto& items = state->items;
@@ -371,7 +371,7 @@ class PickleParser : private PickleReader {
               "has an array of records, where plain numbers are needed");
       return true;
     }
-    require(target->kind == Kind::kArray, "sets the state of something that is no numpy array");
+    require(target->kind == Kind::kArray, "sets the state of something that is not a numpy array");
     return build_array(*target, state->items);
   }
 
@@ -390,7 +390,7 @@ class PickleParser : private PickleReader {
     const std::string_view dtype = type->text;
     require(dtype.size() == 2 && (dtype[0] == 'u' || dtype[0] == 'i') &&
                 std::string_view("1248").find(dtype[1]) != std::string_view::npos,
-            "has an array of something else than integers");
+            "has an array of something other than integers");
     std::uint64_t bytes = static_cast<std::uint64_t>(dtype[1] - '0');
     array.shape.clear();
     for (const PickleValue* extent : shape->items) {

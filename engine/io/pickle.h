@@ -3,8 +3,8 @@
 // executes nothing: integers, byte and text strings, lists, tuples, dicts and numpy arrays. The globals that
 // byte strings and numpy arrays need are recognised by name alone; any other global, opcode or use of them is
 // an error.
-// Parsing does not recurse, and what it can allocate is bounded: some 200 MB beyond the size of the file,
-// however hostile. Source: CPython's pickletools.py describes each opcode.
+// Parsing does not recurse. Even for a hostile file, it allocates at most some 200 MB beyond the file's size.
+// Source: CPython's pickletools.py describes each opcode.
 
 #include <cstdint>
 #include <deque>
@@ -25,14 +25,14 @@ struct PickleValue {
   std::vector<std::int64_t> shape;        // kArray
   std::string_view dtype;                 // kArray: e.g. "u1"
 
-  // The value under a string key, the last one where it repeats; nullptr where absent or not a dict.
+  // The last value under a string key; nullptr if the key is absent or this is not a dict.
   const PickleValue* find(std::string_view key) const;
 };
 
 // The values refer to each other and to `bytes`, which must outlive the document.
 class PickleDocument {
  public:
-  // `file` names the input in errors. Throws Error naming file, offset and reason.
+  // `file` names the input in errors. Throws Error with the file, the offset and the reason.
   PickleDocument(std::string_view bytes, std::string_view file);
   PickleDocument(const PickleDocument&) = delete;
   PickleDocument& operator=(const PickleDocument&) = delete;

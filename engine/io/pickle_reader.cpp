@@ -109,7 +109,7 @@ std::string PickleReader::unescaped(std::string_view text) const {
                                                                        : 0;
     if (digits == 0) {
       append_utf8(out, static_cast<unsigned char>(text[i]));
-      // A backslash takes the next one with it: what follows the two is no escape.
+      // Two backslashes belong together: the second one does not begin an escape.
       if (text.substr(i, 2) == "\\\\") out += text[++i];
       continue;
     }

@@ -19,7 +19,7 @@ void write_cache(const std::string& path, const std::string& text) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     lock.try_again();
   }
-  check(lock.held(), "{} writes it", lock.holder());
+  check(lock.held(), "{} is writing it", lock.holder());
   write_file_atomically(path, text);
 }
 

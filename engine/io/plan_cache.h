@@ -8,6 +8,6 @@
 
 namespace tdds {
 
-PlanCache plan_cache_file(const std::string& path);  // an empty path: none
+PlanCache plan_cache_file(const std::string& path);  // an empty path: no cache
 
 }  // namespace tdds

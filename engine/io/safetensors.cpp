@@ -52,7 +52,7 @@ std::optional<DType> type_called(std::string_view name) {
   return std::nullopt;
 }
 
-// product(shape) * element size, or nothing where a dimension is negative or the product too large.
+// product(shape) * element size, or nullopt if a dimension is negative or the product overflows.
 std::optional<std::uint64_t> bytes_of(DType dtype, std::span<const std::int64_t> shape) {
   std::uint64_t bytes = element_size(dtype);
   for (std::int64_t n : shape)
@@ -78,7 +78,7 @@ std::string header_text(std::span<const NamedTensor> tensors, const Metadata& me
   return text;
 }
 
-// Reads and validates a header: everything in it may be hostile.
+// Parses and validates a header from an untrusted file.
 class HeaderParser {
  public:
   HeaderParser(std::string file_name, std::uint64_t data_begin, std::uint64_t file_bytes)
@@ -86,7 +86,7 @@ class HeaderParser {
 
   void parse(const std::string& text) {
     const nlohmann::json header = json(text);
-    expect(header.is_object(), "its header is no JSON object");
+    expect(header.is_object(), "its header is not a JSON object");
     for (const auto& [name, entry] : header.items()) {
       if (name == kMetadataKey)
         add_metadata(entry);
@@ -101,10 +101,10 @@ class HeaderParser {
 
  private:
   void expect(bool ok, const std::string& problem) const {
-    check(ok, "{} is no usable safetensors file: {}", file_name_, problem);
+    check(ok, "{} is not a usable safetensors file: {}", file_name_, problem);
   }
 
-  // Refuses what nlohmann's parser would let pass: a name given twice (the last one would win), deep nesting.
+  // Refuses what nlohmann's parser accepts: duplicate names, of which it keeps the last, and deep nesting.
   nlohmann::json json(const std::string& text) const {
     std::set<std::string> names;
     const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
@@ -117,15 +117,15 @@ class HeaderParser {
     try {
       return nlohmann::json::parse(text, watch);
     } catch (const nlohmann::json::exception&) {
-      expect(false, "its header is no valid JSON; the file is damaged");
+      expect(false, "its header is not valid JSON; the file is damaged");
       throw;
     }
   }
 
   void add_metadata(const nlohmann::json& entry) {
-    expect(entry.is_object(), "its metadata is no JSON object");
+    expect(entry.is_object(), "its metadata is not a JSON object");
     for (const auto& [key, value] : entry.items()) {
-      expect(value.is_string(), fmt::format("its metadata entry {} is no text", key));
+      expect(value.is_string(), fmt::format("its metadata entry {} is not a string", key));
       metadata[key] = value.get<std::string>();
     }
   }
@@ -152,19 +152,19 @@ class HeaderParser {
     const auto bytes = bytes_of(*dtype, shape);
     expect(bytes == end - begin, fmt::format("{} has {} bytes of data, but its shape [{}] of {} needs {}",
                                              name, end - begin, fmt::join(shape, ", "), type_name,
-                                             bytes ? std::to_string(*bytes) : "more than there can be"));
+                                             bytes ? std::to_string(*bytes) : "more than a file can have"));
     tensors.push_back({name, *dtype, std::move(shape), data_begin_ + begin, end - begin});
   }
 
   std::uint64_t whole(const nlohmann::json& number, const std::string& name) const {
     expect(number.is_number_unsigned() &&
                number.get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<std::int64_t>::max()},
-           fmt::format("a size or an offset of {} is no whole number from 0", name));
+           fmt::format("a size or an offset of {} is not a whole number of at least 0", name));
     return number.get<std::uint64_t>();
   }
 
   void check_coverage() {
-    // By end as well: an empty tensor shares its offset with the one that follows.
+    // Sorted by end as well, because an empty tensor has the same offset as the next one.
     std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
       return std::pair(a.begin, a.begin + a.bytes) < std::pair(b.begin, b.begin + b.bytes);
     });
@@ -204,12 +204,12 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
 
 SafetensorsFile::SafetensorsFile(std::filesystem::path path) : file_(std::move(path)) {
   const std::string name = file_.path().string();
-  check(file_.bytes() >= kLengthBytes, "{} is no safetensors file: it has only {} bytes", name,
+  check(file_.bytes() >= kLengthBytes, "{} is not a safetensors file: it has only {} bytes", name,
         file_.bytes());
   std::uint64_t length = 0;
   file_.read(0, &length, kLengthBytes);
   check(length <= kLongestHeader && length <= file_.bytes() - kLengthBytes,
-        "{} is no safetensors file, or is cut short: its header would be {} bytes long, the file has {}",
+        "{} is not a safetensors file, or is cut short: its header would be {} bytes long, the file has {}",
         name, length, file_.bytes());
   std::string text(length, '\0');
   file_.read(kLengthBytes, text.data(), length);
@@ -240,7 +240,7 @@ void SafetensorsFile::read(std::string_view name, DType dtype, std::span<const s
   const StoredTensor& tensor = at(name);
   check(tensor.dtype == dtype &&
             std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()),
-        "{} holds {} as {} [{}] where {} [{}] is needed; it belongs to another network or another version",
+        "{} holds {} as {} [{}], but {} [{}] is needed; it belongs to another network or another version",
         path().string(), name, to_string(tensor.dtype), fmt::join(tensor.shape, ", "), to_string(dtype),
         fmt::join(shape, ", "));
   read(tensor, to);

@@ -32,7 +32,7 @@ struct NamedTensor {
 };
 
 // Streams the tensors into the file, atomically (engine/io/atomic_file.h). Wide elements come first, so that
-// every tensor is aligned to its element size. Throws Error where two tensors share a name.
+// every tensor is aligned to its element size. Throws Error if two tensors share a name.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const Metadata& metadata = {});
 
@@ -45,8 +45,8 @@ struct StoredTensor {
   std::uint64_t bytes;
 };
 
-// An open file, its header read and validated: every offset lies in the file, tensors fill it without gap or
-// overlap, sizes agree with shapes. Throws Error, with one sentence that names the file and what is wrong.
+// An open file with a validated header: every offset lies in the file, tensors fill it without gaps or
+// overlaps, and sizes agree with shapes. Throws Error with the file and the reason.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(std::filesystem::path path);
@@ -56,9 +56,9 @@ class SafetensorsFile {
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // in the order of their data
 
   bool contains(std::string_view name) const { return find(name) != nullptr; }
-  // Null where there is none.
+  // Null if there is no such tensor.
   const StoredTensor* find(std::string_view name) const;
-  // The tensor called `name`; throws where it is absent.
+  // The tensor called `name`. Throws if it is absent.
   const StoredTensor& at(std::string_view name) const;
 
   // Reads tensor.bytes bytes to host memory.

@@ -6,8 +6,8 @@
 
 namespace tdds {
 
-// The cause that the error number tells and how to fix it: "the name is too long; choose a shorter one".
-// `fix` is for causes that have none of their own, and may be empty.
+// The cause of the error number and how to fix it: "the name is too long; choose a shorter one". `fix` is
+// added to causes without a fix of their own, and may be empty.
 std::string system_reason(int error, std::string_view fix = {});
 
 }  // namespace tdds

@@ -7,11 +7,11 @@
 
 namespace tdds {
 
-// Each without its end, "\n" or "\r\n", and the first without a UTF-8 byte order mark. They lie in `text`. An
-// end behind the last line begins no further one.
+// The lines of `text`, without their ends, "\n" or "\r\n", and without a UTF-8 byte order mark at the start.
+// They point into `text`. An end after the last line does not begin another one.
 std::vector<std::string_view> lines_of(std::string_view text);
 
-// The lines that are not empty: a name each.
+// The lines that are not empty, as names.
 std::vector<std::string> names_of(std::string_view text);
 
 }  // namespace tdds

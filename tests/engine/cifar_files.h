@@ -18,7 +18,7 @@ namespace tdds {
 
 using test::TemporaryFolder;
 
-using Files = std::map<std::string, std::string>;  // path below some folder, bytes
+using Files = std::map<std::string, std::string>;  // bytes by path below a folder
 
 inline void write_files(const std::filesystem::path& folder, const Files& files) {
   for (const auto& [name, bytes] : files) {
@@ -72,7 +72,7 @@ inline std::string cifar_binary(int first, int rows, int classes) {
   return bytes;
 }
 
-// As Python 2's cPickle wrote the published files (protocol 2, numpy 1).
+// The format of the published files, written by Python 2's cPickle (protocol 2, numpy 1).
 inline std::string cifar_pickle(int first, int rows, int classes) {
   using namespace std::string_literals;
   const auto little = [](unsigned value) {

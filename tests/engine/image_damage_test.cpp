@@ -1,5 +1,5 @@
-// Every form of every format, damaged: refused by name, or decoded to the same pixels whatever the memory
-// held before.
+// Damaged files of every form of every format are refused by name, or decoded to pixels that do not depend
+// on uninitialised memory.
 
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -18,13 +18,13 @@ namespace {
 
 using Pixels = std::optional<std::vector<std::uint8_t>>;
 
-// What an earlier call may have left on the stack.
+// Imitates the values that an earlier call leaves on the stack.
 [[gnu::noinline]] void fill_stack(int value) {
   volatile char left[64 << 10];
   for (volatile char& byte : left) byte = static_cast<char>(value);
 }
 
-// None where it is refused, which has to be by name. `filling` is what memory holds that is not set.
+// Returns nullopt if the file is refused, which must be by name. `filling` is the value of unset memory.
 Pixels decode(const std::string& bytes, int filling = 0, bool* ends_early = nullptr) {
   mallopt(M_PERTURB, filling);
   fill_stack(filling);
@@ -53,7 +53,7 @@ std::size_t header_bytes(const std::string& name, const std::string& bytes) {
   return at;
 }
 
-TEST(ImageDamageTest, WhatIsCutIsRefused) {
+TEST(ImageDamageTest, TruncatedFilesAreRefused) {
   for (const auto& [name, form] : image_forms()) {
     const std::string& whole = form.bytes;
     EXPECT_FALSE(decode(whole.substr(0, header_bytes(name, whole)))) << name << ", header only";
@@ -89,7 +89,7 @@ TEST(ImageDamageTest, AFlippedBitOfOthersIsRefusedOrDecodedAlike) {
   }
 }
 
-TEST(ImageDamageTest, WhatFollowsTheImageIsDecidedByItsFormat) {
+TEST(ImageDamageTest, DataAfterTheImageAreIgnoredOrRefusedByFormat) {
   for (const auto& [name, form] : image_forms()) {
     const bool ignored = is_form_of(name, "png") || is_form_of(name, "bmp") || is_form_of(name, "jpg");
     const Pixels whole = decode(form.bytes);
@@ -102,7 +102,7 @@ TEST(ImageDamageTest, WhatFollowsTheImageIsDecidedByItsFormat) {
   }
 }
 
-// The second half of the first scan is gone, and what follows it too.
+// Removes the second half of the first scan and everything after it.
 std::string with_half_a_scan(const std::string& jpeg) {
   const std::size_t scan = jpeg.find("\xff\xda"),
                     start = scan + 2 + static_cast<unsigned char>(jpeg[scan + 3]);
@@ -113,7 +113,7 @@ std::string with_half_a_scan(const std::string& jpeg) {
   return jpeg.substr(0, half) + "\xff\xd9";
 }
 
-TEST(ImageDamageTest, AScanThatEndsEarlyIsTakenAndTold) {
+TEST(ImageDamageTest, AScanThatEndsEarlyIsAcceptedAndReported) {
   for (const auto& [name, form] : image_forms()) {
     if (!is_form_of(name, "jpg")) continue;
     bool early = true;
@@ -127,7 +127,7 @@ TEST(ImageDamageTest, AScanThatEndsEarlyIsTakenAndTold) {
   }
 }
 
-TEST(ImageDamageTest, WhatIsThereOfAScanThatEndsEarlyIsRight) {
+TEST(ImageDamageTest, ThePresentPartOfAScanThatEndsEarlyIsRight) {
   const std::string whole = jpeg_bytes(test_pixels(5, 96, 96), 96, 96);
   const auto right = decode_image(whole, "f", 96);
   const auto half = decode_image(with_half_a_scan(whole), "f", 96);

@@ -1,5 +1,5 @@
 #pragma once
-// One small picture in every form of every format that is read, and what Pillow decodes of each
+// One small picture in every form of every supported format, and Pillow's pixels of each
 // (golden/make_forms.py).
 
 #include <filesystem>

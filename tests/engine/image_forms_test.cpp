@@ -1,4 +1,4 @@
-// Colours of every form of every format beside Pillow's.
+// Compares the colours of every form of every format with Pillow's.
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 namespace tdds {
 namespace {
 
-// PNG and TGA are exact. Others round: BMP's 5 bits and PNM's largest values to 8 bits, JPEG in its
+// PNG and TGA are exact. BMP's 5 bits and PNM's maximum values are rounded to 8 bits; JPEG rounds in its
 // transforms.
 int rounding_of(const std::string& name) {
   if (is_form_of(name, "jpg")) return 2;

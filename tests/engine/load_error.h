@@ -1,5 +1,5 @@
 #pragma once
-// What a data set that cannot be loaded must say.
+// Checks the error of a data set that cannot be loaded.
 
 #include <gtest/gtest.h>
 

@@ -26,7 +26,7 @@ std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// A zip as numpy.savez writes it, or numpy.savez_compressed. A name may stand twice.
+// A zip as written by numpy.savez or numpy.savez_compressed. A name may occur twice.
 inline void write_zip(const std::string& path,
                       const std::vector<std::pair<std::string, std::string>>& members,
                       bool compressed = true) {

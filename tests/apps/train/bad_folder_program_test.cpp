@@ -18,13 +18,13 @@ TEST_F(BadFolderProgramTest, BadImagesAreNamedOrCounted) {
   std::string damaged = jpeg;
   damaged[jpeg.find("\xff\xc0") + 4] = 12;  // bits per sample
   put(bad, damaged);
-  expect_bad_image("dog/bad.jpg is a JPEG of 12 bits a value, which is not read");
+  expect_bad_image("dog/bad.jpg is a JPEG of 12 bits per value, which is not read");
   fs::remove(bad);
   fs::create_symlink("nowhere", bad);
   expect_bad_image("dog/bad.jpg cannot be read");
   fs::remove(bad);
   put(data_ + "/train/dog/odd 'name' \"\xff\n$(x).png", "no image");
-  expect_bad_image("odd 'name' \"\xff $(x).png is no readable image");
+  expect_bad_image("odd 'name' \"\xff $(x).png is not a readable image");
 }
 
 TEST_F(BadFolderProgramTest, AnUnreadableFileIsNamed) {
@@ -58,7 +58,7 @@ TEST_F(BadFolderProgramTest, ADecompressionBombIsNotUnpacked) {
 }
 
 TEST_F(BadFolderProgramTest, FoldersThatDoNotFitAreNamed) {
-  expect_refused(train(), "data/train is no folder");
+  expect_refused(train(), "data/train is not a folder");
   write_images();
   fs::create_directories(data_ + "/train/empty");
   expect_refused(train(), "train/empty holds no image");

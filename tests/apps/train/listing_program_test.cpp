@@ -149,7 +149,7 @@ TEST_F(ListingProgramTest, MaxTrainSamplesKeepsEveryClass) {
       names.push_back(std::string(name) + "/" + std::to_string(i) + ".png");
   put_images(names);
   std::sort(names.begin(), names.end());
-  expect_every_program_says("12 of 42 training images are kept, of each class its share by the seed",
+  expect_every_program_says("12 of 42 training images are kept, each class's share drawn by the seed",
                             {"--max_train_samples", "12", "--manualSeed", "5"});
   const Ids ids = read_npy_i64(run_ + "/train_ids.npy");
   const Manifest manifest = read_manifest(run_ + "/manifest.tsv");

@@ -180,9 +180,9 @@ TEST_F(NpyDataTest, ImagesAreRefusedWithTheCause) {
 
 TEST_F(NpyDataTest, LabelsAreRefusedWithTheCause) {
   const std::string file = "train_labels.npy";
-  expect_refused(file, npy("<f4", "40, 4", std::string(640, '\0')), "4 numbers an image",
+  expect_refused(file, npy("<f4", "40, 4", std::string(640, '\0')), "4 numbers per image",
                  "labels = labels.argmax(1)");
-  expect_refused(file, npy("|u1", "40, 4", std::string(160, '\0')), "4 numbers an image",
+  expect_refused(file, npy("|u1", "40, 4", std::string(160, '\0')), "4 numbers per image",
                  "labels = labels.argmax(1)");
   expect_refused(file, npy("<f8", "40,", std::string(320, '\0')), "type '<f8'",
                  "labels = labels.astype(numpy.int64)");

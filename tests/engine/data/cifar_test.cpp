@@ -54,9 +54,9 @@ void expect_error(const DatasetOptions& options, const std::vector<std::string>&
   }
 }
 
-class CifarForms : public ::testing::TestWithParam<std::tuple<int, bool>> {};
+class CifarFormsTest : public ::testing::TestWithParam<std::tuple<int, bool>> {};
 
-TEST_P(CifarForms, AreFoundAtAboveAndBelowTheDataPath) {
+TEST_P(CifarFormsTest, AreFoundInAndBelowTheDataPath) {
   const auto [classes, pickled] = GetParam();
   const TemporaryFolder scratch;
   write_files(scratch.path() / "some" / "data", cifar_form(classes, pickled));
@@ -67,7 +67,7 @@ TEST_P(CifarForms, AreFoundAtAboveAndBelowTheDataPath) {
   expect_small_set(options_for(classes, folder), classes);
 }
 
-TEST_P(CifarForms, AreReadFromAnArchive) {
+TEST_P(CifarFormsTest, AreReadFromAnArchive) {
   const auto [classes, pickled] = GetParam();
   const TemporaryFolder scratch;
   const std::string name =
@@ -82,12 +82,12 @@ TEST_P(CifarForms, AreReadFromAnArchive) {
       << dataset.notes[0];
 }
 
-TEST_P(CifarForms, AMissingFileIsNamed) {
+TEST_P(CifarFormsTest, AMissingFileIsNamed) {
   const auto [classes, pickled] = GetParam();
   const TemporaryFolder scratch;
   Files files = cifar_form(classes, pickled);
-  const auto lost =
-      std::prev(files.end());  // of every form the test rows or, for pickled CIFAR-100, the training rows
+  // The last file has the test rows or, for pickled CIFAR-100, the training rows.
+  const auto lost = std::prev(files.end());
   const std::string name = lost->first.substr(lost->first.find('/') + 1);
   files.erase(lost);
   write_files(scratch.path(), files);
@@ -95,7 +95,7 @@ TEST_P(CifarForms, AMissingFileIsNamed) {
                {scratch.str(), "lacks " + name, "`data_path`", "`download`"});
 }
 
-TEST_P(CifarForms, EveryTruncationIsAnError) {
+TEST_P(CifarFormsTest, EveryTruncationIsAnError) {
   const auto [classes, pickled] = GetParam();
   const TemporaryFolder scratch;
   Files files = cifar_form(classes, pickled);
@@ -111,9 +111,10 @@ TEST_P(CifarForms, EveryTruncationIsAnError) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CifarForms, ::testing::Combine(::testing::Values(10, 100), ::testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(All, CifarFormsTest,
+                         ::testing::Combine(::testing::Values(10, 100), ::testing::Bool()));
 
-TEST(Cifar, ALabelOutOfRangeNamesItsRow) {
+TEST(CifarTest, ALabelOutOfRangeNamesItsRow) {
   const TemporaryFolder scratch;
   Files files = cifar_form(100, false);
   files["cifar-100-binary/train.bin"][3 * 3074 + 1] = 100;
@@ -126,7 +127,7 @@ TEST(Cifar, ALabelOutOfRangeNamesItsRow) {
   expect_error(options_for(10, scratch.path()), {"data_batch_4.bin", "row 0", "label 255 is not in 0 .. 9"});
 }
 
-TEST(Cifar, APickleOfTheWrongContentIsNamed) {
+TEST(CifarTest, RejectsPicklesOfTheWrongContent) {
   const TemporaryFolder scratch;
   Files files = cifar_form(100, true);
   std::string& train = files["cifar-100-python/train"];
@@ -137,47 +138,47 @@ TEST(Cifar, APickleOfTheWrongContentIsNamed) {
     expect_error(options_for(100, scratch.path()), {"cifar-100-python/train", reason});
   };
   expect("cos\nsystem\n(S'touch hostile'\ntR.", "names 'os.system', which is not data and is never called");
-  expect("I3\n.", "is no dict with 'data' and 'fine_labels'");
-  expect(cifar_pickle(0, 10, 10), "is no dict with 'data' and 'fine_labels'");
-  expect("(dS'data'\nI1\nsS'fine_labels'\n(lI1\nas.", "no uint8 array of shape [N, 3072]");
+  expect("I3\n.", "is not a dict with 'data' and 'fine_labels'");
+  expect(cifar_pickle(0, 10, 10), "is not a dict with 'data' and 'fine_labels'");
+  expect("(dS'data'\nI1\nsS'fine_labels'\n(lI1\nas.", "not a uint8 array of shape [N, 3072]");
   std::string wide = whole;
   wide.replace(wide.find(std::string("M\x00\x0c", 3)), 3, std::string("M\x00\x0d", 3));
   expect(wide, "shape");
   std::string short_list = whole;
   short_list.erase(short_list.find("K\x03"), 2);
-  expect(short_list, "no list of 10 labels");
+  expect(short_list, "not a list of 10 labels");
   std::string negative = whole;
   negative.replace(negative.find("K\x03"), 2, "J\xff\xff\xff\xff");
   expect(negative, "row 0: the label -1 is not in 0 .. 99");
   std::string text = whole;
   text.replace(text.find("K\x03"), 2, "U\x01z");
-  expect(text, "row 0: the label is no whole number");
+  expect(text, "row 0: the label is not an integer");
 }
 
-TEST(Cifar, ClassNamesMustBeAsManyAsClasses) {
+TEST(CifarTest, ClassNamesMustMatchTheNumberOfClasses) {
   const TemporaryFolder scratch;
   Files files = cifar_form(10, false);
   files["cifar-10-batches-bin/batches.meta.txt"] = "cat\ndog\n";
   write_files(scratch.path(), files);
-  expect_error(options_for(10, scratch.path()), {"batches.meta.txt", "names 2 classes where there are 10"});
+  expect_error(options_for(10, scratch.path()), {"batches.meta.txt", "names 2 classes, but there are 10"});
   std::filesystem::remove(scratch.path() / "cifar-10-batches-bin/batches.meta.txt");
   EXPECT_EQ(load_cifar(options_for(10, scratch.path())).class_names[3], "class 3");
 }
 
-TEST(Cifar, AMissingSetNamesTheFolderAndTheMend) {
+TEST(CifarTest, AMissingSetNamesTheFolderAndTheFix) {
   const TemporaryFolder scratch;
   expect_error(options_for(100, scratch.path() / "nowhere"),
                {"cifar100", (scratch.path() / "nowhere").string(), "does not exist", "`download`"});
   expect_error(options_for(100, scratch.path()),
                {scratch.str(), "sub-folders hold none", "cifar-100-python/train", "`data_path`"});
   EXPECT_THROW(load_cifar(options_for(10, "")), UsageError);
-  write_files(scratch.path(), {{"cifar-10-binary.tar.gz", "this is no archive"}});
-  expect_error(options_for(10, scratch.path()), {"cifar-10-binary.tar.gz", "no readable archive"});
+  write_files(scratch.path(), {{"cifar-10-binary.tar.gz", "this is not an archive"}});
+  expect_error(options_for(10, scratch.path()), {"cifar-10-binary.tar.gz", "not a readable archive"});
   write_tar_gz(scratch.path() / "cifar-10-binary.tar.gz", {{"readme", "empty"}});
   expect_error(options_for(10, scratch.path()), {"does not hold cifar-10-batches-bin/data_batch_1.bin"});
 }
 
-TEST(Cifar, IsFetchedOnceAndThenFound) {
+TEST(CifarTest, IsFetchedOnceAndThenFound) {
   const TemporaryFolder scratch;
   const auto mirror = scratch.path() / "mirror", data = scratch.path() / "data";
   std::filesystem::create_directories(mirror);
@@ -194,7 +195,7 @@ TEST(Cifar, IsFetchedOnceAndThenFound) {
   expect_small_set(options, 100);
 }
 
-TEST(Cifar, AFetchedArchiveMustHaveTheOfficialSum) {
+TEST(CifarTest, AFetchedArchiveMustHaveTheOfficialMd5) {
   const TemporaryFolder scratch;
   write_tar_gz(scratch.path() / "cifar-10-binary.tar.gz", cifar_form(10, false));
   DatasetOptions options = options_for(10, scratch.path() / "data");

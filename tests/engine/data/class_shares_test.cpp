@@ -11,7 +11,7 @@ namespace {
 
 using Counts = std::vector<std::int64_t>;
 
-TEST(ClassShares, AreProportionalAndAddUp) {
+TEST(ClassSharesTest, AreProportionalAndAddUp) {
   EXPECT_EQ(class_shares({60, 30, 10}, 10), (Counts{6, 3, 1}));
   EXPECT_EQ(class_shares({60, 30, 10}, 45),
             (Counts{27, 14, 4}));  // 13.5 and 4.5: the first one is rounded up
@@ -20,7 +20,7 @@ TEST(ClassShares, AreProportionalAndAddUp) {
   EXPECT_THROW(class_shares({1, 2}, 4), Error);
 }
 
-TEST(ClassShares, EveryClassWithSamplesGivesOneWhereThatIsPossible) {
+TEST(ClassSharesTest, EveryClassWithSamplesGivesOneWhereThatIsPossible) {
   EXPECT_EQ(class_shares({1000, 2, 0, 1, 500}, 15), (Counts{8, 1, 0, 1, 5}));
   EXPECT_EQ(class_shares({1000, 1, 1, 1}, 4), (Counts{1, 1, 1, 1}));
   const Counts few = class_shares({1000, 1, 1, 1}, 3);

@@ -28,7 +28,7 @@ Pixels corrupted(Corruption kind, Pixels pixels, std::uint64_t id = 7, std::uint
   return pixels;
 }
 
-TEST(Corruption, IsAFunctionOfSeedAndSample) {
+TEST(CorruptionTest, IsAFunctionOfSeedAndSample) {
   for (const Corruption kind : kCorruptions) {
     EXPECT_EQ(corrupted(kind, ramp()), corrupted(kind, ramp()));
     EXPECT_NE(corrupted(kind, ramp()), ramp());
@@ -37,7 +37,7 @@ TEST(Corruption, IsAFunctionOfSeedAndSample) {
   EXPECT_NE(corrupted(Corruption::kFog, ramp(), 7, 1), corrupted(Corruption::kFog, ramp(), 7, 2));
 }
 
-TEST(Corruption, NoiseHasTheStandardDeviationThatItSays) {
+TEST(CorruptionTest, NoiseHasTheStandardDeviationThatItSays) {
   const Pixels grey(3 * kSide * kSide, 128);
   double sum = 0, squares = 0, n = 0;
   for (std::uint64_t id = 0; id < 20; ++id)
@@ -46,27 +46,27 @@ TEST(Corruption, NoiseHasTheStandardDeviationThatItSays) {
       squares += (value - 128.0) * (value - 128.0);
       ++n;
     }
-  // 61,440 values: the mean is known to 0.15, the deviation to 0.11; truncation towards zero takes up to a
-  // half.
+  // 61,440 values: the mean is known to 0.15, the deviation to 0.11; truncation towards zero shifts values
+  // by up to a half.
   EXPECT_NEAR(sum / n, 0, 0.6);
   EXPECT_NEAR(std::sqrt(squares / n), 38, 1);
 }
 
-TEST(Corruption, OcclusionIsABlackSquareOfHalfTheSide) {
+TEST(CorruptionTest, OcclusionIsABlackSquareOfHalfTheSide) {
   for (std::uint64_t id = 0; id < 50; ++id) {
     const Pixels image = corrupted(Corruption::kOcclusion, ramp(), id);
     EXPECT_EQ(std::count(image.begin(), image.end(), 0), 3 * 16 * 16) << id;
   }
 }
 
-TEST(Corruption, ResolutionLeavesTheMeansOfBlocks) {
+TEST(CorruptionTest, ResolutionLeavesTheMeansOfBlocks) {
   const Pixels image = corrupted(Corruption::kResolution, ramp());
   for (int y = 0; y < kSide; ++y)
     for (int x = 0; x < kSide; ++x)
       EXPECT_NEAR(image[3 * (kSide * y + x)], 60 + 3 * (x / 4 * 4 + 1.5) + (y / 4 * 4 + 1.5), 0.5);
 }
 
-TEST(Corruption, FogTakesEveryValueSomeOfTheWayToWhite) {
+TEST(CorruptionTest, FogTakesEveryValueSomeOfTheWayToWhite) {
   const Pixels image = corrupted(Corruption::kFog, ramp()), before = ramp();
   for (std::size_t i = 0; i < image.size(); ++i) {
     const double share = (image[i] - before[i]) / (255.0 - before[i]);
@@ -75,14 +75,14 @@ TEST(Corruption, FogTakesEveryValueSomeOfTheWayToWhite) {
   }
 }
 
-TEST(Corruption, MotionBlurTakesAwayDetailAlongOneDirection) {
+TEST(CorruptionTest, MotionBlurTakesAwayDetailAlongOneDirection) {
   Pixels dot(3 * kSide * kSide, 0);
   std::fill_n(dot.begin() + 3 * (kSide * 16 + 16), 3, std::uint8_t{240});
   const Pixels image = corrupted(Corruption::kMotionBlur, dot);
   EXPECT_EQ(std::count(image.begin(), image.end(), 240 / 8), 3 * 8);
 }
 
-TEST(Corruption, SmallAndOblongImagesAreCorruptedToo) {
+TEST(CorruptionTest, SmallAndOblongImagesAreCorruptedToo) {
   for (const Corruption kind : kCorruptions)
     for (const auto& [height, width] : {std::pair{1, 1}, {2, 9}, {9, 2}, {8, 40}}) {
       Pixels pixels(static_cast<std::size_t>(3 * height * width), 100);
@@ -99,7 +99,7 @@ DatasetOptions shapes() {
   return options;
 }
 
-TEST(Corruption, LabelNoiseIsEvenOverTheOtherClasses) {
+TEST(CorruptionTest, LabelNoiseIsEvenOverTheOtherClasses) {
   DatasetOptions options = shapes();
   options.shapes_train = 5000;
   const Dataset clean = load_dataset(options);
@@ -118,7 +118,7 @@ TEST(Corruption, LabelNoiseIsEvenOverTheOtherClasses) {
   EXPECT_NE(noisy.fingerprint, clean.fingerprint);
 }
 
-TEST(Corruption, HeldOutImagesStayAsTheyAre) {
+TEST(CorruptionTest, HeldOutImagesStayAsTheyAre) {
   DatasetOptions options = shapes();
   options.val_fraction = 0.25;
   const Dataset clean = load_dataset(options);

@@ -39,7 +39,7 @@ std::filesystem::path only_cache(const std::filesystem::path& folder) {
   return found;
 }
 
-TEST(DatasetCache, GivesThePixelsFromTheFilesAndFromTheCache) {
+TEST(DatasetCacheTest, GivesThePixelsFromTheFilesAndFromTheCache) {
   const TemporaryFolder scratch;
   DecodeRequest request = make_request(scratch, 20);
   std::int64_t decoded = 0;
@@ -57,7 +57,7 @@ TEST(DatasetCache, GivesThePixelsFromTheFilesAndFromTheCache) {
   EXPECT_EQ(std::filesystem::file_size(only_cache(request.cache_dir)), 20 * kRecord + sizeof(Sha256));
 }
 
-TEST(DatasetCache, ContinuesAfterAnInterruptionAndEndsIdentical) {
+TEST(DatasetCacheTest, ContinuesAfterAnInterruptionAndEndsIdentical) {
   const TemporaryFolder scratch;
   const DecodeRequest request = make_request(scratch, 20);
   decode_files(request);
@@ -75,7 +75,7 @@ TEST(DatasetCache, ContinuesAfterAnInterruptionAndEndsIdentical) {
   }
 }
 
-TEST(DatasetCache, DamagedRecordsAreDecodedAgain) {
+TEST(DatasetCacheTest, DamagedRecordsAreDecodedAgain) {
   const TemporaryFolder scratch;
   const DecodeRequest request = make_request(scratch, 20);
   const DecodedImages images = decode_files(request);
@@ -88,7 +88,7 @@ TEST(DatasetCache, DamagedRecordsAreDecodedAgain) {
   EXPECT_TRUE(read_file(cache, 1 << 20) == whole);
 }
 
-TEST(DatasetCache, StoresWithoutHoldingTheImages) {
+TEST(DatasetCacheTest, StoresWithoutHoldingTheImages) {
   const TemporaryFolder scratch;
   DecodeRequest request = make_request(scratch, 300);
   const DecodedImages images = decode_files(request);
@@ -115,7 +115,7 @@ TEST(DatasetCache, StoresWithoutHoldingTheImages) {
   EXPECT_EQ(pixels, test_pixels(7, kSize, kSize));
 }
 
-TEST(DatasetCache, AChangedFileMakesANewCache) {
+TEST(DatasetCacheTest, AChangedFileMakesANewCache) {
   const TemporaryFolder scratch;
   const DecodeRequest request = make_request(scratch, 3);
   decode_files(request);
@@ -125,15 +125,15 @@ TEST(DatasetCache, AChangedFileMakesANewCache) {
             test_pixels(1, kSize, kSize));
 }
 
-TEST(DatasetCache, ABadFileStopsOrIsLeftOut) {
+TEST(DatasetCacheTest, ABadFileStopsOrIsLeftOut) {
   const TemporaryFolder scratch;
   DecodeRequest request = make_request(scratch, 5);
-  write_files(request.folder, {{"2.png", "no image"}});
+  write_files(request.folder, {{"2.png", "not an image"}});
   try {
     decode_files(request);
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("images/2.png is no readable image"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("images/2.png is not a readable image"), std::string::npos)
         << error.what();
     EXPECT_NE(std::string(error.what()).find("`skip_bad`"), std::string::npos) << error.what();
   }

@@ -33,7 +33,7 @@ std::vector<std::uint8_t> image_of(const ImageSet& set, std::int64_t row) {
   return {begin, begin + set.image_bytes()};
 }
 
-TEST(DatasetFolder, RowsAreSortedPathsAndClassesSortedFolders) {
+TEST(DatasetFolderTest, RowsAreSortedPathsAndClassesSortedFolders) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), small_tree());
   const Dataset dataset = load_dataset(options_for(scratch));
@@ -51,7 +51,7 @@ TEST(DatasetFolder, RowsAreSortedPathsAndClassesSortedFolders) {
   EXPECT_NEAR(dataset.mean[0], sum / (4 * 64 * 255), 1e-6);
 }
 
-TEST(DatasetFolder, TheCacheGivesTheSameSet) {
+TEST(DatasetFolderTest, TheCacheGivesTheSameSet) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), small_tree());
   DatasetOptions options = options_for(scratch);
@@ -61,7 +61,7 @@ TEST(DatasetFolder, TheCacheGivesTheSameSet) {
   EXPECT_EQ(load_dataset(options).fingerprint, plain.fingerprint);
 }
 
-TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
+TEST(DatasetFolderTest, ImagesLeftOnTheDiskAreTheSame) {
   const TemporaryFolder scratch;
   Files files = small_tree();
   files["train/cat/bad.png"] = "";
@@ -96,7 +96,7 @@ TEST(DatasetFolder, ImagesLeftOnTheDiskAreTheSame) {
   }
 }
 
-TEST(DatasetFolder, WithoutATestSetTheHeldOutImagesServe) {
+TEST(DatasetFolderTest, HeldOutImagesReplaceAMissingTestSet) {
   const TemporaryFolder scratch;
   Files files = small_tree();
   files.erase("val/cat/1.png");
@@ -112,7 +112,7 @@ TEST(DatasetFolder, WithoutATestSetTheHeldOutImagesServe) {
   EXPECT_EQ(dataset.train_files.size(), 8u);
 }
 
-TEST(DatasetFolder, BadImagesStopOrLeaveAGapInTheIds) {
+TEST(DatasetFolderTest, BadImagesStopOrLeaveAGapInTheIds) {
   const TemporaryFolder scratch;
   Files files = small_tree();
   files["train/cat/b.png"] = "";
@@ -132,12 +132,12 @@ TEST(DatasetFolder, BadImagesStopOrLeaveAGapInTheIds) {
             (std::vector<std::string>{"cat/a.PNG", "cat/deep/c.png", "dog/x y é.png"}));
 }
 
-TEST(DatasetFolder, FoldersThatDoNotFitAreNamed) {
+TEST(DatasetFolderTest, RejectsInvalidFolderLayouts) {
   const TemporaryFolder scratch;
   DatasetOptions options = options_for(scratch);
-  expect_error(options, "train is no folder");
+  expect_error(options, "train is not a folder");
   write_files(scratch.path(), {{"train/loose.png", png(1)}, {"val/cat/1.png", png(1)}});
-  expect_error(options, "holds no class folders but loose images");
+  expect_error(options, "holds no class folders, only loose images");
   write_files(scratch.path(), {{"train/cat/1.png", png(1)}, {"train/dog/readme", "x"}});
   expect_error(options, "train/dog holds no image");
   write_files(scratch.path(), {{"train/dog/1.png", png(1)}});

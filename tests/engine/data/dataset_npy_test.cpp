@@ -37,7 +37,7 @@ Files small_arrays() {
           {"test_labels.npy", npy("|u1", "2,", std::string("\x02\x00", 2))}};
 }
 
-TEST(DatasetNpy, ReadsImagesAndLabelsOfSeveralTypes) {
+TEST(DatasetNpyTest, ReadsImagesAndLabelsOfSeveralTypes) {
   const TemporaryFolder scratch;
   Files files = small_arrays();
   write_files(scratch.path(), files);
@@ -53,7 +53,7 @@ TEST(DatasetNpy, ReadsImagesAndLabelsOfSeveralTypes) {
   EXPECT_EQ(load_dataset(options_for(scratch)).class_names[1], "bee");
 }
 
-TEST(DatasetNpy, ClassNamesMayComeFromWindows) {
+TEST(DatasetNpyTest, ClassNamesMayComeFromWindows) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), small_arrays());
   write_files(scratch.path(), {{"class_names.txt",
@@ -62,7 +62,7 @@ TEST(DatasetNpy, ClassNamesMayComeFromWindows) {
   EXPECT_EQ(load_dataset(options_for(scratch)).class_names, (std::vector<std::string>{"ant", "bee", "cow"}));
 }
 
-TEST(DatasetNpy, GreyIsRepeated) {
+TEST(DatasetNpyTest, GreyIsRepeated) {
   const TemporaryFolder scratch;
   Files files = small_arrays();
   const auto grey = test_pixels(3, 6, 20, 1);
@@ -73,7 +73,7 @@ TEST(DatasetNpy, GreyIsRepeated) {
     for (std::size_t c = 0; c < 3; ++c) ASSERT_EQ(dataset.train.images[3 * i + c], grey[i]);
 }
 
-TEST(DatasetNpy, WhatDoesNotFitIsNamed) {
+TEST(DatasetNpyTest, RejectsInconsistentArrays) {
   const TemporaryFolder scratch;
   const auto with = [&](const std::string& name, const std::string& bytes, const std::string& reason) {
     Files files = small_arrays();
@@ -88,8 +88,8 @@ TEST(DatasetNpy, WhatDoesNotFitIsNamed) {
        "the label 3, which no training image has");
   with("train_images.npy", npy("<f4", "1, 5, 6, 3", std::string(360, '\0')), "train_images.npy");
   with("train_images.npy", npy("|u1", "4, 5, 6, 4", std::string(480, '\0')), "four channels");
-  with("test_images.npy", npy("|u1", "2, 6, 6, 3", std::string(216, '\0')), "make them alike");
-  with("class_names.txt", "one\n", "names 1 classes where the labels have 3");
+  with("test_images.npy", npy("|u1", "2, 6, 6, 3", std::string(216, '\0')), "give both the same size");
+  with("class_names.txt", "one\n", "names 1 classes, but the labels have 3");
   std::filesystem::remove(scratch.path() / "class_names.txt");
   std::filesystem::remove(scratch.path() / "test_images.npy");
   expect_error(options_for(scratch), "holds no test_images");
@@ -112,7 +112,7 @@ bool has_note(const Dataset& dataset, const std::string& note) {
   return std::find(dataset.notes.begin(), dataset.notes.end(), note) != dataset.notes.end();
 }
 
-TEST(DatasetNpy, MaxTrainSamplesTakesEachClassesShareByTheSeed) {
+TEST(DatasetNpyTest, MaxTrainSamplesTakesEachClassesShareByTheSeed) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), sorted_arrays());
   DatasetOptions options = options_for(scratch);
@@ -130,7 +130,7 @@ TEST(DatasetNpy, MaxTrainSamplesTakesEachClassesShareByTheSeed) {
     EXPECT_EQ(here, there);
   }
   EXPECT_TRUE(has_note(
-      some, "10 of 100 training images are kept, of each class its share by the seed 42: rows are not ids"));
+      some, "10 of 100 training images are kept, each class's share drawn by the seed 42: rows are not ids"));
   EXPECT_EQ(load_dataset(options).train_ids, some.train_ids);
   options.seed = 7;
   EXPECT_NE(load_dataset(options).train_ids, some.train_ids);
@@ -138,7 +138,7 @@ TEST(DatasetNpy, MaxTrainSamplesTakesEachClassesShareByTheSeed) {
   EXPECT_EQ(load_dataset(options).train_ids, whole.train_ids);
 }
 
-TEST(DatasetNpy, GapsInTheLabelsAreNamed) {
+TEST(DatasetNpyTest, GapsInTheLabelsAreNamed) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), sorted_arrays());
   EXPECT_TRUE(has_note(load_dataset(options_for(scratch)), "1 of 4 classes has no training image: 2"));
@@ -152,7 +152,7 @@ TEST(DatasetNpy, GapsInTheLabelsAreNamed) {
                        "9 of 11 classes have no training image: 0, 2, 3, 4, 5 and 4 more"));
 }
 
-TEST(DatasetNpy, AHoldOutLeavesOneOfEachClass) {
+TEST(DatasetNpyTest, AHoldOutLeavesOneOfEachClass) {
   const TemporaryFolder scratch;
   Files files = sorted_arrays();
   files["train_labels.npy"] =

@@ -26,7 +26,7 @@ std::vector<std::uint8_t> image_of(const ImageSet& set, std::int64_t row) {
   return {begin, begin + set.image_bytes()};
 }
 
-TEST(Dataset, TheWholeSetHasItsRowsAsIds) {
+TEST(DatasetTest, TheWholeSetHasItsRowsAsIds) {
   const Dataset dataset = load_dataset(small_shapes());
   ASSERT_EQ(dataset.train_ids.size(), 300u);
   for (std::int32_t row = 0; row < 300; ++row) EXPECT_EQ(dataset.train_ids[row], row);
@@ -34,7 +34,7 @@ TEST(Dataset, TheWholeSetHasItsRowsAsIds) {
   EXPECT_EQ(dataset.fingerprint, fingerprint_of(dataset.train));
 }
 
-TEST(Dataset, MaxTrainSamplesKeepsTheFirstRows) {
+TEST(DatasetTest, MaxTrainSamplesKeepsTheFirstRows) {
   const Dataset whole = load_dataset(small_shapes());
   DatasetOptions options = small_shapes();
   options.max_train_samples = 70;
@@ -52,7 +52,7 @@ TEST(Dataset, MaxTrainSamplesKeepsTheFirstRows) {
   EXPECT_EQ(load_dataset(options).train.count(), 300);
 }
 
-TEST(Dataset, HoldOutSplitsEveryClassAndKeepsTheIds) {
+TEST(DatasetTest, HoldOutSplitsEveryClassAndKeepsTheIds) {
   const Dataset whole = load_dataset(small_shapes());
   DatasetOptions options = small_shapes();
   options.val_fraction = 0.2;
@@ -84,7 +84,7 @@ TEST(Dataset, HoldOutSplitsEveryClassAndKeepsTheIds) {
   }
 }
 
-TEST(Dataset, HoldOutFollowsTheSeedAlone) {
+TEST(DatasetTest, HoldOutFollowsTheSeedAlone) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), cifar_form(10, false));
   DatasetOptions options;
@@ -102,7 +102,7 @@ TEST(Dataset, HoldOutFollowsTheSeedAlone) {
   EXPECT_NE(load_dataset(options).train_ids, once.train_ids);
 }
 
-TEST(Dataset, OptionsOutOfRangeAreUsageErrors) {
+TEST(DatasetTest, OptionsOutOfRangeAreUsageErrors) {
   const auto with = [](auto change) {
     DatasetOptions options = small_shapes();
     change(options);
@@ -115,7 +115,7 @@ TEST(Dataset, OptionsOutOfRangeAreUsageErrors) {
   EXPECT_THROW(with([](auto& o) { o.max_train_samples = -1; }), UsageError);
 }
 
-TEST(Dataset, TheFingerprintSeesEveryByteAndLabel) {
+TEST(DatasetTest, TheFingerprintSeesEveryByteAndLabel) {
   const ImageSet set{1, 2, {1, 2, 3, 4, 5, 6}, {7}};
   ImageSet other = set;
   EXPECT_EQ(fingerprint_of(set), fingerprint_of(other));
@@ -130,7 +130,7 @@ TEST(Dataset, TheFingerprintSeesEveryByteAndLabel) {
 }
 
 // The published CIFAR-100, when TDDS_CIFAR100_DIR names the folder that holds it in any form.
-TEST(Dataset, TheRealCifar100HasItsPublishedStatistics) {
+TEST(DatasetTest, TheRealCifar100HasItsPublishedStatistics) {
   const char* folder = std::getenv("TDDS_CIFAR100_DIR");
   if (folder == nullptr) GTEST_SKIP() << "TDDS_CIFAR100_DIR is not set";
   DatasetOptions options;

@@ -1,4 +1,4 @@
-// What a cache does when its files move, change or are shared.
+// Caches whose image files move or change, and caches that processes share.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ class ImageCacheTest : public testing::Test {
       if (entry.path().extension() == ".cache") found.push_back(entry.path());
     return found;
   }
-  // Both ways to read give the pixels of these seeds; the first call's note holds `note`.
+  // Checks that both ways to read give the pixels of these seeds, and that the first call's note has `note`.
   static void expect_pixels(const DecodeRequest& request, const std::vector<int>& seeds,
                             const std::string& note) {
     const StoredImages stored = store_files(request);
@@ -88,7 +88,7 @@ class ImageCacheTest : public testing::Test {
   const std::vector<int> plain_ = seeds_from(0);
 };
 
-TEST_F(ImageCacheTest, TwoSplitsWithOneListingHaveACacheEach) {
+TEST_F(ImageCacheTest, SplitsWithEqualListingsHaveSeparateCaches) {
   const DecodeRequest train = split("train", 0), test = split("test", 100);
   expect_pixels(train, plain_, "20 images of");
   expect_pixels(test, seeds_from(100), "were decoded in");
@@ -96,7 +96,7 @@ TEST_F(ImageCacheTest, TwoSplitsWithOneListingHaveACacheEach) {
   EXPECT_EQ(caches().size(), 2u);
 }
 
-TEST_F(ImageCacheTest, ExchangedFoldersAreDecodedAgain) {
+TEST_F(ImageCacheTest, SwappedFoldersAreDecodedAgain) {
   const DecodeRequest train = split("train", 0), test = split("test", 100);
   store_files(train);
   store_files(test);
@@ -104,7 +104,7 @@ TEST_F(ImageCacheTest, ExchangedFoldersAreDecodedAgain) {
   fs::rename(data / "train", data / "other");
   fs::rename(data / "test", data / "train");
   fs::rename(data / "other", data / "test");
-  // Paths, sizes and times are as they were; made in one tick of the clock, the files have one ctime too.
+  // Paths, sizes and times are unchanged. Files made in one tick of the clock also have equal ctimes.
   expect_pixels(train, seeds_from(100), "20 images of");
   expect_pixels(test, plain_, "20 images of");
 }
@@ -145,7 +145,7 @@ TEST_F(ImageCacheTest, OnlyOtherContentIsDecodedAgain) {
   expect_pixels(telling, seeds, "19 were taken from the cache and 1 files were hashed");
   EXPECT_NE(told.find("hashing 1 of 20 images"), std::string::npos) << told;
   EXPECT_NE(told.find("(19 are done)"), std::string::npos) << told;
-  // Two files that change their places.
+  // Swaps two files.
   fs::rename(file_of(request, 7), file_of(request, 0).string() + ".tmp");
   fs::rename(file_of(request, 8), file_of(request, 7));
   fs::rename(file_of(request, 0).string() + ".tmp", file_of(request, 8));
@@ -153,11 +153,11 @@ TEST_F(ImageCacheTest, OnlyOtherContentIsDecodedAgain) {
   expect_pixels(request, seeds, "2 images of");
 }
 
-TEST_F(ImageCacheTest, WhereNothingCanBeWrittenFilesAreHashedEachTime) {
+TEST_F(ImageCacheTest, WithoutAWritableIndexFilesAreHashedEachTime) {
   const DecodeRequest request = split("train", 0);
   store_files(request);
-  fs::create_directory(caches()[0].string() +
-                       ".lock");  // as good as a folder that may not be written, for root too
+  // Like a folder that is not writable, but also for root.
+  fs::create_directory(caches()[0].string() + ".lock");
   fs::last_write_time(file_of(request, 0), fs::file_time_type::clock::now());
   for (int round = 0; round < 2; ++round)
     expect_pixels(request, plain_, "; 1 files were hashed and none decoded");
@@ -200,7 +200,7 @@ TEST_F(ImageCacheTest, AnIndexOfAnotherCacheIsNotUsed) {
   EXPECT_EQ(store_files(request).source->checksum(3), stored.source->checksum(3));
 }
 
-TEST_F(ImageCacheTest, PollStopsTheWorkAndWhatIsFinishedIsKept) {
+TEST_F(ImageCacheTest, PollStopsTheWorkAndFinishedRecordsAreKept) {
   const DecodeRequest request = split("train", 0);
   store_files(request);
   const std::string whole = read_file(caches()[0], 1 << 20);
@@ -209,7 +209,7 @@ TEST_F(ImageCacheTest, PollStopsTheWorkAndWhatIsFinishedIsKept) {
     fs::remove_all(cache_dir());
     DecodeRequest stopped = request;
     int calls = 0;
-    // Asked at least once when the files are looked at, and once when they are decoded.
+    // Called at least once when the files are examined, and once when they are decoded.
     stopped.poll = [&] {
       if (++calls == stop_at) throw Stop();
     };
@@ -221,7 +221,7 @@ TEST_F(ImageCacheTest, PollStopsTheWorkAndWhatIsFinishedIsKept) {
   }
 }
 
-TEST_F(ImageCacheTest, DecodingThatIsStoppedKeepsWhatIsFinished) {
+TEST_F(ImageCacheTest, StoppedDecodingKeepsFinishedRecords) {
   DecodeRequest request = split("train", 0);
   struct Stop {};
   request.progress = [&](std::int64_t done, std::int64_t total) {
@@ -235,7 +235,7 @@ TEST_F(ImageCacheTest, DecodingThatIsStoppedKeepsWhatIsFinished) {
   EXPECT_EQ(stored.note.find("; 0 were taken"), std::string::npos) << stored.note;
 }
 
-TEST_F(ImageCacheTest, HashingIsToldAndStopped) {
+TEST_F(ImageCacheTest, HashingReportsProgressAndCanBeStopped) {
   DecodeRequest request = split("train", 0);
   store_files(request);
   for (int row = 0; row < kCount; ++row)
@@ -301,7 +301,7 @@ TEST_F(ImageCacheTest, ADamagedIndexIsNotUsed) {
   }
 }
 
-// Of what an interrupted run left, whole records are taken and no other.
+// Only complete records of an interrupted run are used.
 TEST_F(ImageCacheTest, WholeRecordsOfAnInterruptedRunAreTaken) {
   const DecodeRequest request = split("train", 0);
   store_files(request);

@@ -35,7 +35,7 @@ DatasetOptions options_for(const TemporaryFolder& scratch) {
   return options;
 }
 
-TEST(ImageListing, ReadsIlsvrc2012AsItIsHandedOut) {
+TEST(ImageListingTest, ReadsIlsvrc2012AsDistributed) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), handed_out());
   const Dataset dataset = load_dataset(options_for(scratch));
@@ -44,7 +44,7 @@ TEST(ImageListing, ReadsIlsvrc2012AsItIsHandedOut) {
   EXPECT_EQ(dataset.test.labels, (std::vector<std::int32_t>{1, 0}));
 }
 
-TEST(ImageListing, ReadsALooseValWithNumbers) {
+TEST(ImageListingTest, ReadsALooseValWithNumbers) {
   const TemporaryFolder scratch;
   write_files(
       scratch.path(),
@@ -59,14 +59,14 @@ TEST(ImageListing, ReadsALooseValWithNumbers) {
   EXPECT_EQ(load_dataset(options).test.labels, (std::vector<std::int32_t>{1, 0}));
 }
 
-// The text with the line ends of Windows and, as its Notepad writes it, a byte order mark.
+// The text with the line ends of Windows and a byte order mark, as Notepad writes it.
 std::string from_windows(const std::string& text) {
   std::string out = "\xEF\xBB\xBF";
   for (const char c : text) out += c == '\n' ? "\r\n" : std::string(1, c);
   return out;
 }
 
-TEST(ImageListing, ClassesOfALooseValMayComeFromWindows) {
+TEST(ImageListingTest, ClassesOfALooseValMayComeFromWindows) {
   const TemporaryFolder scratch;
   Files files = handed_out();
   files["LOC_val_solution.csv"] =
@@ -80,7 +80,7 @@ TEST(ImageListing, ClassesOfALooseValMayComeFromWindows) {
   EXPECT_EQ(load_dataset(options_for(scratch)).test.labels, (std::vector<std::int32_t>{1, 0}));
 }
 
-TEST(ImageListing, BrokenLinksAreMissedByName) {
+TEST(ImageListingTest, BrokenLinksAreReportedByName) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"train/a/1.png", png(1)},
                                {"train/b/1.png", png(2)},
@@ -94,14 +94,14 @@ TEST(ImageListing, BrokenLinksAreMissedByName) {
   EXPECT_EQ(load_dataset(options).train.count(), 2);
 }
 
-TEST(ImageListing, WhereNoImageIsReadableTheFirstSaysWhy) {
+TEST(ImageListingTest, WithoutReadableImagesTheFirstReasonIsReported) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"train/a/1.png", "text"}, {"train/b/1.png", "text"}});
   DatasetOptions options = options_for(scratch);
   options.val_fraction = 0.5;
   options.skip_bad = true;
   expect_error(options, "holds no readable image: all 2 were left out; the first: " + scratch.str() +
-                            "/train/a/1.png is no readable image (of no known format)");
+                            "/train/a/1.png is not a readable image (unknown format)");
 }
 
 using Names = std::vector<std::string>;
@@ -116,9 +116,9 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// The order is that of torchvision's make_dataset, run on this tree by Python 3: sorted(os.walk(...)) in each
-// class.
-TEST(ImageListing, FilesComeInTheOrderOfImageFolder) {
+// The expected order is that of torchvision's make_dataset, run on this tree by Python 3:
+// sorted(os.walk(...)) in each class.
+TEST(ImageListingTest, FilesComeInTheOrderOfImageFolder) {
   const Names expected{"Ab/1.PNG",   "ab/a.png",     "ab/b.png",     "ab/z.png",       "ab/a/0.png",
                        "ab/a/1.png", "ab/a b/1.png", "ab/a-b/1.png", "ab/a/sub/1.png", "ab c/1.png",
                        "ab!/1.png",  "ab+/1.png",    "ab-c/1.png",   "abc/10.png",     "abc/2.png",
@@ -135,7 +135,7 @@ TEST(ImageListing, FilesComeInTheOrderOfImageFolder) {
   EXPECT_EQ(listing.different, "");
 }
 
-TEST(ImageListing, TheEarlierOrderIsRecognised) {
+TEST(ImageListingTest, TheEarlierOrderIsRecognised) {
   const TemporaryFolder scratch;
   write_empty(scratch, {"ab/1.png", "ab c/1.png", "ab/z.png", "ab/2.pgm", "ab/.3.png", "@eaDir/x/1.JPG"});
   const ImageListing by_path = list_images_by_path(scratch.str());
@@ -148,7 +148,7 @@ TEST(ImageListing, TheEarlierOrderIsRecognised) {
   EXPECT_TRUE(in_image_folder_order({}));
 }
 
-TEST(ImageListing, WhatIsPassedOverIsCountedByKind) {
+TEST(ImageListingTest, SkippedFilesAreCountedByKind) {
   const TemporaryFolder scratch;
   write_empty(scratch, {"a/1.png", "a/2.webp", "a/deep/3.WebP", "a/4.txt", "a/README", "a/.DS_Store",
                         "a/.git/5.png", "a/x.tar gz", "a/@eaDir/1.png/thumb.jpg", "b/1.pgm", "b/@eaDir/2.jpg",
@@ -161,7 +161,7 @@ TEST(ImageListing, WhatIsPassedOverIsCountedByKind) {
                                   "1 beside the class folders, 1 with unusual endings, 1 without an ending");
 }
 
-TEST(ImageListing, RareKindsAreCountedTogether) {
+TEST(ImageListingTest, RareKindsAreCountedTogether) {
   const TemporaryFolder scratch;
   write_empty(scratch, {"a/1.png", "a/1.a", "a/1.b", "a/1.c", "a/1.d", "a/1.e", "a/1.f", "a/1.g", "a/1.h",
                         "a/1.i", "a/2.i"});
@@ -170,7 +170,7 @@ TEST(ImageListing, RareKindsAreCountedTogether) {
   EXPECT_TRUE(contains(list_images(scratch.str()).not_read, "1 .g, 1 with other endings"));
 }
 
-TEST(ImageListing, ItIsSaidWhereImageFolderCountsOtherFiles) {
+TEST(ImageListingTest, ReportsWhereImageFolderCountsOtherFiles) {
   const auto difference = [](const Names& names) {
     const TemporaryFolder scratch;
     write_empty(scratch, names);
@@ -187,7 +187,7 @@ TEST(ImageListing, ItIsSaidWhereImageFolderCountsOtherFiles) {
   EXPECT_TRUE(contains(difference({"a/1.png", "b/1.png", "b/2.tiff"}), "the sample ids are the same"));
 }
 
-TEST(ImageListing, LinksToAFolderAboveAreRefused) {
+TEST(ImageListingTest, LinksToAFolderAboveAreRefused) {
   const auto refused = [](const std::string& link, const std::string& target) {
     const TemporaryFolder scratch;
     write_empty(scratch, {"train/a/1.png", "train/a/deep/2.png", "train/b/1.png", "other/3.png"});
@@ -206,7 +206,7 @@ TEST(ImageListing, LinksToAFolderAboveAreRefused) {
   refused("train/a/root", "/");
 }
 
-TEST(ImageListing, OtherLinksAreFollowed) {
+TEST(ImageListingTest, OtherLinksAreFollowed) {
   const TemporaryFolder scratch;
   write_empty(scratch, {"train/a/1.png", "train/ab/1.png", "elsewhere/a/2.png"});
   std::filesystem::create_directory_symlink("../../elsewhere", scratch.path() / "train/a/linked");
@@ -215,14 +215,14 @@ TEST(ImageListing, OtherLinksAreFollowed) {
             (Names{"a/1.png", "a/linked/a/2.png", "ab/1.png", "c/1.png"}));
 }
 
-TEST(ImageListing, AClassWithoutImagesSaysWhatItHolds) {
+TEST(ImageListingTest, AClassWithoutImagesSaysWhatItHolds) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"train/a/1.png", png(1)}, {"train/b/1.webp", "x"}, {"val/a/1.png", png(2)}});
   expect_error(options_for(scratch), "train/b holds no image (1 file of");
   expect_error(options_for(scratch), "was not read: 1 .webp)");
 }
 
-TEST(ImageListing, TheListingMayBeInterrupted) {
+TEST(ImageListingTest, TheListingMayBeInterrupted) {
   const TemporaryFolder scratch;
   write_empty(scratch, {"a/1.png", "b/1.png"});
   EXPECT_THROW(list_images(scratch.str(), [] { throw std::runtime_error("stop"); }), std::runtime_error);

@@ -14,7 +14,7 @@ Manifest example() {
           {120, 7, 4'000'000'000}, {0, 0, 1}, {sha256_of("a"), sha256_of("b"), sha256_of("c")}};
 }
 
-TEST(Manifest, ComesBackFromItsText) {
+TEST(ManifestTest, RoundTripsThroughItsText) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"m.tsv", example().text()}});
   const Manifest read = read_manifest((scratch.path() / "m.tsv").string());
@@ -26,7 +26,7 @@ TEST(Manifest, ComesBackFromItsText) {
   EXPECT_EQ(read.hash(), example().hash());
 }
 
-TEST(Manifest, MayHavePassedThroughWindows) {
+TEST(ManifestTest, AcceptsWindowsLineEnds) {
   const TemporaryFolder scratch;
   std::string text = "\xEF\xBB\xBF";
   for (const char c : example().text()) text += c == '\n' ? "\r\n" : std::string(1, c);
@@ -37,7 +37,7 @@ TEST(Manifest, MayHavePassedThroughWindows) {
   EXPECT_EQ(read.hash(), example().hash());
 }
 
-TEST(Manifest, ItsHashIsOfTheFilesAndLabelsNotOfThePlace) {
+TEST(ManifestTest, HashCoversFilesAndLabelsButNotTheFolder) {
   Manifest other = example();
   other.folder = "/elsewhere";
   EXPECT_EQ(other.hash(), example().hash());
@@ -58,7 +58,7 @@ TEST(Manifest, ItsHashIsOfTheFilesAndLabelsNotOfThePlace) {
   EXPECT_EQ(other.hash_v1(), example().hash_v1());
 }
 
-TEST(Manifest, VersionOneCountsAsBefore) {
+TEST(ManifestTest, HashesOfVersionOneStillMatch) {
   Manifest old = example();
   old.contents.clear();
   const TemporaryFolder scratch;
@@ -75,7 +75,7 @@ TEST(Manifest, VersionOneCountsAsBefore) {
   EXPECT_FALSE(example().matches(read.hash()));
 }
 
-TEST(Manifest, KeepsRowsWithAllThatBelongsToThem) {
+TEST(ManifestTest, KeepRowsKeepsEveryColumn) {
   Manifest manifest = example();
   manifest.keep_rows({2, 0});
   EXPECT_EQ(manifest.files, (std::vector<std::string>{"dog/\xff.jpg", "cat/a.png"}));
@@ -84,13 +84,13 @@ TEST(Manifest, KeepsRowsWithAllThatBelongsToThem) {
   EXPECT_EQ(manifest.contents, (std::vector<Sha256>{sha256_of("c"), sha256_of("a")}));
 }
 
-TEST(Manifest, WhatIsNoneIsNamed) {
+TEST(ManifestTest, RejectsMalformedManifest) {
   const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "m.tsv").string(), whole = example().text(), digest(64, '0');
   const std::pair<std::string, const char*> bad[] = {
-      {"", "is no manifest"},
-      {whole.substr(0, whole.size() - 3), "line 5: it was cut short"},
-      {whole + "1\t2\n", "line 6: there is no label, size, SHA-256 and path"},
+      {"", "is not a manifest"},
+      {whole.substr(0, whole.size() - 3), "line 5: the file was cut short"},
+      {whole + "1\t2\n", "line 6: expected label, size, SHA-256 and path"},
       {whole + "1\t2\tp\n", "line 6"},
       {whole + "x\t2\t" + digest + "\tp\n", "line 6"},
       {whole + "1\t2\t" + digest + "\n", "line 6"},

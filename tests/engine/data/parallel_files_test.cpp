@@ -34,7 +34,7 @@ TEST(ParallelFilesTest, TheFirstExceptionEndsIt) {
   EXPECT_LT(calls, 10'000);
 }
 
-TEST(ParallelFilesTest, TheCallerIsAskedAndMayStopIt) {
+TEST(ParallelFilesTest, TheCallerIsPolledAndMayStopIt) {
   const auto caller = std::this_thread::get_id();
   std::atomic<int> calls{0};
   EXPECT_THROW(for_each_file(

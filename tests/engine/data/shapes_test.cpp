@@ -34,9 +34,9 @@ double image_distance(const ImageSet& set, std::int64_t a, std::int64_t b) {
   return std::sqrt(sum / static_cast<double>(set.image_bytes()));
 }
 
-// The drawing is integer arithmetic: any difference on any machine or compiler is an error. The constants of
-// normalisation are given to one decimal, as CIFAR's are.
-TEST(Shapes, AreTheSameOnEveryMachineAndMatchTheirConstants) {
+// The drawing is integer arithmetic: any difference on any machine or compiler is an error. The
+// normalisation constants have one decimal, like CIFAR's.
+TEST(ShapesTest, AreTheSameOnEveryMachineAndMatchTheirConstants) {
   const Dataset dataset = draw_shapes(shapes_options());
   EXPECT_EQ(fingerprint_of(dataset.train),
             "dfb45e9ea1f4ea35e6e15cd90daddffab1246429fd62950c3bc2eaa06798f661");
@@ -54,7 +54,7 @@ TEST(Shapes, AreTheSameOnEveryMachineAndMatchTheirConstants) {
   }
 }
 
-TEST(Shapes, PlantsExactlyTheWrongLabelsThatItReports) {
+TEST(ShapesTest, PlantsExactlyTheWrongLabelsThatItReports) {
   const Dataset& dataset = some_shapes();
   const GroundTruth& truth = *dataset.truth;
   int wrong = 0;
@@ -74,7 +74,7 @@ TEST(Shapes, PlantsExactlyTheWrongLabelsThatItReports) {
     EXPECT_EQ(dataset.test.labels[row], row % kShapeClasses);
 }
 
-TEST(Shapes, NearDuplicatesAreNearAndOthersAreNot) {
+TEST(ShapesTest, NearDuplicatesAreNearAndOthersAreNot) {
   const Dataset& dataset = some_shapes();
   const GroundTruth& truth = *dataset.truth;
   int duplicates = 0;
@@ -96,7 +96,7 @@ TEST(Shapes, NearDuplicatesAreNearAndOthersAreNot) {
     }
 }
 
-TEST(Shapes, DifficultyIsUniformAndMakesImagesNoisierAndPaler) {
+TEST(ShapesTest, DifficultyIsUniformAndMakesImagesNoisierAndPaler) {
   const std::vector<float>& difficulty = some_shapes().truth->difficulty;
   EXPECT_NEAR(std::accumulate(difficulty.begin(), difficulty.end(), 0.0) / 1000, 0.5, 0.04);
   EXPECT_LT(*std::min_element(difficulty.begin(), difficulty.end()), 0.01f);
@@ -122,9 +122,9 @@ TEST(Shapes, DifficultyIsUniformAndMakesImagesNoisierAndPaler) {
   EXPECT_GT(seen, 100);
 }
 
-// White figures on black: any two classes differ in 2 % of the pixels or more (255 * sqrt(0.02) is 36), also
-// when one is flipped.
-TEST(Shapes, ClassesStayApartUnderFlips) {
+// White figures on black: any two classes differ in at least 2 % of the pixels (255 * sqrt(0.02) is 36),
+// even if one is flipped.
+TEST(ShapesTest, ClassesStayApartUnderFlips) {
   ShapeLook look = draw_look(1, 0, 0);
   look.patches.clear();
   look.noise = 0;
@@ -148,7 +148,7 @@ TEST(Shapes, ClassesStayApartUnderFlips) {
     }
 }
 
-TEST(Shapes, FollowTheSeedAndOtherSplitsShareNothing) {
+TEST(ShapesTest, FollowTheSeedAndOtherSplitsShareNothing) {
   DatasetOptions options = shapes_options(100, 100);
   const Dataset one = draw_shapes(options);
   options.seed = 43;
@@ -168,7 +168,7 @@ TEST(Shapes, FollowTheSeedAndOtherSplitsShareNothing) {
   EXPECT_TRUE(std::equal(small.train.images.begin(), small.train.images.end(), large.train.images.begin()));
 }
 
-TEST(Shapes, FractionsAndCountsAreChecked) {
+TEST(ShapesTest, FractionsAndCountsAreChecked) {
   const auto with = [](auto change) {
     DatasetOptions options = shapes_options(100, 20);
     change(options);

@@ -14,13 +14,13 @@
 namespace tdds {
 namespace {
 
-TEST(DatasetImage, LosslessFormatsOfTheRightSizeStayByteForByte) {
+TEST(DatasetImageTest, LosslessFormatsOfTheRightSizeStayByteForByte) {
   const auto pixels = test_pixels(3, 16, 16);
   EXPECT_EQ(decode_image(png_bytes(pixels, 16, 16), "f", 16), pixels);
   EXPECT_EQ(decode_image(ppm_bytes(pixels, 16, 16), "f", 16), pixels);
 }
 
-TEST(DatasetImage, GreyIsRepeatedAndTransparencyDropped) {
+TEST(DatasetImageTest, GreyIsRepeatedAndTransparencyDropped) {
   const auto grey = test_pixels(1, 8, 8, 1), rgba = test_pixels(2, 8, 8, 4);
   const auto from_grey = decode_image(png_bytes(grey, 8, 8, 1), "f", 8);
   const auto from_rgba = decode_image(png_bytes(rgba, 8, 8, 4), "f", 8);
@@ -31,7 +31,7 @@ TEST(DatasetImage, GreyIsRepeatedAndTransparencyDropped) {
     }
 }
 
-TEST(DatasetImage, ScalesTheShorterSideAndCutsTheMiddle) {
+TEST(DatasetImageTest, ScalesTheShorterSideAndCutsTheMiddle) {
   // Three vertical thirds, red, green and blue: the middle is green.
   std::vector<std::uint8_t> wide(3 * 96 * 32);
   for (int y = 0; y < 32; ++y)
@@ -47,7 +47,7 @@ TEST(DatasetImage, ScalesTheShorterSideAndCutsTheMiddle) {
   for (const std::uint8_t value : large) EXPECT_EQ(value, 77);
 }
 
-TEST(DatasetImage, AJpegIsClose) {
+TEST(DatasetImageTest, JpegPixelsAreClose) {
   std::vector<std::uint8_t> smooth(3 * 32 * 32);
   for (int i = 0; i < 32 * 32; ++i)
     for (int c = 0; c < 3; ++c) smooth[3 * i + c] = static_cast<std::uint8_t>(60 + 3 * (i % 32) + c);
@@ -55,8 +55,8 @@ TEST(DatasetImage, AJpegIsClose) {
   for (std::size_t i = 0; i < smooth.size(); ++i) EXPECT_LE(std::abs(decoded[i] - smooth[i]), 8) << i;
 }
 
-// scripts/make_image_folder.py wrote one picture in each form; on its side and in CMYK too.
-TEST(DatasetImage, EveryFormGivesThePicture) {
+// scripts/make_image_folder.py wrote one picture in each format, and also rotated and in CMYK.
+TEST(DatasetImageTest, EveryFormGivesThePicture) {
   const std::string folder = golden_path("images/");
   const auto decode = [&](const std::string& name) {
     return decode_image(read_file(folder + name, 1 << 20), name, 8, /*exif_rotate=*/true);
@@ -69,7 +69,7 @@ TEST(DatasetImage, EveryFormGivesThePicture) {
   const auto picture = decode("png.png");
   for (const char* name : {"bmp.bmp", "ppm.ppm", "tga.tga", "rgba.png"})
     EXPECT_EQ(decode(name), picture) << name;
-  // Lossy: JPEG's chroma has half the resolution, and CMYK is rounded once more.
+  // Lossy formats: JPEG's chroma has half the resolution, and CMYK is rounded again.
   for (const char* name : {"jpeg.jpg", "progressive.JPEG", "rotated.jpg", "cmyk.jpg", "palette.png"})
     EXPECT_LE(farthest(decode(name), picture), 24) << name;
   std::vector<std::uint8_t> grey;
@@ -90,7 +90,7 @@ void expect_error(const std::string& bytes, const std::string& reason) {
   }
 }
 
-TEST(DatasetImage, BadFilesAreNamed) {
+TEST(DatasetImageTest, BadFilesAreNamed) {
   const auto pixels = test_pixels(3, 64, 64);
   expect_error("", "is empty");
   expect_error("this is text", "no readable image");
@@ -112,8 +112,8 @@ std::string refusal_for(const char* reason) {
   }
 }
 
-// stb_image gives none for some files, and an empty one for others.
-TEST(DatasetImage, EveryRefusalOfTheDecoderHasAReason) {
+// stb_image gives no reason for some files, and an empty one for others.
+TEST(DatasetImageTest, EveryErrorOfTheDecoderHasAReason) {
   const std::string none =
       "dir/a.png is damaged (its decoder refuses it without a reason): restore or remove it.";
   EXPECT_EQ(refusal_for(nullptr), none);
@@ -122,8 +122,8 @@ TEST(DatasetImage, EveryRefusalOfTheDecoderHasAReason) {
   EXPECT_EQ(refusal_for("outofmem"), "dir/a.png cannot be decoded: there is no memory for it.");
 }
 
-// Whatever is cut or changed: no sentence has empty parentheses, nor the reason of an image before it.
-TEST(DatasetImage, NoReasonIsEmptyOrStale) {
+// No message about a truncated or changed file has empty parentheses, or the reason of an earlier image.
+TEST(DatasetImageTest, NoReasonIsEmptyOrStale) {
   const auto pixels = test_pixels(3, 16, 16);
   for (const std::string& whole :
        {png_bytes(pixels, 16, 16), jpeg_bytes(pixels, 16, 16), "BM" + std::string(60, '\1')}) {
@@ -143,14 +143,14 @@ TEST(DatasetImage, NoReasonIsEmptyOrStale) {
   }
 }
 
-TEST(DatasetImage, PgmIsReadAsGrey) {
+TEST(DatasetImageTest, PgmIsReadAsGrey) {
   const auto grey = test_pixels(5, 8, 8, 1);
   const auto decoded = decode_image("P5\n8 8\n255\n" + std::string(grey.begin(), grey.end()), "x.pgm", 8);
   ASSERT_EQ(decoded.size(), 3 * grey.size());
   for (std::size_t i = 0; i < decoded.size(); ++i) ASSERT_EQ(decoded[i], grey[i / 3]);
 }
 
-TEST(DatasetImage, NamesAreRecognisedInAnyCase) {
+TEST(DatasetImageTest, NamesAreRecognisedInAnyCase) {
   for (const char* name : {"a.jpg", "b/c.JPEG", "x.y.Png", "q.bmp", "q.PPM", "q.pgm", "q.tga"})
     EXPECT_TRUE(has_image_name(name));
   for (const char* name : {"a", "a.txt", "jpg", "a.jpg.part", "a.gif", "a.png/b"})

@@ -10,7 +10,7 @@
 namespace tdds {
 namespace {
 
-// The filter as it is defined, in double precision: rows first, then columns.
+// The filter by its definition, in double precision: rows first, then columns.
 std::vector<double> reference(const std::vector<double>& in, int inputs, int stride, int count, int outputs) {
   const double scale = static_cast<double>(inputs) / outputs, radius = std::max(1.0, scale);
   std::vector<double> out(static_cast<std::size_t>(outputs * stride * count));
@@ -28,7 +28,7 @@ std::vector<double> reference(const std::vector<double>& in, int inputs, int str
   return out;
 }
 
-TEST(DatasetResize, IsTheTriangleFilter) {
+TEST(DatasetResizeTest, IsTheTriangleFilter) {
   struct Case {
     int width, height, new_width, new_height;
   };
@@ -40,12 +40,12 @@ TEST(DatasetResize, IsTheTriangleFilter) {
     const std::vector<double> want = reference(rows, c.width, 3, c.new_height, c.new_width);
     const auto got = resize_image(pixels.data(), c.width, c.height, c.new_width, c.new_height);
     ASSERT_EQ(got.size(), want.size());
-    // Twice rounded to a whole value, and weights to 14 bits.
+    // Values are rounded twice to integers, and weights to 14 bits.
     for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1.1) << c.width << " at " << i;
   }
 }
 
-TEST(DatasetResize, APlainAreaKeepsItsValue) {
+TEST(DatasetResizeTest, APlainAreaKeepsItsValue) {
   for (const int value : {0, 1, 127, 255}) {
     const std::vector<std::uint8_t> plain(3 * 41 * 29, static_cast<std::uint8_t>(value));
     for (const std::uint8_t got : resize_image(plain.data(), 41, 29, 17, 53)) ASSERT_EQ(got, value);

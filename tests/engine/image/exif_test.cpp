@@ -27,7 +27,7 @@ std::string jpeg_with(int orientation, bool little) {
          number(static_cast<std::uint32_t>(exif.size()) + 2, 2, false) + exif + "\xff\xda"s;
 }
 
-TEST(Exif, TellsTheOrientationInBothByteOrders) {
+TEST(ExifTest, ReadsTheOrientationInBothByteOrders) {
   for (int orientation = 1; orientation <= 8; ++orientation)
     for (const bool little : {false, true})
       EXPECT_EQ(exif_orientation(jpeg_with(orientation, little)), orientation);
@@ -35,8 +35,8 @@ TEST(Exif, TellsTheOrientationInBothByteOrders) {
   EXPECT_EQ(exif_orientation("\x89PNG"), 1);
 }
 
-// EXIF data without an orientation, or with one that is no 16-bit number, whatever the entry holds.
-TEST(Exif, WithoutAnOrientationAPictureIsUpright) {
+// EXIF data without an orientation, or with one that is not a 16-bit number.
+TEST(ExifTest, WithoutAnOrientationAPictureIsUpright) {
   const std::string tag = "\x12\x01\x03"s;
   for (const std::string& other : {"\x13\x01\x03"s, "\x12\x02\x03"s, "\x12\x01\x04"s}) {
     std::string jpeg = jpeg_with(6, true);
@@ -45,10 +45,11 @@ TEST(Exif, WithoutAnOrientationAPictureIsUpright) {
   }
 }
 
-TEST(Exif, StaysInsideWhatIsCutShortOrDamaged) {
+TEST(ExifTest, StaysInBoundsOfTruncatedOrDamagedData) {
   const std::string whole = jpeg_with(6, true);
   for (std::size_t length = 0; length < whole.size(); ++length) {
-    const std::string copy = whole.substr(0, length);  // its own memory: reading past it would be seen
+    const std::string copy =
+        whole.substr(0, length);  // its own memory, so that sanitizers detect reads past it
     EXPECT_LE(exif_orientation(copy), 8) << length;
   }
   for (std::size_t at = 2; at < whole.size(); ++at) {
@@ -58,8 +59,8 @@ TEST(Exif, StaysInsideWhatIsCutShortOrDamaged) {
   }
 }
 
-// A picture of 3 x 2, numbered row by row; what each orientation's stored pixels have to become.
-TEST(Exif, EveryOrientationIsTurnedUpright) {
+// A picture of 3 x 2, numbered row by row, and its stored pixels for each orientation.
+TEST(ExifTest, EveryOrientationIsTurnedUpright) {
   const std::string upright = "123456";  // 123 / 456
   const std::pair<int, std::string> stored[] = {{1, "123456"}, {2, "321654"}, {3, "654321"}, {4, "456123"},
                                                 {5, "142536"}, {6, "362514"}, {7, "635241"}, {8, "415263"}};

@@ -12,7 +12,7 @@ bool everything(const std::string&) {
   return true;
 }
 
-TEST(Archive, GivesTheWantedMembersWhole) {
+TEST(ArchiveTest, ReturnsTheWantedMembers) {
   const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   const std::string large(700'000, 'q');
@@ -25,7 +25,7 @@ TEST(Archive, GivesTheWantedMembersWhole) {
   EXPECT_EQ(members.at("d/empty"), "");
 }
 
-TEST(Archive, GuardsAgainstLongMembers) {
+TEST(ArchiveTest, GuardsAgainstLongMembers) {
   const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   write_tar_gz(path, {{"bomb", std::string(100'000, '\0')}});
@@ -39,7 +39,7 @@ TEST(Archive, GuardsAgainstLongMembers) {
   }
 }
 
-TEST(Archive, DamageAndTruncationAreNamed) {
+TEST(ArchiveTest, DamageAndTruncationAreNamed) {
   const TemporaryFolder scratch;
   const std::string path = (scratch.path() / "a.tar.gz").string();
   std::string noise;

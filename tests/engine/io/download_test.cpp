@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kMd5OfAbc = "900150983cd24fb0d6963f7d28e17f72";
 
-TEST(Download, WritesTheFileAndReportsProgress) {
+TEST(DownloadTest, WritesTheFileAndReportsProgress) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"source", "abc"}});
   std::int64_t received = 0, total = 0;
@@ -42,7 +42,7 @@ void expect_error(const std::string& url, const TemporaryFolder& scratch, std::i
   EXPECT_FALSE(std::filesystem::exists(scratch.path() / "copy.tmp"));
 }
 
-TEST(Download, LeavesNothingBehindWhenItFails) {
+TEST(DownloadTest, LeavesNothingBehindWhenItFails) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"other", "abd"}, {"long", "abcd"}});
   expect_error("file://" + scratch.str() + "/absent", scratch, 10, "check the network");
@@ -52,7 +52,7 @@ TEST(Download, LeavesNothingBehindWhenItFails) {
   expect_error("http://localhost:1/x", scratch, 3, "check the network");  // nothing listens on port 1
 }
 
-TEST(Download, KeepsTheOldFileUntilTheNewOneIsWhole) {
+TEST(DownloadTest, KeepsTheOldFileUntilTheNewOneIsWhole) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"copy", "old"}, {"other", "abd"}});
   EXPECT_THROW(download_file("file://" + scratch.str() + "/other", scratch.str() + "/copy", kMd5OfAbc, 9, {}),
@@ -63,7 +63,7 @@ TEST(Download, KeepsTheOldFileUntilTheNewOneIsWhole) {
       Error);
 }
 
-TEST(Download, AnErrorInTheProgressCallbackEndsIt) {
+TEST(DownloadTest, AnErrorInTheProgressCallbackEndsIt) {
   const TemporaryFolder scratch;
   write_files(scratch.path(), {{"source", "abc"}});
   EXPECT_THROW(download_file("file://" + scratch.str() + "/source", scratch.str() + "/copy", kMd5OfAbc, 9,

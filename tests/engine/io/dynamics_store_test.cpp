@@ -17,7 +17,7 @@ namespace {
 std::function<void()> on_fdatasync;
 }
 
-// In place of libc's, so that a test sees what is in a file when it is flushed.
+// Replaces libc's, so that a test sees the content of a file when it is flushed.
 extern "C" int fdatasync(int fd) {
   if (on_fdatasync) on_fdatasync();
   return static_cast<int>(::syscall(SYS_fdatasync, fd));
@@ -89,7 +89,7 @@ class DynamicsStoreTest : public testing::Test {
   std::string path_ = folder_ / "dynamics.tdds";
 };
 
-TEST(Crc32, PublishedSumsAndTheirContinuation) {
+TEST(Crc32Test, MatchesPublishedSumsAndContinuesThem) {
   const std::string text = "123456789";
   EXPECT_EQ(crc32(text.data(), text.size()), 0xCBF43926u);
   const std::string longer = "The quick brown fox jumps over the lazy dog";
@@ -116,7 +116,7 @@ TEST_F(DynamicsStoreTest, ReadsBackWhatWasRecorded) {
   EXPECT_THROW(reader.kl(5), Error);
 }
 
-TEST_F(DynamicsStoreTest, KeepsOnlyTheFieldsAskedFor) {
+TEST_F(DynamicsStoreTest, KeepsOnlyTheRequestedFields) {
   DynamicsHeader header = make_header();
   header.fields = {DynamicsField::kAbsKl};
   {
@@ -150,7 +150,7 @@ TEST_F(DynamicsStoreTest, ResumesFromTheEndAndFromAnEarlierCheckpoint) {
   EXPECT_THROW(writer.append(6, make_epoch(6)), Error);
 }
 
-TEST_F(DynamicsStoreTest, DropsATornEndAtAnyByteAndSaysSo) {
+TEST_F(DynamicsStoreTest, DropsAndReportsAnIncompleteEndAtAnyByte) {
   record(3);
   const std::string whole = bytes();
   record(2);
@@ -166,7 +166,7 @@ TEST_F(DynamicsStoreTest, DropsATornEndAtAnyByteAndSaysSo) {
     writer.append(2, make_epoch(2));
     EXPECT_EQ(bytes(), whole);
   }
-  // A payload without its record header: the crash came between the two writes.
+  // A payload without its record header, as after a crash between the two writes.
   std::string no_header = whole;
   std::fill_n(no_header.begin() + static_cast<std::ptrdiff_t>(two), 64, '\0');
   put(no_header);
@@ -214,7 +214,7 @@ TEST_F(DynamicsStoreTest, RefusesToContinueAnotherRun) {
   expect_epochs(2);
 }
 
-TEST_F(DynamicsStoreTest, NamesWhatIsNoStore) {
+TEST_F(DynamicsStoreTest, RejectsFilesThatAreNotStores) {
   EXPECT_FALSE(is_dynamics_store(path_));
   EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("No such file"), std::string::npos);
   put("something else entirely");
@@ -236,7 +236,7 @@ TEST_F(DynamicsStoreTest, WritesTheOfficialTriple) {
   EXPECT_THROW(write_official_epoch(folder, 8, loss, logits, 3, ids), Error);
 }
 
-// A record says which epoch it is of.
+// A record contains the number of its epoch.
 TEST_F(DynamicsStoreTest, RefusesExchangedRecords) {
   record(3);
   std::string content = bytes();
@@ -249,7 +249,7 @@ TEST_F(DynamicsStoreTest, RefusesExchangedRecords) {
   EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 0"), std::string::npos);
 }
 
-// A header is written last: a damaged one is no sign of an interruption, though its record is cut short too.
+// A header is written last, so a damaged one means damage, even if its record is also cut short.
 TEST_F(DynamicsStoreTest, RefusesADamagedHeaderBeforeACutRecord) {
   record(2);
   const std::size_t begin = bytes().size();
@@ -263,7 +263,7 @@ TEST_F(DynamicsStoreTest, RefusesADamagedHeaderBeforeACutRecord) {
   EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 2"), std::string::npos);
 }
 
-// The payload is on the disk before the header that vouches for it.
+// The payload is on the disk before its header.
 TEST_F(DynamicsStoreTest, FlushesThePayloadBeforeTheHeader) {
   record(1);
   const std::size_t begin = bytes().size();

@@ -16,7 +16,7 @@ namespace {
 
 using test::TemporaryFolder;
 
-// Runs `body` in a process of its own, until it is killed.
+// Runs `body` in a child process.
 template <class Body>
 pid_t start_process(const Body& body) {
   const pid_t child = fork();
@@ -47,7 +47,7 @@ TEST(FileLockTest, IsFreeAfterReleaseAndLeavesNoFile) {
   EXPECT_TRUE(FileLock(folder / "lock").held());
 }
 
-TEST(FileLockTest, PassesToTheProcessThatWaitsThoughTheFileWasRemoved) {
+TEST(FileLockTest, PassesToAWaitingProcessAfterTheFileWasRemoved) {
   const TemporaryFolder folder;
   auto first = std::make_unique<FileLock>(folder / "lock");
   FileLock second(folder / "lock");

@@ -45,7 +45,7 @@ std::size_t files_in(const std::filesystem::path& folder) {
   return static_cast<std::size_t>(std::distance(begin(first), end(first)));
 }
 
-TEST(Files, ReplacesAWholeFile) {
+TEST(FilesTest, ReplacesAWholeFile) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", "old");
   write_file_atomically(folder / "a", [](AtomicFile& file) {
@@ -56,7 +56,7 @@ TEST(Files, ReplacesAWholeFile) {
   EXPECT_EQ(files_in(folder.path()), 1U);
 }
 
-TEST(Files, AFailingFillLeavesTheOldFile) {
+TEST(FilesTest, AFailingFillLeavesTheOldFile) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", "old");
   EXPECT_THROW(write_file_atomically(folder / "a",
@@ -69,7 +69,7 @@ TEST(Files, AFailingFillLeavesTheOldFile) {
   EXPECT_EQ(files_in(folder.path()), 1U);
 }
 
-TEST(Files, AFileSizeLimitLeavesTheOldFile) {
+TEST(FilesTest, AFileSizeLimitLeavesTheOldFile) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", "old");
   const std::string large(100'000, 'x');
@@ -82,7 +82,7 @@ TEST(Files, AFileSizeLimitLeavesTheOldFile) {
   EXPECT_EQ(files_in(folder.path()), 1U);
 }
 
-TEST(Files, AppendingIsAllOrNothing) {
+TEST(FilesTest, AppendingIsAllOrNothing) {
   const TemporaryFolder folder;
   append_to_file(folder / "log", "one\n");
   append_to_file(folder / "log", "two\n");
@@ -94,20 +94,20 @@ TEST(Files, AppendingIsAllOrNothing) {
   EXPECT_EQ(read_file(folder / "log", kAny), "one\ntwo\n");
 }
 
-TEST(Files, AFullDeviceIsNamed) {
+TEST(FilesTest, AFullDeviceIsNamed) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "this system has no /dev/full";
   EXPECT_THAT([] { append_to_file("/dev/full", "x"); },
               ThrowsMessage<Error>(AllOf(HasSubstr("/dev/full"), HasSubstr("disk is full"))));
 }
 
-TEST(Files, AMissingFolderIsNamed) {
+TEST(FilesTest, AMissingFolderIsNamed) {
   const TemporaryFolder folder;
   EXPECT_THAT([&] { write_file_atomically(folder / "no/such/file", "x"); },
               ThrowsMessage<Error>(AllOf(HasSubstr("no/such/file"), HasSubstr("No such file or directory"))));
 }
 
 // Renaming onto a device node would replace it.
-TEST(Files, OnlyRegularFilesAreReplaced) {
+TEST(FilesTest, OnlyRegularFilesAreReplaced) {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "a");
   EXPECT_THAT([&] { write_file_atomically(folder / "a", "x"); },
@@ -115,21 +115,21 @@ TEST(Files, OnlyRegularFilesAreReplaced) {
   EXPECT_EQ(files_in(folder.path()), 1U);
 }
 
-TEST(Files, MakesFoldersAndAcceptsExistingOnes) {
+TEST(FilesTest, MakesFoldersAndAcceptsExistingOnes) {
   const TemporaryFolder folder;
   make_folder(folder / "a/b/c");
   make_folder(folder / "a/b/c");
   EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b/c"));
 }
 
-TEST(Files, AFileInTheWayOfAFolderIsNamed) {
+TEST(FilesTest, AFileInTheWayOfAFolderIsNamed) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", "x");
   EXPECT_THAT([&] { make_folder(folder / "a"); }, ThrowsMessage<Error>(HasSubstr(folder / "a")));
   EXPECT_THAT([&] { make_folder(folder / "a/b"); }, ThrowsMessage<Error>(HasSubstr(folder / "a/b")));
 }
 
-TEST(Files, AFolderWithoutPermissionIsNamed) {
+TEST(FilesTest, AFolderWithoutPermissionIsNamed) {
   if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   const TemporaryFolder folder;
   std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_read);
@@ -137,7 +137,7 @@ TEST(Files, AFolderWithoutPermissionIsNamed) {
   std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_all);
 }
 
-TEST(Files, ReadingHasALimit) {
+TEST(FilesTest, ReadingHasALimit) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a", std::string(1000, 'x'));
   EXPECT_EQ(read_file(folder / "a", 1000).size(), 1000U);
@@ -145,7 +145,7 @@ TEST(Files, ReadingHasALimit) {
   EXPECT_THAT([&] { read_file("/dev/zero", 5000); }, ThrowsMessage<Error>(HasSubstr("longer than the 5000")));
 }
 
-TEST(Files, WhatCannotBeReadIsNamed) {
+TEST(FilesTest, UnreadableFilesAreNamed) {
   const TemporaryFolder folder;
   EXPECT_THAT([&] { read_file(folder / "absent", kAny); },
               ThrowsMessage<Error>(AllOf(HasSubstr("absent"), HasSubstr("No such file"))));

@@ -15,7 +15,7 @@ std::string digest(HashKind kind, const std::string& text) {
 }
 
 // FIPS 180-4 and RFC 1321 examples.
-TEST(Hash, GivesThePublishedDigests) {
+TEST(HashTest, GivesThePublishedDigests) {
   EXPECT_EQ(digest(HashKind::kSha256, "abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(digest(HashKind::kSha256, ""),
@@ -23,14 +23,14 @@ TEST(Hash, GivesThePublishedDigests) {
   EXPECT_EQ(digest(HashKind::kMd5, "message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
 }
 
-TEST(Hash, OfPartsIsTheHashOfTheWhole) {
+TEST(HashTest, OfPartsIsTheHashOfTheWhole) {
   Hash hash(HashKind::kSha256);
   hash.add("a", 1);
   hash.add("bc", 2);
   EXPECT_EQ(hash.hex(), digest(HashKind::kSha256, "abc"));
 }
 
-TEST(Hash, OfAFileIsThatOfItsBytes) {
+TEST(HashTest, OfAFileIsThatOfItsBytes) {
   const test::TemporaryFolder folder;
   const std::string text(200'000, 'x');
   test::write_text(folder / "file", text);

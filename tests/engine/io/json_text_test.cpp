@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-TEST(JsonTextTest, Utf8IsAsItIs) {
+TEST(JsonTextTest, ValidUtf8IsUnchanged) {
   for (const char* text :
        {"", "plain", "d\u00e9j\u00e0 vu", "\u65e5\u672c", "\U0001F600", "a\\b", "\\x", "\\xg0", "\n\"<"})
     EXPECT_EQ(utf8_of(text), text);

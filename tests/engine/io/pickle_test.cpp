@@ -47,7 +47,7 @@ constexpr std::string_view kProtocol4 =
     "43026f6b"
     "948843046e6f6e65944e752e";
 
-// What Python 2 and numpy 1 wrote, protocol 0, of {'data': uint8 [[0, 92, 39]], 'labels': [6, 9]}.
+// {'data': uint8 [[0, 92, 39]], 'labels': [6, 9]} in protocol 0, written by Python 2 and numpy 1.
 const std::string kProtocol0 =
     "(dp1\nS'data'\np2\ncnumpy.core.multiarray\n_reconstruct\np3\n(cnumpy\nndarray\np4\n(I0\ntS'b'\ntRp5\n("
     "I1\n(I1\n"
@@ -55,7 +55,7 @@ const std::string kProtocol0 =
     "labels'\n"
     "p8\n(lp9\nI6\naI9\nas.";
 
-TEST(Pickle, ReadsWhatPython3Writes) {
+TEST(PickleTest, ReadsWhatPython3Writes) {
   for (const std::string_view hex : {kProtocol3, kProtocol4}) {
     const std::string bytes = from_hex(hex);
     const PickleDocument document(bytes, "f");
@@ -78,7 +78,7 @@ TEST(Pickle, ReadsWhatPython3Writes) {
   }
 }
 
-TEST(Pickle, ReadsWhatPython2Wrote) {
+TEST(PickleTest, ReadsWhatPython2Wrote) {
   const PickleDocument document(kProtocol0, "f");
   const PickleValue* data = document.root().find("data");
   ASSERT_NE(data, nullptr);
@@ -109,8 +109,8 @@ std::vector<std::string> golden_pickles() {
   return names;
 }
 
-// The value of tests/golden/make_pickles.py, whose byte strings before protocol 3 are calls.
-TEST(Pickle, ReadsEveryProtocolOfPython3) {
+// The value of tests/golden/make_pickles.py. Before protocol 3, its byte strings are calls.
+TEST(PickleTest, ReadsEveryProtocolOfPython3) {
   for (const std::string& name : golden_pickles()) {
     SCOPED_TRACE(name);
     const std::string bytes = golden_pickle(name);
@@ -136,14 +136,14 @@ TEST(Pickle, ReadsEveryProtocolOfPython3) {
   }
 }
 
-TEST(Pickle, BuffersOutsideTheFileAreRefusedByName) {
+TEST(PickleTest, BuffersOutsideTheFileAreRefusedByName) {
   for (const char* name : {"numpy1_protocol5_out_of_band", "numpy2_protocol5_out_of_band"})
     expect_error(golden_pickle(name), "refers to buffers outside the file");
   expect_error("\x80\x05\x97\x98."s, "refers to buffers outside the file");
 }
 
-// Python's raw-unicode-escape: a backslash that another one precedes begins no escape.
-TEST(Pickle, TextOfProtocol0IsUnescaped) {
+// Python's raw-unicode-escape: a backslash after another one does not begin an escape.
+TEST(PickleTest, TextOfProtocol0IsUnescaped) {
   const auto text = [](const std::string& line) {
     const std::string bytes = "V" + line + "\n.";
     return std::string(PickleDocument(bytes, "f").root().text);
@@ -155,7 +155,7 @@ TEST(Pickle, TextOfProtocol0IsUnescaped) {
   EXPECT_EQ(text("\\u65e5\\U0001F600"), "\xe6\x97\xa5\xf0\x9f\x98\x80");
 }
 
-TEST(Pickle, ByteStringsThatAreCallsAreMadeOfTextAlone) {
+TEST(PickleTest, CallsThatMakeByteStringsAcceptOnlyText) {
   const auto call = [](const std::string& function, const std::string& arguments) {
     return "c" + function + "\n(" + arguments + "tR.";
   };
@@ -169,16 +169,16 @@ TEST(Pickle, ByteStringsThatAreCallsAreMadeOfTextAlone) {
                      "cbuiltins\nbytearray\nC\x02\x80\x81\x85R."s),
             "\x80\x81");
   expect_error(call("_codecs\nencode", "V\\u20ac\nVlatin1\n"), "text that Latin-1 does not have");
-  expect_error(call("_codecs\nencode", "Va\nVutf-7\n"), "another way than Latin-1");
-  expect_error(call("_codecs\nencode", "I1\nVlatin1\n"), "from something else than text");
-  expect_error(call("__builtin__\nbytes", "I1000000000\n"), "from something else than text");
+  expect_error(call("_codecs\nencode", "Va\nVutf-7\n"), "an encoding other than Latin-1");
+  expect_error(call("_codecs\nencode", "I1\nVlatin1\n"), "from something other than text");
+  expect_error(call("__builtin__\nbytes", "I1000000000\n"), "from something other than text");
   // A long text encoded again and again.
   std::string bomb = "V" + std::string(1000, 'x') + "\np0\n0";
   for (int i = 0; i < 100; ++i) bomb += "c_codecs\nencode\n(g0\nVlatin1\ntR0";
   expect_error(bomb + "N.", "encodes more text than it holds");
 }
 
-TEST(Pickle, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
+TEST(PickleTest, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
   std::vector<std::string> pickles{from_hex(kProtocol3), from_hex(kProtocol4), kProtocol0};
   for (const std::string& name : golden_pickles()) pickles.push_back(golden_pickle(name));
   for (const std::string& bytes : pickles) {
@@ -193,8 +193,8 @@ TEST(Pickle, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
   }
 }
 
-// A changed byte gives a document or an Error, never a crash (meant for the sanitizers).
-TEST(Pickle, AnyChangedByteIsSafe) {
+// A changed byte gives a document or an Error, never a crash. This test is meant for the sanitizers.
+TEST(PickleTest, AnyChangedByteIsSafe) {
   for (const std::string& bytes : {from_hex(kProtocol4), kProtocol0, golden_pickle("numpy2_protocol0_bytes"),
                                    golden_pickle("numpy2_protocol5_text")}) {
     for (std::size_t at = 0; at < bytes.size(); ++at) {
@@ -210,14 +210,15 @@ TEST(Pickle, AnyChangedByteIsSafe) {
   }
 }
 
-TEST(Pickle, NeverCallsAnything) {
+TEST(PickleTest, NeverCallsAnything) {
   expect_error("cos\nsystem\n(S'echo hostile'\ntR.", "names 'os.system', which is not data");
   expect_error("\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R."s, "names 'posix.system'");
   expect_error("c__builtin__\neval\n(S'1'\ntR.", "names '__builtin__.eval'");
   expect_error("cos\x1b[2J\nsystem\n.", "names 'os?[2J.system'");
   expect_error("(S'x'\nios\nsystem\n.", "opcode 0x69");
-  expect_error("S'ls'\n(tR.", "calls something that makes no byte string or numpy array");
-  expect_error("cnumpy\nndarray\n(I9\ntR.", "calls something that makes no byte string or numpy array");
+  expect_error("S'ls'\n(tR.", "calls something that does not make a byte string or a numpy array");
+  expect_error("cnumpy\nndarray\n(I9\ntR.",
+               "calls something that does not make a byte string or a numpy array");
   expect_error("ccopy_reg\n_reconstructor\n(c__builtin__\nobject\nNtR.", "names 'copy_reg._reconstructor'");
   expect_error(
       "\x80\x04\x8c\x08"
@@ -228,7 +229,7 @@ TEST(Pickle, NeverCallsAnything) {
   expect_error("P0\n.", "opcode 0x50");
 }
 
-TEST(Pickle, RejectsWhatIsNotOneWellFormedValue) {
+TEST(PickleTest, RejectsMalformedPickles) {
   expect_error("", "is truncated");
   expect_error("I1\nI2\n.", "unbalanced stack");
   expect_error("(I1\n.", "unbalanced stack");
@@ -236,7 +237,7 @@ TEST(Pickle, RejectsWhatIsNotOneWellFormedValue) {
   expect_error("I1x\n.", "malformed number");
   expect_error("t.", "closes a group that it never opened");
   expect_error("(I1\nd.", "dict key without a value");
-  expect_error("I1\nI2\na.", "appends to something that is no list");
+  expect_error("I1\nI2\na.", "appends to something that is not a list");
   expect_error("g7\n.", "never stored");
   expect_error("0.", "closes a group");
   expect_error("](0a.", "takes a value from an empty stack");
@@ -248,7 +249,7 @@ TEST(Pickle, RejectsWhatIsNotOneWellFormedValue) {
   expect_error("\x8a\x09\x01\x01\x01\x01\x01\x01\x01\x01\x01."s, "more than 64 bits");
 }
 
-TEST(Pickle, HugeLengthsAreRefusedBeforeAnyAllocation) {
+TEST(PickleTest, HugeLengthsAreRefusedBeforeAnyAllocation) {
   expect_error("T\xff\xff\xff\x7fzz."s, "2147483647 bytes are announced and 3 are left");
   expect_error("B\xff\xff\xff\xffzz."s, "bytes are announced");
   expect_error("\x8e\xff\xff\xff\xff\xff\xff\xff\xffzz."s, "bytes are announced");
@@ -262,7 +263,7 @@ std::string array_pickle(const std::string& shape, const std::string& dtype, con
          "S'abcdef'\ntb.";
 }
 
-TEST(Pickle, ArraysMustBePlain) {
+TEST(PickleTest, ArraysMustBePlain) {
   const PickleDocument document(array_pickle("I2\nI3\n", "u1", "|", "I00\n"), "f");
   EXPECT_EQ(document.root().data, "abcdef");
   expect_error(array_pickle("I2\nI4\n", "u1", "|", "I00\n"), "6 bytes whose shape needs 8");
@@ -270,10 +271,10 @@ TEST(Pickle, ArraysMustBePlain) {
   expect_error(array_pickle("I4294967296\nI4294967296\n", "u1", "|", "I00\n"), "shape does not fit");
   expect_error(array_pickle("I2\nI3\n", "u1", "|", "I01\n"), "Fortran order");
   expect_error(array_pickle("I3\n", "i2", ">", "I00\n"), "big-endian");
-  expect_error(array_pickle("I6\n", "O8", "|", "I00\n"), "something else than integers");
+  expect_error(array_pickle("I6\n", "O8", "|", "I00\n"), "something other than integers");
 }
 
-TEST(Pickle, DeepNestingAndCyclesCostNoStack) {
+TEST(PickleTest, DeepNestingAndCyclesCostNoStack) {
   std::string deep;
   for (int i = 0; i < 200'000; ++i) deep += "(";
   for (int i = 0; i < 200'000; ++i) deep += "l";
@@ -283,7 +284,7 @@ TEST(Pickle, DeepNestingAndCyclesCostNoStack) {
   EXPECT_EQ(PickleDocument(cycle, "f").root().items.size(), 1u);
 }
 
-TEST(Pickle, StopsCountingAtAMillionObjects) {
+TEST(PickleTest, RejectsMoreThanAMillionObjects) {
   expect_error(std::string(1'100'000, 'N') + ".", "more objects than any data file needs");
   expect_error(std::string(1'100'000, '(') + ".", "more objects than any data file needs");
 }

@@ -12,7 +12,7 @@
 namespace tdds::test {
 namespace {
 
-TEST(PlanCacheFile, KeepsTheTextAndLeavesNothingElse) {
+TEST(PlanCacheFileTest, KeepsTheTextAndLeavesNothingElse) {
   const TemporaryFolder folder;
   EXPECT_FALSE(plan_cache_file("").read);
   const PlanCache cache = plan_cache_file(folder / "plans");
@@ -25,8 +25,8 @@ TEST(PlanCacheFile, KeepsTheTextAndLeavesNothingElse) {
   EXPECT_THROW(plan_cache_file(folder / "none/plans").keep("x"), Error);
 }
 
-// Two runs that time plans share the user's cache: what is read is always whole.
-TEST(PlanCacheFile, WritersDoNotMix) {
+// Two runs that time plans share the user's cache. Its content is always complete.
+TEST(PlanCacheFileTest, WritersDoNotMix) {
   const TemporaryFolder folder;
   std::vector<std::thread> writers;
   std::atomic<int> failures = 0;

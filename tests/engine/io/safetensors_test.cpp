@@ -32,7 +32,7 @@ std::string file_bytes(const std::string& header, std::size_t data_bytes) {
   return with_length(header.size(), header, std::string(data_bytes, '\1'));
 }
 
-TEST(Safetensors, RoundTripsEveryType) {
+TEST(SafetensorsTest, RoundTripsEveryType) {
   const TemporaryFolder folder;
   std::array<unsigned char, 48> values;
   std::iota(values.begin(), values.end(), static_cast<unsigned char>(7));
@@ -57,8 +57,8 @@ TEST(Safetensors, RoundTripsEveryType) {
   }
 }
 
-// Byte for byte what Python's safetensors 0.8.0 writes for {"b": arange(2, float32), "a": uint8 [5]}.
-TEST(Safetensors, WritesWhatPythonWrites) {
+// The bytes that Python's safetensors 0.8.0 writes for {"b": arange(2, float32), "a": uint8 [5]}.
+TEST(SafetensorsTest, WritesWhatPythonWrites) {
   const TemporaryFolder folder;
   const float b[] = {0, 1};
   const unsigned char a[] = {5};
@@ -71,7 +71,7 @@ TEST(Safetensors, WritesWhatPythonWrites) {
   EXPECT_EQ(read_file(folder / "x", 1000), with_length(header.size(), header, data));
 }
 
-TEST(Safetensors, HoldsScalarsAndEmptyTensors) {
+TEST(SafetensorsTest, HoldsScalarsAndEmptyTensors) {
   const TemporaryFolder folder;
   const std::int64_t steps = 1234;
   const NamedTensor tensors[] = {{"steps", DType::kI64, {}, &steps}, {"none", DType::kF32, {0, 4}, nullptr}};
@@ -83,14 +83,14 @@ TEST(Safetensors, HoldsScalarsAndEmptyTensors) {
   EXPECT_EQ(file.at("none").bytes, 0U);
 }
 
-TEST(Safetensors, ReadsBool) {
+TEST(SafetensorsTest, ReadsBool) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "a",
                         file_bytes(R"({"m":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}})", 3));
   EXPECT_EQ(SafetensorsFile(folder / "a").at("m").dtype, DType::kU8);
 }
 
-TEST(Safetensors, TheWrongTensorIsNamed) {
+TEST(SafetensorsTest, TheWrongTensorIsNamed) {
   const TemporaryFolder folder;
   const float value[] = {1, 2, 3, 4, 5, 6};
   const NamedTensor tensors[] = {{"w", DType::kF32, {2, 3}, value}};
@@ -104,7 +104,7 @@ TEST(Safetensors, TheWrongTensorIsNamed) {
   EXPECT_FALSE(file.contains("absent"));
 }
 
-TEST(Safetensors, TwoTensorsOfOneNameAreRefused) {
+TEST(SafetensorsTest, TwoTensorsOfOneNameAreRefused) {
   const TemporaryFolder folder;
   const float value[] = {1};
   const NamedTensor tensors[] = {{"w", DType::kF32, {1}, value}, {"w", DType::kF32, {1}, value}};
@@ -122,9 +122,9 @@ std::string entry(const std::string& dtype, const std::string& shape, const std:
   return R"({"w":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
 }
 
-class HostileSafetensors : public testing::TestWithParam<Hostile> {};
+class HostileSafetensorsTest : public testing::TestWithParam<Hostile> {};
 
-TEST_P(HostileSafetensors, IsRefusedInASentence) {
+TEST_P(HostileSafetensorsTest, IsRefusedWithAReason) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "bad", GetParam().bytes);
   EXPECT_THAT([&] { SafetensorsFile file(folder / "bad"); },
@@ -132,15 +132,15 @@ TEST_P(HostileSafetensors, IsRefusedInASentence) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, HostileSafetensors,
+    All, HostileSafetensorsTest,
     testing::Values(
         Hostile{"empty", "", "only 0 bytes"}, Hostile{"short_length", "1234567", "only 7 bytes"},
         Hostile{"length_bomb", with_length(~std::uint64_t{0}, "{}", ""),
                 "header would be 18446744073709551615"},
         Hostile{"header_cut", with_length(100, "{}", ""), "header would be 100"},
-        Hostile{"no_json", file_bytes("{\"w\":", 0), "no valid JSON"},
-        Hostile{"no_object", file_bytes("[]", 0), "no JSON object"},
-        Hostile{"invalid_utf8", file_bytes("{\"\xff\xfe\":1}", 0), "no valid JSON"},
+        Hostile{"no_json", file_bytes("{\"w\":", 0), "not valid JSON"},
+        Hostile{"no_object", file_bytes("[]", 0), "not a JSON object"},
+        Hostile{"invalid_utf8", file_bytes("{\"\xff\xfe\":1}", 0), "not valid JSON"},
         Hostile{"deep", file_bytes(std::string(100'000, '['), 0), "nested too deeply"},
         Hostile{"twice",
                 file_bytes(R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
@@ -149,12 +149,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "names w twice"},
         Hostile{"no_dtype", file_bytes(R"({"w":{"shape":[1],"data_offsets":[0,1]}})", 1), "lacks dtype"},
         Hostile{"odd_dtype", file_bytes(entry("F8_E4M3", "[1]", "[0,1]"), 1), "element type F8_E4M3"},
-        Hostile{"negative", file_bytes(entry("F32", "[-1]", "[0,4]"), 4), "no whole number"},
-        Hostile{"fraction", file_bytes(entry("F32", "[1.5]", "[0,4]"), 4), "no whole number"},
+        Hostile{"negative", file_bytes(entry("F32", "[-1]", "[0,4]"), 4), "not a whole number"},
+        Hostile{"fraction", file_bytes(entry("F32", "[1.5]", "[0,4]"), 4), "not a whole number"},
         Hostile{"huge_number", file_bytes(entry("F32", "[1]", "[0,99999999999999999999]"), 4),
-                "no whole number"},
+                "not a whole number"},
         Hostile{"overflow", file_bytes(entry("F32", "[4611686018427387904,4]", "[0,0]"), 0),
-                "more than there"},
+                "more than a file"},
         Hostile{"wrong_size", file_bytes(entry("F32", "[2]", "[0,4]"), 4), "needs 8"},
         Hostile{"truncated", file_bytes(entry("F32", "[2]", "[0,8]"), 7), "cut short or damaged"},
         Hostile{"backwards", file_bytes(entry("F32", "[1]", "[4,0]"), 4), "outside the file"},
@@ -175,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
                            R"("b":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}})",
                            4),
                 "data of b overlaps"},
-        Hostile{"metadata", file_bytes(R"({"__metadata__":{"epoch":7}})", 0), "entry epoch is no text"}),
+        Hostile{"metadata", file_bytes(R"({"__metadata__":{"epoch":7}})", 0), "entry epoch is not a string"}),
     [](const auto& test_case) { return test_case.param.name; });
 
 }  // namespace
