@@ -1,7 +1,7 @@
 #pragma once
-// Memory is planned. Binding code takes its buffers from an arena twice: first dry, which only measures,
-// then, after place(), from one allocation of the size measured. Several bindings (one per batch size) may
-// share an arena: each starts at the beginning, and the arena is as large as the largest.
+// An arena plans memory. Binding code takes its buffers from it twice: first in a dry run, which only
+// measures, and then, after place(), from one allocation of the measured size. Several bindings (one per
+// batch size) may share an arena: each starts at the beginning, and the arena is as large as the largest.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace tdds {
 
 class Arena {
  public:
-  static constexpr std::size_t kAlignment =
-      256;  // of every buffer: vector accesses and library calls rely on it
+  // The alignment of every buffer. Vector accesses and library calls rely on it.
+  static constexpr std::size_t kAlignment = 256;
 
   explicit Arena(std::string what) : what_(std::move(what)) {}
 
@@ -40,7 +40,7 @@ class Arena {
     return static_cast<T*>(take(count * sizeof(T)));
   }
 
-  // Ends the dry run: one allocation of what was measured.
+  // Ends the dry run and allocates the measured size.
   void place(Device& device) { memory_ = DeviceMemory(device, std::max<std::size_t>(measured_, 1), what_); }
 
   std::size_t bytes() const { return measured_; }

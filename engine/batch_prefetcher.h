@@ -1,10 +1,10 @@
 #pragma once
-// Batches of a data set that stays on the disk: a thread reads the next one while the step of the last one
-// runs.
+// Batches of a data set that stays on the disk. A thread reads the next batch while a step runs on the last
+// one.
 //
-// Two buffers on the host and one on the device are made beforehand; feeding allocates nothing. A buffer may
-// be filled again only after its upload has run, so feed() waits for the stream first: the device idles for
-// one upload a step.
+// Two host buffers and one device buffer are allocated by the constructor; feed() allocates nothing. A
+// buffer may be refilled only after its upload has run, so feed() waits for the stream first: the device
+// idles for one upload per step.
 
 #include <condition_variable>
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace tdds {
 
 class BatchPrefetcher {
  public:
-  // batch: the images of a step; the last step of an order takes what is left. `source` must outlive the
+  // batch: the images of a step; the last step of an order may have fewer. `source` must outlive the
   // prefetcher.
   BatchPrefetcher(Device& device, Stream& stream, const ImageSource& source, std::int64_t image_bytes,
                   std::int32_t batch);
@@ -29,11 +29,11 @@ class BatchPrefetcher {
   BatchPrefetcher(const BatchPrefetcher&) = delete;
   BatchPrefetcher& operator=(const BatchPrefetcher&) = delete;
 
-  // The coming batches are rows order[cursor], order[cursor + 1], ...; `order` must stay unchanged until its
-  // end was fed, or until the next start().
+  // The next batches are the rows order[cursor], order[cursor + 1], ... `order` must not change before its
+  // last batch is fed or start() is called again.
   void start(std::span<const std::int32_t> order, std::int64_t cursor);
 
-  // Enqueues the upload of the next batch to images(). Throws what reading it threw.
+  // Enqueues the upload of the next batch to images(). Rethrows an exception of the reading thread.
   void feed();
 
   const std::uint8_t* images() const { return staging_.get<std::uint8_t>(); }  // [B,H,W,3]

@@ -21,7 +21,7 @@ bool has_momentum(const Param& param) {
   return param.kind != ParamKind::kRunning && param.kind != ParamKind::kCounter;
 }
 
-// The first of the floats that a network cannot work with: one that is not finite or, of a variance, below 0.
+// The first float that a network cannot use: one that is not finite or, for a variance, is negative.
 std::optional<float> first_bad(const std::vector<std::byte>& floats, bool is_variance = false) {
   for (std::size_t at = 0; at < floats.size(); at += sizeof(float)) {
     float value;
@@ -45,10 +45,10 @@ struct Snapshot {
       const Param& param = params.list()[i];
       if (std::string_view(which) == "momentum" && !has_momentum(param)) continue;
       std::vector<std::byte> bytes = params.download(stream, i, which);
-      // Weights that training has blown up would take the place of good ones.
+      // Diverged weights must not replace good ones.
       check(
           dtype_of(param) != DType::kF32 || !first_bad(bytes),
-          "{} is no longer finite: train with a lower `learning_rate`; what was saved before stays as it is",
+          "{} is no longer finite: train with a lower `learning_rate`; the files saved before are unchanged",
           param.name);
       add(prefix + param.name, dtype_of(param), param.shape, std::move(bytes));
     }
@@ -58,7 +58,7 @@ struct Snapshot {
 void check_fits(const SafetensorsFile& file, const StoredTensor& tensor, DType dtype,
                 const std::vector<std::int64_t>& shape) {
   check(tensor.dtype == dtype && tensor.shape == shape,
-        "{}: tensor '{}' is {} [{}], and this network wants {} [{}]; check `arch`, `width` and the data set",
+        "{}: tensor '{}' is {} [{}], but this network needs {} [{}]; check `arch`, `width` and the data set",
         file.path().string(), tensor.name, to_string(tensor.dtype), fmt::join(tensor.shape, ", "),
         to_string(dtype), fmt::join(shape, ", "));
 }
@@ -68,10 +68,10 @@ void check_values(const SafetensorsFile& file, const StoredTensor& tensor,
   const bool is_variance = tensor.name.ends_with("running_var");
   const std::optional<float> bad = first_bad(floats, is_variance);
   check(!bad,
-        "{}: tensor '{}' holds {} where {} is needed; take a file that was saved before that happened, or "
+        "{}: tensor '{}' contains {} where {} is needed; use a file that was saved before that happened, or "
         "another copy",
         file.path().string(), tensor.name, bad.value_or(0),
-        is_variance ? "a variance, finite and at least 0," : "a finite float32");
+        is_variance ? "a finite variance of at least 0" : "a finite float32");
 }
 
 std::vector<std::byte> read_tensor(const SafetensorsFile& file, const StoredTensor& tensor) {
@@ -97,7 +97,7 @@ std::vector<std::byte> as_float32(const std::vector<std::byte>& others) {
   return floats;
 }
 
-// A model's tensor, floats of any width as float32.
+// Reads a model's tensor. Floats of any width become float32.
 std::vector<std::byte> read_param(const SafetensorsFile& file, const StoredTensor& tensor,
                                   const Param& param) {
   const bool converts =
@@ -112,8 +112,8 @@ std::vector<std::byte> read_param(const SafetensorsFile& file, const StoredTenso
   return bytes;
 }
 
-// The name without the components that a wrapper adds wherever it is put around a module: "module"
-// (DataParallel), "_orig_mod" (torch.compile).
+// The name without the components that wrappers of modules add: "module" (DataParallel), "_orig_mod"
+// (torch.compile).
 std::string unwrapped(const std::string& name) {
   std::string plain = "." + name;
   for (const std::string_view wrapper : {".module.", "._orig_mod."})
@@ -122,7 +122,7 @@ std::string unwrapped(const std::string& name) {
   return plain.substr(1);
 }
 
-// A file's tensors by the network's names; of a checkpoint those of its model.
+// A file's tensors by the network's names. For a checkpoint, only the tensors of its model.
 std::map<std::string, const StoredTensor*> tensors_of_model(const SafetensorsFile& file,
                                                             const std::string& first) {
   constexpr std::string_view kModel = "model.";
@@ -135,7 +135,7 @@ std::map<std::string, const StoredTensor*> tensors_of_model(const SafetensorsFil
     if (checkpoint && (name.starts_with("momentum.") || name.starts_with("trainer."))) continue;
     if (checkpoint && name.starts_with(kModel)) name.erase(0, kModel.size());
     const auto [same, is_new] = tensors.emplace(name, &tensor);
-    check(is_new, "{}: tensors '{}' and '{}' are both '{}' of the network; keep the one that is meant",
+    check(is_new, "{}: tensors '{}' and '{}' are both '{}' of the network; keep only one of them",
           file.path().string(), same->second->name, tensor.name, name);
   }
   return tensors;
@@ -143,11 +143,10 @@ std::map<std::string, const StoredTensor*> tensors_of_model(const SafetensorsFil
 
 void check_classes(const SafetensorsFile& file, const StoredTensor& tensor, const Param& param) {
   if (param.kind != ParamKind::kLinear || tensor.shape.size() != param.shape.size()) return;
-  check(
-      tensor.shape[0] == param.shape[0],
-      "{}: tensor '{}' is of {} classes, and the data set has {}; take weights for that many, or draw a new "
-      "last layer with `init_head` random",
-      file.path().string(), tensor.name, tensor.shape[0], param.shape[0]);
+  check(tensor.shape[0] == param.shape[0],
+        "{}: tensor '{}' has {} classes, but the data set has {}; use weights for that many, or draw a new "
+        "last layer with `init_head` random",
+        file.path().string(), tensor.name, tensor.shape[0], param.shape[0]);
 }
 
 }  // namespace
@@ -176,12 +175,12 @@ void save_model(const std::filesystem::path& path, Stream& stream, const Params&
 void load_model(const std::filesystem::path& path, Stream& stream, Params& params, Head head) {
   const SafetensorsFile file(path);
   std::map<std::string, const StoredTensor*> tensors = tensors_of_model(file, params.list()[0].name);
-  std::vector<std::vector<std::byte>> values;  // by parameter; empty: the network's own stay
+  std::vector<std::vector<std::byte>> values;  // by parameter; empty: the network keeps its own
   for (const Param& param : params.list()) {
     const auto node = tensors.extract(param.name);
     values.emplace_back();
     if (head == Head::kRandom && param.kind == ParamKind::kLinear) continue;
-    if (node.empty() && param.kind == ParamKind::kCounter) {  // older PyTorch had none
+    if (node.empty() && param.kind == ParamKind::kCounter) {  // absent in files of older PyTorch
       values.back().resize(sizeof(std::int64_t));
       continue;
     }

@@ -1,13 +1,13 @@
 #pragma once
-// What training leaves on the disk, as safetensors.
+// The files that training saves, in the safetensors format.
 //
 //   model file       the parameters and buffers alone, under PyTorch's names, as load_state_dict(strict=True)
 //                    takes them
-//   checkpoint file  these under "model.", the momenta under "momentum.", the trainer's arrays under
-//                    "trainer.", and in the metadata whatever the program adds: with it training goes on bit
-//                    for bit
+//   checkpoint file  the same under "model.", the momenta under "momentum.", the trainer's arrays under
+//                    "trainer.", and the program's metadata; training resumed from it has the same bits as
+//                    without the interruption
 //
-// Saving throws Error, and leaves the file as it was, where a weight or a momentum is not finite.
+// If a weight or a momentum is not finite, saving throws Error and leaves the file unchanged.
 
 #include <filesystem>
 #include <string>
@@ -18,7 +18,7 @@
 
 namespace tdds {
 
-// The parameters and buffers at one moment, copied to the host, as a model file has them.
+// A copy of the parameters and buffers on the host, to be written as a model file.
 class ModelSnapshot {
  public:
   ModelSnapshot(Stream& stream, const Params& params, Metadata metadata);
@@ -35,22 +35,23 @@ class ModelSnapshot {
 void save_model(const std::filesystem::path& path, Stream& stream, const Params& params,
                 const Metadata& metadata);
 
-// Where the last layer comes from: kRandom leaves the network's as it was drawn, for a data set with other
+// Where the last layer comes from. kRandom keeps the network's own random weights, for a data set with other
 // classes.
 enum class Head : std::uint8_t { kFile, kRandom };
 const char* to_string(Head head);  // "file", "random"
 
-// Loads by name, from a model file or a checkpoint. The components "module" (DataParallel) and "_orig_mod"
-// (torch.compile) of a name are dropped. f16, bf16 and f64 become float32, and a missing num_batches_tracked
-// counts as 0. Throws Error, naming the tensor, where one is missing, given twice, one too many, of another
-// shape or type, or not finite, a running variance also where it is negative; nothing is changed then.
+// Loads tensors by name, from a model file or a checkpoint. The components "module" (DataParallel) and
+// "_orig_mod" (torch.compile) of a name are dropped. f16, bf16 and f64 become float32, and a missing
+// num_batches_tracked counts as 0. Throws Error that names the tensor, and changes nothing, if a tensor is
+// missing, duplicated, unknown, of another shape or type, or not finite, or if a running variance is
+// negative.
 void load_model(const std::filesystem::path& path, Stream& stream, Params& params, Head head = Head::kFile);
 
 void save_checkpoint(const std::filesystem::path& path, Stream& stream, const Params& params,
                      const Trainer& trainer, const Metadata& metadata);
 
-// Fills parameters, momenta and the trainer's arrays, and returns the metadata. Nothing is changed on the
-// device before the whole file was found to fit and to hold finite numbers.
+// Fills parameters, momenta and the trainer's arrays, and returns the metadata. Nothing changes on the
+// device before the whole file is found to fit and to contain finite numbers only.
 Metadata load_checkpoint(const std::filesystem::path& path, Stream& stream, Params& params, Trainer& trainer);
 
 }  // namespace tdds

@@ -97,8 +97,9 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
                        .loss_scale = 1,
                        .batch = step.batch,
                        .classes = net_.classes()});
-  // A NaN counts as a hit or not by how the compiler ordered a comparison, and -inf of another class leaves
-  // the loss as it is: the length of the logits tells both.
+  // Hits and losses do not show every logit that is not finite: with a NaN, a hit depends on how the
+  // compiler orders a comparison, and -inf of another class does not change the loss. The norm of the logits
+  // does.
   feature_norm(stream_, {.features = step.pass->logits(),
                          .order = order,
                          .state = state,

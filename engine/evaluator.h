@@ -15,8 +15,8 @@
 
 namespace tdds {
 
-// Means over all samples; top5: the label is among the five largest logits. NaN, all three, where a logit is
-// not finite.
+// Means over all samples. top5 counts a label among the five largest logits. All three are NaN if any logit
+// is not finite.
 struct Evaluation {
   double loss, accuracy, top5;
 };
@@ -30,11 +30,11 @@ class Evaluator {
 
   // poll is called between batches and may throw to end the work; it may be empty.
   Evaluation run(const std::function<void()>& poll = {});
-  // What the last layer reads of every sample: [N,F] by row.
+  // The inputs of the last layer for every sample, [N,F] by row.
   std::vector<float> features(const std::function<void()>& poll = {});
 
  private:
-  // Enqueues the whole set; after_step(step, first row) after each batch.
+  // Enqueues the whole set and calls after_step(step, first row) after each batch.
   template <class AfterStep>
   void enqueue_all(const std::function<void()>& poll, const AfterStep& after_step);
   void enqueue_step(const RecordedStep& step);
@@ -46,7 +46,7 @@ class Evaluator {
   std::vector<RecordedStep> steps_;
   DeviceMemory state_, order_, loss_, correct_, in_top5_, logit_norm_;
   std::vector<std::int32_t> rows_;               // 0 .. N - 1
-  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null where the images are in memory
+  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null if the images are in memory
 };
 
 }  // namespace tdds

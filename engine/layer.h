@@ -1,6 +1,6 @@
 #pragma once
-// Layers: a declaration, which owns slices of the parameter blocks, and its instance in a pass, which owns a
-// plan and the buffers of one batch size. Activations are NHWC of the pass's compute type.
+// A layer has a declaration, which owns slices of the parameter blocks, and an instance in each pass, which
+// owns a plan and the buffers of one batch size. Activations are NHWC of the pass's compute type.
 
 #include <cstdint>
 #include <memory>
@@ -16,7 +16,7 @@
 
 namespace tdds {
 
-// What every layer of a pass shares.
+// The state that all layers of a pass share.
 struct PassContext {
   Device& device;
   Params& params;
@@ -25,8 +25,8 @@ struct PassContext {
   bool train;
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
-  void* workspace = nullptr;        // one for all: commands of a stream run in order
-  std::size_t workspace_bytes = 0;  // the most that any layer asked for
+  void* workspace = nullptr;        // shared by all layers, since commands of a stream run in order
+  std::size_t workspace_bytes = 0;  // the largest request of a layer
 };
 
 struct ConvDecl {
@@ -39,7 +39,7 @@ struct ConvDecl {
                           std::int32_t stored_channels = 0);
 };
 
-// A convolution of a net: its name and shape, and what serves it.
+// A convolution of a net: its name and shape, and the implementation of each direction.
 struct ConvolutionPlan {
   std::string layer;  // "layer1.0.conv1 32x32x64 -> 64 3x3/1"
   std::vector<ServedDirection> served;
@@ -64,7 +64,7 @@ class ConvLayer {
   std::int32_t out_height() const { return plan_->spec().out_height(); }
   std::int32_t out_width() const { return plan_->spec().out_width(); }
   ConvolutionPlan plan() const;
-  // "layer1.0.conv1": of its filter, without ".weight".
+  // The name of its filter without ".weight": "layer1.0.conv1".
   const std::string& name() const { return name_; }
 
  private:
@@ -82,8 +82,8 @@ struct BatchNormDecl {
   static BatchNormDecl declare(Params& params, const std::string& name, std::int32_t channels);
 };
 
-// y = act(norm(x) + residual). In a training pass y is a buffer of its own, kept for backward; in inference
-// it is x's.
+// y = act(norm(x) + residual). In a training pass, y is a separate buffer, which is kept for backward. In
+// inference, y overwrites x.
 class BatchNormLayer {
  public:
   static constexpr float kEps = 1e-5f, kMomentum = 0.1f;  // PyTorch's defaults, which the official model uses
@@ -129,7 +129,7 @@ class MaxPoolLayer {
   std::uint8_t* argmax_ = nullptr;  // null in inference
 };
 
-// Global average pool and the linear layer: fp32 in every precision.
+// The global average pool and the linear layer, in fp32 for every precision.
 struct HeadDecl {
   int weight, bias;
   std::int32_t features, classes;

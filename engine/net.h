@@ -1,5 +1,5 @@
 #pragma once
-// What a network is to the engine. nets/ implements it.
+// The interface between a network and the engine. nets/ implements it.
 
 #include <cstdint>
 #include <memory>
@@ -18,24 +18,26 @@ struct PassSpec {
   DType compute = DType::kF32;
   bool train = true;                     // false: inference with the running statistics, no backward
   Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
-  ConvAlgo algo = ConvAlgo::kAuto;       // of a CPU
+  ConvAlgo algo = ConvAlgo::kAuto;       // on a CPU
 
   bool operator==(const PassSpec&) const = default;
 };
 
-// The network at one batch size: a visible list of calls and, in backward, its mirror image. Made once with
-// all its plans; bound twice, dry and placed; then forward and backward only enqueue.
+// The network at one batch size: a visible list of calls and, in backward, its mirror image. A pass is made
+// once, with all its plans. It is bound twice, dry and placed. After that, forward and backward only
+// enqueue.
 class Pass {
  public:
   virtual ~Pass() = default;
 
-  // `saved` holds what backward reads; `scratch` what lives no longer than a call. Both start anew here.
+  // `saved` holds buffers that backward reads; `scratch` holds buffers of one call. Both start from the
+  // beginning.
   virtual void bind(Arena& saved, Arena& scratch) = 0;
 
   virtual TensorView input() const = 0;  // [B,H,W,C] of the compute type, filled by the caller
   virtual float* logits() const = 0;     // [B,K] fp32
   virtual float* dlogits() const = 0;    // [B,K] fp32, filled by the caller before backward; may alias logits
-  virtual const float* features() const = 0;  // [B,F] fp32: what the last layer reads
+  virtual const float* features() const = 0;  // [B,F] fp32: the inputs of the last layer
 
   virtual void forward(Stream& stream) = 0;
   virtual void backward(Stream& stream) = 0;  // overwrites every gradient

@@ -20,7 +20,7 @@ bool is_trained(ParamKind kind) {
   return kind == ParamKind::kFilter || kind == ParamKind::kLinear || kind == ParamKind::kVector;
 }
 
-// PyTorch's KCRS to the stored KRSC, and back.
+// The index in the stored KRSC of an element of PyTorch's KCRS.
 std::int64_t stored_index(const Param& param, std::int64_t k, std::int64_t c, std::int64_t r,
                           std::int64_t s) {
   const std::int64_t size_r = param.shape[2], size_s = param.shape[3];
@@ -200,7 +200,7 @@ void Params::initialize(Stream& stream, std::uint64_t seed) {
 
 namespace {
 
-// Between float32 and the type that filters and their gradients are computed in.
+// Converts between float32 and the compute type of filters and their gradients.
 template <class T>
 void widen(const std::byte* from, float* to, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
@@ -258,7 +258,7 @@ std::vector<std::byte> Params::download(Stream& stream, int index, const char* w
 void Params::upload(Stream& stream, int index, std::span<const std::byte> values, const char* which) {
   const Param& param = list_[index];
   const std::size_t item = param.kind == ParamKind::kCounter ? sizeof(std::int64_t) : sizeof(float);
-  check(values.size() == param.elements() * item, "parameter '{}' has {} bytes, and {} were given",
+  check(values.size() == param.elements() * item, "parameter '{}' has {} bytes, but {} were given",
         param.name, param.elements() * item, values.size());
   if (param.kind == ParamKind::kCounter) {
     stream.upload(counter(index), values.data(), values.size());

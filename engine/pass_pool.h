@@ -14,10 +14,10 @@ class PassPool {
  public:
   PassPool(Device& device, Net& net) : device_(device), net_(net) {}
 
-  // Builds the pass and its plans; an equal one is reused. Before place().
+  // Builds the pass and its plans, or returns an equal one. Call it before place().
   Pass& add(const PassSpec& spec);
 
-  // Binds every pass dry, allocates twice, binds them in earnest.
+  // Binds every pass dry, allocates both arenas, and binds every pass to them.
   void place();
 
   std::size_t saved_bytes() const { return saved_.bytes(); }

@@ -16,7 +16,7 @@ Precision precision_on(DeviceKind device, PrecisionKind kind) {
               to_string(device));
   check_usage(
       !cpu_bf16 || host_has_bf16(),
-      "precision 'bf16' needs a CPU with avx512_bf16, which this one has not or TDDS_CPU_ISA hides; use "
+      "precision 'bf16' needs a CPU with avx512_bf16, which this one lacks or TDDS_CPU_ISA hides; use "
       "`precision` fp32");
   switch (kind) {
     case PrecisionKind::kFp32:

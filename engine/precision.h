@@ -1,6 +1,6 @@
 #pragma once
-// The precisions a run can ask for: how activations and filter gradients are stored, and how they are
-// multiplied. Master weights, statistics, losses and everything derived from logits are fp32 in each.
+// The precisions of a run: how activations and filter gradients are stored and multiplied. Master weights,
+// statistics, losses and everything derived from logits are fp32 in each.
 
 #include <array>
 #include <cstdint>
@@ -22,8 +22,8 @@ struct Precision {
   float loss_scale = 1;  // fp16: 1024, so that small gradients do not vanish
 };
 
-// kFp32; on a GPU all; on a CPU with avx512_bf16 also kBf16. Throws UsageError for one that the device does
-// not have.
+// The settings of a precision. Every device has kFp32, a CPU with avx512_bf16 also kBf16, and a GPU has all.
+// Throws UsageError for a precision that the device does not have.
 Precision precision_on(DeviceKind device, PrecisionKind kind);
 
 }  // namespace tdds

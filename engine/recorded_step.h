@@ -1,6 +1,6 @@
 #pragma once
-// A step at one batch size: eager the first time, which loads and warms up what a recording may not, then
-// recorded and replayed.
+// A step at one batch size. The first run is eager, because a recording may not load or initialise anything;
+// then the step is recorded and replayed.
 
 #include <cstdint>
 #include <functional>

@@ -24,11 +24,11 @@ std::vector<float> learning_rates(const Schedule& schedule, double lr, double t_
   check_usage(schedule.warmup_epochs >= 0 && schedule.warmup_epochs < epochs,
               "a warm-up of {} epochs does not fit into {} (`warmup_epochs`)", schedule.warmup_epochs,
               epochs);
-  check_usage(
-      schedule.step_epochs > 0 && schedule.gamma > 0 && schedule.gamma <= 1,
-      "the learning rate cannot fall by the factor {} every {} epochs; the factor is above 0 and at most "
-      "1, the epochs above 0 (`lr_gamma`, `lr_step_epochs`)",
-      schedule.gamma, schedule.step_epochs);
+  check_usage(schedule.step_epochs > 0 && schedule.gamma > 0 && schedule.gamma <= 1,
+              "the learning rate cannot fall by the factor {} every {} epochs; the factor must be above 0 "
+              "and at most "
+              "1, the epochs above 0 (`lr_gamma`, `lr_step_epochs`)",
+              schedule.gamma, schedule.step_epochs);
   const auto per_epoch = static_cast<double>(steps_per_epoch);
   const auto warmup = static_cast<std::int64_t>(std::llround(schedule.warmup_epochs * per_epoch));
   std::vector<float> table(static_cast<std::size_t>(steps_per_epoch * epochs));

@@ -1,5 +1,5 @@
 #pragma once
-// In which order an epoch visits its samples.
+// The order in which an epoch visits its samples.
 
 #include <cstdint>
 #include <span>
@@ -7,7 +7,7 @@
 
 namespace tdds {
 
-// `ids` shuffled (Fisher-Yates) by Philox (seed, kShuffle, epoch): the same on every machine and after any
+// `ids` shuffled (Fisher-Yates) by Philox (seed, kShuffle, epoch): the same on every machine and after a
 // resume.
 std::vector<std::int32_t> shuffled(std::span<const std::int32_t> ids, std::uint64_t seed, std::int32_t epoch);
 

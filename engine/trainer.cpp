@@ -18,7 +18,7 @@ namespace tdds {
 namespace {
 
 void check_options(const TrainOptions& options, std::int64_t rows) {
-  check_usage(options.epochs >= 1, "there is at least 1 epoch, not {} (`epochs`)", options.epochs);
+  check_usage(options.epochs >= 1, "a training needs at least 1 epoch, not {} (`epochs`)", options.epochs);
   const std::pair<const char*, double> rates[] = {{"`learning_rate`", options.learning_rate},
                                                   {"`momentum`", options.momentum},
                                                   {"`decay`", options.weight_decay}};
@@ -26,12 +26,12 @@ void check_options(const TrainOptions& options, std::int64_t rows) {
     check_usage(value >= 0 && std::isfinite(value), "{} is {}; it must be finite and at least 0", flag,
                 value);
   check_usage(options.label_smoothing >= 0 && static_cast<float>(options.label_smoothing) < 1,
-              "a label smoothing of {} makes no sense; give 0 to below 1 (`label_smoothing`)",
+              "a label smoothing of {} is not allowed; give 0 to below 1 (`label_smoothing`)",
               options.label_smoothing);
   check_usage(options.weights.empty() || static_cast<std::int64_t>(options.weights.size()) == rows,
               "there are {} sample weights for {} samples", options.weights.size(), rows);
   for (std::int32_t id : options.subset)
-    check(id >= 0 && id < rows, "the subset names sample {}, and the training set has samples 0 to {}", id,
+    check(id >= 0 && id < rows, "the subset names sample {}, but the training set has samples 0 to {}", id,
           rows - 1);
 }
 
@@ -43,10 +43,10 @@ std::int32_t crop_padding(std::int32_t height, std::int32_t width) {
 
 std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate) {
   check_usage(accumulate >= 1 && batch % accumulate == 0,
-              "a batch of {} does not fall into {} equal parts (`batch_size`, `accumulate`)", batch,
+              "a batch of {} cannot be split into {} equal parts (`batch_size`, `accumulate`)", batch,
               accumulate);
   batch /= accumulate;
-  check_usage(batch >= 1, "a batch has at least 1 sample, not {} (`batch_size`)", batch);
+  check_usage(batch >= 1, "a batch needs at least 1 sample, not {} (`batch_size`)", batch);
   check_usage(samples >= 1, "there are no samples to train on");
   const auto full = static_cast<std::int32_t>(std::min<std::int64_t>(batch, samples));
   const auto rest = static_cast<std::int32_t>(samples % full);
@@ -71,7 +71,7 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
                                                     steps_[0].recorded.batch);
 }
 
-// Walks through an epoch and keeps every step that is new.
+// Goes through the steps of an epoch and adds each one that is not known yet.
 void Trainer::plan_steps(PassPool& pool) {
   const std::int32_t micro = batch_sizes(samples(), options_.batch, options_.accumulate).front();
   for (std::int64_t cursor = 0; cursor < samples();) {
@@ -143,7 +143,7 @@ std::int64_t Trainer::steps_per_epoch() const {
 }
 
 void Trainer::start_epoch() {
-  stream_.synchronize();  // the last epoch's order may still be on its way
+  stream_.synchronize();  // the upload of the last epoch's order may not have run
   order_host_ = options_.shuffle ? shuffled(ids_, options_.seed, epoch_) : ids_;
   stream_.upload(order_.data(), order_host_.data(), order_host_.size() * sizeof(std::int32_t));
   order_current_ = true;
@@ -265,19 +265,17 @@ void Trainer::enqueue_optimizer() {
 void Trainer::check_finite(const StepState& state) const {
   check(
       std::isfinite(state.loss_sum),
-      "the loss is no longer finite (epoch {}, step {}): train with a lower `learning_rate`; what was saved "
-      "before stays as it is",
+      "the loss is no longer finite (epoch {}, step {}): train with a lower `learning_rate`; the files saved "
+      "before are unchanged",
       epoch_, state.step);
 }
 
 void Trainer::check_some_step_counted(const StepState& state) const {
   const std::int64_t steps = state.step - steps_before_, skipped = state.skipped - skipped_before_;
   check(skipped < steps || steps == 0,
-        "all {} steps of epoch {} were skipped, since their gradients, scaled by {} for the sake of fp16, "
-        "are not "
-        "finite: train with a lower `learning_rate`, or with `precision` bf16 or fp32; what was saved before "
-        "stays "
-        "as it is",
+        "all {} steps of epoch {} were skipped, because their gradients, scaled by {} for fp16, are not "
+        "finite: train with a lower `learning_rate`, or with `precision` bf16 or fp32; the files saved "
+        "before are unchanged",
         steps, epoch_, options_.loss_scale);
 }
 
@@ -352,17 +350,15 @@ std::vector<StateArray> Trainer::state_arrays() const {
 
 void Trainer::restored() {
   const StepState state = download_state();
-  check(
-      std::isfinite(state.loss_sum),
-      "the checkpoint's sum of losses is {}, where a finite one is needed: the file is damaged; take another "
-      "copy",
-      state.loss_sum);
-  check(
-      state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 && state.cursor <= samples() &&
-          (state.cursor % options_.batch == 0 || state.cursor == samples()),
-      "the checkpoint stands at epoch {}, sample {}, which this run of {} epochs of {} samples never passes; "
-      "resume it with as many `epochs` as it was begun with, or more",
-      state.epoch, state.cursor, options_.epochs, samples());
+  check(std::isfinite(state.loss_sum),
+        "the checkpoint's sum of losses is {}, but a finite one is needed: the file is damaged; use another "
+        "copy",
+        state.loss_sum);
+  check(state.epoch >= 0 && state.epoch <= options_.epochs && state.cursor >= 0 &&
+            state.cursor <= samples() && (state.cursor % options_.batch == 0 || state.cursor == samples()),
+        "the checkpoint is at epoch {}, sample {}, which this run of {} epochs of {} samples never reaches; "
+        "resume it with as many `epochs` as it was begun with, or more",
+        state.epoch, state.cursor, options_.epochs, samples());
   epoch_ = state.epoch;
   cursor_ = state.cursor;
   steps_before_ = state.step;

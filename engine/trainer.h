@@ -1,9 +1,9 @@
 #pragma once
-// Training: what a step is, in which order the samples come, and what an epoch leaves behind.
+// Training: the steps, the visiting order of the samples, and the records of an epoch.
 //
-// A step is augment, forward, loss and dynamics, backward, optimizer, bookkeeping: enqueued eagerly the first
-// time, then recorded and replayed (one recording per batch size). step() itself does not wait for the
-// device, but where the images come from the disk: then for the upload before, once a step.
+// A step is augment, forward, loss and dynamics, backward, optimizer, bookkeeping. It is enqueued eagerly
+// the first time, then recorded and replayed (one recording per batch size). step() does not wait for the
+// device, except for images from the disk: then it waits for the previous upload.
 
 #include <cstdint>
 #include <memory>
@@ -24,30 +24,30 @@
 namespace tdds {
 
 struct TrainOptions {
-  std::int32_t batch = 100;  // the last batch of an epoch may be shorter, and is kept
+  std::int32_t batch = 100;  // the last batch of an epoch may be smaller, and is kept
   std::int32_t epochs = 200;
   double learning_rate = 0.1, momentum = 0.9, weight_decay = 5e-4;
   bool nesterov = true;
   double t_max = 0;             // of the cosine schedule, in steps; 0: full_t_max
-  Schedule schedule = {};       // its warm-up counts in epochs
+  Schedule schedule = {};       // its warm-up is in epochs
   double label_smoothing = 0;   // of the gradient; the recorded loss stays -log p_y
-  std::int32_t accumulate = 1;  // micro-batches whose gradients make a step: `batch` is a multiple
+  std::int32_t accumulate = 1;  // micro-batches per step; must divide `batch`
   std::uint64_t seed = 42;
   Crop crop = Crop::kPadded;  // kCentre: no augmentation
   bool shuffle = true;
   bool dynamics = false;      // keep the previous visit's log-probabilities and record every field
-  bool feature_norm = false;  // with dynamics: also the length of each sample's features
+  bool feature_norm = false;  // with dynamics: also record the norm of each sample's features
   bool visit_logits = false;  // keep the epoch's logits, for the official .npy files
   std::vector<std::int32_t> subset = {};  // rows to train on; empty: all
   std::vector<float> weights = {};        // [N] by row: the official loss weighting; empty: off
   DType compute = DType::kF32;
   Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
-  ConvAlgo algo = ConvAlgo::kAuto;       // of a CPU
+  ConvAlgo algo = ConvAlgo::kAuto;       // on a CPU
   float loss_scale = 1;
-  bool record_steps = true;  // false: every step eagerly, for comparison
+  bool record_steps = true;  // false: every step runs eagerly, for comparison
 };
 
-// A device array that a checkpoint must hold for training to go on bit for bit.
+// A device array that a checkpoint needs, so that a resumed training has the same bits.
 struct StateArray {
   std::string name;
   DType dtype;
@@ -55,24 +55,23 @@ struct StateArray {
   void* device_memory;
 };
 
-// What an epoch left: values by row, and the visiting order.
+// The results of an epoch: values by row, and the visiting order.
 struct EpochRecord {
-  EpochDynamics values;             // with dynamics every field, else loss and correct alone
+  EpochDynamics values;             // with dynamics every field, else only loss and correct
   std::vector<std::int32_t> order;  // rows in visiting order
   std::vector<float> visit_logits;  // [n,K] in visiting order, or empty
   double loss = 0, accuracy = 0;    // means over the visited samples; loss is the unweighted cross-entropy
   std::int64_t skipped_steps = 0;   // since training began, for non-finite gradients
 };
 
-// The zero padding of Crop::kPadded: CIFAR's 4 for images of up to 64 pixels, and in that proportion for
-// larger ones.
+// The zero padding of Crop::kPadded: CIFAR's 4, or a sixteenth of the shorter side if that is more.
 std::int32_t crop_padding(std::int32_t height, std::int32_t width);
 
-// The sizes of the passes of an epoch: the full batch (with accumulation, micro-batch) and, where it does not
+// The batch sizes of an epoch's passes: the full batch (with accumulation, micro-batch) and, if it does not
 // divide the samples, the last one. Throws UsageError for no samples, an empty batch, or one that
 // `accumulate` does not divide.
 std::vector<std::int32_t> batch_sizes(std::int64_t samples, std::int32_t batch, std::int32_t accumulate = 1);
-// The last one may be of fewer samples.
+// The last step may have fewer samples.
 std::int64_t steps_per_epoch(std::int64_t samples, std::int32_t batch);
 
 class Trainer {
@@ -84,26 +83,27 @@ class Trainer {
   const TrainOptions& options() const { return options_; }
   std::int64_t samples() const { return static_cast<std::int64_t>(ids_.size()); }
   std::int64_t steps_per_epoch() const;
-  std::int32_t epoch() const { return epoch_; }    // the current one, from 0; = epochs when all is done
+  std::int32_t epoch() const { return epoch_; }    // the current one, from 0; = epochs at the end
   std::int64_t cursor() const { return cursor_; }  // samples of it enqueued so far
   bool done() const { return epoch_ >= options_.epochs; }
 
   // Enqueues the next step of the current epoch. Call end_epoch() when cursor() == samples().
   void step();
 
-  // Waits, and reads the running sums. Throws Error where the loss is not finite: train at a lower rate.
+  // Waits for the device and reads the running sums. Throws Error if the loss is not finite.
   StepState read_state();
 
-  // Waits, takes the epoch's values and starts the next epoch. Throws Error where every one of its steps was
-  // skipped for gradients that are not finite: nothing was learnt.
+  // Waits for the device, returns the epoch's values and starts the next epoch. Throws Error if every step
+  // of the epoch was skipped because its gradients were not finite.
   EpochRecord end_epoch();
 
-  // For checkpoints, beside the parameters: valid between steps after read_state().
+  // The arrays that a checkpoint needs besides the parameters. They are valid between steps after
+  // read_state().
   std::vector<StateArray> state_arrays() const;
-  // After the arrays were filled from a checkpoint: continues where they say.
+  // Continues from the position in the arrays after they were filled from a checkpoint.
   void restored();
 
-  // Seconds that the steps waited for images from the disk; 0 where they are in memory.
+  // Seconds that the steps waited for images from the disk; 0 if they are in memory.
   double waited_for_data() const { return prefetcher_ ? prefetcher_->waited() : 0; }
 
   std::vector<ConvolutionPlan> plans() const;
@@ -112,7 +112,7 @@ class Trainer {
  private:
   void allocate();
   void start_epoch();
-  // A batch, or with accumulation a part of one: what is recorded.
+  // The unit of recording: a batch or, with accumulation, a part of one.
   struct MicroStep {
     RecordedStep recorded;
     std::int32_t group;  // images of the whole batch
@@ -134,12 +134,12 @@ class Trainer {
   const DeviceDataset& set_;
   TrainOptions options_;
   std::vector<std::int32_t> ids_, order_host_;
-  std::vector<MicroStep> steps_;  // each that an epoch holds once, the first of the full batch in front
+  std::vector<MicroStep> steps_;  // the different ones of an epoch; the first one of a full batch is in front
   std::int32_t epoch_ = 0;
   std::int64_t cursor_ = 0;
   std::int64_t steps_before_ = 0, skipped_before_ = 0;  // this epoch, or since it was resumed
   bool order_current_ = false;
-  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null where the images are in memory
+  std::unique_ptr<BatchPrefetcher> prefetcher_;  // null if the images are in memory
   std::size_t memory_bytes_ = 0;
 
   DeviceMemory state_, order_, lr_table_, loss_, correct_, kl_, true_kl_, log_other_, entropy_, el2n_,

@@ -35,7 +35,7 @@ std::int32_t scaled_channels(double width, std::int32_t base) {
   return static_cast<std::int32_t>(channels);
 }
 
-// A convolution and the batch norm behind it.
+// A convolution and the batch norm after it.
 struct UnitDecl {
   ConvDecl conv;
   BatchNormDecl norm;
@@ -71,8 +71,8 @@ struct Unit {
   void* y() const { return norm.y(); }
 };
 
-// Three buffers that hold the gradients of one point of the network each; a block's backward turns the
-// gradient of its output into that of its input and leaves it in `a`.
+// Three buffers, each for the gradient at one point of the network. A block's backward reads the gradient of
+// its output from `a`, and leaves that of its input there.
 struct GradientBuffers {
   void *a = nullptr, *b = nullptr, *c = nullptr;
 };
@@ -106,8 +106,8 @@ class Block {
   }
 
   void backward(Stream& stream, GradientBuffers& g) {
-    main_.back()->norm.backward(stream, g.a, g.b,
-                                g.a);  // b: through the last norm; a: what the shortcut receives
+    // b: the gradient through the last norm; a: the gradient of the shortcut.
+    main_.back()->norm.backward(stream, g.a, g.b, g.a);
     for (std::size_t i = main_.size() - 1; i > 0; --i) {
       main_[i]->conv.backward_filter(stream, main_[i - 1]->y(), g.b);
       main_[i]->conv.backward_data(stream, g.b, g.c, false);
@@ -297,7 +297,7 @@ class ResNet final : public Net {
     if (stride != 1 || channels != out)
       block.shortcut = declare_unit(name + ".downsample.0", name + ".downsample.1", channels, out, 1, stride,
                                     shortcut_size);
-    // As Block::backward calls them: what the first convolution gives is added to the shortcut's.
+    // As in Block::backward, which adds the first convolution's data gradient to the shortcut's.
     for (UnitDecl& one : block.main) one.conv.data_gradient = GradientMode::kOverwrite;
     block.main.front().conv.data_gradient = GradientMode::kAccumulate;
     if (block.shortcut) block.shortcut->conv.data_gradient = GradientMode::kOverwrite;

@@ -1,4 +1,4 @@
-// Model and checkpoint files: what others read of ours, and what we read of theirs.
+// Model and checkpoint files: other programs read ours, and ours read theirs.
 
 #include "engine/checkpoint.h"
 
@@ -40,8 +40,8 @@ TEST(CheckpointTest, AModelOfAnotherShapeIsRefusedAndNothingChanges) {
   EXPECT_EQ(run.weights(), before);
 }
 
-// The state_dict of the official model, written by PyTorch and Python's safetensors: its weights are known by
-// formula.
+// The state_dict of the official model, written by PyTorch and Python's safetensors. A formula gives its
+// weights.
 TEST(CheckpointTest, LoadsWhatPyTorchSaved) {
   const auto device = make_device(DeviceKind::kCpu);
   const auto stream = device->make_stream(StreamMode::kImmediate);
@@ -67,7 +67,7 @@ TEST(CheckpointTest, LoadsWhatPyTorchSaved) {
   }
 }
 
-// The model of a run with each float stored as T, and the weights that this leaves.
+// Saves the model of a run with each float stored as T. Returns the rounded weights.
 template <class T>
 std::vector<std::byte> save_as(const std::string& path, DType dtype, SmallRun& run) {
   std::vector<std::vector<std::byte>> copies;
@@ -115,11 +115,10 @@ TEST(CheckpointTest, AModelOfWholeNumbersIsRefused) {
   write_safetensors(folder / "ints", tensors);
   EXPECT_THAT(
       [&] { load_model(folder / "ints", *run.stream, run.net->params()); },
-      ThrowsMessage<Error>(AllOf(HasSubstr("conv1.weight"), HasSubstr("i32"), HasSubstr("wants f32"))));
+      ThrowsMessage<Error>(AllOf(HasSubstr("conv1.weight"), HasSubstr("i32"), HasSubstr("needs f32"))));
 }
 
-// A file as the published format describes it, read without our reader: of each tensor "name type [shape]
-// CRC-32".
+// Reads a file by the published format, without our reader. Each tensor is a line "name type [shape] CRC-32".
 std::vector<std::string> read_by_the_format(const std::string& content) {
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(content.at(i));
@@ -153,7 +152,7 @@ std::vector<std::string> read_by_the_format(const std::string& content) {
   return lines;
 }
 
-// What those lines must be: by the parameters, in the order of the file, wide elements first.
+// The expected lines, from the parameters, in the order of the file: wide elements first.
 std::vector<std::string> lines_of(SmallRun& run, const std::string& prefix, const char* which) {
   std::vector<std::string> counters, floats;
   for (std::size_t i = 0; i < run.net->params().list().size(); ++i) {
@@ -210,7 +209,7 @@ TEST(CheckpointTest, PythonReadsTheFiles) {
   }
 }
 
-// Every tensor of a ResNet-18 has its name and shape in a ResNet-34 too; what is left over tells them apart.
+// A ResNet-34 has every tensor of a ResNet-18 with the same name and shape; only the additional ones differ.
 TEST(CheckpointTest, TensorsOfALargerNetworkAreRefused) {
   const TemporaryFolder folder;
   SmallRun run(options());
@@ -224,7 +223,7 @@ TEST(CheckpointTest, TensorsOfALargerNetworkAreRefused) {
   EXPECT_EQ(run.weights(), before);
 }
 
-// Whatever a checkpoint lacks is found before anything is overwritten.
+// A missing tensor is found before anything is overwritten.
 TEST(CheckpointTest, AMissingTensorChangesNothing) {
   const TemporaryFolder folder;
   SmallRun run(options()), other(options());

@@ -14,7 +14,7 @@ namespace {
 
 using namespace test;
 
-TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
+TEST(EvaluatorTest, CountsEverySampleOnceForAnyBatchSize) {
   SmallRun run(options(1));
   run.epoch();
   PassPool pool(*run.device, *run.net);
@@ -27,7 +27,7 @@ TEST(EvaluatorTest, CountsEverySampleOnceWhateverTheBatch) {
   EXPECT_EQ(b.loss, again.loss);
 }
 
-TEST(EvaluatorTest, FeaturesAreWhatTheLastLayerReads) {
+TEST(EvaluatorTest, FeaturesAreTheInputsOfTheLastLayer) {
   SmallRun run(options(1));
   run.epoch();
   PassPool pool(*run.device, *run.net);
@@ -58,7 +58,7 @@ TEST(EvaluatorTest, FeaturesAreWhatTheLastLayerReads) {
   EXPECT_NEAR(evaluator.run().loss, loss, 1e-5 * loss);
 }
 
-// A training pass of our own on the same images in the same order, before the trainer's first step.
+// Runs a training pass on the same images in the same order before the trainer's first step.
 TEST(TrainerTest, FeatureNormsAreThoseOfTheFeatures) {
   constexpr std::int32_t kSamples = 26;
   TrainOptions o = options(1);

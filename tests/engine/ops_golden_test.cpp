@@ -14,8 +14,8 @@
 namespace tdds::test {
 namespace {
 
-// Norm of the difference / norm. One op in fp32 chains a few roundings of 6e-8 and sums up to some hundred
-// terms.
+// Norm of the difference / norm. An op in fp32 makes a few roundings of 6e-8 in sequence, and sums up to
+// some hundred terms.
 constexpr double kTolerance = 1e-5;
 
 struct ConvCase {
@@ -179,7 +179,7 @@ TEST_P(OpsGoldenTest, Sgd) {
 INSTANTIATE_TEST_SUITE_P(Devices, OpsGoldenTest, testing::ValuesIn(every_device()), name_of_case);
 
 // The table is float32: half a unit in the last place of float64's value.
-TEST(ScheduleGolden, IsPyTorchsCosineAnnealing) {
+TEST(ScheduleGoldenTest, IsPyTorchsCosineAnnealing) {
   const Golden golden("ops");
   for (const std::string name : {"full", "batch_128", "subset", "short"}) {
     const std::string prefix = "schedule." + name + ".";

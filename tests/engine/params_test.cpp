@@ -38,7 +38,7 @@ float rounded(float value, DType dtype) {
   return value;
 }
 
-// What each sort of parameter looks like, in sizes that no alignment divides.
+// A parameter of each kind, with sizes that no alignment divides.
 struct Declared {
   Params params;
   int stem = params.add_filter("conv1.weight", 5, 3, 3, 8);  // 3 channels stored as 8
@@ -154,7 +154,7 @@ TEST_P(ParamsTest, MomentaAndGradientsHaveTheirOwnBlocks) {
   EXPECT_EQ(get(declared_.stem, "gradient")[0], 1);
 }
 
-TEST_P(ParamsTest, WhatDoesNotFitIsRefused) {
+TEST_P(ParamsTest, RejectsWrongSizesAndLateDeclarations) {
   EXPECT_THROW(set(declared_.bias, {1, 2, 3}), Error);
   EXPECT_THROW(params().add_vector("late", 5, 0), Error) << "declared after the parameters were placed";
 }
@@ -175,7 +175,7 @@ TEST_P(ParamsTest, FiltersStartNormalByTheirFanOut) {
   params().initialize(stream(), 7);
   const std::vector<float> values = get(declared_.wide);
   const double n = static_cast<double>(values.size()),
-               std = std::sqrt(2.0 / (3 * 3 * 64));  // fan-in's: twice that
+               std = std::sqrt(2.0 / (3 * 3 * 64));  // the fan-in rule gives twice that
   const auto [mean, spread] = moments(values);
   // Five standard errors: of a mean, of a standard deviation, of a share.
   EXPECT_NEAR(mean, 0, 5 * std / std::sqrt(n));
@@ -208,7 +208,7 @@ TEST_P(ParamsTest, TheLinearLayerStartsUniformAndTheRestConstant) {
   EXPECT_EQ(*params().counter(declared_.tracked), 0);
 }
 
-TEST_P(ParamsTest, TheSeedAloneDecidesTheStart) {
+TEST_P(ParamsTest, InitialValuesDependOnlyOnTheSeed) {
   params().initialize(stream(), 7);
   const auto all = [&] {
     std::vector<std::vector<float>> values;
@@ -219,7 +219,7 @@ TEST_P(ParamsTest, TheSeedAloneDecidesTheStart) {
   };
   const auto first = all();
   EXPECT_NE(first[1], first[2]) << "two filters of one shape start alike";
-  // Whatever was there before.
+  // Earlier values have no effect.
   set(declared_.stem, numbered(declared_.stem));
   set(declared_.stem, numbered(declared_.stem), "momentum");
   *params().counter(declared_.tracked) = 9;
@@ -235,7 +235,7 @@ TEST_P(ParamsTest, TheSeedAloneDecidesTheStart) {
 INSTANTIATE_TEST_SUITE_P(Types, ParamsTest, testing::Values(DType::kF32, DType::kF16, DType::kBf16),
                          [](const auto& type) { return std::string(to_string(type.param)); });
 
-// Which elements of a range hold a value of PyTorch's.
+// Marks the elements of a range that hold one of PyTorch's values.
 std::vector<bool> occupied(const Params& params, bool filters, std::int64_t elements) {
   std::vector<bool> mask(static_cast<std::size_t>(elements), false);
   for (const Param& param : params.list()) {

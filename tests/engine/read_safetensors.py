@@ -1,5 +1,5 @@
-"""Reads a safetensors file by the published format alone, with nothing but Python's own modules, and prints of each tensor
-its name, type, shape and the CRC-32 of its bytes; then the metadata. Fails where the file strays from the format.
+"""Reads a safetensors file by the published format, with Python's standard library alone. Prints the name, type, shape and
+CRC-32 of each tensor, then the metadata. Fails if the file deviates from the format.
 
 https://github.com/huggingface/safetensors#format
 """

@@ -14,7 +14,7 @@ TEST(ScheduleTest, FallsFromTheFullRateToZeroAsACosine) {
   EXPECT_NEAR(table[100], 0.0f, 1e-9f);
 }
 
-// 50,000 samples in batches of 128 are 391 steps, but T_max counts 390.625 of them an epoch.
+// 50,000 samples in batches of 128 are 391 steps, but T_max counts 390.625 steps per epoch.
 TEST(ScheduleTest, TouchesZeroBeforeTheEndAndRisesAgain) {
   const double t_max = full_t_max(200, 50000, 128);
   EXPECT_DOUBLE_EQ(t_max, 78125);
@@ -25,7 +25,7 @@ TEST(ScheduleTest, TouchesZeroBeforeTheEndAndRisesAgain) {
 }
 
 // In double, 50000 * (1 - 0.7) / 100 is 150.00000000000003.
-TEST(ScheduleTest, SubsetCeilingIsTakenInDoubleAsPythonTakesIt) {
+TEST(ScheduleTest, SubsetCeilingIsTakenInDoubleAsInPython) {
   EXPECT_DOUBLE_EQ(subset_t_max(1, 50000, 0.7, 100), 151);
   EXPECT_DOUBLE_EQ(subset_t_max(200, 50000, 0.9, 128), 200 * 40.0);
 }
@@ -42,7 +42,7 @@ TEST(ScheduleTest, WarmsUpInEqualStepsAndThenAnneals) {
   EXPECT_FLOAT_EQ(table[60], 0.2f);
 }
 
-// 90 epochs of ImageNet: a tenth every 30.
+// 90 epochs of ImageNet: the rate falls to a tenth every 30 epochs.
 TEST(ScheduleTest, FallsInSteps) {
   const Schedule schedule{.decay = Decay::kStep, .warmup_epochs = 5};
   const std::vector<float> table = learning_rates(schedule, 0.1, 0, 4, 90);
@@ -54,14 +54,14 @@ TEST(ScheduleTest, FallsInSteps) {
   EXPECT_FLOAT_EQ(table[359], 0.001f);
 }
 
-TEST(ScheduleTest, RefusesWhatMakesNoSense) {
+TEST(ScheduleTest, RejectsInvalidSchedules) {
   EXPECT_THROW(learning_rates({.warmup_epochs = 3}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.warmup_epochs = -1}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .step_epochs = 0}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .gamma = 1.5}, 0.1, 30, 10, 3), UsageError);
 }
 
-// Parts of an epoch count in whole steps, rounded: 7.5 are 8, and 0.29 of 100 is 29 though the product is
+// A part of an epoch is rounded to whole steps: 7.5 to 8, and 0.29 of 100 to 29, though the product is
 // 28.999999999999996.
 TEST(ScheduleTest, APartOfAnEpochIsRoundedToSteps) {
   const std::vector<float> table = learning_rates({.warmup_epochs = 0.75}, 0.8, 100, 10, 10);

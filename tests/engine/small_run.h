@@ -1,5 +1,5 @@
 #pragma once
-// A training that takes milliseconds: a narrow ResNet-18 on 8x8 images whose brightness gives the class away.
+// A training that takes milliseconds: a narrow ResNet-18 on 8x8 images whose brightness depends on the class.
 
 #include <memory>
 #include <utility>
@@ -14,7 +14,7 @@ namespace tdds::test {
 
 inline constexpr int kClasses = 4;
 
-// Images whose brightness gives the class away, with noise: learnt within a few epochs.
+// Images whose brightness depends on the class, with noise. They are learnt within a few epochs.
 inline ImageSet bright_images(std::int64_t n) {
   ImageSet set{.height = 8, .width = 8, .images = {}, .labels = {}};
   for (std::int64_t i = 0; i < n; ++i) {
@@ -27,7 +27,7 @@ inline ImageSet bright_images(std::int64_t n) {
   return set;
 }
 
-// Stands for a cache: images that are read one by one.
+// Imitates a cache: images are read one by one.
 class FarImages : public ImageSource {
  public:
   explicit FarImages(ImageSet set) : set_(std::move(set)) {}
@@ -50,7 +50,7 @@ inline ImageSet on_the_disk(const ImageSet& set, std::int64_t damaged_row = -1) 
   return {.height = set.height, .width = set.width, .images = {}, .labels = set.labels, .source = far};
 }
 
-// A run of its own, from the device up.
+// A run with its own device, stream, network and data set.
 struct SmallRun {
   std::unique_ptr<Device> device;
   std::unique_ptr<Stream> stream;

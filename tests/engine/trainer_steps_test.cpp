@@ -1,4 +1,4 @@
-// Which steps a training makes of its samples, and what it counts by step and epoch.
+// How a training divides its samples into steps, and what it counts by step and epoch.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,8 +18,8 @@ namespace {
 
 using namespace test;
 
-// The official factor is the mean over the batch, however the batch is cut.
-TEST(TrainerStepsTest, TheBatchWeightIsOfTheWholeBatchWithMicroBatchesToo) {
+// The official factor is the mean over the batch, for any number of micro-batches.
+TEST(TrainerStepsTest, TheBatchWeightCoversTheWholeBatchWithMicroBatches) {
   TrainOptions varied = options(2);
   varied.shuffle = false;
   varied.accumulate = 2;
@@ -33,8 +33,8 @@ TEST(TrainerStepsTest, TheBatchWeightIsOfTheWholeBatchWithMicroBatchesToo) {
   EXPECT_EQ(a.weights(), b.weights());
 }
 
-// Multiplies the head's weights: by 1e12 logits and losses stay finite, and gradients times a loss scale of
-// 1e30 do not.
+// Multiplies the head's weights. With 1e12, logits and losses stay finite, but gradients with a loss scale
+// of 1e30 do not.
 void scale_head(SmallRun& run, float factor) {
   const std::vector<Param>& params = run.net->params().list();
   const auto head = static_cast<int>(
@@ -50,7 +50,7 @@ void scale_head(SmallRun& run, float factor) {
   run.net->params().upload(*run.stream, head, bytes);
 }
 
-// Skipped steps are counted by epoch: 3 of 4, then 1 of 4, are no reason to stop; all 4 are, also after an
+// Skipped steps are counted by epoch. 3 of 4, then 1 of 4, do not stop the training; all 4 do, even after an
 // epoch that learnt.
 TEST(TrainerStepsTest, SkippedStepsAreCountedByEpoch) {
   TrainOptions o = options(3);
@@ -91,7 +91,7 @@ TEST(TrainerStepsTest, CropsArePaddedByFourAndByASixteenthOfLargeImages) {
   EXPECT_EQ(crop_padding(224, 224), 14);
 }
 
-// A checkpoint whose state stands where no step ends is damaged or of another batch size.
+// A checkpoint at a position where no step ends is damaged or of another batch size.
 TEST(TrainerStepsTest, ACheckpointBetweenStepsIsRefused) {
   const TemporaryFolder folder;
   const std::string path = folder / "checkpoint.safetensors";
@@ -108,7 +108,7 @@ TEST(TrainerStepsTest, ACheckpointBetweenStepsIsRefused) {
     if (cursor == 8 || cursor == 24 || cursor == 26)
       load();
     else
-      EXPECT_THAT(load, testing::ThrowsMessage<Error>(testing::HasSubstr("never passes"))) << cursor;
+      EXPECT_THAT(load, testing::ThrowsMessage<Error>(testing::HasSubstr("never reaches"))) << cursor;
   }
 }
 

@@ -45,7 +45,7 @@ TEST(TrainerTest, LearnsInBf16AndTwoRunsAreEqualBitForBit) {
   const SmallRun::Learnt bf16 = run.learn();
   EXPECT_LT(bf16.last.loss, 0.5 * bf16.first.loss);
   EXPECT_GT(bf16.last.accuracy, 0.75);
-  // Before the first update the losses differ by rounding alone: 2^-8 in each of 18 layers.
+  // Before the first update, the losses differ only by rounding: 2^-8 in each of 18 layers.
   const double wanted = first_batch_loss(fp32.first, o.batch);
   EXPECT_NEAR(first_batch_loss(bf16.first, o.batch), wanted, 18 * 0x1p-8 * wanted);
   EXPECT_NE(first_batch_loss(bf16.first, o.batch), wanted);
@@ -134,7 +134,7 @@ TEST(TrainerTest, DynamicsAreByRowAndTheFirstEpochHasNoKl) {
   EXPECT_NE(first.order, second.order);
 }
 
-// Loss and logits of the same visit agree: what the official .npy files hold is consistent.
+// Loss and logits of the same visit agree, so the official .npy files are consistent.
 TEST(TrainerTest, VisitLogitsGiveTheRecordedLosses) {
   TrainOptions o = options(1);
   o.visit_logits = true;
@@ -194,8 +194,8 @@ TEST(TrainerTest, TrainsOnASubsetAndLeavesTheRestAlone) {
   }
 }
 
-// Weights of 1 change nothing, weights of 0 leave weight decay alone to act: w falls by the factor of
-// PyTorch's rule.
+// Weights of 1 change nothing. With weights of 0, only weight decay acts: w falls by the factor of PyTorch's
+// rule.
 TEST(TrainerTest, SampleWeightsScaleTheGradientAndNotTheDecay) {
   TrainOptions plain = options(1), ones = options(1), zeros = options(1);
   ones.weights.assign(26, 1.0f);
@@ -222,8 +222,7 @@ std::vector<float> floats_of(SmallRun& run) {
   return values;
 }
 
-// Two micro-batches move the weights by the mean of what each alone moves them by; 5 = 3 + 2 by the weighted
-// one.
+// Two micro-batches change the weights by the mean of their single changes; 5 = 3 + 2 by the weighted mean.
 TEST(TrainerTest, AccumulatesTheGradientsOfItsMicroBatches) {
   TrainOptions o = options(1);
   o.crop = Crop::kCentre;
@@ -247,7 +246,7 @@ TEST(TrainerTest, AccumulatesTheGradientsOfItsMicroBatches) {
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double want = (3.0 * (first[i] - before[i]) + (n - 3.0) * (second[i] - before[i])) / n;
       // Weights below 1 are rounded by 3e-8 each time. Halves of a gradient are exact; three fifths are
-      // rounded anew in the loss, and batch norm over so few values magnifies that.
+      // rounded again in the loss, and batch norm over so few values magnifies that.
       const double magnified = n == 6 ? 0 : 1e-4 * std::abs(want);
       ASSERT_NEAR(got[i] - before[i], want, 1.5e-7 + magnified) << i;
     }
@@ -295,7 +294,7 @@ TEST(TrainerTest, ALossThatIsNotFiniteIsAnError) {
       Error);
 }
 
-// A loss scale that overflows every gradient, as fp16's can: each step is skipped, and the epoch says so.
+// A loss scale that overflows every gradient, as can happen in fp16: each step is skipped, which is an error.
 TEST(TrainerTest, AnEpochWhoseStepsAreAllSkippedIsAnError) {
   TrainOptions o = options(2);
   o.loss_scale = 3e38f;
@@ -326,7 +325,7 @@ TEST(TrainerTest, DebugSyncRunsEveryStepAtOnceAndGivesTheSameBits) {
   EXPECT_EQ(a.weights(), b.weights());
 }
 
-TEST(TrainerTest, OptionsThatCannotBeAreRefused) {
+TEST(TrainerTest, InvalidOptionsAreRefused) {
   TrainOptions one_left = options();
   one_left.batch = 25;
   EXPECT_THROW(SmallRun{one_left}, Error);
@@ -344,8 +343,8 @@ TEST(TrainerTest, OptionsThatCannotBeAreRefused) {
   EXPECT_THROW(SmallRun{smooth}, UsageError);
 }
 
-// Weights that are not finite take no good file's place.
-TEST(TrainerTest, WeightsThatBlewUpAreNotSaved) {
+// Weights that are not finite do not replace a good file.
+TEST(TrainerTest, WeightsThatAreNotFiniteAreNotSaved) {
   SmallRun run(options());
   const TemporaryFolder folder;
   const std::string model = folder / "model.safetensors", checkpoint = folder / "checkpoint.safetensors";
@@ -364,8 +363,8 @@ TEST(TrainerTest, WeightsThatBlewUpAreNotSaved) {
   EXPECT_EQ(read_file(checkpoint, 1 << 24), checkpoint_before);
 }
 
-// 25 samples in batches of 8 leave one: a network whose last map is larger than a pixel can take it, and this
-// is not one.
+// 25 samples in batches of 8 leave a batch of one. Only a network whose last map is larger than one pixel
+// can train on it, and this one's is not.
 TEST(TrainerTest, ALastBatchOfOneIsRefusedWhereBatchNormSeesASinglePixel) {
   EXPECT_THAT([] { SmallRun(options(), StreamMode::kImmediate, 25); },
               testing::ThrowsMessage<UsageError>(testing::HasSubstr("leaves layer4.0.bn1 a single value")));

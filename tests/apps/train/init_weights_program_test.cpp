@@ -125,7 +125,7 @@ TEST_F(InitWeightsTest, AHeadOfOtherClassesIsRefusedWithBothCounts) {
   const auto check = [&](const std::string& program, const std::vector<std::string>& args) {
     const Outcome outcome = run_tool(program, args);
     EXPECT_EQ(outcome.exit_code, 1);
-    EXPECT_THAT(outcome.err, AllOf(HasSubstr("'fc.weight' is of 7 classes"), HasSubstr(" has " + classes),
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("'fc.weight' has 7 classes"), HasSubstr(" has " + classes),
                                    HasSubstr("--init_head random")));
     EXPECT_TRUE(is_one_sentence(outcome.err, program)) << outcome.err;
   };
@@ -194,7 +194,7 @@ class BadValueTest : public InitWeightsTest, public testing::WithParamInterface<
     const Outcome outcome = run_tool(program, args);
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_THAT(outcome.err, AllOf(HasSubstr(".safetensors: tensor '"),
-                                   HasSubstr(fmt::format("{}' holds {:g} where", GetParam().tensor,
+                                   HasSubstr(fmt::format("{}' contains {:g} where", GetParam().tensor,
                                                          static_cast<float>(GetParam().value))),
                                    Not(HasSubstr("learning_rate"))));
     EXPECT_TRUE(is_one_sentence(outcome.err, program)) << outcome.err;
@@ -243,7 +243,7 @@ TEST_F(InitWeightsTest, DoublesOutsideTheRangeOfFloatAreRefused) {
     std::memcpy(bias.bytes.data(), values.data(), bias.bytes.size());
   }));
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("'fc.bias' holds inf"), HasSubstr("float32")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("'fc.bias' contains inf"), HasSubstr("float32")));
 }
 
 // Finite weights with outputs that are not finite: +inf, NaN, or -inf for a class other than the label, which
