@@ -20,8 +20,7 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
-// The official folder is recognised by any of its files, so that a missing first epoch is an error of its
-// own.
+// Any of its files identifies an official folder, so that a missing first epoch has its own error.
 bool holds_official_files(const fs::path& folder) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
@@ -54,7 +53,7 @@ DynamicsSource::DynamicsSource(const std::string& path, MissingVisits missing)
     store_ = std::make_unique<DynamicsReader>(path_);
     epochs_ = store_->epochs();
     check(missing_.samples == 0 || missing_.samples == store_->samples(),
-          "{} is of {} samples, and {} were said to be there", path_, store_->samples(), missing_.samples);
+          "{} has {} samples, but {} were given", path_, store_->samples(), missing_.samples);
   } else {
     const OfficialFiles files = find_official_files(path_);
     epochs_ = static_cast<std::int32_t>(files.epochs.size());
@@ -72,7 +71,7 @@ const DynamicsReader& DynamicsSource::store_for(std::string_view what) const {
 std::string DynamicsSource::description() const {
   if (!store_)
     return fmt::format("{} epochs of official .npy files{}{}", epochs_,
-                       ignored_.empty() ? "" : "; not read, as their names have no epoch number: ",
+                       ignored_.empty() ? "" : "; not read, because their names have no epoch number: ",
                        fmt::join(ignored_, ", "));
   return fmt::format("{} samples, {} epochs of {}, seed {}", store_->samples(), epochs_,
                      store_->header().dataset, store_->header().seed);
@@ -82,8 +81,7 @@ KlSeries DynamicsSource::series(std::int32_t epochs, DynamicsField field) const 
   if (store_) return series_of(*store_, epochs, field);
   check(field == DynamicsField::kAbsKl,
         "the series '{}' needs the dynamics store that tdds-train writes with `dynamics`; {} holds official "
-        ".npy "
-        "files",
+        ".npy files",
         to_string(field), path_);
   return read_official_series(path_, epochs, missing_);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Where recorded dynamics lie: a dynamics store (engine/io/dynamics_store.h) or a folder of the official .npy
-// files (tdds/dynamics/official_dynamics.h).
+// Recorded dynamics: a dynamics store (engine/io/dynamics_store.h) or a folder of the official .npy files
+// (tdds/dynamics/official_dynamics.h).
 
 #include <cstdint>
 #include <memory>
@@ -14,21 +14,21 @@ namespace tdds {
 
 class DynamicsSource {
  public:
-  // `path` may be a store, a folder with `dynamics.tdds`, a folder with `<e>_Output.npy`, or the folder above
-  // that (`npy/` inside it); for the official default `.../npy/` also the store beside it. Throws Error
-  // otherwise. `missing` is of official files; a store has every sample in every epoch, and Error is thrown
-  // where it has another number of them than missing.samples.
+  // `path` may be a store, a folder with `dynamics.tdds`, a folder with `<e>_Output.npy`, or the folder
+  // above that (`npy/` inside it); for the official default `.../npy/`, also the store beside it. Throws
+  // Error otherwise. `missing` applies to official files. A store has every sample in every epoch; Error is
+  // thrown if their number is not missing.samples.
   explicit DynamicsSource(const std::string& path, MissingVisits missing = {});
 
-  const std::string& path() const { return path_; }  // what was found
+  const std::string& path() const { return path_; }  // of the store or folder that was found
   std::int32_t epochs() const { return epochs_; }
   const DynamicsReader* store() const { return store_.get(); }  // null for official files
-  // Throws Error of official files: `what` needs a store.
+  // Throws Error for official files: `what` needs a store.
   const DynamicsReader& store_for(std::string_view what) const;
-  // "50000 samples, 200 epochs of cifar100, seed 42": for people. Official files tell only the epochs.
+  // For messages: "50000 samples, 200 epochs of cifar100, seed 42". For official files, only the epochs.
   std::string description() const;
 
-  // The series of the first `epochs` epochs. Of official files it can only be kKl.
+  // The series of the first `epochs` epochs. Official files have only kAbsKl.
   KlSeries series(std::int32_t epochs, DynamicsField field = DynamicsField::kAbsKl) const;
 
  private:

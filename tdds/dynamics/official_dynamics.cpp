@@ -25,7 +25,7 @@ std::string join(const std::string& folder, std::string_view name) {
   return fmt::format("{}/{}", folder, name);
 }
 
-// The number in "007_Output.npy"; none where the name has something else before `end`.
+// The number in "007_Output.npy"; nullopt if anything else precedes `end`.
 std::optional<std::int32_t> epoch_of(std::string_view name, std::string_view end) {
   const std::string_view digits = name.substr(0, name.size() - end.size());
   std::int32_t epoch = 0;
@@ -37,7 +37,7 @@ std::optional<std::int32_t> epoch_of(std::string_view name, std::string_view end
 
 using NamesByEpoch = std::map<std::int32_t, std::string>;
 
-// Notes the file where its name ends so.
+// Adds the file to `names` or `ignored` if its name ends with `end`.
 void take_name(const std::string& folder, const std::string& name, std::string_view end, NamesByEpoch& names,
                std::vector<std::string>& ignored) {
   if (!name.ends_with(end)) return;
@@ -59,20 +59,20 @@ struct EpochFiles {
   std::string ids_path;
 };
 
-// What is carried from one epoch to the next.
+// The state carried from one epoch to the next.
 struct Previous {
   Previous(std::int64_t samples, std::int64_t classes)
       : logits(static_cast<std::size_t>(samples * classes)),
         norms(static_cast<std::size_t>(samples), {static_cast<double>(classes - 1), 0}),
         visited(static_cast<std::size_t>(samples)) {}
 
-  std::vector<float> logits;  // [N,K] by sample id; before the first visit those of a uniform prediction
+  std::vector<float> logits;  // [N,K] by sample id; before the first visit, of a uniform prediction
   std::vector<cpu::VisitNorm> norms;
   std::vector<bool> visited;
 };
 
-// N by the ids of all epochs read. What is no number of a sample would make a series of absurd size, so that
-// an id of twice the visits of an epoch is taken for one only where N is given.
+// N from the ids of all epochs read. A wrong id would make the series far too large, so an id of at least
+// twice the visits of an epoch is accepted only if N is given.
 std::int64_t count_samples(const std::string& folder, std::span<const OfficialEpoch> epochs,
                            std::int64_t given) {
   std::int64_t most = 0, largest = -1;
@@ -93,7 +93,7 @@ std::int64_t count_samples(const std::string& folder, std::span<const OfficialEp
   }
   check(
       given > 0 || largest < 2 * most,
-      "{} holds the sample id {}, and no epoch visits more than {} samples; ids must count the samples from "
+      "{} holds the sample id {}, but no epoch visits more than {} samples; ids must count the samples from "
       "0: give the number of samples if that is right",
       largest_in, largest, most);
   return given > 0 ? given : largest + 1;
@@ -102,7 +102,7 @@ std::int64_t count_samples(const std::string& folder, std::span<const OfficialEp
 std::vector<std::int64_t> read_ids(const EpochFiles& files, std::int32_t epoch, std::int64_t samples) {
   std::vector<std::int64_t> ids = read_npy_i64(files.ids_path);
   check(ids.size() == static_cast<std::size_t>(files.logits.shape()[0]),
-        "{} lists {} samples and {} has {} rows", files.ids_path, ids.size(), files.logits.path(),
+        "{} lists {} samples, but {} has {} rows", files.ids_path, ids.size(), files.logits.path(),
         files.logits.shape()[0]);
   std::vector<bool> seen(static_cast<std::size_t>(samples));
   for (const std::int64_t id : ids) {
@@ -110,15 +110,15 @@ std::vector<std::int64_t> read_ids(const EpochFiles& files, std::int32_t epoch, 
     check(id >= 0 && id < samples, "{} holds the sample id {}; with {} samples the ids are 0 to {}",
           files.ids_path, id, samples, samples - 1);
     check(!seen[static_cast<std::size_t>(id)],
-          "{} holds the sample id {} twice, and a sample is visited once in an epoch ({}); record the first "
-          "visit alone",
+          "{} holds the sample id {} twice, but a sample is visited once in an epoch ({}); record only the "
+          "first visit",
           files.ids_path, id, epoch);
     seen[static_cast<std::size_t>(id)] = true;
   }
   return ids;
 }
 
-// Takes in one epoch; `kl` [N] is null for the first. Threads read and evaluate blocks of rows, so that the
+// Adds one epoch; `kl` [N] is null for the first. Threads read and evaluate blocks of rows, so that the
 // whole epoch is never in memory in visiting order.
 void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Previous& previous, double* kl) {
   const std::int64_t classes = files.logits.shape()[1];
@@ -136,7 +136,7 @@ void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Prev
     check(bad < 0, "{} holds a logit that is not finite in row {} (sample id {}); training had failed there",
           files.logits.path(), begin + bad, bad < 0 ? 0 : ids[static_cast<std::size_t>(begin + bad)]);
   };
-  constexpr std::int64_t kWorkAClass = 32;  // reading it, an exponential and two logarithms
+  constexpr std::int64_t kWorkAClass = 32;  // reading, an exponential and two logarithms
   cpu::parallel_blocks(static_cast<std::int64_t>(ids.size()), block, kWorkAClass * classes,
                        [&](std::int64_t begin, std::int64_t end) {
                          try {
@@ -149,7 +149,7 @@ void take_epoch(const EpochFiles& files, std::span<const std::int64_t> ids, Prev
   if (failure) std::rethrow_exception(failure);
 }
 
-// d is 0 at a sample's first visit, which has nothing to be compared with.
+// d is 0 at a sample's first visit, because there is no previous one.
 void note_visits(std::span<const std::int64_t> ids, Previous& previous, double* kl) {
   for (const std::int64_t id : ids) {
     if (kl && !previous.visited[static_cast<std::size_t>(id)]) kl[id] = 0;
@@ -160,10 +160,11 @@ void note_visits(std::span<const std::int64_t> ids, Previous& previous, double* 
 void check_shape(const NpyReader& logits, const std::vector<std::int64_t>& first) {
   const auto& shape = logits.shape();
   check(shape[0] >= 1 && shape[1] >= 2,
-        "{} has shape [{}, {}]; [samples, classes] with 2 classes is the least", logits.path(), shape[0],
-        shape[1]);
-  check(shape[1] == first[1], "{} has shape [{}, {}] and epoch 0 has [{}, {}]; all epochs must be of one run",
-        logits.path(), shape[0], shape[1], first[0], first[1]);
+        "{} has shape [{}, {}]; [samples, classes] with at least 2 classes is needed", logits.path(),
+        shape[0], shape[1]);
+  check(shape[1] == first[1],
+        "{} has shape [{}, {}], but epoch 0 has [{}, {}]; all epochs must be of one run", logits.path(),
+        shape[0], shape[1], first[0], first[1]);
 }
 
 }  // namespace
@@ -182,11 +183,11 @@ OfficialFiles find_official_files(const std::string& folder) {
   check(!outputs.empty(), "{} holds no <epoch>_Output.npy; give the folder that the official train.py wrote",
         folder);
   std::sort(found.ignored.begin(), found.ignored.end());
-  // The official train.py makes the folder at the end of epoch 0, in place of writing that epoch.
+  // At the end of epoch 0, the official train.py creates a missing folder instead of writing that epoch.
   const std::int32_t first = outputs.begin()->first;
   check(first == 0,
-        "{} is missing, though the folder holds later epochs: the official train.py writes no epoch 0 where "
-        "npy/ was not there before the run; run it again now that it is, or lower the number of every file "
+        "{} is missing, though the folder holds later epochs: the official train.py writes no epoch 0 if "
+        "npy/ did not exist before the run; run it again now that it does, or lower the number of every file "
         "by {}, so that the epochs count from {}",
         join(folder, "0_Output.npy"), first, first);
   for (const auto& [epoch, output] : outputs) {
@@ -205,12 +206,12 @@ OfficialFiles find_official_files(const std::string& folder) {
 
 KlSeries read_official_series(const std::string& folder, std::int32_t epochs, const MissingVisits& rule) {
   check(epochs >= 1, "a series of {} epochs cannot be read", epochs);
-  check(rule.samples >= 0, "{} samples cannot be read; give their number, or 0 for that of the files",
+  check(rule.samples >= 0, "{} samples cannot be read; give their number, or 0 for the number in the files",
         rule.samples);
   KlSeries series;
   series.epochs = epochs;
   const std::vector<OfficialEpoch> all = find_official_files(folder).epochs;
-  check(static_cast<std::size_t>(epochs) <= all.size(), "{} holds {} epochs, and {} are to be read", folder,
+  check(static_cast<std::size_t>(epochs) <= all.size(), "{} holds {} epochs, but {} were requested", folder,
         all.size(), epochs);
   const std::span<const OfficialEpoch> used(all.data(), static_cast<std::size_t>(epochs));
   series.samples = count_samples(folder, used, rule.samples);
@@ -225,8 +226,7 @@ KlSeries read_official_series(const std::string& folder, std::int32_t epochs, co
     const auto missing = series.samples - static_cast<std::int64_t>(ids.size());
     check(missing == 0 || rule.carry,
           "{}: {} of {} samples ({}) were not visited in epoch {}: the loader dropped the last incomplete "
-          "batch "
-          "(drop_last=True), or samples were left out; record every sample in every epoch "
+          "batch (drop_last=True), or samples were left out; record every sample in every epoch "
           "(drop_last=False){}{}",
           files.ids_path, missing, series.samples, rule.samples > 0 ? "as given" : "the largest id plus one",
           epoch, rule.accept.empty() ? "" : ", or ", rule.accept);

@@ -1,5 +1,5 @@
 #pragma once
-// The mean over the epochs of a term of each epoch's dynamics.
+// The mean over the epochs of a term computed from each epoch's dynamics.
 
 #include <memory>
 #include <utility>
@@ -9,7 +9,7 @@
 
 namespace tdds::methods {
 
-// term(view, i): the term of sample i in an epoch, double. Sums in double, the epochs in turn.
+// term(view, i) is the term of sample i in an epoch. Terms are summed in double, in the order of the epochs.
 template <class Term>
 class EpochMean : public Scorer {
  public:

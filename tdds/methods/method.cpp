@@ -14,7 +14,7 @@ namespace tdds {
 void check_method_options(const MethodOptions& options) {
   check_usage(options.epochs >= 0,
               "`method_epochs` is {}; give the number of epochs, or 0 for each method's own", options.epochs);
-  check_usage(options.window_size >= 2, "`method_window` is {}; a window has 2 epochs or more",
+  check_usage(options.window_size >= 2, "`method_window` is {}; a window has at least 2 epochs",
               options.window_size);
 }
 
@@ -79,9 +79,9 @@ std::int32_t epochs_used(const Method& method, const DynamicsReader& dynamics, c
   if (options.epochs > 0) epochs = options.epochs;
   const std::int32_t least = std::max(method.least_epochs, std::int32_t{1});
   check(epochs <= dynamics.epochs(),
-        "{} was asked to use {} epochs and {} holds {}; train longer or ask for less", method.name, epochs,
+        "{} was asked to use {} epochs, but {} holds {}; train longer or ask for less", method.name, epochs,
         dynamics.path(), dynamics.epochs());
-  check(epochs >= least, "{} needs {} epochs and {} holds {}; train longer", method.name, least,
+  check(epochs >= least, "{} needs {} epochs, but {} holds {}; train longer", method.name, least,
         dynamics.path(), epochs);
   return epochs;
 }

@@ -11,7 +11,7 @@
 namespace tdds {
 namespace {
 
-// Reorders the values. The mean of the two in the middle where their number is even, as numpy.median.
+// Reorders the values. For an even number, the mean of the middle two, as in numpy.median.
 double median(std::vector<float>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -75,12 +75,11 @@ Features read_features(const std::filesystem::path& path, const DynamicsHeader& 
   check(about("fingerprint") == run.fingerprint && about("dataset") == run.dataset,
         "{} is of another data set than the dynamics beside it; give both from one run", path.string());
   check(about("seed") == std::to_string(run.seed),
-        "{} is of a run with seed {} and the dynamics beside it of one with seed {}; give both from one run",
+        "{} is of a run with seed {}, but the dynamics beside it of one with seed {}; give both from one run",
         path.string(), about("seed"), run.seed);
   check(about("epochs") == std::to_string(epochs),
-        "{} is of a net after {} epochs and the dynamics beside it are of {}; give both from one run, which "
-        "writes "
-        "the features when it ends",
+        "{} is of a net after {} epochs, but the dynamics beside it are of {}; give both from one run, which "
+        "writes the features when it ends",
         path.string(), about("epochs"), epochs);
   const StoredTensor& tensor = file.at("features");
   check(tensor.dtype == DType::kF32 && tensor.shape.size() == 2 && tensor.shape[0] == run.samples,
@@ -115,7 +114,7 @@ std::vector<MethodScore> compute(const Method& method, const DynamicsSource& sou
                                  std::span<const MethodOptions>, Device&) {
   const DynamicsReader& dynamics = source.store_for(method.name);
   const DynamicsHeader& run = dynamics.header();
-  check(!run.labels.empty(), "{} holds no labels, and {} measures distances within classes", source.path(),
+  check(!run.labels.empty(), "{} holds no labels, but {} measures distances within classes", source.path(),
         method.name);
   const Features features = read_features(features_beside(source.path()), run, dynamics.epochs());
   return {{{.epochs = features.epochs}, moderate_scores(features, run.labels, run.classes)}};

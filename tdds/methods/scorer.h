@@ -1,6 +1,6 @@
 #pragma once
-// A score that grows with the epochs: what a method keeps between one epoch's dynamics and the next. Reading
-// a store and watching a training run feed it the same epochs, and so get the same bits.
+// Incremental computation of a score: the state that a method keeps from one epoch to the next. A store and
+// a training run feed it the same epochs, so both give the same bits.
 
 #include <array>
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace tdds {
 
-// What was recorded of one epoch, [N] each by sample id; null where it was not.
+// The recorded fields of one epoch, [N] each by sample id; null if a field was not recorded.
 struct EpochView {
   const float* values(DynamicsField field) const { return floats[static_cast<std::size_t>(field)]; }
   const float* kl() const { return values(DynamicsField::kAbsKl); }
@@ -29,13 +29,13 @@ EpochView view_of(const EpochDynamics& values);
 class Scorer {
  public:
   virtual ~Scorer() = default;
-  // Takes the next epoch: 0, 1, 2, ... in turn.
+  // Adds the next epoch: 0, 1, 2, ...
   virtual void add(const EpochView& epoch) = 0;
-  // [N] by sample id, from the epochs taken so far. Throws UsageError where they are too few.
+  // [N] by sample id, from the epochs added so far. Throws UsageError if they are too few.
   virtual std::vector<float> score() const = 0;
 };
 
-// Throws Error, naming `source`, where one of `fields` is missing or not finite in the epoch.
+// Throws Error that names `source` if one of `fields` is missing or not finite in the epoch.
 void check_epoch(const EpochView& view, std::span<const DynamicsField> fields, std::int64_t samples,
                  std::int32_t epoch, const std::string& source);
 

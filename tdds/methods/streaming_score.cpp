@@ -31,7 +31,7 @@ StreamingScore streaming_score(const Method& method, std::int64_t samples, std::
   check_usage(last <= epochs || options.epochs == 0,
               "{} was asked to use {} epochs of a run of {}; train longer or ask for less", method.name, last,
               epochs);
-  check_usage(least <= std::min(last, epochs), "{} needs {} epochs and gets {}; train longer", method.name,
+  check_usage(least <= std::min(last, epochs), "{} needs {} epochs, but gets {}; train longer", method.name,
               least, std::min(last, epochs));
   return {method.make(samples, options),
           samples,

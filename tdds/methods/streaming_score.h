@@ -1,5 +1,5 @@
 #pragma once
-// Scores that stand ready after every epoch of a training run.
+// Scores that are available after every epoch of a training run.
 
 #include <cstdint>
 #include <memory>
@@ -11,26 +11,26 @@
 
 namespace tdds {
 
-// One score in a run, with how far its order moved in the last epoch.
+// One score in a run, and how much its order changed in the last epoch.
 class StreamingScore {
  public:
   struct Plan {
     std::vector<DynamicsField> needs;
-    std::int32_t least_epochs = 1;  // before there is a score
-    std::int32_t last_epochs = 0;   // that it takes in; 0: all there will be
+    std::int32_t least_epochs = 1;  // needed for a score
+    std::int32_t last_epochs = 0;   // used at most; 0: all
   };
   StreamingScore(std::unique_ptr<Scorer> scorer, std::int64_t samples, Plan plan);
 
-  // Takes the run's next epoch. Throws Error, naming `source`, where what it needs is missing or not finite.
+  // Adds the run's next epoch. Throws Error that names `source` if a needed field is missing or not finite.
   void add(const EpochView& epoch, const std::string& source);
 
-  std::int32_t epochs() const { return epochs_; }  // taken in: no more than last_epochs
+  std::int32_t epochs() const { return epochs_; }  // added so far, at most last_epochs
   bool ready() const { return epochs_ >= plan_.least_epochs; }
   bool complete() const { return plan_.last_epochs > 0 && epochs_ == plan_.last_epochs; }
   // [N] by sample id. Throws Error before ready().
   std::vector<float> score() const { return scorer_->score(); }
-  // Spearman's rank correlation to the score of one epoch before; 1 once complete; none while there are no
-  // two.
+  // Spearman's rank correlation with the score of the previous epoch; 1 once complete; nullopt before there
+  // are two scores.
   std::optional<double> correlation() const { return correlation_; }
 
  private:
@@ -42,7 +42,7 @@ class StreamingScore {
   std::optional<double> correlation_;
 };
 
-// `method` with its own horizon or the one asked for, in a run of `epochs` epochs.
+// `method` with the given or its default number of epochs, in a run of `epochs` epochs.
 StreamingScore streaming_score(const Method& method, std::int64_t samples, std::int32_t epochs,
                                const MethodOptions& options);
 

@@ -51,11 +51,11 @@ class StreamingTdds : public Scorer {
  public:
   StreamingTdds(std::int64_t samples, int window_size, double decay, DynamicsField series)
       : decay_(decay), series_(series), s_(static_cast<std::size_t>(samples)) {
-    check(window_size >= 3, "a window of {} epochs; TDDS needs 3 at least", window_size);
+    check(window_size >= 3, "a window has {} epochs; TDDS needs at least 3", window_size);
     ring_.resize(static_cast<std::size_t>(window_size - 1), std::vector<float>(s_.size()));
   }
 
-  // The first epoch has no visit before it, and so no value in the series.
+  // The first epoch has no previous visit, and therefore no value in the series.
   void add(const EpochView& epoch) override {
     if (epochs_++ == 0) return;
     const auto row = static_cast<std::size_t>(epochs_ - 2);  // of the series
@@ -96,9 +96,9 @@ void check_setting(const ScoreSetting& setting, double decay, std::int32_t epoch
   const auto [t, j] = setting;
   check_usage(j >= 3,
               "`window_size` is {}; a window of fewer than 3 epochs has no spread, so every score is 0", j);
-  check_usage(j <= t, "`window_size` is {} and `trajectory_len` {}; the window must fit into the trajectory",
+  check_usage(j <= t, "`window_size` is {}, but `trajectory_len` {}; the window must fit into the trajectory",
               j, t);
-  check_usage(t <= epochs, "`trajectory_len` is {} and {} holds {} epochs; train longer or ask for less", t,
+  check_usage(t <= epochs, "`trajectory_len` is {}, but {} holds {} epochs; train longer or ask for less", t,
               source, epochs);
   check_usage(decay >= 0 && decay <= 1, "`decay` is {}; it is the weight of the newest window: 0 to 1",
               decay);
@@ -153,7 +153,7 @@ std::unique_ptr<Scorer> make_tdds_kl(std::int64_t samples, const MethodOptions& 
   return streaming_tdds(samples, options.window_size, options.decay, DynamicsField::kSignedKl);
 }
 
-// All settings of one decay in one reading of the series.
+// Computes all settings from one reading of the series; they have the same decay.
 std::vector<MethodScore> compute(const Method& method, const DynamicsSource& source,
                                  std::span<const MethodOptions> options, Device& device) {
   std::vector<ScoreSetting> settings;

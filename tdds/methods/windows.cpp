@@ -12,11 +12,11 @@ class WindowMean : public Scorer {
  public:
   WindowMean(std::int64_t samples, std::int32_t window_size, WindowTerm term)
       : window_size_(window_size), term_(term), sum_(static_cast<std::size_t>(samples)) {
-    check_usage(window_size >= 2, "windows of {} epochs make no sense; 2 is the least", window_size);
+    check_usage(window_size >= 2, "windows of {} epochs are too small; 2 is the minimum", window_size);
     misses_.resize(static_cast<std::size_t>(window_size), std::vector<double>(sum_.size()));
   }
 
-  // In terms of 1 - p_y, which is exact where p_y rounds to 1; its deviation is that of p_y.
+  // Uses 1 - p_y, which is accurate where p_y rounds to 1. Its deviation is that of p_y.
   void add(const EpochView& epoch) override {
     const float* loss = epoch.loss();
     std::vector<double>& newest = misses_[static_cast<std::size_t>(epochs_ % window_size_)];
@@ -33,7 +33,7 @@ class WindowMean : public Scorer {
 
   std::vector<float> score() const override {
     check_usage(window_size_ <= epochs_,
-                "windows of {} epochs do not fit into {} epochs; 2 is the least; train longer or ask for "
+                "windows of {} epochs do not fit into {} epochs; 2 is the minimum; train longer or ask for "
                 "smaller ones",
                 window_size_, epochs_);
     std::vector<float> score;

@@ -9,11 +9,12 @@
 
 namespace tdds::methods {
 
-// Of each window k = 0 .. T-J of J epochs: the unbiased standard deviation of p_y and the mean of 1 - p_y.
+// The term of a window k = 0 .. T-J of J epochs: a function of the unbiased standard deviation of p_y and of
+// the mean of 1 - p_y.
 using WindowTerm = double (*)(double deviation, double mean_miss);
 
-// The mean of `term` over all windows. Holds the last J epochs. Throws UsageError unless J >= 2, and, when
-// the score is asked for, J <= T.
+// The mean of `term` over all windows. Holds the last J epochs. Throws UsageError unless J >= 2; score()
+// throws UsageError unless J <= T.
 std::unique_ptr<Scorer> mean_over_windows(std::int64_t samples, std::int32_t window_size, WindowTerm term);
 
 }  // namespace tdds::methods

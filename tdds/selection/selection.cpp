@@ -96,7 +96,7 @@ void write_ranking(const RankingFiles& files, const Ranking& ranking) {
 Ranking read_ranking(const RankingFiles& files) {
   Ranking ranking{read_npy_i64(files.mask), read_npy_f32(files.score)};
   check(!ranking.ids.empty(), "{} lists no samples", files.mask);
-  check(ranking.ids.size() == ranking.scores.size(), "{} lists {} samples and {} has {} scores", files.mask,
+  check(ranking.ids.size() == ranking.scores.size(), "{} lists {} samples, but {} has {} scores", files.mask,
         ranking.ids.size(), files.score, ranking.scores.size());
   check_permutation(ranking.ids, files.mask);
   for (std::size_t i = 0; i < ranking.scores.size(); ++i) {

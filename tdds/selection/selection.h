@@ -1,7 +1,7 @@
 #pragma once
-// From scores to kept samples, and the official mask and score files.
+// Selects the kept samples by their scores, and reads and writes the official mask and score files.
 //
-// A rate is the share that is *pruned*: the samples are ordered by ascending score and the kept ones are
+// A rate is the share that is *pruned*: the samples are ordered by ascending score, and the kept ones are
 // mask[int(rate * N):], the highest scores (official train_subset.py).
 
 #include <cstdint>
@@ -20,7 +20,7 @@ std::int64_t pruned_count(double rate, std::int64_t samples);
 // <= samples.
 double rate_keeping(std::int64_t count, std::int64_t samples);
 
-// What is left of `ids` (ascending scores) after pruning: its end.
+// The end of `ids` (in the order of ascending scores) that remains after pruning.
 std::vector<std::int64_t> kept_ids(std::span<const std::int64_t> ids, double rate);
 
 // `count` different ids of 0 .. samples - 1, ascending. A function of (seed, draw) alone
@@ -32,7 +32,7 @@ std::vector<std::int64_t> random_subset(std::int64_t samples, std::int64_t count
 std::vector<std::int64_t> count_by_class(std::span<const std::int64_t> ids,
                                          std::span<const std::int32_t> labels, std::int32_t classes);
 
-// A permutation of the samples with their scores, ascending: what the official files hold.
+// The content of the official files: a permutation of the samples with their scores, ascending.
 struct Ranking {
   std::vector<std::int64_t> ids;
   std::vector<float> scores;  // of ids[i]
@@ -40,8 +40,8 @@ struct Ranking {
 Ranking rank_by_score(std::span<const float> score);
 Ranking rank_by_score(Device& device, std::span<const float> score);
 
-// `<folder>/data_mask_<stem>.npy` int64 [N] and `<folder>/score_<stem>.npy` float32 [N]; of TDDS, as in the
-// official code, the stem is win<J>_ep<T>.
+// `<folder>/data_mask_<stem>.npy` int64 [N] and `<folder>/score_<stem>.npy` float32 [N]. For TDDS, the stem
+// is win<J>_ep<T>, as in the official code.
 struct RankingFiles {
   std::string mask, score;
 };
@@ -56,7 +56,7 @@ Ranking read_ranking(const RankingFiles& files);
 // The official code's weight of each sample, by id: (score - min) / (max - min). All 1 where max = min.
 std::vector<float> subset_weights(const Ranking& ranking);
 
-// Throws Error, naming `source` and the first ids at fault, unless `ids` is a permutation of 0 .. N-1.
+// Throws Error with `source` and the first wrong ids unless `ids` is a permutation of 0 .. N-1.
 void check_permutation(std::span<const std::int64_t> ids, const std::string& source);
 
 }  // namespace tdds

@@ -54,7 +54,7 @@ std::vector<std::int64_t> select_balanced(std::span<const float> score, std::spa
 
 void check_strata(int strata, std::int64_t samples) {
   check_usage(strata >= 1 && strata <= samples,
-              "`ccs_strata` is {} and there are {} samples; give at least 1 stratum and at most one for each "
+              "`ccs_strata` is {}, but there are {} samples; give at least 1 stratum and at most one per "
               "sample",
               strata, samples);
 }
@@ -70,7 +70,7 @@ std::vector<std::int64_t> select_ccs(std::span<const float> score, std::span<con
         score.size());
   check_usage(
       options.beta >= 0 && options.beta <= rate,
-      "the hard cut-off beta is {} and the rate {}; beta is a part of what is pruned: 0 <= beta <= rate",
+      "the hard cut-off beta is {}, but the rate {}; beta is a part of the pruned share: 0 <= beta <= rate",
       options.beta, rate);
   const auto samples = static_cast<std::int64_t>(score.size());
   check_strata(options.strata, samples);
@@ -116,8 +116,8 @@ std::vector<std::int64_t> select_beta(std::span<const float> score, const MeanCo
     mean_miss += confidence.miss[static_cast<std::size_t>(order[i])] / static_cast<double>(top);
   const double b = 15 * mean_miss * (1 - std::pow(rate, c)), a = 16 - b;
 
-  // The smallest of exponential variates with the weights as rates are such a draw; in logarithms, since the
-  // density spans hundreds of decades.
+  // The smallest of exponential variates with the weights as rates are a draw without replacement. Keys are
+  // logarithms, because the density spans hundreds of decades.
   std::vector<std::pair<double, std::int64_t>> keyed;
   for (std::size_t i = 0; i < score.size(); ++i) {
     check(score[i] >= 0, "Beta sampling needs scores of at least 0; sample {} has {}", i, score[i]);

@@ -52,7 +52,7 @@ std::vector<float> disagreement(std::span<const std::vector<float>> standings) {
 DataMap data_map(const DynamicsReader& dynamics, std::int32_t epochs) {
   check(epochs > 0, "{} holds no epoch yet, so there is no data map", dynamics.path());
   const auto n = static_cast<std::size_t>(dynamics.samples());
-  // Welford's recursion: no cancellation where p_y barely moves.
+  // Welford's recursion avoids cancellation where p_y hardly changes.
   std::vector<double> mean(n), squares(n);
   for (std::int32_t epoch = 0; epoch < epochs; ++epoch) {
     const float* loss = dynamics.loss(epoch);

@@ -1,5 +1,5 @@
 #pragma once
-// What a report (tdds-report) tells of all samples, as numbers.
+// The numbers on all samples in a report (tdds-report).
 
 #include <cstdint>
 #include <span>
@@ -9,21 +9,20 @@
 
 namespace tdds {
 
-// Bins of equal width from the lowest value to the highest, the last one closed. One value only: all of it is
-// in the first bin.
+// Bins of equal width from the lowest to the highest value, the last one closed. If all values are equal,
+// they are in the first bin.
 struct Histogram {
   double low = 0, high = 0;
   std::vector<std::int64_t> counts;  // [bins]
   std::int64_t bin_of(double value) const;
 };
-// Throws Error when there is nothing to count or a value is not finite.
+// Throws Error if there is no value or bin, or if a value is not finite.
 Histogram histogram(std::span<const float> values, int bins);
 
-// Ranks (tdds/statistics/rank_correlation.h) as shares: 0 the lowest of all, 1 the highest; 0.5 for a single
-// sample.
+// Ranks (tdds/statistics/rank_correlation.h) scaled to 0 (lowest) .. 1 (highest); 0.5 for a single sample.
 std::vector<float> standing(std::span<const double> ranks);
 
-// By how much orders disagree about each sample: its highest standing less its lowest, 0 .. 1.
+// How much orders disagree about each sample: its highest standing minus its lowest, 0 .. 1.
 std::vector<float> disagreement(std::span<const std::vector<float>> standings);
 
 // Mean and standard deviation (of the population) of p_y over the first `epochs` epochs, [N] each: the data
@@ -50,8 +49,8 @@ struct Repetitions {
 };
 Repetitions repetitions(std::span<const double> values);
 
-// Of as many samples as are `wrong`, from the low and from the high end of `order`: the share that is wrong.
-// As many are taken as there are to find, so precision and recall are this same number.
+// The share of wrong samples among the first and among the last n samples of `order`, where n is the number
+// of `wrong` ones. With this n, precision and recall are the same number.
 struct FoundShares {
   double low = 0, high = 0;
 };

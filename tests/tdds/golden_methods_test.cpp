@@ -1,5 +1,5 @@
-// Every method against the fixture of tests/golden/golden_methods.py: the ops watch its logits and features
-// as they would in training, and the scores of what they record are compared with the textbook's.
+// Every method against the fixture of tests/golden/golden_methods.py. The ops record its logits and features
+// as in training, and the scores are compared with those of the textbook formulas.
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ class GoldenMethodsTest : public testing::TestWithParam<DeviceKind> {
     return {wide.begin(), wide.end()};
   }
 
-  // What a training would have recorded: each epoch in one batch.
+  // The recording of a training with each epoch in one batch.
   std::vector<EpochDynamics> watch() const {
     const std::int64_t epochs = extent("logits", 0), n = extent("logits", 1), k = extent("logits", 2),
                        f = extent("features", 2);
@@ -96,7 +96,7 @@ class GoldenMethodsTest : public testing::TestWithParam<DeviceKind> {
     return watched;
   }
 
-  // 1e-5 of the value, and of the largest where a score is a difference.
+  // The tolerance is 1e-5 of the value, or of the largest value if a score is a difference.
   void expect_score(const std::string& name, const std::vector<float>& actual,
                     bool difference = false) const {
     const auto expected = read<double>("score." + name);

@@ -1,5 +1,5 @@
 // Scores against the fixture that tests/golden/golden_scores.py made with PyTorch: the exact formula in
-// float64 and the official code's float32, on dynamics of every confidence.
+// float64 and the official code in float32, on dynamics of every confidence.
 
 #include <gtest/gtest.h>
 
@@ -52,7 +52,7 @@ class GoldenScoreTest : public testing::TestWithParam<const char*> {
   SafetensorsFile fixture_{golden_path("scores.safetensors")};
 };
 
-// What float32 leaves of a score in the official code.
+// The error of a score by float32 in the official code.
 double official_noise(double score) {
   return 3e-6 + 2e-4 * score;
 }

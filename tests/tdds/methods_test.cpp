@@ -45,7 +45,7 @@ struct Visit {
 
 class MethodsTest : public testing::Test {
  protected:
-  // Every recorded epoch waits for the disk: once for all tests.
+  // Recorded once for all tests, because every epoch waits for the disk.
   static void SetUpTestSuite() {
     recording_ = std::make_unique<Recording>();
     std::mt19937 random(5);
@@ -65,7 +65,7 @@ class MethodsTest : public testing::Test {
     result.classes = kClasses;
     return result;
   }
-  // Samples 0 .. 4 are never learned; the others range from torn to sure (1 - p_y of about 1e-6).
+  // Samples 0 .. 4 are never learned; the others range from uncertain to sure (1 - p_y of about 1e-6).
   static Visit visit(int i, std::normal_distribution<double>& normal, std::mt19937& random) {
     Visit result{{}, i % kClasses};
     Real sum = 0;
@@ -92,7 +92,7 @@ class MethodsTest : public testing::Test {
   static std::vector<float> score(const char* name, MethodOptions options = {}) {
     return compute_scores(find_method(name), DynamicsReader(path()), options);
   }
-  // `formula(i)` is the score of sample i; what is stored has float32's 6e-8, sums of few terms a little
+  // `formula(i)` is the score of sample i. Stored values have float32's error of 6e-8, short sums a little
   // more.
   template <class Formula>
   void expect(const char* name, const Formula& formula, MethodOptions options = {}) const {

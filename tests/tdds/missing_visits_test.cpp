@@ -21,7 +21,7 @@ using test::Row;
 
 const MissingVisits kCarry{.carry = true};
 
-// d [T-1][N] where recorded.ids [T] lists who was visited: from a sample's visits alone.
+// d [T-1][N] from each sample's visits; recorded.ids [T] lists the visited samples.
 std::vector<Row> reference_with_gaps(const Recorded& recorded) {
   std::vector<Row> series(recorded.ids.size() - 1, Row(static_cast<std::size_t>(recorded.samples)));
   for (std::int64_t id = 0; id < recorded.samples; ++id) {
@@ -104,7 +104,7 @@ TEST_F(MissingVisitsTest, ChangesNoBitWhereNothingIsMissing) {
   EXPECT_EQ(carried.visits.missing, std::vector<std::int64_t>(5));
 }
 
-TEST_F(MissingVisitsTest, IsWhatTheVisitsSayWhereverTheyAreMissing) {
+TEST_F(MissingVisitsTest, MatchesTheReferenceForAnyMissingVisits) {
   std::mt19937 random(22);
   for (const double visited : {0.98, 0.6, 0.1}) {
     SCOPED_TRACE(visited);
@@ -133,7 +133,7 @@ TEST_F(MissingVisitsTest, TakesTheFilesOfALoaderThatDropsItsLastBatch) {
   EXPECT_NE(said.find("(drop_last=False), or give --accept"), std::string::npos) << said;
 }
 
-TEST_F(MissingVisitsTest, CountsWhoIsNeverVisited) {
+TEST_F(MissingVisitsTest, CountsSamplesThatAreNeverVisited) {
   Recorded recorded = test::random_dynamics(40, 3, 4, 25);
   for (auto& ids : recorded.ids) std::erase_if(ids, [](std::int64_t id) { return id == 11 || id >= 38; });
   write(recorded);
@@ -144,7 +144,7 @@ TEST_F(MissingVisitsTest, CountsWhoIsNeverVisited) {
   expect_equals_reference(series, recorded);
 }
 
-TEST_F(MissingVisitsTest, RefusesWhatIsNoVisit) {
+TEST_F(MissingVisitsTest, RejectsInvalidVisits) {
   const auto expect = [&](const MissingVisits& rule, const std::string& words) {
     const std::string said = refusal(rule, 3);
     EXPECT_NE(said.find(words), std::string::npos) << said;
@@ -162,11 +162,11 @@ TEST_F(MissingVisitsTest, RefusesWhatIsNoVisit) {
   expect({.carry = true, .samples = 8}, "holds the sample id 8; with 8 samples the ids are 0 to 7");
   write_npy(folder_ / "2_Index.npy", std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, std::int64_t{1} << 60},
             {9});
-  expect(kCarry, "2_Index.npy holds the sample id 1152921504606846976, and no epoch visits more than 9");
+  expect(kCarry, "2_Index.npy holds the sample id 1152921504606846976, but no epoch visits more than 9");
   write_npy(folder_ / "2_Index.npy", std::vector<std::int64_t>{0, 1, -2}, {3});
   expect(kCarry, "2_Index.npy holds the sample id -2");
   write_npy(folder_ / "2_Index.npy", std::vector<std::int64_t>{0, 1}, {2});
-  expect(kCarry, "2_Index.npy lists 2 samples and");
+  expect(kCarry, "2_Index.npy lists 2 samples, but");
   for (const char* name : {"2_Output.npy", "2_Index.npy"}) {
     write(whole);
     const std::string bytes = test::read_text(folder_ / name);
@@ -177,7 +177,7 @@ TEST_F(MissingVisitsTest, RefusesWhatIsNoVisit) {
   }
 }
 
-TEST_F(MissingVisitsTest, AStoreHasTheSamplesThatAreSaid) {
+TEST_F(MissingVisitsTest, AStoreMustHaveTheGivenNumberOfSamples) {
   DynamicsHeader header;
   header.samples = 5;
   header.classes = 3;

@@ -1,6 +1,6 @@
 #pragma once
-// The official scoring formula, straight from its definition and in long double; and random dynamics to feed
-// it. Shares nothing with the code under test.
+// The official scoring formula, evaluated by its definition in long double, and random dynamics. It shares
+// no code with the tested sources.
 
 #include <algorithm>
 #include <cmath>

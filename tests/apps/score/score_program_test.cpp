@@ -104,7 +104,7 @@ TEST_F(ScoreProgramTest, RefusesBadFiles) {
   write_text(output, good_output.substr(0, good_output.size() - 4));
   expect("3_Output.npy is truncated: its shape [200, 10]");
   write_text(output, replaced(good_output, "(200, 10)", "(100, 20)"));
-  expect("3_Output.npy has shape [100, 20] and epoch 0 has [200, 10]");
+  expect("3_Output.npy has shape [100, 20], but epoch 0 has [200, 10]");
   std::filesystem::remove(output);
   expect("3_Output.npy is missing");
   std::filesystem::remove(index);

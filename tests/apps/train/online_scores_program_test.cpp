@@ -132,7 +132,7 @@ TEST(OnlineScoresTest, FeaturesGiveGrandAndModerate) {
   const Outcome shorter = score("moderate");
   EXPECT_EQ(shorter.exit_code, 1);
   EXPECT_TRUE(is_one_sentence(shorter.err, "tdds-score")) << shorter.err;
-  EXPECT_NE(shorter.err.find("after 2 epochs and the dynamics beside it are of 4"), std::string::npos)
+  EXPECT_NE(shorter.err.find("after 2 epochs, but the dynamics beside it are of 4"), std::string::npos)
       << shorter.err;
 }
 
@@ -260,7 +260,7 @@ TEST(OnlineScoresTest, RefuseInvalidFlags) {
   expect({"--score", "tdds", "--window_size", "10"}, "the window must fit into the trajectory");
   expect({"--score", "tdds", "--trajectory_len", "7", "--window_size", "3"}, "--trajectory_len is 7");
   expect({"--score", "tdds", "--window_size", "2"}, "--window_size is 2");
-  expect({"--score", "dyn_unc"}, "dyn_unc needs 10 epochs and gets 6");
+  expect({"--score", "dyn_unc"}, "dyn_unc needs 10 epochs, but gets 6");
   expect({"--score", "tdds", "--score_decay", "2"}, "--score_decay is 2");
   expect({"--stop_when_stable", "0.9"}, "--stop_when_stable needs --score");
   expect({"--score", "el2n", "--stop_when_stable", "1.5"}, "--stop_when_stable is 1.5");

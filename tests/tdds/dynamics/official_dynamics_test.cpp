@@ -52,7 +52,7 @@ TEST_F(OfficialDynamicsTest, IsRightAtEveryConfidence) {
     ASSERT_EQ(series.values.size(), 3u * 160);
     for (std::size_t t = 0; t < 3; ++t) {
       for (std::size_t i = 0; i < 160; ++i) {
-        // Required: 1e-5. The sums are in double, so that only the rounding to float32 is left: 6e-8.
+        // 1e-5 is required. The sums are in double, so only the rounding to float32 remains: 6e-8.
         const auto exact = static_cast<double>(expected[t][i]);
         EXPECT_NEAR(series.values[t * 160 + i], exact, 1e-7 * exact) << "confidence class " << i % 8;
       }
@@ -69,8 +69,8 @@ TEST_F(OfficialDynamicsTest, IsRightWhereASampleHardlyMoves) {
   const auto expected = test::reference_series(recorded);
   for (std::size_t i = 0; i < 64; ++i) {
     const auto exact = static_cast<double>(expected[0][i]);
-    EXPECT_NEAR(series.values[i], exact,
-                2e-7 * exact);  // double's 2e-16 on values that differ by 1e-4 of 1e-7
+    // Double's 2e-16 on values that differ by 1e-4 of 1e-7.
+    EXPECT_NEAR(series.values[i], exact, 2e-7 * exact);
   }
 }
 
@@ -122,7 +122,7 @@ TEST_F(OfficialDynamicsTest, CountsTheEpochs) {
   } catch (const Error& error) {
     const std::string said = error.what();
     EXPECT_NE(said.find("0_Output.npy is missing"), std::string::npos) << said;
-    EXPECT_NE(said.find("writes no epoch 0 where npy/ was not there"), std::string::npos) << said;
+    EXPECT_NE(said.find("writes no epoch 0 if npy/ did not exist"), std::string::npos) << said;
     EXPECT_NE(said.find("lower the number of every file by 1"), std::string::npos) << said;
   }
 }
@@ -157,10 +157,10 @@ TEST_F(OfficialDynamicsTest, TwoFilesOfAnEpochAreRefusedByName) {
     std::filesystem::remove(second);
   }
   EXPECT_EQ(refusal(3), "accepted");
-  EXPECT_NE(refusal(4).find("holds 3 epochs, and 4 are to be read"), std::string::npos) << refusal(4);
+  EXPECT_NE(refusal(4).find("holds 3 epochs, but 4 were requested"), std::string::npos) << refusal(4);
 }
 
-TEST_F(OfficialDynamicsTest, SaysWhatHasNoEpochNumber) {
+TEST_F(OfficialDynamicsTest, ReportsFilesWithoutAnEpochNumber) {
   write(test::random_dynamics(6, 3, 3, 9));
   const std::vector<std::string> others{"+1_Output.npy", "-1_Output.npy", "99999999999_Index.npy",
                                         "_Output.npy", "best_Output.npy"};
@@ -168,9 +168,10 @@ TEST_F(OfficialDynamicsTest, SaysWhatHasNoEpochNumber) {
   const OfficialFiles files = find_official_files(folder_.path());
   EXPECT_EQ(files.epochs.size(), 3u);
   EXPECT_EQ(files.ignored, others);
-  EXPECT_EQ(DynamicsSource(folder_.str()).description(),
-            "3 epochs of official .npy files; not read, as their names have no epoch number: +1_Output.npy, "
-            "-1_Output.npy, 99999999999_Index.npy, _Output.npy, best_Output.npy");
+  EXPECT_EQ(
+      DynamicsSource(folder_.str()).description(),
+      "3 epochs of official .npy files; not read, because their names have no epoch number: +1_Output.npy, "
+      "-1_Output.npy, 99999999999_Index.npy, _Output.npy, best_Output.npy");
 }
 
 TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
@@ -187,7 +188,7 @@ TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
   expect("1_Index.npy", "sample id 4 twice");
   write_epoch(recorded, 1, {0, 1, 2, 3, 4, 5});
   write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2, 3, 4, 12}, {6});
-  expect("1_Index.npy", "sample id 12, and no epoch visits more than 6 samples");
+  expect("1_Index.npy", "sample id 12, but no epoch visits more than 6 samples");
   write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2, 3, 4, -1}, {6});
   expect("1_Index.npy", "sample id -1");
   write_npy(folder_ / "1_Index.npy", std::vector<std::int64_t>{0, 1, 2}, {3});
@@ -199,7 +200,7 @@ TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
 
   write(recorded);
   write_npy(folder_ / "2_Output.npy", std::vector<float>(24), {6, 4});
-  expect("2_Output.npy", "shape [6, 4] and epoch 0 has [6, 3]");
+  expect("2_Output.npy", "shape [6, 4], but epoch 0 has [6, 3]");
   write_npy(folder_ / "2_Output.npy", std::vector<float>(18), {18});
   expect("2_Output.npy", "2 dimensions are expected");
   write(recorded);

@@ -105,14 +105,14 @@ TEST_F(StreamingScoreTest, CorrelatesWithTheEpochBefore) {
       EXPECT_LT(std::abs(*score.correlation()), 0.999);
     }
   }
-  // Past its last epoch it takes nothing in, and stays as it is.
+  // After its last epoch, a score ignores further epochs.
   const auto before = score.score();
   score.add(view_of(epochs_[8]), "the run");
   EXPECT_EQ(score.score(), before);
   EXPECT_EQ(score.correlation(), 1.0);
 }
 
-TEST_F(StreamingScoreTest, NamesWhatItCannotUse) {
+TEST_F(StreamingScoreTest, RejectsUnusableSettingsAndValues) {
   EXPECT_THROW(streaming_tdds(kSamples, 2, 0.9), Error);
   EXPECT_THROW(streaming_score(find_method("el2n"), kSamples, 20, {.epochs = 21}), UsageError);
   EXPECT_THROW(streaming_score(find_method("dual"), kSamples, 9, {}), UsageError);

@@ -22,7 +22,7 @@ KlSeries as_series(const std::vector<test::Row>& rows) {
   return series;
 }
 
-// Values from 1e-7 to 1 in one window, which a sum of squares minus a squared sum would not survive.
+// Values from 1e-7 to 1 in one window, for which a sum of squares minus a squared sum would cancel.
 std::vector<test::Row> wide_series(int rows, std::size_t samples) {
   std::mt19937 random(7);
   std::uniform_real_distribution<double> decade(-7, 0);
@@ -61,7 +61,7 @@ TEST_F(TddsScoreTest, EqualsTheExplicitSum) {
       const auto actual = score(series, setting, decay);
       for (std::size_t i = 0; i < actual.size(); ++i) {
         const auto exact = static_cast<double>(expected[i]);
-        // Sums in double: what remains is the rounding to float32.
+        // Sums are in double, so only the rounding to float32 remains.
         ASSERT_NEAR(actual[i], exact, 1e-7 * exact) << to_string(setting) << " " << decay;
       }
     }
@@ -101,7 +101,7 @@ TEST_F(TddsScoreTest, AConstantSeriesScoresZeroAndScalingScales) {
   for (std::size_t i = 0; i < 50; ++i) EXPECT_FLOAT_EQ(after[i], 4 * before[i]);
 }
 
-// Short windows of series that hardly change, from logits: what is left of d's that nearly agree.
+// Short windows of series that hardly change, computed from logits: differences of nearly equal d's.
 TEST_F(TddsScoreTest, IsRightFromLogitsAtEveryConfidenceAndWindow) {
   for (const int classes : {2, 10}) {
     const test::TemporaryFolder folder;
@@ -126,7 +126,7 @@ TEST_F(TddsScoreTest, IsRightFromLogitsAtEveryConfidenceAndWindow) {
   }
 }
 
-TEST_F(TddsScoreTest, RefusesWhatMakesNoSense) {
+TEST_F(TddsScoreTest, RejectsInvalidSettingsAndValues) {
   const KlSeries series = as_series(wide_series(9, 5));
   EXPECT_THROW(score(series, {10, 2}, 0.9), UsageError);
   EXPECT_THROW(score(series, {5, 6}, 0.9), UsageError);

@@ -16,7 +16,7 @@ namespace {
 
 using Ids = std::vector<std::int64_t>;
 
-TEST(Selection, OrdersByScoreThenId) {
+TEST(SelectionTest, OrdersByScoreThenId) {
   const std::vector<float> score{3, 1, 2, 1, -5, 1};
   EXPECT_EQ(order_by_score(score), (Ids{4, 1, 3, 5, 2, 0}));
   const Ranking ranking = rank_by_score(score);
@@ -29,7 +29,7 @@ TEST(Selection, OrdersByScoreThenId) {
   EXPECT_THROW(order_by_score(std::vector<float>{1, std::nanf("")}), Error);
 }
 
-TEST(Selection, CountsAsPythonDoes) {
+TEST(SelectionTest, CountsAsPythonDoes) {
   // int(rate * N) in Python, where 0.29 * 100 is 28.999999999999996.
   EXPECT_EQ(pruned_count(0.7, 10), 7);
   EXPECT_EQ(pruned_count(0.29, 100), 28);
@@ -42,14 +42,14 @@ TEST(Selection, CountsAsPythonDoes) {
   EXPECT_THROW(pruned_count(std::nan(""), 10), UsageError);
 }
 
-TEST(Selection, KeepsTheHighestScores) {
+TEST(SelectionTest, KeepsTheHighestScores) {
   const Ids mask{4, 1, 3, 5, 2, 0};
   EXPECT_EQ(kept_ids(mask, 0.5), (Ids{5, 2, 0}));
   EXPECT_EQ(kept_ids(mask, 0), mask);
   EXPECT_EQ(kept_ids(mask, 0.99), (Ids{0}));
 }
 
-TEST(Selection, DrawsReproducibleUniformSubsets) {
+TEST(SelectionTest, DrawsReproducibleUniformSubsets) {
   const Ids subset = random_subset(1000, 100, 42);
   EXPECT_EQ(subset, random_subset(1000, 100, 42));
   EXPECT_NE(subset, random_subset(1000, 100, 43));
@@ -66,14 +66,14 @@ TEST(Selection, DrawsReproducibleUniformSubsets) {
   for (const int count : hits) EXPECT_NEAR(count, 1000, 137);
 }
 
-TEST(Selection, CountsByClass) {
+TEST(SelectionTest, CountsByClass) {
   const std::vector<std::int32_t> labels{0, 1, 1, 2, 2, 2};
   EXPECT_EQ(count_by_class(Ids{1, 2, 3, 5}, labels, 4), (Ids{0, 2, 2, 0}));
   EXPECT_THROW(count_by_class(Ids{6}, labels, 4), Error);
   EXPECT_THROW(count_by_class(Ids{5}, labels, 2), Error);
 }
 
-TEST(Selection, WritesAndReadsTheOfficialFiles) {
+TEST(SelectionTest, WritesAndReadsTheOfficialFiles) {
   const test::TemporaryFolder folder;
   const RankingFiles files = official_ranking_files(folder.path(), 10, 30);
   EXPECT_EQ(files.mask, folder / "data_mask_win10_ep30.npy");
@@ -87,11 +87,11 @@ TEST(Selection, WritesAndReadsTheOfficialFiles) {
   EXPECT_EQ(weights, (std::vector<float>{0.2f, 0, 1, 0}));
 }
 
-TEST(Selection, EqualScoresWeighOne) {
+TEST(SelectionTest, EqualScoresWeighOne) {
   EXPECT_EQ(subset_weights(rank_by_score(std::vector<float>{2, 2, 2})), (std::vector<float>{1, 1, 1}));
 }
 
-TEST(Selection, NamesWhatIsWrongInAMask) {
+TEST(SelectionTest, NamesWhatIsWrongInAMask) {
   const test::TemporaryFolder folder;
   const RankingFiles files{folder / "mask.npy", folder / "score.npy"};
   const auto said = [&](const Ids& ids, const std::vector<float>& scores) -> std::string {

@@ -26,7 +26,7 @@ void expect_valid(const Ids& ids, std::size_t count, std::int64_t samples) {
   EXPECT_TRUE(ids.empty() || (ids.front() >= 0 && ids.back() < samples));
 }
 
-TEST(Strategy, BalancedKeepsTheHighestOfEachClass) {
+TEST(StrategyTest, BalancedKeepsTheHighestOfEachClass) {
   // 60 of class 0, 30 of class 1, 10 of class 2: at a rate of 0.9 they keep 6, 3 and 1.
   std::vector<std::int32_t> labels(100, 0);
   std::fill(labels.begin() + 60, labels.begin() + 90, 1);
@@ -48,7 +48,7 @@ TEST(Strategy, BalancedKeepsTheHighestOfEachClass) {
   EXPECT_THROW(select_balanced(score, labels, 3, 0.98), UsageError);
 }
 
-TEST(Strategy, BalancedKeepsOneOfEveryClass) {
+TEST(StrategyTest, BalancedKeepsOneOfEveryClass) {
   std::vector<std::int32_t> labels(100, 0);
   labels[3] = labels[50] = 1;
   labels[99] = 3;  // class 2 has no sample
@@ -63,7 +63,7 @@ TEST(Strategy, BalancedKeepsOneOfEveryClass) {
   EXPECT_THROW(select_balanced(score, labels, 4, 0.97), UsageError);
 }
 
-TEST(Strategy, CcsCoversTheStrataThatAreLeft) {
+TEST(StrategyTest, CcsCoversTheRemainingStrata) {
   // Hardness = id, so beta 0.2 drops ids 80 .. 99; the scores of the others run from 0 to 79 in 4 strata of
   // 20: each gives 10 of the 40 that a rate of 0.6 keeps.
   std::vector<float> score(100), hardness(100);
@@ -80,8 +80,8 @@ TEST(Strategy, CcsCoversTheStrataThatAreLeft) {
   EXPECT_NE(ids, select_ccs(score, hardness, 0.6, {.beta = 0.2, .strata = 4, .seed = 2}));
 }
 
-TEST(Strategy, CcsPassesWhatAShortStratumLacksToTheOthers) {
-  // 2 scores of 1, the rest 0: strata of 2 and 98. 50 kept: both of the small one, 48 of the other.
+TEST(StrategyTest, CcsMovesTheBudgetOfAShortStratumToTheOthers) {
+  // 2 scores of 1, the rest 0: strata of 2 and 98. 50 are kept: both of the small one, 48 of the other.
   std::vector<float> score(100);
   score[3] = score[77] = 1;
   const std::vector<float> hardness(100);
@@ -98,7 +98,7 @@ TEST(Strategy, CcsPassesWhatAShortStratumLacksToTheOthers) {
     EXPECT_THROW(select_ccs(score, hardness, 0.5, {.beta = 0.2, .strata = strata}), UsageError);
 }
 
-TEST(Strategy, BetaDrawsFollowTheirWeights) {
+TEST(StrategyTest, BetaDrawsFollowTheirWeights) {
   // Two kinds of samples, drawn one at a time, against the density written out.
   MeanConfidence confidence;
   std::vector<float> score;
@@ -125,23 +125,23 @@ TEST(Strategy, BetaDrawsFollowTheirWeights) {
   EXPECT_EQ(select_beta(score, confidence, 0.5, c, 1), select_beta(score, confidence, 0.5, c, 1));
 }
 
-TEST(Strategy, BetaDrawsWeightZeroLast) {
+TEST(StrategyTest, BetaDrawsWeightZeroLast) {
   MeanConfidence confidence{{0.5, 0.5, 0.5, 1.0}, {0.5, 0.5, 0.5, 0.0}};
   EXPECT_EQ(select_beta(std::vector<float>{1, 0, 1, 1}, confidence, 0.5, 4, 7), (Ids{0, 2}));
   EXPECT_THROW(select_beta(std::vector<float>{1, -1, 1, 1}, confidence, 0.5, 4, 7), Error);
   EXPECT_THROW(select_beta(std::vector<float>{1, 1, 1, 1}, confidence, 0.5, 0, 7), UsageError);
 }
 
-TEST(Strategy, ASelectionIsTheEndOfItsRanking) {
+TEST(StrategyTest, ASelectionIsTheEndOfItsRanking) {
   const Ids kept{1, 4, 5};
   const Ranking ranking = ranking_of(kept, 7);
   EXPECT_EQ(ranking.ids, (Ids{0, 2, 3, 6, 1, 4, 5}));
   EXPECT_EQ(ranking.scores, (std::vector<float>{0, 0, 0, 0, 1, 1, 1}));
 }
 
-// What is left over after whole samples goes to the largest remainders: 45 of 100 are 27, 13.5 and 4.5 of 60,
-// 30 and 10, and of equal remainders the first class's counts.
-TEST(Strategy, BalancedRoundsByTheLargestRemainders) {
+// The samples that remain after rounding down go to the largest remainders: 45 of 100 are 27, 13.5 and 4.5
+// of 60, 30 and 10. Of equal remainders, the first class's is rounded up.
+TEST(StrategyTest, BalancedRoundsByTheLargestRemainders) {
   std::vector<std::int32_t> labels(100, 0);
   std::fill(labels.begin() + 60, labels.begin() + 90, 1);
   std::fill(labels.begin() + 90, labels.end(), 2);
@@ -154,7 +154,7 @@ TEST(Strategy, BalancedRoundsByTheLargestRemainders) {
 }
 
 // Strata divide the range from the lowest score to the highest, wherever it begins.
-TEST(Strategy, CcsStrataBeginAtTheLowestScore) {
+TEST(StrategyTest, CcsStrataBeginAtTheLowestScore) {
   for (const float low : {0.0f, 1000.0f, -50.0f}) {
     std::vector<float> score(100), hardness(100);
     for (std::size_t i = 0; i < 100; ++i) score[i] = low + static_cast<float>(i);
@@ -169,8 +169,8 @@ TEST(Strategy, CcsStrataBeginAtTheLowestScore) {
   }
 }
 
-// As many strata as samples are the most there can be.
-TEST(Strategy, CcsTakesAsManyStrataAsSamples) {
+// There can be at most as many strata as samples.
+TEST(StrategyTest, CcsTakesAsManyStrataAsSamples) {
   expect_valid(select_ccs(ramp(20), ramp(20), 0.5, {.beta = 0, .strata = 20}), 10, 20);
   EXPECT_THROW(select_ccs(ramp(20), ramp(20), 0.5, {.beta = 0, .strata = 21}), UsageError);
 }

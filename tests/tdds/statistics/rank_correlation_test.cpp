@@ -11,12 +11,12 @@ namespace {
 
 using Values = std::vector<float>;
 
-TEST(RankCorrelation, EqualValuesShareTheirRank) {
+TEST(RankCorrelationTest, EqualValuesShareTheirRank) {
   EXPECT_EQ(average_ranks(Values{3, 1, 3, 7, 3}), (std::vector<double>{2, 0, 2, 4, 2}));
   EXPECT_EQ(average_ranks(Values{5, 5}), (std::vector<double>{0.5, 0.5}));
 }
 
-TEST(RankCorrelation, KnownValues) {
+TEST(RankCorrelationTest, KnownValues) {
   const Values up{1, 2, 3, 4, 5};
   EXPECT_DOUBLE_EQ(rank_correlation(up, Values{1, 4, 9, 16, 1e30f}), 1);
   EXPECT_DOUBLE_EQ(rank_correlation(up, Values{5, 4, 3, 2, 1}), -1);
@@ -27,7 +27,7 @@ TEST(RankCorrelation, KnownValues) {
               1e-12);
 }
 
-TEST(RankCorrelation, AConstantHasNoOrder) {
+TEST(RankCorrelationTest, AConstantHasNoOrder) {
   EXPECT_EQ(rank_correlation(Values{1, 1, 1}, Values{2, 2, 2}), 1);
   EXPECT_EQ(rank_correlation(Values{1, 1, 1}, Values{1, 2, 3}), 0);
   EXPECT_THROW(rank_correlation(Values{1}, Values{1, 2}), Error);

@@ -13,35 +13,35 @@ namespace {
 
 using Values = std::vector<float>;
 
-TEST(Histogram, CountsBinsOfEqualWidthAndTheHighestValueInTheLast) {
+TEST(HistogramTest, CountsBinsOfEqualWidthAndTheHighestValueInTheLast) {
   const Histogram bins = histogram(Values{0, 0.9f, 1, 2.5f, 4, 4}, 4);
   EXPECT_EQ(bins.low, 0);
   EXPECT_EQ(bins.high, 4);
   EXPECT_EQ(bins.counts, (std::vector<std::int64_t>{2, 1, 1, 2}));
 }
 
-TEST(Histogram, OneValueIsInTheFirstBin) {
+TEST(HistogramTest, OneValueIsInTheFirstBin) {
   EXPECT_EQ(histogram(Values{3, 3, 3}, 5).counts, (std::vector<std::int64_t>{3, 0, 0, 0, 0}));
 }
 
-TEST(Histogram, RefusesWhatCannotBeCounted) {
+TEST(HistogramTest, RejectsEmptyOrNonFiniteValues) {
   EXPECT_THROW(histogram({}, 5), Error);
   EXPECT_THROW(histogram(Values{1, std::numeric_limits<float>::infinity()}, 5), Error);
   EXPECT_THROW(histogram(Values{1, std::nanf("")}, 5), Error);
 }
 
-TEST(Standing, RunsFromTheLowestToTheHighest) {
+TEST(StandingTest, RunsFromTheLowestToTheHighest) {
   EXPECT_EQ(standing(std::vector<double>{2, 0, 1}), (Values{1, 0, 0.5f}));
   EXPECT_EQ(standing(std::vector<double>{0}), (Values{0.5f}));
 }
 
-TEST(Disagreement, IsTheHighestStandingLessTheLowest) {
+TEST(DisagreementTest, IsTheHighestStandingLessTheLowest) {
   const std::vector<Values> standings{{0, 0.5f, 1}, {1, 0.5f, 0}, {0.5f, 0.25f, 1}};
   EXPECT_EQ(disagreement(standings), (Values{1, 0.25f, 1}));
   EXPECT_THROW(disagreement(std::vector<Values>{{0, 1}, {0}}), Error);
 }
 
-TEST(Repetitions, DivideTheSquaresByOneLess) {
+TEST(RepetitionsTest, DivideTheSquaresByOneLess) {
   const Repetitions three = repetitions(std::vector<double>{70, 72, 77});
   EXPECT_EQ(three.count, 3);
   EXPECT_DOUBLE_EQ(three.mean, 73);
@@ -50,7 +50,7 @@ TEST(Repetitions, DivideTheSquaresByOneLess) {
   EXPECT_EQ(repetitions({}).count, 0);
 }
 
-TEST(FoundAtEnds, TakesAsManyAsThereAre) {
+TEST(FoundAtEndsTest, TakesAsManyAsThereAreWrong) {
   const std::vector<std::uint8_t> wrong{1, 0, 0, 1, 0, 0};
   const FoundShares found = found_at_ends(std::vector<std::int64_t>{0, 3, 1, 2, 4, 5}, wrong);
   EXPECT_EQ(found.low, 1);
