@@ -1,5 +1,4 @@
-// The build's folders are compiled into this file alone, so a compiler cache serves the tests of every
-// checkout.
+// Only this file contains the build's folders, so a compiler cache works across checkouts.
 #include "tests/paths.h"
 
 namespace tdds {

@@ -1,5 +1,5 @@
 #pragma once
-// A folder for one test, gone when the test ends, and whole files in it.
+// A temporary folder that is removed at the end of a test, and functions that read and write whole files.
 
 #include <cstdlib>
 #include <filesystem>
