@@ -9,6 +9,10 @@ const char* to_string(PrecisionKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
+PrecisionKind default_precision(DeviceKind device) {
+  return device == DeviceKind::kCuda ? PrecisionKind::kTf32 : PrecisionKind::kFp32;
+}
+
 Precision precision_on(DeviceKind device, PrecisionKind kind) {
   const bool cpu_bf16 = kind == PrecisionKind::kBf16 && device == DeviceKind::kCpu;
   check_usage(kind == PrecisionKind::kFp32 || cpu_bf16 || device == DeviceKind::kCuda,

@@ -22,6 +22,8 @@ struct Precision {
   float loss_scale = 1;  // fp16: 1024, so that small gradients do not vanish
 };
 
+// kTf32 on a GPU, as in PyTorch's convolutions; kFp32 elsewhere.
+PrecisionKind default_precision(DeviceKind device);
 // The settings of a precision. Every device has kFp32, a CPU with avx512_bf16 also kBf16, and a GPU has all.
 // Throws UsageError for a precision that the device does not have.
 Precision precision_on(DeviceKind device, PrecisionKind kind);

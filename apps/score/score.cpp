@@ -76,10 +76,11 @@ FlagTable score_flags(ScoreOptions& options) {
   FlagTable flags = input_flags(options);
   append(flags, scoring_flags(options));
   append(flags, selection_flags(options));
-  append(flags,
-         grouped("Device", advanced({{"device", choice(options.device, kDeviceKinds),
-                                      "Where TDDS's windows are computed and scores are sorted."},
-                                     {"threads", &options.threads, "CPU threads; 0 uses one per core."}})));
+  append(flags, grouped("Device",
+                        advanced({{"device", choice(options.device, kDeviceKinds),
+                                   "Where TDDS's windows are computed and scores are sorted."},
+                                  {"gpu", &options.gpu, "Number of the GPU to use, in the driver's order."},
+                                  {"threads", &options.threads, "CPU threads; 0 uses one per core."}})));
   return flags;
 }
 
@@ -125,7 +126,10 @@ int score(ScoreOptions& options) {
   if (options.threads > 0) omp_set_num_threads(options.threads);
   check_formats(options.formats);
   check_exports(options, select_too);
-  const auto device = make_device(options.device);
+  check_usage(options.gpu == 0 || options.device == DeviceKind::kCuda,
+              "--gpu {} chooses a GPU, and --device is {}; leave it out", options.gpu,
+              to_string(options.device));
+  const auto device = make_device(options.device, {.ordinal = options.gpu});
   const DynamicsSource source(options.dynamics_path, rule_of(options.missing));
   options.method.seed =
       options.seed.value_or(source.store() ? source.store()->header().seed : options.method.seed);

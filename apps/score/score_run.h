@@ -33,6 +33,7 @@ struct ScoreOptions {
   std::vector<std::string> exports;  // list, csv, links
   std::string export_dir, data_path;
   DeviceKind device = DeviceKind::kCpu;
+  int gpu = 0;
   int threads = 0;
   bool list = false;
 };

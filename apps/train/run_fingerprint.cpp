@@ -169,6 +169,7 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
 
 FlagTexts made_choices(const TrainConfig& config, const TrainingSetup& setup) {
   FlagTexts choices{{"device", to_string(setup.device().kind())},
+                    {"precision", to_string(setup.precision_kind())},
                     {"stem", to_string(setup.stem())},
                     {"crop_size", std::to_string(setup.net_size())}};
   if (!config.no_augment) choices.emplace_back("crop", to_string(setup.crop()));
@@ -177,6 +178,7 @@ FlagTexts made_choices(const TrainConfig& config, const TrainingSetup& setup) {
 
 FlagTexts automatic_choices(const TrainConfig& config, const TrainingSetup& setup) {
   return {{"device", to_string(config.ngpu ? best_device() : DeviceKind::kCpu)},
+          {"precision", to_string(default_precision(setup.device().kind()))},
           {"stem", to_string(setup.automatic_stem())},
           {"crop", setup.stem() == Stem::kImageNet ? "resized" : "padded"},
           {"crop_size", std::to_string(setup.automatic_size())}};
@@ -194,8 +196,9 @@ RunFingerprint run_fingerprint(const TrainConfig& config, const TrainingSetup& s
   const TrainOptions& o = trainer.options();
   const Dataset& data = setup.data();
   RunFingerprint fingerprint = data_fingerprint(config, data);
-  TrainConfig as_given = config;
-  const FlagTable flags = training_flags(as_given);
+  TrainConfig settled = config;
+  settled.precision = setup.precision_kind();
+  const FlagTable flags = training_flags(settled);
   for (const char* name : kFingerprintFlags) fingerprint[name] = find_flag(flags, name)->variable.get();
   fingerprint.merge(RunFingerprint{
       {"dataset", data.name},

@@ -31,9 +31,9 @@ struct TrainConfig {
   std::int32_t crop_size = 0;  // 0: by the stem
   bool no_augment = false, no_shuffle = false;
   TrainOptions train;  // as set by flags; train_options() adds what follows from the data and the device
-  std::optional<DeviceKind> device;  // none: a GPU if there is one
-  PrecisionKind precision = PrecisionKind::kFp32;
-  int threads = 0, ngpu = 1, workers = 2;
+  std::optional<DeviceKind> device;        // none: a GPU if there is one
+  std::optional<PrecisionKind> precision;  // none: by the device
+  int threads = 0, gpu = 0, ngpu = 1, workers = 2;
   bool cudnn_autotune = false, debug_sync = false;
   std::string plan_cache;
   bool dynamics = false, dynamics_npy = false, dynamics_features = false;

@@ -163,8 +163,9 @@ int print_training_plan(const TrainConfig& config,
   std::optional<SubsetChoice> subset;
   if (choose) subset = choose(data);
   const TrainingPlan plan = plan_training(config, *device, data, subset ? &*subset : nullptr);
+  const PrecisionKind precision = chosen_precision(config, *device);
   print_out("{}, width {}, batch {}, {} on {}\n", config.arch, config.width, config.train.batch,
-            to_string(config.precision), device->description());
+            to_string(precision), device->description());
   for (const std::string& note : data.notes) print_out("{}\n", with_flag_names(note));
   for (const std::string& note : device->notes()) print_out("{}\n", note);
   print_out("\nConvolutions, with the implementation of each direction{}\n",
@@ -179,7 +180,7 @@ int print_training_plan(const TrainConfig& config,
   if (device->kind() == DeviceKind::kSimt)
     print_out("\nThe device simt executes kernels thread by thread, so a floor does not apply to it\n");
   else
-    print_floor(config, precision_on(device->kind(), config.precision), plan.step,
+    print_floor(config, precision_on(device->kind(), precision), plan.step,
                 device->peak(static_cast<std::size_t>(plan.step.largest)));
   return 0;
 }

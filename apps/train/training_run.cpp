@@ -76,7 +76,7 @@ class TrainingRun {
     check(std::isfinite(test.loss),
           "{}: the network's outputs for the test images are not finite with --precision {}, so they have no "
           "accuracy; use weights that were saved before they grew so large",
-          weights, to_string(config_.precision));
+          weights, to_string(setup_.precision_kind()));
     return fmt::format("{}: test loss {:.4f}, accuracy {:.2f} %, top-5 {:.2f} %", weights, test.loss,
                        100 * test.accuracy, 100 * test.top5);
   }
@@ -165,7 +165,9 @@ class TrainingRun {
       for (const std::string& note : request_.subset->notes) log_->say(note);
     log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}",
                           config_.arch, config_.width, net_.params().trainable(), 2e-6 * net_.forward_macs(),
-                          to_string(config_.precision), device_.description()));
+                          to_string(setup_.precision_kind()), device_.description()));
+    if (!config_.precision && device_.kind() == DeviceKind::kCuda)
+      log_->say("note: auto chose tf32; on an H100, --precision fp16 was 1.8 times as fast");
     if (!trainer_) return;
     log_->say(fmt::format(
         "memory: parameters {:.1f} MiB, activations {:.1f}, scratch {:.1f}, training state {:.1f}",

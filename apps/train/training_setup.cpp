@@ -60,7 +60,8 @@ std::unique_ptr<Net> make_net(const TrainConfig& config, const Device& device, c
 }  // namespace
 
 DeviceOptions device_options(const TrainConfig& config) {
-  DeviceOptions options{.debug_sync = config.debug_sync, .cudnn_autotune = config.cudnn_autotune};
+  DeviceOptions options{
+      .ordinal = config.gpu, .debug_sync = config.debug_sync, .cudnn_autotune = config.cudnn_autotune};
   if (config.cudnn_autotune) {
     const std::filesystem::path cache = config.plan_cache.empty() ? default_plan_cache() : config.plan_cache;
     std::error_code ignored;  // a failure is reported when the file is written
@@ -86,7 +87,14 @@ std::unique_ptr<Device> choose_device(const TrainConfig& config) {
   check_usage(kind == DeviceKind::kCuda || !config.cudnn_autotune,
               "--cudnn_autotune chooses cuDNN's plans, and this run is on the device {}; leave it out",
               to_string(kind));
+  check_usage(kind == DeviceKind::kCuda || config.gpu == 0,
+              "--gpu {} chooses a GPU, and this run is on the device {}; leave it out", config.gpu,
+              to_string(kind));
   return make_device(kind, device_options(config));
+}
+
+PrecisionKind chosen_precision(const TrainConfig& config, const Device& device) {
+  return config.precision.value_or(default_precision(device.kind()));
 }
 
 std::unique_ptr<Device> planned_device(const TrainConfig& config) {
@@ -104,7 +112,8 @@ TrainingSetup::TrainingSetup(const TrainConfig& config)
 
 TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data)
     : device_(std::move(device)),
-      precision_(precision_on(device_->kind(), config.precision)),
+      precision_kind_(chosen_precision(config, *device_)),
+      precision_(precision_on(device_->kind(), precision_kind_)),
       conv_algo_(config.train.algo),
       accumulate_(config.train.accumulate),
       // simt stands for a GPU, so it runs what is queued as late as a GPU might.

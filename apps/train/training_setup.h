@@ -26,6 +26,8 @@ DeviceOptions device_options(const TrainConfig& config);
 std::unique_ptr<Device> choose_device(const TrainConfig& config);
 // The same for --dry_run: --target may name a GPU that is not in this machine.
 std::unique_ptr<Device> planned_device(const TrainConfig& config);
+// --precision; auto depends on the device.
+PrecisionKind chosen_precision(const TrainConfig& config, const Device& device);
 
 // The key of Device::pinned_plans() in a checkpoint's metadata.
 inline constexpr const char* kPinnedPlans = "kept_plans";
@@ -50,6 +52,7 @@ class TrainingSetup {
   const Device& device() const { return *device_; }
   Stream& stream() { return *stream_; }
   const Dataset& data() const { return data_; }
+  PrecisionKind precision_kind() const { return precision_kind_; }
   const Precision& precision() const { return precision_; }
   ConvAlgo conv_algo() const { return conv_algo_; }
   Stem stem() const { return stem_; }
@@ -70,6 +73,7 @@ class TrainingSetup {
   const DeviceDataset& place(std::optional<DeviceDataset>& set, const ImageSet& images);
 
   std::unique_ptr<Device> device_;
+  PrecisionKind precision_kind_;
   Precision precision_;
   ConvAlgo conv_algo_;
   std::int32_t accumulate_;

@@ -77,6 +77,7 @@ TEST_F(ScoreProgramTest, RejectsInvalidSettings) {
   expect_refusal({"--trajectory_len", "4,5"}, 2, "no pair of --trajectory_len and --window_size");
   expect_refusal({"--decay", "1.5"}, 2, "--decay is 1.5");
   expect_refusal({"--trajectory_len", "ten"}, 2, "--trajectory_len");
+  expect_refusal({"--gpu", "1"}, 2, "--gpu 1 chooses a GPU");
   expect_refusal({"--device", "tpu"}, 2, "--device is 'tpu'; choose cpu, simt or cuda");
   expect_refusal({"--threads", "-1"}, 2, "--threads is -1");
   expect_refusal({"--windowsize", "5"}, 2, "there is no flag --windowsize");

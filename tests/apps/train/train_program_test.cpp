@@ -132,6 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"conv_algo", {"--conv_algo", "fft"}, 2, "'fft'"},
         BadInput{"precision_word", {"--precision", "fp12"}, 2, "fp12"},
         BadInput{"ngpu", {"--ngpu", "4"}, 2, "--ngpu"},
+        BadInput{"gpu", {"--device", "cpu", "--gpu", "1"}, 2, "--gpu 1 chooses a GPU"},
         BadInput{"flag", {"--learnig_rate", "0.1"}, 2, "learnig"},
         BadInput{"number", {"--epochs", "many"}, 2, "many"},
         BadInput{"epochs", {"--epochs", "0"}, 2, "--epochs"},

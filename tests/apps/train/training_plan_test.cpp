@@ -170,6 +170,14 @@ TEST(DryRunProgramTest, PlansForAnAbsentGpu) {
   EXPECT_NE(outcome.out.find("989.5 TFLOP/s"), std::string::npos) << outcome.out;
 }
 
+TEST(DryRunProgramTest, AutomaticPrecisionDependsOnTheDevice) {
+  const Outcome cpu = run_tool("tdds-train", with(kShapes, {"--device", "cpu"}));
+  EXPECT_NE(cpu.out.find(", fp32 on cpu"), std::string::npos) << cpu.out << cpu.err;
+  if (offline_gpus().empty()) return;
+  const Outcome gpu = run_tool("tdds-train", with(kShapes, {"--target", "sm_90"}));
+  EXPECT_NE(gpu.out.find(", tf32 on "), std::string::npos) << gpu.out << gpu.err;
+}
+
 TEST(DryRunProgramTest, UnknownTargetsGiveOneSentence) {
   const Outcome unknown = run_tool("tdds-train", with(kShapes, {"--target", "sm_75"}));
   EXPECT_TRUE(is_one_sentence(unknown.err, "tdds-train")) << unknown.err;
