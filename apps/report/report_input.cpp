@@ -38,7 +38,7 @@ ReportInput::ReportInput(const ReportOptions& options) : sweep_path_(options.swe
       options.dynamics_path.empty() ? first_scoring_run(*sweep_, sweep_path_) : options.dynamics_path,
       rule_of(options.missing));
   set_ = scores_for_report(options.scores, *source_);
-  sample_ids_ = SampleIds(*source_, samples());
+  sample_ids_ = SampleIds(source_->path(), samples());
   load_images(options);
   if (sweep_)
     check(sweep_->samples == samples(),

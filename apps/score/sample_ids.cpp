@@ -23,15 +23,15 @@ void write_train_ids(const std::filesystem::path& folder, const Dataset& data) {
     write_npy(folder / kFile, ids, {static_cast<std::int64_t>(ids.size())});
 }
 
-SampleIds::SampleIds(const DynamicsSource& source, std::int64_t samples) {
-  const std::filesystem::path path = std::filesystem::path(source.path()).parent_path() / kFile;
+SampleIds::SampleIds(const std::filesystem::path& recording, std::int64_t samples) {
+  const std::filesystem::path path = recording.parent_path() / kFile;
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return;
   path_ = path.string();
   ids_ = read_npy_i64(path_);
   check(static_cast<std::int64_t>(ids_.size()) == samples,
         "{} has the ids of {} samples, and {} has {} samples: it belongs to another run; restore it", path_,
-        ids_.size(), source.path(), samples);
+        ids_.size(), recording.string(), samples);
   check(
       ids_.front() >= 0 && std::adjacent_find(ids_.begin(), ids_.end(), std::greater_equal<>()) == ids_.end(),
       "{} does not hold ascending ids of at least 0, as tdds-train writes them; restore it", path_);

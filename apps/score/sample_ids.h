@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "engine/data/dataset.h"
-#include "tdds/dynamics/dynamics_source.h"
 
 namespace tdds {
 
@@ -18,9 +17,9 @@ void write_train_ids(const std::filesystem::path& folder, const Dataset& data);
 class SampleIds {
  public:
   SampleIds() = default;  // every row is its id
-  // Reads train_ids.npy beside the store, or beside the folder of official files. Throws Error if it does not
-  // hold `samples` ascending ids.
-  SampleIds(const DynamicsSource& source, std::int64_t samples);
+  // Reads train_ids.npy beside `recording`, a store or a folder of official files. Throws Error unless it has
+  // `samples` ascending ids.
+  SampleIds(const std::filesystem::path& recording, std::int64_t samples);
 
   std::int64_t of(std::int64_t row) const { return ids_.empty() ? row : ids_[static_cast<std::size_t>(row)]; }
   std::vector<std::int64_t> of(const std::vector<std::int64_t>& rows) const;

@@ -140,12 +140,12 @@ int score(ScoreOptions& options) {
 
   const std::vector<ScoredMethod> scored = run_methods(options, source, *device);
   const auto samples = static_cast<std::int64_t>(scored.front().score.size());
-  const SampleIds sample_ids(source, samples);
+  const SampleIds sample_ids(source.path(), samples);
   auto provenance = provenance_of(source, samples);
   if (!sample_ids.path().empty()) provenance["train_ids"] = sample_ids.path();
   std::vector<Selection> selections;
   for (const ScoredMethod& method : scored)
-    if (select_too) selections.push_back(select(method, options, source));
+    if (select_too) selections.push_back(select(method, options, &source));
   std::optional<SubsetExporter> exporter;
   if (!options.exports.empty()) exporter.emplace(options, source, sample_ids);
   for (std::size_t i = 0; exporter && i < scored.size(); ++i) exporter->check_free(scored[i], selections[i]);

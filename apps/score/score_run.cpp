@@ -122,7 +122,7 @@ double pruning_rate(const ScoreOptions& options, std::int64_t samples) {
   return rate_keeping(static_cast<std::int64_t>(count), samples);
 }
 
-Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source) {
+Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource* source) {
   const auto samples = static_cast<std::int64_t>(scored.score.size());
   const double rate = pruning_rate(options, samples);
   Selection selection{options.selection,
@@ -143,10 +143,13 @@ Selection select(const ScoredMethod& scored, const ScoreOptions& options, const 
     std::sort(selection.ids.begin(), selection.ids.end());
     return selection;
   }
-  const DynamicsReader& dynamics = source.store_for("--selection " + selection.name);
+  check(source != nullptr,
+        "the selection {} needs the recording that the scores were computed from: restore it",
+        selection.name);
+  const DynamicsReader& dynamics = source->store_for("--selection " + selection.name);
   if (selection.name == "balanced") {
     check(!dynamics.header().labels.empty(), "{} holds no labels, so no classes can be balanced",
-          source.path());
+          source->path());
     selection.ids = select_balanced(scored.score, dynamics.header().labels, dynamics.header().classes, rate);
   } else if (selection.name == "ccs") {
     const auto hardness = compute_scores(methods::kAum, dynamics, options.method);

@@ -55,7 +55,8 @@ bool selects(const ScoreOptions& options);
 // The requested pruning rate for a number of samples.
 double pruning_rate(const ScoreOptions& options, std::int64_t samples);
 
-// The samples that options.selection keeps at that rate.
-Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource& source);
+// The samples that options.selection keeps at that rate. source: the recording; null if it is gone, and then
+// only top and bottom are possible.
+Selection select(const ScoredMethod& scored, const ScoreOptions& options, const DynamicsSource* source);
 
 }  // namespace tdds

@@ -157,7 +157,8 @@ class Sweep {
       std::optional<SweepSelection> selection;
       for (const SweepRun& run : runs_) {
         if (run.seed != done.seed || has_runs(run.method.name)) continue;
-        if (!selection) selection.emplace(folder_, run.seed, flags_, config_.train.epochs, setup_.device());
+        if (!selection)
+          selection.emplace(folder_, run.seed, flags_, config_.train.epochs, setup_.data(), setup_.device());
         selection->check_possible(run);
       }
     }
@@ -236,7 +237,7 @@ class Sweep {
     for (const SweepRun* run : runs)
       if (is_done(*run)) tidy_recorded(run->folder);
     if (!std::all_of(runs.begin(), runs.end(), [&](const SweepRun* run) { return is_done(*run); })) {
-      SweepSelection selection(folder_, seed, flags_, config_.train.epochs, setup_.device());
+      SweepSelection selection(folder_, seed, flags_, config_.train.epochs, setup_.data(), setup_.device());
       for (const SweepRun* run : runs) selection.score(*run);
       record_planted(seed, selection);
       for (const SweepRun* run : runs)

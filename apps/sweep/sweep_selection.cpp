@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/score/score_provenance.h"
 #include "engine/io/files.h"
 #include "engine/io/json_text.h"
 #include "engine/schedule.h"
@@ -14,7 +15,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLargestIdFile = std::uint64_t{1} << 32;
+
+std::string recording_of(std::uint64_t seed) {
+  return scoring_folder(seed) + "/dynamics.tdds";
+}
 
 std::string key_of(const SweepRun& run) {
   const std::string name = run.method.score->name;
@@ -28,14 +34,18 @@ bool is_weighted(const SweepRun& run, const SweepFlags& flags) {
 }  // namespace
 
 SweepSelection::SweepSelection(const std::filesystem::path& folder, std::uint64_t seed,
-                               const SweepFlags& flags, std::int32_t epochs, Device& device)
+                               const SweepFlags& flags, std::int32_t epochs, const Dataset& data,
+                               Device& device)
     : folder_(folder),
       seed_(seed),
       flags_(flags),
       epochs_(epochs),
+      data_(data),
       device_(device),
-      source_((folder / scoring_folder(seed) / "dynamics.tdds").string()),
-      sample_ids_(source_, source_.store()->samples()) {}
+      sample_ids_(folder / recording_of(seed), data.train.count()) {
+  const std::filesystem::path recording = folder / recording_of(seed);
+  if (std::filesystem::exists(recording)) source_.emplace(recording.string());
+}
 
 ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
   ScoreOptions options;
@@ -54,8 +64,9 @@ ScoreOptions SweepSelection::options_for(const SweepRun& run) const {
 }
 
 nlohmann::ordered_json SweepSelection::provenance() const {
-  Json about = provenance_of("tdds-sweep", scoring_folder(seed_) + "/dynamics.tdds",
-                             source_.store()->header(), source_.epochs());
+  if (!source_) return Json::object();  // it is in `how`
+  Json about =
+      provenance_of("tdds-sweep", recording_of(seed_), source_->store()->header(), source_->epochs());
   if (!sample_ids_.path().empty()) about["train_ids"] = scoring_folder(seed_) + "/train_ids.npy";
   return about;
 }
@@ -64,18 +75,48 @@ const ScoredMethod& SweepSelection::compute(const SweepRun& run) {
   const std::string key = key_of(run);
   const auto known = scores_.find(key);
   if (known != scores_.end()) return known->second;
-  ScoredMethod scored = std::move(run_methods(options_for(run), source_, device_).front());
+  ScoredMethod scored =
+      source_ ? std::move(run_methods(options_for(run), *source_, device_).front()) : read_written(run);
   methods_.emplace_back(run.method.score->name, key);
   return scores_.emplace(key, std::move(scored)).first->second;
 }
 
+ScoredMethod SweepSelection::read_written(const SweepRun& run) const {
+  const ScoreOptions options = options_for(run);
+  MethodOptions used = options.method;
+  if (has_trajectory(*run.method.score))
+    used = {
+        .epochs = run.setting.trajectory_len, .window_size = run.setting.window_size, .decay = options.decay};
+  ScoredMethod scored = describe(options.mask_path, *run.method.score, {used, {}});
+  const std::string path = about_of(scored.files);
+  check(std::filesystem::exists(path), "{} and {} are gone; restore one of them",
+        (folder_ / recording_of(seed_)).string(), path);
+  Json about = Json::parse(read_file(path, kLargestAbout), nullptr, false);
+  scored.how["training_seed"] = seed_;
+  for (const char* text : {"score", "direction", "source"}) scored.how.erase(text);
+  if (used.epochs == 0) scored.how.erase("epochs");  // the method's own choice
+  for (const auto& [key, value] : scored.how.items())
+    check(about.is_object() && about.contains(key) && about[key] == value,
+          "{} is of another score or seed: its \"{}\" is not {}; restore it", path, key, value.dump());
+  check_scores_are_of(data_, scored.files.mask, scored.files.score);
+  const Ranking ranking = read_ranking(scored.files);
+  check(static_cast<std::int64_t>(ranking.ids.size()) == data_.train.count(),
+        "{} has scores of {} samples, and there are {}; restore it", scored.files.score, ranking.ids.size(),
+        data_.train.count());
+  scored.score.resize(ranking.ids.size());
+  for (std::size_t i = 0; i < ranking.ids.size(); ++i)
+    scored.score[static_cast<std::size_t>(ranking.ids[i])] = ranking.scores[i];
+  scored.how = std::move(about);
+  return scored;
+}
+
 void SweepSelection::check_possible(const SweepRun& run) {
-  select(compute(run), options_for(run), source_);
+  select(compute(run), options_for(run), source());
 }
 
 const ScoredMethod& SweepSelection::score(const SweepRun& run) {
   const ScoredMethod& scored = compute(run);
-  if (!written_.insert(key_of(run)).second) return scored;
+  if (!source_ || !written_.insert(key_of(run)).second) return scored;
   make_folder(folder_ / scores_folder(seed_));
   write_scores(scored, provenance());
   return scored;
@@ -83,9 +124,8 @@ const ScoredMethod& SweepSelection::score(const SweepRun& run) {
 
 SubsetChoice SweepSelection::choose(const SweepRun& run) {
   const ScoredMethod& scored = score(run);
-  const Selection selection = select(scored, options_for(run), source_);
+  const Selection selection = select(scored, options_for(run), source());
   const auto samples = static_cast<std::int64_t>(scored.score.size());
-  const DynamicsHeader& header = source_.store()->header();
 
   const std::filesystem::path folder = folder_ / run.folder, ids_path = folder / "ids.txt";
   const std::string ids = fmt::format("{}\n", fmt::join(sample_ids_.of(selection.ids), "\n"));
@@ -98,7 +138,7 @@ SubsetChoice SweepSelection::choose(const SweepRun& run) {
   about.update(selection.how);
   about.update(Json{{"pruning_rate", run.rate},
                     {"kept", selection.ids.size()},
-                    {"kept_by_class", count_by_class(selection.ids, header.labels, header.classes)},
+                    {"kept_by_class", count_by_class(selection.ids, data_.train.labels, data_.classes)},
                     {"loss_weighted_by_score", is_weighted(run, flags_)}});
   about.update(provenance());
   write_file_atomically(folder / "selection.json", json_text(std::move(about), 1) + "\n");

@@ -1,9 +1,12 @@
 #pragma once
-// The scores of one seed of a sweep, from its training on all samples, and the samples kept by them.
+// The scores of one seed of a sweep, from its training on all samples, and the samples kept by them. Scores
+// that were written serve where that training's dynamics.tdds is gone, as on a machine to which only the small
+// files of a sweep were copied.
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,21 +17,23 @@
 #include "apps/sweep/sweep_plan.h"
 #include "apps/sweep/sweep_record.h"
 #include "apps/train/training_run.h"
+#include "engine/data/dataset.h"
 #include "tdds/dynamics/dynamics_source.h"
 
 namespace tdds {
 
 class SweepSelection {
  public:
-  // folder: of the sweep. epochs: of the training on all samples. Throws Error if the dynamics are missing or
-  // damaged.
+  // folder: of the sweep. epochs: of the training on all samples. data: what it trained on. Throws Error if the
+  // dynamics are damaged.
   SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
-                 std::int32_t epochs, Device& device);
+                 std::int32_t epochs, const Dataset& data, Device& device);
 
   // Throws if the run's score or its selection cannot be computed. Writes nothing.
   void check_possible(const SweepRun& run);
 
-  // Computes the run's score, once for all runs that share it, and writes it to <folder>/seed<s>/scores.
+  // Computes the run's score, once for all runs that share it, and writes it to <folder>/seed<s>/scores; or
+  // reads it there. Throws Error if the files there belong to other data or settings.
   const ScoredMethod& score(const SweepRun& run);
 
   // Writes <run.folder>/ids.txt, the kept ids, and selection.json, how they were selected. If the folder
@@ -41,6 +46,8 @@ class SweepSelection {
 
  private:
   const ScoredMethod& compute(const SweepRun& run);
+  ScoredMethod read_written(const SweepRun& run) const;
+  const DynamicsSource* source() const { return source_ ? &*source_ : nullptr; }
   ScoreOptions options_for(const SweepRun& run) const;
   nlohmann::ordered_json provenance() const;
 
@@ -48,8 +55,9 @@ class SweepSelection {
   std::uint64_t seed_;
   const SweepFlags& flags_;
   std::int32_t epochs_;
+  const Dataset& data_;
   Device& device_;
-  DynamicsSource source_;
+  std::optional<DynamicsSource> source_;  // none if the recording is gone
   SampleIds sample_ids_;
   std::map<std::string, ScoredMethod> scores_;                // by name, which includes the settings
   std::set<std::string> written_;                             // names, as in scores_

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <regex>
 
 #include "engine/io/archive.h"
 #include "engine/io/files.h"
@@ -118,32 +119,51 @@ std::optional<std::string> name_in_form(const std::string& member, const CifarFo
   return std::nullopt;
 }
 
-CifarSource read_form_archive(const fs::path& path, const std::vector<const CifarForm*>& candidates) {
+// The archive in `folder`, or the files that split cut it into, as cifar-100-binary.tar.gz.00, in the order of
+// their names. It may be repacked as .tar.xz. Empty if there is none.
+std::vector<std::string> archive_parts(const fs::path& folder, const CifarForm& form) {
+  if (is_file(folder / form.archive)) return {(folder / form.archive).string()};
+  const std::string stem = form.archive.substr(0, form.archive.find(".gz"));
+  const std::regex ending("\\.(gz|xz)(\\.([0-9]{2,4}|[a-z]{2}))?");
+  std::vector<std::string> parts;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(stem) && std::regex_match(name.substr(stem.size()), ending) && is_file(entry.path()))
+      parts.push_back(entry.path().string());
+  }
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+CifarSource read_form_archive(const std::vector<std::string>& parts,
+                              const std::vector<const CifarForm*>& candidates) {
+  const std::string& path = parts.front();
   auto members = read_archive(
-      path.string(),
+      parts,
       [&](const std::string& member) {
         return std::any_of(candidates.begin(), candidates.end(),
                            [&](const CifarForm* form) { return name_in_form(member, *form).has_value(); });
       },
       kMaxFile);
   for (const CifarForm* form : candidates) {
-    CifarSource source{form, path.string(), {}, {}};
+    CifarSource source{form, path, {}, {}};
     for (auto& [member, bytes] : members)
       if (const auto name = name_in_form(member, *form)) source.files[*name] = std::move(bytes);
     const auto needed = needed_files(*form);
     if (!std::all_of(needed.begin(), needed.end(),
                      [&](const auto& name) { return source.files.count(name) > 0; }))
       continue;
-    if (hash_file(HashKind::kMd5, path.string()) != form->archive_md5)
+    if (hash_files(HashKind::kMd5, parts) != form->archive_md5)
       source.notes.push_back(
-          fmt::format("{} is not the official archive (MD5 {}): it may be repacked or damaged.",
-                      path.string(), form->archive_md5));
+          fmt::format("{} is not the official archive (MD5 {}): it may be repacked or damaged.", path,
+                      form->archive_md5));
     return source;
   }
   const CifarForm& form = *candidates.front();
   throw Error(
       fmt::format("{} does not hold {}/{} and the files that belong to it: check that it is the {} archive.",
-                  path.string(), form.folder, form.train.front(), form.set));
+                  path, form.folder, form.train.front(), form.set));
 }
 
 CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
@@ -159,7 +179,7 @@ CifarSource fetch(const DatasetOptions& options, const CifarForm& form) {
     if (options.progress) options.progress(received, total);
   };
   download_file(url, path.string(), md5, kMaxArchive, progress);
-  return read_form_archive(path, {&form});
+  return read_form_archive({path.string()}, {&form});
 }
 
 [[noreturn]] void fail_not_found(const DatasetOptions& options,
@@ -183,7 +203,7 @@ CifarSource find_cifar(const DatasetOptions& options) {
   const auto candidates = forms_of(options.name);
   check_usage(!options.data_path.empty(), "{} needs `data_path`, the folder that holds its files.",
               options.name);
-  if (is_file(options.data_path)) return read_form_archive(options.data_path, candidates);
+  if (is_file(options.data_path)) return read_form_archive({options.data_path}, candidates);
   std::string partial;
   const std::vector<fs::path> folders = folders_under(options.data_path);
   for (const fs::path& folder : folders) {
@@ -196,7 +216,8 @@ CifarSource find_cifar(const DatasetOptions& options) {
   }
   for (const fs::path& folder : folders)
     for (const CifarForm* form : candidates)
-      if (is_file(folder / form->archive)) return read_form_archive(folder / form->archive, {form});
+      if (const auto parts = archive_parts(folder, *form); !parts.empty())
+        return read_form_archive(parts, {form});
   if (options.download) return fetch(options, *candidates.front());
   fail_not_found(options, candidates, partial);
 }

@@ -3,6 +3,8 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <cerrno>
+#include <fstream>
 #include <memory>
 
 #include "kernels/runtime/check.h"
@@ -25,7 +27,38 @@ using Reader = std::unique_ptr<archive, CloseArchive>;
                           reason ? reason : "unknown reason"));
 }
 
-Reader open_archive(const std::string& path) {
+// The bytes of all parts as one stream. archive_read_open_filenames of libarchive 3.6 crashes on small parts.
+class PartStream {
+ public:
+  explicit PartStream(const std::vector<std::string>& parts) : parts_(parts), block_(kBlock, '\0') {}
+
+  static la_ssize_t read(archive* reader, void* stream, const void** bytes) {
+    auto& self = *static_cast<PartStream*>(stream);
+    *bytes = self.block_.data();
+    for (; self.next_ <= self.parts_.size(); ++self.next_) {
+      if (self.next_ > 0) {
+        self.file_.read(self.block_.data(), kBlock);
+        if (self.file_.gcount() > 0) return self.file_.gcount();
+      }
+      if (self.next_ == self.parts_.size()) return 0;
+      self.file_ = std::ifstream(self.parts_[self.next_], std::ios::binary);
+      if (self.file_.good()) continue;
+      archive_set_error(reader, errno, "%s cannot be opened", self.parts_[self.next_].c_str());
+      return ARCHIVE_FATAL;
+    }
+    return 0;
+  }
+
+ private:
+  const std::vector<std::string>& parts_;
+  std::string block_;
+  std::ifstream file_;    // part next_ - 1
+  std::size_t next_ = 0;  // the part to open next
+};
+
+// A single file is opened by its name, so that libarchive can seek in a .zip.
+Reader open_archive(PartStream& stream, const std::vector<std::string>& parts) {
+  const std::string& path = parts.front();
   Reader reader(archive_read_new());
   check(reader != nullptr, "There is no memory left to open {}.", path);
   archive_read_support_filter_gzip(reader.get());
@@ -33,7 +66,10 @@ Reader open_archive(const std::string& path) {
   archive_read_support_filter_xz(reader.get());
   archive_read_support_format_tar(reader.get());
   archive_read_support_format_zip(reader.get());
-  if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK) fail(path, reader.get());
+  const int status = parts.size() == 1
+                         ? archive_read_open_filename(reader.get(), path.c_str(), kBlock)
+                         : archive_read_open(reader.get(), &stream, nullptr, PartStream::read, nullptr);
+  if (status != ARCHIVE_OK) fail(path, reader.get());
   return reader;
 }
 
@@ -58,7 +94,15 @@ std::string read_member(const std::string& path, archive* reader, std::uint64_t 
 std::map<std::string, std::string> read_archive(const std::string& path,
                                                 const std::function<bool(const std::string&)>& wants,
                                                 std::uint64_t max_member_bytes) {
-  const Reader reader = open_archive(path);
+  return read_archive(std::vector<std::string>{path}, wants, max_member_bytes);
+}
+
+std::map<std::string, std::string> read_archive(const std::vector<std::string>& parts,
+                                                const std::function<bool(const std::string&)>& wants,
+                                                std::uint64_t max_member_bytes) {
+  const std::string& path = parts.front();
+  PartStream stream(parts);
+  const Reader reader = open_archive(stream, parts);
   std::map<std::string, std::string> members;
   for (int seen = 0;; ++seen) {
     check(seen < kMaxMembers, "{} holds more than {} members, more than any data set: fetch it again.", path,

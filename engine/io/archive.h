@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace tdds {
 
@@ -15,6 +16,10 @@ namespace tdds {
 // (20,000). libarchive does not verify gzip's checksum: a changed byte inside a member may go unnoticed, so
 // compare a hash if one is known.
 std::map<std::string, std::string> read_archive(const std::string& path,
+                                                const std::function<bool(const std::string&)>& wants,
+                                                std::uint64_t max_member_bytes);
+// The same of an archive that was cut into files, in their order. The first names it in errors.
+std::map<std::string, std::string> read_archive(const std::vector<std::string>& parts,
                                                 const std::function<bool(const std::string&)>& wants,
                                                 std::uint64_t max_member_bytes);
 

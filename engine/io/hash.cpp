@@ -57,13 +57,19 @@ std::string hex_of(const Sha256& digest) {
 }
 
 std::string hash_file(HashKind kind, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  check(file.good(), "{} cannot be opened: check that it exists and is readable.", path);
+  return hash_files(kind, {path});
+}
+
+std::string hash_files(HashKind kind, const std::vector<std::string>& paths) {
   Hash hash(kind);
-  std::array<char, 1 << 16> block{};
-  while (file.read(block.data(), block.size()) || file.gcount() > 0)
-    hash.add(block.data(), static_cast<std::size_t>(file.gcount()));
-  check(file.eof(), "{} could not be read to its end: check the disk.", path);
+  for (const std::string& path : paths) {
+    std::ifstream file(path, std::ios::binary);
+    check(file.good(), "{} cannot be opened: check that it exists and is readable.", path);
+    std::array<char, 1 << 16> block{};
+    while (file.read(block.data(), block.size()) || file.gcount() > 0)
+      hash.add(block.data(), static_cast<std::size_t>(file.gcount()));
+    check(file.eof(), "{} could not be read to its end: check the disk.", path);
+  }
   return hash.hex();
 }
 

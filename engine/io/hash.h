@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tdds {
 
@@ -35,5 +36,7 @@ std::string hex_of(const Sha256& digest);
 
 // Throws Error if the file cannot be read.
 std::string hash_file(HashKind kind, const std::string& path);
+// Of the files' bytes one after the other.
+std::string hash_files(HashKind kind, const std::vector<std::string>& paths);
 
 }  // namespace tdds

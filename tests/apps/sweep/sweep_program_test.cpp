@@ -8,29 +8,18 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/io/dynamics_store.h"
-#include "tests/apps/program.h"
+#include "tests/apps/sweep/tiny_sweep.h"
 
 namespace tdds::test {
 namespace {
 
-using Json = nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// 120 training images, 16 channels at most: a tenth of a second per run.
-std::vector<std::string> data_and_net(const std::string& folder) {
-  return {"--dataset", "shapes", "--shapes_train", "120", "--shapes_test",   "40",   "--width",     "0.03125",
-          "--epochs",  "3",      "--batch-size",   "40",  "--learning_rate", "0.05", "--save_path", folder};
-}
-
 std::vector<std::string> tiny(const std::string& folder) {
   return with(data_and_net(folder), {"--methods", "all,tdds,random", "--rates", "0.5,0.7", "--seeds", "1,2",
                                      "--subset_batch_size", "40"});
-}
-
-Json json_of(const std::string& path) {
-  return Json::parse(read_text(path));
 }
 
 std::size_t lines_of(const std::string& path) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/io/files.h"
 #include "engine/io/hash.h"
 #include "kernels/runtime/check.h"
 #include "tests/engine/cifar_files.h"
@@ -176,6 +177,20 @@ TEST(CifarTest, AMissingSetNamesTheFolderAndTheFix) {
   expect_error(options_for(10, scratch.path()), {"cifar-10-binary.tar.gz", "not a readable archive"});
   write_tar_gz(scratch.path() / "cifar-10-binary.tar.gz", {{"readme", "empty"}});
   expect_error(options_for(10, scratch.path()), {"does not hold cifar-10-batches-bin/data_batch_1.bin"});
+}
+
+TEST(CifarTest, AnArchiveInPartsIsJoined) {
+  const TemporaryFolder scratch;
+  write_tar_gz(scratch.path() / "whole", cifar_form(100, false));
+  const std::string bytes = read_file(scratch.path() / "whole", 1 << 20);
+  const std::size_t half = bytes.size() / 2;
+  const std::string name = "cifar-100-binary.tar.gz.";
+  write_files(scratch.path(), {{name + "00", bytes.substr(0, half)},
+                               {name + "01", bytes.substr(half)},
+                               {name + "tmp", "of a download that was cut"}});
+  expect_small_set(options_for(100, scratch.path()), 100);
+  std::filesystem::remove(scratch.path() / (name + "01"));
+  expect_error(options_for(100, scratch.path()), {name + "00", "no readable archive or is damaged"});
 }
 
 TEST(CifarTest, IsFetchedOnceAndThenFound) {
