@@ -15,7 +15,9 @@ PrecisionKind default_precision(DeviceKind device) {
 
 Precision precision_on(DeviceKind device, PrecisionKind kind) {
   const bool cpu_bf16 = kind == PrecisionKind::kBf16 && device == DeviceKind::kCpu;
-  check_usage(kind == PrecisionKind::kFp32 || cpu_bf16 || device == DeviceKind::kCuda,
+  const bool simt_half =
+      device == DeviceKind::kSimt && (kind == PrecisionKind::kFp16 || kind == PrecisionKind::kBf16);
+  check_usage(kind == PrecisionKind::kFp32 || cpu_bf16 || simt_half || device == DeviceKind::kCuda,
               "precision '{}' is not available on device '{}'; use `precision` fp32", to_string(kind),
               to_string(device));
   check_usage(

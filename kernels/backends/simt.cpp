@@ -7,9 +7,9 @@
 namespace tdds {
 
 // Ops that a library computes on the GPU (convolution, the linear layer, sorting) use the CPU's
-// implementation.
+// implementation. A convolution of 16-bit operands is computed in fp32 and rounded once, as on a GPU.
 Backend simt_backend() {
-  static constexpr Ops kOps{Kernels::kSimt, cpu::make_conv2d, cpu::make_linear};
+  static constexpr Ops kOps{Kernels::kSimt, cpu::make_widened_conv2d, cpu::make_linear};
   return {&kOps, nullptr, make_host_device};
 }
 

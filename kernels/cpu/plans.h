@@ -9,6 +9,8 @@
 namespace tdds::cpu {
 
 std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec);
+// For simt: any type, multiplied in fp32.
+std::unique_ptr<Conv2d> make_widened_conv2d(Device& device, const Conv2dSpec& spec);
 std::unique_ptr<Linear> make_linear(Device& device, const LinearSpec& spec);
 
 }  // namespace tdds::cpu

@@ -60,8 +60,9 @@ struct SmallRun {
   Trainer trainer;
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
-                    std::int64_t samples = 26, bool on_disk = false, const DeviceOptions& device_options = {})
-      : device(make_device(DeviceKind::kCpu, device_options)),
+                    std::int64_t samples = 26, bool on_disk = false, const DeviceOptions& device_options = {},
+                    DeviceKind kind = DeviceKind::kCpu)
+      : device(make_device(kind, device_options)),
         stream(device->make_stream(mode)),
         net(make_net(*device, *stream, options.compute)),
         pool(*device, *net),

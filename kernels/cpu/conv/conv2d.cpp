@@ -6,6 +6,7 @@
 #include "kernels/cpu/conv/direct_filter.h"
 #include "kernels/cpu/conv/direct_forward.h"
 #include "kernels/cpu/conv/onednn_conv.h"
+#include "kernels/cpu/conv/widened_pass.h"
 #include "kernels/cpu/conv/winograd.h"
 #include "kernels/cpu/plans.h"
 #include "kernels/runtime/check.h"
@@ -44,12 +45,21 @@ std::unique_ptr<Conv2dPass> make_pass(const Conv2dSpec& spec, Direction directio
   return onednn::make_direct_pass(spec, direction, spec.dtype);
 }
 
+std::unique_ptr<Conv2dPass> make_fp32_pass(const Conv2dSpec& spec, Direction direction) {
+  if (spec.dtype == DType::kF32) return make_pass(spec, direction);
+  Conv2dSpec wide = spec;
+  wide.dtype = DType::kF32;
+  return make_widened_pass(spec, direction, make_pass(wide, direction));
+}
+
+using MakePass = std::unique_ptr<Conv2dPass> (*)(const Conv2dSpec&, Direction);
+
 class CpuConv2d final : public Conv2d {
  public:
-  explicit CpuConv2d(const Conv2dSpec& spec) : Conv2d(spec), forward_(make_pass(spec, Direction::kForward)) {
+  CpuConv2d(const Conv2dSpec& spec, MakePass make) : Conv2d(spec), forward_(make(spec, Direction::kForward)) {
     if (!spec.backward) return;
-    data_ = make_pass(spec, Direction::kBackwardData);
-    filter_ = make_pass(spec, Direction::kBackwardFilter);
+    data_ = make(spec, Direction::kBackwardData);
+    filter_ = make(spec, Direction::kBackwardFilter);
   }
 
   std::size_t workspace_bytes() const override {
@@ -97,7 +107,11 @@ std::unique_ptr<Conv2d> make_conv2d(Device&, const Conv2dSpec& spec) {
   check(spec.dtype == DType::kF32 || spec.dtype == DType::kBf16,
         "conv2d: the CPU does not support {}; use f32 or bf16", to_string(spec.dtype));
   check(spec.dtype == DType::kF32 || multiplies_bf16(), "conv2d: this CPU cannot multiply bf16; use f32");
-  return std::make_unique<CpuConv2d>(spec);
+  return std::make_unique<CpuConv2d>(spec, make_pass);
+}
+
+std::unique_ptr<Conv2d> make_widened_conv2d(Device&, const Conv2dSpec& spec) {
+  return std::make_unique<CpuConv2d>(spec, make_fp32_pass);
 }
 
 }  // namespace tdds::cpu
