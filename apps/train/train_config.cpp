@@ -104,9 +104,9 @@ FlagTable device_flags(TrainConfig& c) {
        "Where to train. simt runs the CUDA kernels on the CPU, slowly. auto is cuda if this build and "
        "machine have it, else cpu."},
       {"precision", choice(c.precision, kPrecisions),
-       "Number format of activations and convolutions. A GPU has all; a CPU has fp32 and, with avx512_bf16, "
-       "bf16. auto is tf32 on a GPU, as in PyTorch's convolutions, and fp32 elsewhere. fp16 was 1.8 times "
-       "as fast as tf32 on an H100."},
+       "Number format of activations and convolutions. A GPU has all, simt all but tf32, a CPU fp32 and, "
+       "with avx512_bf16, bf16. auto is tf32 on a GPU, as in PyTorch's convolutions, and fp32 elsewhere. "
+       "fp16 was 1.8 times as fast as tf32 on an H100."},
       {"threads", &c.threads, "CPU threads; 0 uses one per core.", kStart}};
   append(
       flags,
