@@ -24,8 +24,8 @@ struct Precision {
 
 // kTf32 on a GPU, as in PyTorch's convolutions; kFp32 elsewhere.
 PrecisionKind default_precision(DeviceKind device);
-// The settings of a precision. Every device has kFp32, a GPU all, simt all but kTf32, and a CPU with avx512_bf16
-// also kBf16. Throws UsageError for a precision that the device does not have.
+// The settings of a precision. Every device has kFp32, a GPU has all, simt all but kTf32, and a CPU with
+// avx512_bf16 also kBf16. Throws UsageError for a precision that the device does not have.
 Precision precision_on(DeviceKind device, PrecisionKind kind);
 
 }  // namespace tdds

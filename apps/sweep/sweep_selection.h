@@ -1,7 +1,7 @@
 #pragma once
-// The scores of one seed of a sweep, from its training on all samples, and the samples kept by them. Scores
-// that were written serve where that training's dynamics.tdds is gone, as on a machine to which only the small
-// files of a sweep were copied.
+// The scores of one seed of a sweep, from its training on all samples, and the samples kept by them. Where
+// that training's dynamics.tdds is gone, the written scores serve: a sweep's small files can be copied to
+// another machine and continued there.
 
 #include <cstdint>
 #include <filesystem>
@@ -24,8 +24,8 @@ namespace tdds {
 
 class SweepSelection {
  public:
-  // folder: of the sweep. epochs: of the training on all samples. data: what it trained on. Throws Error if the
-  // dynamics are damaged.
+  // folder: of the sweep. epochs: of the training on all samples. data: what it trained on. Throws Error if
+  // the dynamics are damaged.
   SweepSelection(const std::filesystem::path& folder, std::uint64_t seed, const SweepFlags& flags,
                  std::int32_t epochs, const Dataset& data, Device& device);
 

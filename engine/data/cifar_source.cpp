@@ -119,8 +119,8 @@ std::optional<std::string> name_in_form(const std::string& member, const CifarFo
   return std::nullopt;
 }
 
-// The archive in `folder`, or the files that split cut it into, as cifar-100-binary.tar.gz.00, in the order of
-// their names. It may be repacked as .tar.xz. Empty if there is none.
+// The archive in `folder`, or the files that `split` cut it into, such as cifar-100-binary.tar.gz.00, sorted
+// by name. It may be repacked as .tar.xz. Empty if there is none.
 std::vector<std::string> archive_parts(const fs::path& folder, const CifarForm& form) {
   if (is_file(folder / form.archive)) return {(folder / form.archive).string()};
   const std::string stem = form.archive.substr(0, form.archive.find(".gz"));

@@ -190,7 +190,7 @@ TEST(CifarTest, AnArchiveInPartsIsJoined) {
                                {name + "tmp", "of a download that was cut"}});
   expect_small_set(options_for(100, scratch.path()), 100);
   std::filesystem::remove(scratch.path() / (name + "01"));
-  expect_error(options_for(100, scratch.path()), {name + "00", "no readable archive or is damaged"});
+  expect_error(options_for(100, scratch.path()), {name + "00", "is not a readable archive or is damaged"});
 }
 
 TEST(CifarTest, IsFetchedOnceAndThenFound) {
