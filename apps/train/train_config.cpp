@@ -74,16 +74,17 @@ FlagTable optimizer_flags(TrainOptions& train) {
 }
 
 FlagTable run_flags(TrainConfig& c) {
-  FlagTable flags{{"save_path", &c.save_path, "Folder for everything that the run writes.", kStart},
-                  {"resume", &c.resume,
-                   "Continue the run in --save_path. If there is none, it starts. Flags that are not given "
-                   "keep the values of the run.",
-                   kStart},
-                  {"overwrite", &c.overwrite, "Replace the run in --save_path.", kStart},
-                  {"evaluate", &c.evaluate,
-                   "Only report the test accuracy. The weights are --init_weights or, by default, those of "
-                   "the best epoch of the run in --save_path.",
-                   kStart}};
+  FlagTable flags{
+      {"save_path", &c.save_path, "Folder for everything that the run writes.", kStart},
+      {"resume", &c.resume,
+       "Continue the run in --save_path. A folder without a run starts one. Flags that are not given "
+       "keep the values of the run.",
+       kStart},
+      {"overwrite", &c.overwrite, "Replace the run in --save_path.", kStart},
+      {"evaluate", &c.evaluate,
+       "Only report the test accuracy. The weights are --init_weights or, by default, those of "
+       "the best epoch of the run in --save_path.",
+       kStart}};
   append(flags,
          advanced({{"print_freq", &c.print_freq,
                     "Without a terminal, print a line every so many steps. 0 prints none.", kStart},

@@ -120,7 +120,7 @@ std::optional<std::string> name_in_form(const std::string& member, const CifarFo
 }
 
 // The archive in `folder`, or the files that `split` cut it into, such as cifar-100-binary.tar.gz.00, sorted
-// by name. It may be repacked as .tar.xz. Empty if there is none.
+// by name. It may be repacked as .tar.xz. Empty if the folder holds neither.
 std::vector<std::string> archive_parts(const fs::path& folder, const CifarForm& form) {
   if (is_file(folder / form.archive)) return {(folder / form.archive).string()};
   const std::string stem = form.archive.substr(0, form.archive.find(".gz"));
