@@ -63,34 +63,43 @@ struct BatchNormBuffers {
   float *dweight = bench.floats(channels), *dbias = bench.floats(channels);
   std::int64_t* tracked = bench.filled<std::int64_t>(1, 0);
   void* workspace = bench.bytes(static_cast<std::int64_t>(batchnorm_workspace_bytes(rows, channels)));
+  std::uint8_t* mask = static_cast<std::uint8_t*>(
+      bench.bytes(static_cast<std::int64_t>(batchnorm_mask_bytes(rows, channels, DType::kF32))));
+  std::size_t ticket_bytes = batchnorm_tickets(channels) * sizeof(std::uint32_t);
+  std::uint32_t* tickets = static_cast<std::uint32_t*>(bench.bytes(static_cast<std::int64_t>(ticket_bytes)));
+
+  void zero_tickets() const { bench.stream().zero(tickets, ticket_bytes); }
 };
 
 void BM_BatchNormForward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   // x read twice, y written once.
   measure(state, bench, 3 * 4 * b.n, [&] {
-    batchnorm_forward(bench.stream(),
-                      {b.x, nullptr, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
-                       b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
+    b.zero_tickets();
+    batchnorm_forward(bench.stream(), {b.x, nullptr, b.weight, b.bias, b.running, b.running, b.tracked,
+                                       b.mean, b.inv_std, b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32,
+                                       true, b.workspace, nullptr, b.tickets});
   });
 }
 
 void BM_BatchNormForwardResidual(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
   measure(state, bench, 4 * 4 * b.n, [&] {
-    batchnorm_forward(bench.stream(),
-                      {b.x, b.residual, b.weight, b.bias, b.running, b.running, b.tracked, b.mean, b.inv_std,
-                       b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32, true, b.workspace});
+    b.zero_tickets();
+    batchnorm_forward(bench.stream(), {b.x, b.residual, b.weight, b.bias, b.running, b.running, b.tracked,
+                                       b.mean, b.inv_std, b.y, b.rows, b.channels, 1e-5f, 0.1f, DType::kF32,
+                                       true, b.workspace, b.mask, b.tickets});
   });
 }
 
 void BM_BatchNormBackward(benchmark::State& state, Bench& bench) {
   BatchNormBuffers b(state, bench);
-  // x, y and dy read twice, dx written once.
+  // x, y (on a CPU) and dy read twice, dx written once.
   measure(state, bench, 7 * 4 * b.n, [&] {
+    b.zero_tickets();
     batchnorm_backward(bench.stream(),
-                       {b.x, b.y, b.dy, b.weight, b.mean, b.inv_std, b.dweight, b.dbias, b.residual, nullptr,
-                        b.rows, b.channels, DType::kF32, true, b.workspace});
+                       {b.x, b.y, b.dy, b.weight, b.bias, b.mean, b.inv_std, b.dweight, b.dbias, b.residual,
+                        nullptr, b.rows, b.channels, DType::kF32, true, b.workspace, nullptr, b.tickets});
   });
 }
 

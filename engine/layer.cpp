@@ -87,13 +87,22 @@ BatchNormDecl BatchNormDecl::declare(Params& params, const std::string& name, st
           .channels = channels};
 }
 
-BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu)
-    : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), rows_(rows), relu_(relu) {
+BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu,
+                               bool residual)
+    : context_(context),
+      decl_(decl),
+      name_(layer_name(context, decl.weight)),
+      rows_(rows),
+      relu_(relu),
+      residual_(residual) {
   check_usage(!context.train || rows >= 2,
               "a batch of {} image leaves {} a single value per channel, and batch norm cannot be trained on "
               "that; choose a `batch_size` (with `accumulate`: its part) that leaves no last batch of 1",
               context.batch, name_);
   context.workspace_bytes = std::max(context.workspace_bytes, batchnorm_workspace_bytes(rows, decl.channels));
+  if (!context.train) return;
+  first_ticket_ = context.ticket_count;
+  context.ticket_count += 2 * batchnorm_tickets(decl.channels);  // forward, backward
 }
 
 void BatchNormLayer::bind(Arena& saved, void* x) {
@@ -103,11 +112,14 @@ void BatchNormLayer::bind(Arena& saved, void* x) {
   y_ = saved.take(rows_ * decl_.channels * element_size(context_.compute));
   mean_ = saved.take_array<float>(decl_.channels);
   inv_std_ = saved.take_array<float>(decl_.channels);
+  if (relu_ && residual_)
+    mask_ = saved.take_array<std::uint8_t>(batchnorm_mask_bytes(rows_, decl_.channels, context_.compute));
 }
 
 void BatchNormLayer::forward(Stream& stream, const void* residual) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
+  check((residual != nullptr) == residual_, "{}: a residual was {}", name_, residual_ ? "missing" : "given");
   if (!context_.train) {
     batchnorm_inference(stream, {.x = x_,
                                  .residual = residual,
@@ -139,27 +151,33 @@ void BatchNormLayer::forward(Stream& stream, const void* residual) {
                              .momentum = kMomentum,
                              .dtype = context_.compute,
                              .relu = relu_,
-                             .workspace = context_.workspace});
+                             .workspace = context_.workspace,
+                             .mask = mask_,
+                             .tickets = context_.tickets + first_ticket_});
 }
 
 void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
-  batchnorm_backward(stream, {.x = x_,
-                              .y = y_,
-                              .dy = dy,
-                              .weight = params.vector(decl_.weight),
-                              .mean = mean_,
-                              .inv_std = inv_std_,
-                              .dweight = params.vector_gradient(decl_.weight),
-                              .dbias = params.vector_gradient(decl_.bias),
-                              .dx = dx,
-                              .dresidual = dresidual,
-                              .rows = rows_,
-                              .channels = decl_.channels,
-                              .dtype = context_.compute,
-                              .relu = relu_,
-                              .workspace = context_.workspace});
+  batchnorm_backward(stream,
+                     {.x = x_,
+                      .y = y_,
+                      .dy = dy,
+                      .weight = params.vector(decl_.weight),
+                      .bias = params.vector(decl_.bias),
+                      .mean = mean_,
+                      .inv_std = inv_std_,
+                      .dweight = params.vector_gradient(decl_.weight),
+                      .dbias = params.vector_gradient(decl_.bias),
+                      .dx = dx,
+                      .dresidual = dresidual,
+                      .rows = rows_,
+                      .channels = decl_.channels,
+                      .dtype = context_.compute,
+                      .relu = relu_,
+                      .workspace = context_.workspace,
+                      .mask = mask_,
+                      .tickets = context_.tickets + first_ticket_ + batchnorm_tickets(decl_.channels)});
 }
 
 MaxPoolLayer::MaxPoolLayer(PassContext& context, std::int32_t height, std::int32_t width,

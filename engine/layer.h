@@ -25,8 +25,10 @@ struct PassContext {
   bool train;
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
-  void* workspace = nullptr;        // shared by all layers, since commands of a stream run in order
-  std::size_t workspace_bytes = 0;  // the largest request of a layer
+  void* workspace = nullptr;         // shared by all layers, since commands of a stream run in order
+  std::size_t workspace_bytes = 0;   // the largest request of a layer
+  std::uint32_t* tickets = nullptr;  // of all layers, one after the other: zero when a step begins
+  std::size_t ticket_count = 0;
 };
 
 struct ConvDecl {
@@ -88,7 +90,9 @@ class BatchNormLayer {
  public:
   static constexpr float kEps = 1e-5f, kMomentum = 0.1f;  // PyTorch's defaults, which the official model uses
 
-  BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu);
+  // residual: whether forward() is given one.
+  BatchNormLayer(PassContext& context, const BatchNormDecl& decl, std::int64_t rows, bool relu,
+                 bool residual);
 
   void bind(Arena& saved, void* x);
   void forward(Stream& stream, const void* residual);
@@ -102,11 +106,13 @@ class BatchNormLayer {
   BatchNormDecl decl_;
   std::string name_;
   std::int64_t rows_;
-  bool relu_;
+  bool relu_, residual_;
+  std::size_t first_ticket_ = 0;
   void* x_ = nullptr;
   void* y_ = nullptr;
   float* mean_ = nullptr;
   float* inv_std_ = nullptr;
+  std::uint8_t* mask_ = nullptr;  // only of a ReLU behind a residual
 };
 
 // The max-pool of ImageNet's stem: 3x3 windows, stride 2, padding 1.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "engine/arena.h"
@@ -30,14 +31,16 @@ class Pass {
  public:
   virtual ~Pass() = default;
 
-  // `saved` holds buffers that backward reads; `scratch` holds buffers of one call. Both start from the
-  // beginning.
-  virtual void bind(Arena& saved, Arena& scratch) = 0;
+  // `saved` holds buffers that backward reads; `scratch` holds buffers of one call; `tickets` is the memory of
+  // tickets(). Each starts from the beginning.
+  virtual void bind(Arena& saved, Arena& scratch, Arena& tickets) = 0;
 
   virtual TensorView input() const = 0;  // [B,H,W,C] of the compute type, filled by the caller
   virtual float* logits() const = 0;     // [B,K] fp32
   virtual float* dlogits() const = 0;    // [B,K] fp32, filled by the caller before backward; may alias logits
   virtual const float* features() const = 0;  // [B,F] fp32: the inputs of the last layer
+  // Counters of GPU kernels: the caller sets them to 0 before each forward(). Empty in inference.
+  virtual std::span<std::uint32_t> tickets() const = 0;
 
   virtual void forward(Stream& stream) = 0;
   virtual void backward(Stream& stream) = 0;  // overwrites every gradient

@@ -12,10 +12,11 @@ Pass& PassPool::add(const PassSpec& spec) {
 
 void PassPool::place() {
   check(!placed_, "PassPool::place: called twice");
-  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_);
+  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_, tickets_);
   saved_.place(device_);
   scratch_.place(device_);
-  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_);
+  tickets_.place(device_);
+  for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_, tickets_);
   placed_ = true;
 }
 

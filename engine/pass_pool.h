@@ -1,6 +1,6 @@
 #pragma once
 // The passes of one network, one per batch size and mode. They never run at the same time, so they share
-// their memory: two arenas, as large as the largest pass needs.
+// their memory: three arenas, as large as the largest pass needs.
 
 #include <memory>
 #include <vector>
@@ -17,7 +17,7 @@ class PassPool {
   // Builds the pass and its plans, or returns an equal one. Call it before place().
   Pass& add(const PassSpec& spec);
 
-  // Binds every pass dry, allocates both arenas, and binds every pass to them.
+  // Binds every pass dry, allocates the arenas, and binds every pass to them.
   void place();
 
   std::size_t saved_bytes() const { return saved_.bytes(); }
@@ -27,7 +27,7 @@ class PassPool {
   Device& device_;
   Net& net_;
   std::vector<std::pair<PassSpec, std::unique_ptr<Pass>>> passes_;
-  Arena saved_{"saved activations"}, scratch_{"gradients and workspace"};
+  Arena saved_{"saved activations"}, scratch_{"gradients and workspace"}, tickets_{"tickets"};
   bool placed_ = false;
 };
 

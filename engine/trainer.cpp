@@ -183,6 +183,9 @@ void Trainer::enqueue_step(const MicroStep& micro) {
   images.crop = options_.crop;
   images.padding = crop_padding(set_.height(), set_.width());
   images.seed = options_.seed;
+  const std::span<std::uint32_t> tickets = step.pass->tickets();
+  images.tickets = tickets.data();
+  images.ticket_count = static_cast<std::int64_t>(tickets.size());
   augment(stream_, images);
   step.pass->forward(stream_);
   if (weights_.data() && micro.first)

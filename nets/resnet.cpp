@@ -57,8 +57,9 @@ struct Unit {
   ConvLayer conv;
   BatchNormLayer norm;
 
-  Unit(PassContext& context, const UnitDecl& decl, std::int32_t height, std::int32_t width, bool relu)
-      : conv(context, decl.conv, height, width), norm(context, decl.norm, conv.y_rows(), relu) {}
+  Unit(PassContext& context, const UnitDecl& decl, std::int32_t height, std::int32_t width, bool relu,
+       bool residual = false)
+      : conv(context, decl.conv, height, width), norm(context, decl.norm, conv.y_rows(), relu, residual) {}
 
   void bind(Arena& saved) {
     conv.bind(saved);
@@ -82,7 +83,8 @@ class Block {
   Block(PassContext& context, const BlockDecl& decl, std::int32_t height, std::int32_t width) {
     std::int32_t h = height, w = width;
     for (std::size_t i = 0; i < decl.main.size(); ++i) {
-      main_.push_back(std::make_unique<Unit>(context, decl.main[i], h, w, true));
+      const bool last = i + 1 == decl.main.size();
+      main_.push_back(std::make_unique<Unit>(context, decl.main[i], h, w, true, last));
       h = main_.back()->conv.out_height();
       w = main_.back()->conv.out_width();
     }
@@ -166,15 +168,17 @@ class ResNetPass final : public Pass {
     head_.emplace(context_, *decl.head, h * w);
   }
 
-  void bind(Arena& saved, Arena& scratch) override {
+  void bind(Arena& saved, Arena& scratch, Arena& tickets) override {
     saved.begin();
     scratch.begin();
+    tickets.begin();
     input_ = saved.take(stem_.conv.x_bytes());
     stem_.bind(saved);
     if (pool_) pool_->bind(saved);
     for (auto& block : blocks_) block->bind(saved);
     head_->bind(saved);
     context_.workspace = scratch.take(context_.workspace_bytes);
+    context_.tickets = tickets.take_array<std::uint32_t>(context_.ticket_count);
     if (!context_.train) return;
     std::size_t bytes = stem_.conv.y_bytes();
     for (auto& block : blocks_) bytes = std::max(bytes, block->gradient_bytes());
@@ -187,6 +191,7 @@ class ResNetPass final : public Pass {
   float* logits() const override { return head_->logits(); }
   float* dlogits() const override { return head_->dlogits(); }
   const float* features() const override { return head_->features(); }
+  std::span<std::uint32_t> tickets() const override { return {context_.tickets, context_.ticket_count}; }
 
   void forward(Stream& stream) override {
     stem_.forward(stream, input_);

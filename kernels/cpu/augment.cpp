@@ -96,6 +96,7 @@ void augment_batch(const AugmentArgs& args, T* x) {
 
 template <>
 void run(const AugmentArgs& args) {
+  std::fill_n(args.tickets, args.ticket_count, 0);
   with_storage(args.dtype, [&]<class T>(T) { augment_batch(args, static_cast<T*>(args.x)); });
 }
 

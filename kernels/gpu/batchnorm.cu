@@ -1,10 +1,12 @@
 // Batch normalisation, forward and inference; contract and formulas in kernels/ops/batchnorm.h. Forward has
-// three kernels: moments of tiles, their merge together with the running statistics, application.
+// two kernels: moments of tiles and of groups of tiles; their merge, the running statistics and application.
 //
-// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); merge: channels, one block each.
-// Held in:       registers; at most 16 KiB of shared memory to join the rows of a tile.
-// Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once.
-//                Application goes from the last row to the first, because the last rows read are still in L2.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h).
+// Held in:       registers, 11 rows per thread for the moments and 4 for the application; at most 19 KiB of
+//                shared memory to merge.
+// Bytes per row: x is read twice and y written once, in 16-byte accesses; the residual is read once, the mask
+//                written once. Application goes from the last row to the first, because the last rows read
+//                are still in L2. Its blocks read at most 24 pairs of floats per channel from L2 each.
 // Deterministic: the tiles depend on M and C alone, and moments are merged in a fixed order.
 
 #include "kernels/ops/batchnorm.h"
@@ -15,179 +17,206 @@
 namespace tdds::TDDS_GPU {
 namespace {
 
-// Mean and squared deviations of a tile. Each thread computes them for its rows by Welford's recurrence,
-// shifted by the tile's first row: there is no cancellation when the mean is far from 0 or when that row is
-// an outlier. Chan's formula joins the results of two threads.
+// The rows that a thread holds at first, which are all of its rows in the tiles of most layers, and later.
+constexpr int kFirstRows = 11, kNextRows = 4;
+
+// The moments of a thread's rows, of kWide channels.
+template <int kWide>
+struct ThreadMoments {
+  float count = 0;
+  Floats<kWide> mean = filled<kWide>(0), squares = filled<kWide>(0);
+};
+
+// Adds at most kRows rows of a thread, from `first` on. The sums of their differences from the first of them
+// give their own moments, which Chan's formula adds. Since the shift is one of the values, the squares lose
+// at most a factor of kRows in accuracy, even where the shift is an outlier. Rows past the end are replaced
+// by the first, whose difference is 0.
+template <int kRows, class T, int kWide>
+__device__ void add_rows(ThreadMoments<kWide>& all, const T* x, const TileSpan& span, std::int64_t first,
+                         const Packed<kWide, T>& pivot) {
+  Packed<kWide, T> rows[kRows];
+  int count = 0;
+  unrolled<kRows>([&](auto i) {
+    const std::int64_t at = first + i * span.step;
+    count += at < span.last ? 1 : 0;
+    rows[i] = load_packed<kWide>(x + (at < span.last ? at : first));
+  });
+  const float n = static_cast<float>(count), per_row = 1 / n, total = all.count + n, share = n / total;
+  for (int j = 0; j < kWide; ++j) {
+    const float shift = rows[0].at(j);
+    float sum = 0, squares = 0;
+    unrolled<kRows - 1>([&](auto i) {
+      const float off = rows[i + 1].at(j) - shift;
+      sum += off;
+      squares += off * off;
+    });
+    const float mean = shift - pivot.at(j) + sum * per_row, off = mean - all.mean.v[j];
+    all.mean.v[j] += off * share;
+    all.squares.v[j] += squares - sum * sum * per_row + off * off * all.count * share;
+  }
+  all.count = total;
+}
+
+// The moments of each tile and of each group of tiles. Means are relative to the pivot, the first row of all:
+// there is no cancellation when the mean is far from 0, nor when that row is an outlier.
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
-    moments_kernel(const T* x, std::int64_t rows, std::int64_t tile_rows, BatchNormScratch scratch) {
-  const std::int64_t tile = block_id().x, begin = tile * tile_rows;
-  const TileSpan span = tile_span<kWide>(tile, tile_rows, rows, scratch.channels);
-  Floats<kWide> pivot = filled<kWide>(0), mean = filled<kWide>(0), squares = filled<kWide>(0);
-  if (span.inside) {
-    pivot = load<kWide>(x + begin * scratch.channels + span.channel);
-    float count = 0;
-    for_each_row<4>(
-        span, [&](std::int64_t r) { return load<kWide>(x + r * scratch.channels + span.channel); },
-        [&](std::int64_t, const Floats<kWide>& values) {
-          count += 1;
-          const float share = 1 / count;
-          for (int j = 0; j < kWide; ++j) {
-            const float value = values.v[j] - pivot.v[j], off = value - mean.v[j];
-            mean.v[j] += off * share;
-            squares.v[j] += off * (value - mean.v[j]);
-          }
-        });
+    moments_kernel(const T* x, BatchNormScratch scratch) {
+  const std::int64_t tile = block_id().x;
+  const TileSpan span = tile_span<kWide>(tile, scratch.tile_rows, scratch.rows, scratch.channels);
+  ThreadMoments<kWide> mine;
+  if (span.inside && span.first < span.last) {
+    const Packed<kWide, T> pivot = load_packed<kWide>(x + span.channel);
+    add_rows<kFirstRows>(mine, x, span, span.first, pivot);
+    for (std::int64_t at = span.first + kFirstRows * span.step; at < span.last; at += kNextRows * span.step)
+      add_rows<kNextRows>(mine, x, span, at, pivot);
   }
-  const auto tile_count = static_cast<std::uint32_t>(span.last - begin);
-  // The number of rows y, y + stride, ... within the tile.
-  const auto count_of = [&](std::uint32_t y, std::uint32_t stride) {
-    return y < tile_count ? static_cast<float>((tile_count - y + stride - 1) / stride) : 0.0f;
-  };
-  join_thread_rows(mean, squares,
-                   [&](std::uint32_t half, const TileExchange<kWide>& other, std::uint32_t rank) {
-                     const std::uint32_t y = thread_id().y;
-                     const float mine = count_of(y, 2 * half), theirs = count_of(y + half, 2 * half);
-                     const float share = theirs > 0 ? theirs / (mine + theirs) : 0.0f;
-                     for (int j = 0; j < kWide; ++j) {
-                       const float off = other.at(0, j, rank) - mean.v[j];
-                       mean.v[j] += off * share;
-                       squares.v[j] += other.at(1, j, rank) + off * off * mine * share;
-                     }
-                   });
-  if (thread_id().y != 0 || !span.inside) return;
-  for (int j = 0; j < kWide; ++j) {
-    scratch.sum(0, span.channel + j, tile) = static_cast<double>(pivot.v[j]) + mean.v[j];
-    scratch.sum(1, span.channel + j, tile) = squares.v[j];
-  }
+  const TileExchange<kWide> exchange;
+  exchange.put(mine.mean, mine.squares);
+  sync_block();
+  const ChannelPart at = channel_part<kWide>(scratch.channels);
+  const auto tile_rows = static_cast<std::uint32_t>(scratch.rows_of_tile(tile));
+  const std::uint32_t stride = block_dim().y;
+  const Moments of_tile = merge_moments(
+      at, static_cast<std::int32_t>(stride), static_cast<float>(tile_rows), [&](std::uint32_t y) {
+        const std::uint32_t count = y < tile_rows ? (tile_rows - y + stride - 1) / stride : 0;
+        const Sums moments = exchange.get(at, y);
+        return Moments{static_cast<float>(count), moments.first, moments.second};
+      });
+  if (at.writes()) scratch.put(scratch.tiles, tile, at.channel, {of_tile.mean, of_tile.squares});
+
+  const std::int64_t group = tile / kGroupTiles;
+  if (!scratch.ends_group(group)) return;
+  const Moments of_group = merge_moments(
+      at, scratch.tiles_of_group(group), static_cast<float>(scratch.rows_of_group(group)),
+      [&](std::int32_t item) {
+        const std::int64_t other = group * kGroupTiles + item;
+        const Sums moments = scratch.get(scratch.tiles, other, at.channel);
+        return Moments{static_cast<float>(scratch.rows_of_tile(other)), moments.first, moments.second};
+      });
+  if (at.writes()) scratch.put(scratch.groups, group, at.channel, {of_group.mean, of_group.squares});
 }
 
-__global__ void __launch_bounds__(kMergeThreads)
-    merge_kernel(BatchNormForwardArgs args, std::int64_t tile_rows, BatchNormScratch scratch) {
-  const std::int32_t channel = block_id().x;
-  const double n = static_cast<double>(args.rows);
-  double means[kTilesPerThread], rows[kTilesPerThread], sum = 0, squares = 0;
-  for (int i = 0; i < kTilesPerThread; ++i) {
-    const std::int32_t tile = thread_id().x + i * block_dim().x;
-    const bool inside = tile < scratch.tiles;
-    const std::int64_t left = args.rows - tile * tile_rows;
-    rows[i] = inside ? static_cast<double>(left < tile_rows ? left : tile_rows) : 0;
-    means[i] = inside ? scratch.sum(0, channel, tile) : 0;
-    squares += inside ? scratch.sum(1, channel, tile) : 0;
-    sum += means[i] * rows[i];
-  }
-  const double mean = block_sum(sum) / n;
-  for (int i = 0; i < kTilesPerThread; ++i) squares += (means[i] - mean) * (means[i] - mean) * rows[i];
-  squares = block_sum(squares);
-  if (thread_id().x != 0) return;
-  const float inv_std = static_cast<float>(1 / sqrt(squares / n + args.eps));
-  args.mean[channel] = static_cast<float>(mean);
-  args.inv_std[channel] = inv_std;
-  scratch.coefficient(0)[channel] = args.weight[channel] * inv_std;
-  const double momentum = args.momentum;
-  args.running_mean[channel] =
-      static_cast<float>((1 - momentum) * args.running_mean[channel] + momentum * mean);
-  args.running_var[channel] =
-      static_cast<float>((1 - momentum) * args.running_var[channel] + momentum * (squares / (n - 1)));
-  if (channel == 0) *args.batches_tracked += 1;
-}
-
-// y = act((x - mean) * scale + bias + residual). In inference `scale` is null and computed from weight and
-// variance.
+// y = act(normalized(x) + residual), with one bit a value for y > 0.
 template <class T>
 struct Affine {
   const T *x, *residual;
   T* y;
-  const float *mean, *scale, *bias, *weight, *variance;
+  std::uint8_t* mask;
   std::int64_t rows, tile_rows;
   std::int32_t channels;
-  float eps;
   bool relu;
 };
 
+// A thread's rows, loaded before the coefficients are known.
 template <class T, int kWide>
-__global__ void __launch_bounds__(kTileThreads) apply_kernel(Affine<T> args) {
-  const std::int64_t tile = grid_dim().x - 1 - block_id().x;
-  const TileSpan span = tile_span<kWide>(tile, args.tile_rows, args.rows, args.channels);
-  if (!span.inside) return;
-  const Floats<kWide> mean = load<kWide>(args.mean + span.channel),
-                      bias = load<kWide>(args.bias + span.channel);
-  Floats<kWide> scale;
-  if (args.scale) {
-    scale = load<kWide>(args.scale + span.channel);
-  } else {
-    scale = load<kWide>(args.weight + span.channel);
-    const Floats<kWide> variance = load<kWide>(args.variance + span.channel);
-    for (int j = 0; j < kWide; ++j) scale.v[j] /= sqrtf(variance.v[j] + args.eps);
+struct AffineRows {
+  TileSpan span;
+  Packed<kWide, T> x[kApplyRowsOfThread], residual[kApplyRowsOfThread];
+
+  __device__ explicit AffineRows(const Affine<T>& args)
+      : span(tile_span<kWide>(grid_dim().x - 1 - block_id().x, args.tile_rows, args.rows, args.channels)) {
+    if (!span.inside) return;
+    unrolled<kApplyRowsOfThread>([&](auto i) {
+      const std::int64_t at = span.first + i * span.step;
+      if (at >= span.last) return;
+      x[i] = load_packed<kWide>(args.x + at);
+      if (args.residual) residual[i] = load_packed<kWide>(args.residual + at);
+    });
   }
-  struct Row {
-    Floats<kWide> x, residual;
-  };
-  for_each_row<4>(
-      span,
-      [&](std::int64_t r) {
-        const std::int64_t at = r * args.channels + span.channel;
-        return Row{load<kWide>(args.x + at),
-                   args.residual ? load<kWide>(args.residual + at) : filled<kWide>(0)};
-      },
-      [&](std::int64_t r, const Row& row) {
-        Floats<kWide> y;
-        for (int j = 0; j < kWide; ++j) {
-          y.v[j] = (row.x.v[j] - mean.v[j]) * scale.v[j] + bias.v[j] + row.residual.v[j];
-          if (args.relu) y.v[j] = y.v[j] < 0 ? 0.0f : y.v[j];  // a NaN stays
-        }
-        store<kWide>(args.y + r * args.channels + span.channel, y);
-      });
+
+  __device__ void write(const Affine<T>& args, const Floats<kWide>& mean, const Floats<kWide>& scale,
+                        const Floats<kWide>& bias) const {
+    if (!span.inside) return;
+    unrolled<kApplyRowsOfThread>([&](auto i) {
+      const std::int64_t at = span.first + i * span.step;
+      if (at >= span.last) return;
+      Floats<kWide> y;
+      std::uint32_t bits = 0;
+      for (int j = 0; j < kWide; ++j) {
+        y.v[j] = normalized(x[i].at(j), mean.v[j], scale.v[j], bias.v[j]) + residual[i].at(j);
+        if (args.relu) y.v[j] = y.v[j] < 0 ? 0.0f : y.v[j];  // a NaN stays
+        if (args.mask) bits |= (rounded<T>(y.v[j]) > 0 ? 1u : 0u) << j;
+      }
+      store<kWide>(args.y + at, y);
+      if (args.mask) args.mask[at / kWide] = static_cast<std::uint8_t>(bits);
+    });
+  }
+};
+
+template <class T, int kWide>
+__global__ void __launch_bounds__(kTileThreads)
+    apply_kernel(Affine<T> affine, BatchNormForwardArgs args, BatchNormScratch scratch) {
+  const AffineRows<T, kWide> rows(affine);
+  const ChannelPart at = channel_part<kWide>(scratch.channels);
+  const float pivot = at.active ? to_float(affine.x[at.channel]) : 0.0f;
+  const float count = static_cast<float>(scratch.rows);
+  const Moments moments = merge_moments(at, scratch.group_count, count, [&](std::int32_t group) {
+    const Sums of_group = scratch.get(scratch.groups, group, at.channel);
+    return Moments{static_cast<float>(scratch.rows_of_group(group)), of_group.first, of_group.second};
+  });
+  if (at.writes()) {
+    const double exact_mean = static_cast<double>(pivot) + moments.mean;
+    const float mean = static_cast<float>(exact_mean);
+    const float inv_std = 1 / sqrtf(moments.squares / count + args.eps);
+    Coefficients<kWide>::of(0)[at.local] = mean;
+    Coefficients<kWide>::of(1)[at.local] = args.weight[at.channel] * inv_std;
+    Coefficients<kWide>::of(2)[at.local] = args.bias[at.channel];
+    if (block_id().x == 0) {
+      args.mean[at.channel] = mean;
+      args.inv_std[at.channel] = inv_std;
+      const double momentum = args.momentum, variance = moments.squares / (scratch.rows - 1.0);
+      float &running_mean = args.running_mean[at.channel], &running_var = args.running_var[at.channel];
+      running_mean = static_cast<float>((1 - momentum) * running_mean + momentum * exact_mean);
+      running_var = static_cast<float>((1 - momentum) * running_var + momentum * variance);
+      if (at.channel == 0) *args.batches_tracked += 1;
+    }
+  }
+  sync_block();
+  rows.write(affine, Coefficients<kWide>::get(0), Coefficients<kWide>::get(1), Coefficients<kWide>::get(2));
 }
 
 template <class T, int kWide>
-void apply(Stream& stream, const char* name, Affine<T> args) {
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
-  args.tile_rows = tiles.rows;
-  launch(stream, name, apply_kernel<T, kWide>, tiles.grid, tiles.block, 0, args);
+__global__ void __launch_bounds__(kTileThreads)
+    inference_kernel(Affine<T> affine, BatchNormInferenceArgs args) {
+  const AffineRows<T, kWide> rows(affine);
+  if (!rows.span.inside) return;
+  const std::int32_t channel = rows.span.channel;
+  Floats<kWide> scale = load<kWide>(args.weight + channel);
+  const Floats<kWide> variance = load<kWide>(args.running_var + channel);
+  for (int j = 0; j < kWide; ++j) scale.v[j] /= sqrtf(variance.v[j] + args.eps);
+  rows.write(affine, load<kWide>(args.running_mean + channel), scale, load<kWide>(args.bias + channel));
+}
+
+template <class T, class Args>
+Affine<T> affine_of(const Args& args, const TileGrid& tiles, std::uint8_t* mask) {
+  return {.x = static_cast<const T*>(args.x),
+          .residual = static_cast<const T*>(args.residual),
+          .y = static_cast<T*>(args.y),
+          .mask = mask,
+          .rows = args.rows,
+          .tile_rows = tiles.rows,
+          .channels = args.channels,
+          .relu = args.relu};
 }
 
 template <class T, int kWide>
 void forward(Stream& stream, const BatchNormForwardArgs& args) {
   const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
-  const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, tiles.grid.x);
-  const auto* x = static_cast<const T*>(args.x);
+  const BatchNormScratch scratch =
+      batchnorm_scratch("batchnorm_moments", args.workspace, args.tickets, args.rows, args.channels, tiles);
   launch(stream, "batchnorm_moments", moments_kernel<T, kWide>, tiles.grid, tiles.block,
-         2 * kTileThreads * kWide * sizeof(float), x, args.rows, tiles.rows, scratch);
-  launch(stream, "batchnorm_merge", merge_kernel, {static_cast<std::uint32_t>(args.channels)},
-         merge_block(tiles.grid.x), 0, args, tiles.rows, scratch);
-  apply<T, kWide>(stream, "batchnorm_apply",
-                  {.x = x,
-                   .residual = static_cast<const T*>(args.residual),
-                   .y = static_cast<T*>(args.y),
-                   .mean = args.mean,
-                   .scale = scratch.coefficients,
-                   .bias = args.bias,
-                   .weight = nullptr,
-                   .variance = nullptr,
-                   .rows = args.rows,
-                   .tile_rows = 0,
-                   .channels = args.channels,
-                   .eps = 0,
-                   .relu = args.relu});
+         TileExchange<kWide>::kBytes, static_cast<const T*>(args.x), scratch);
+  const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
+  launch(stream, "batchnorm_apply", apply_kernel<T, kWide>, apply.grid, apply.block,
+         Coefficients<kWide>::bytes(3), affine_of<T>(args, apply, args.mask), args, scratch);
 }
 
 template <class T, int kWide>
 void inference(Stream& stream, const BatchNormInferenceArgs& args) {
-  apply<T, kWide>(stream, "batchnorm_inference",
-                  {.x = static_cast<const T*>(args.x),
-                   .residual = static_cast<const T*>(args.residual),
-                   .y = static_cast<T*>(args.y),
-                   .mean = args.running_mean,
-                   .scale = nullptr,
-                   .bias = args.bias,
-                   .weight = args.weight,
-                   .variance = args.running_var,
-                   .rows = args.rows,
-                   .tile_rows = 0,
-                   .channels = args.channels,
-                   .eps = args.eps,
-                   .relu = args.relu});
+  const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
+  launch(stream, "batchnorm_inference", inference_kernel<T, kWide>, apply.grid, apply.block, 0,
+         affine_of<T>(args, apply, nullptr), args);
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// Batch normalisation, backward; contract and formulas in kernels/ops/batchnorm.h. Three kernels: sums over
-// tiles, their sum with the coefficients of dx, application.
+// Batch normalisation, backward; contract and formulas in kernels/ops/batchnorm.h. Two kernels: sums of tiles
+// and of groups of tiles; their merge with the coefficients of dx, and application.
 //
-// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h); sum of tiles: channels, one block
-//                each.
-// Held in:       registers; at most 16 KiB of shared memory to join the rows of a tile.
-// Bytes per row: x, dy and, with ReLU, y are read twice, dx and dresidual written once, in 16-byte accesses.
-//                Application goes from the last row to the first, because the last rows read are still in L2.
+// Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h).
+// Held in:       registers, 4 rows per thread; at most 19 KiB of shared memory to merge.
+// Bytes per row: x, dy and, behind a residual, the ReLU's mask are read twice, dx and dresidual written once,
+//                in 16-byte accesses. Application goes from the last row to the first, because the last rows
+//                read are still in L2. Its blocks read at most 24 pairs of floats per channel from L2 each.
 // Deterministic: the tiles depend on M and C alone, and each sum has a fixed order.
 
 #include "kernels/ops/batchnorm.h"
@@ -16,132 +16,171 @@
 namespace tdds::TDDS_GPU {
 namespace {
 
+// How the ReLU's mask is known: there is no ReLU; from the forward pass; from the rounded output, which is
+// computed again.
+enum class Mask { kNone, kBits, kComputed };
+
 // dx = scale * (g - offset - (x - mean) * slope), where g = dy where y > 0 and else 0 (all of dy without
 // ReLU).
 template <class T>
 struct Gradient {
-  const T *x, *y, *dy;  // y null without ReLU
+  const T *x, *dy;
+  const std::uint8_t* mask;
   T *dx, *dresidual;
-  const float* mean;
   std::int64_t rows, tile_rows;
   std::int32_t channels;
 };
 
-template <int kWide, class T>
-__device__ Floats<kWide> passed(const Gradient<T>& args, std::int64_t at) {
-  Floats<kWide> g = load<kWide>(args.dy + at);
-  if (args.y) {
-    const Floats<kWide> y = load<kWide>(args.y + at);
-    for (int j = 0; j < kWide; ++j) g.v[j] = y.v[j] > 0 ? g.v[j] : 0.0f;
-  }
-  return g;
-}
-
-template <int kWide>
+template <class T, int kWide>
 struct GradientRow {
-  Floats<kWide> g, x;
+  Packed<kWide, T> x, dy;
+  std::uint32_t bits = 0;
 };
 
-template <int kWide, class T>
-__device__ GradientRow<kWide> row_of(const Gradient<T>& args, const TileSpan& span, std::int64_t r) {
-  const std::int64_t at = r * args.channels + span.channel;
-  return {passed<kWide>(args, at), load<kWide>(args.x + at)};
+// What the normalised value, and so the mask, depends on.
+template <int kWide>
+struct Norm {
+  Floats<kWide> mean, scale, bias;
+};
+
+template <Mask kMask, class T, int kWide>
+__device__ GradientRow<T, kWide> load_row(const Gradient<T>& args, std::int64_t at) {
+  GradientRow<T, kWide> row;
+  row.x = load_packed<kWide>(args.x + at);
+  row.dy = load_packed<kWide>(args.dy + at);
+  if constexpr (kMask == Mask::kBits) row.bits = args.mask[at / kWide];
+  return row;
 }
 
-// A tile's sums of g and of g * (x - mean).
-template <class T, int kWide>
+// g of value j.
+template <Mask kMask, class T, int kWide>
+__device__ float passed(const GradientRow<T, kWide>& row, const Norm<kWide>& norm, int j) {
+  bool open = true;
+  if constexpr (kMask == Mask::kBits) open = (row.bits >> j & 1u) != 0;
+  if constexpr (kMask == Mask::kComputed)
+    open = rounded<T>(normalized(row.x.at(j), norm.mean.v[j], norm.scale.v[j], norm.bias.v[j])) > 0;
+  return open ? row.dy.at(j) : 0.0f;
+}
+
+// The sums of g and of g * (x - mean) of each tile and of each group of tiles.
+template <class T, int kWide, Mask kMask>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
-    sums_kernel(Gradient<T> args, BatchNormScratch scratch) {
+    sums_kernel(Gradient<T> gradient, BatchNormBackwardArgs args, BatchNormScratch scratch) {
   const std::int64_t tile = block_id().x;
-  const TileSpan span = tile_span<kWide>(tile, args.tile_rows, args.rows, args.channels);
+  const TileSpan span = tile_span<kWide>(tile, gradient.tile_rows, gradient.rows, gradient.channels);
   Floats<kWide> sum = filled<kWide>(0), product = filled<kWide>(0);
   if (span.inside) {
-    const Floats<kWide> mean = load<kWide>(args.mean + span.channel);
-    for_each_row<2>(
-        span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
-        [&](std::int64_t, const GradientRow<kWide>& row) {
+    Norm<kWide> norm;
+    norm.mean = load<kWide>(args.mean + span.channel);
+    if constexpr (kMask == Mask::kComputed) {
+      norm.scale = load<kWide>(args.weight + span.channel);
+      norm.bias = load<kWide>(args.bias + span.channel);
+      const Floats<kWide> inv_std = load<kWide>(args.inv_std + span.channel);
+      for (int j = 0; j < kWide; ++j) norm.scale.v[j] *= inv_std.v[j];
+    }
+    constexpr int kAtOnce = kMask == Mask::kComputed ? 2 : 4;  // what the registers hold
+    for_each_row<kAtOnce>(
+        span, [&](std::int64_t at) { return load_row<kMask, T, kWide>(gradient, at); },
+        [&](const GradientRow<T, kWide>& row) {
           for (int j = 0; j < kWide; ++j) {
-            sum.v[j] += row.g.v[j];
-            product.v[j] += row.g.v[j] * (row.x.v[j] - mean.v[j]);
+            const float g = passed<kMask>(row, norm, j);
+            sum.v[j] += g;
+            product.v[j] += g * (row.x.at(j) - norm.mean.v[j]);
           }
         });
   }
-  join_thread_rows(sum, product, [&](std::uint32_t, const TileExchange<kWide>& other, std::uint32_t rank) {
-    for (int j = 0; j < kWide; ++j) {
-      sum.v[j] += other.at(0, j, rank);
-      product.v[j] += other.at(1, j, rank);
-    }
+  const TileExchange<kWide> exchange;
+  exchange.put(sum, product);
+  sync_block();
+  const ChannelPart at = channel_part<kWide>(gradient.channels);
+  const Sums of_tile = merge_sums(at, static_cast<std::int32_t>(block_dim().y),
+                                  [&](std::uint32_t y) { return exchange.get(at, y); });
+  if (at.writes()) scratch.put(scratch.tiles, tile, at.channel, of_tile);
+
+  const std::int64_t group = tile / kGroupTiles;
+  if (!scratch.ends_group(group)) return;
+  const Sums of_group = merge_sums(at, scratch.tiles_of_group(group), [&](std::int32_t item) {
+    return scratch.get(scratch.tiles, group * kGroupTiles + item, at.channel);
   });
-  if (thread_id().y != 0 || !span.inside) return;
-  for (int j = 0; j < kWide; ++j) {
-    scratch.sum(0, span.channel + j, tile) = sum.v[j];
-    scratch.sum(1, span.channel + j, tile) = product.v[j];
-  }
+  if (at.writes()) scratch.put(scratch.groups, group, at.channel, of_group);
 }
 
-__global__ void __launch_bounds__(kMergeThreads)
-    coefficients_kernel(BatchNormBackwardArgs args, BatchNormScratch scratch) {
-  const std::int32_t channel = block_id().x;
-  double sum = 0, product = 0;
-  for (int i = 0; i < kTilesPerThread; ++i) {
-    const std::int32_t tile = thread_id().x + i * block_dim().x;
-    sum += tile < scratch.tiles ? scratch.sum(0, channel, tile) : 0;
-    product += tile < scratch.tiles ? scratch.sum(1, channel, tile) : 0;
-  }
-  sum = block_sum(sum);
-  product = block_sum(product);
-  if (thread_id().x != 0) return;
-  const double n = static_cast<double>(args.rows), inv_std = args.inv_std[channel];
-  const double dweight = product * inv_std;
-  args.dbias[channel] = static_cast<float>(sum);
-  args.dweight[channel] = static_cast<float>(dweight);
-  scratch.coefficient(0)[channel] = static_cast<float>(args.weight[channel] * inv_std);
-  scratch.coefficient(1)[channel] = static_cast<float>(sum / n);
-  scratch.coefficient(2)[channel] = static_cast<float>(inv_std * dweight / n);
-}
+template <class T, int kWide, Mask kMask>
+__global__ void __launch_bounds__(kTileThreads)
+    apply_kernel(Gradient<T> gradient, BatchNormBackwardArgs args, BatchNormScratch scratch) {
+  const TileSpan span =
+      tile_span<kWide>(grid_dim().x - 1 - block_id().x, gradient.tile_rows, gradient.rows, gradient.channels);
+  GradientRow<T, kWide> rows[kApplyRowsOfThread];
+  if (span.inside)
+    unrolled<kApplyRowsOfThread>([&](auto i) {
+      const std::int64_t index = span.first + i * span.step;
+      if (index < span.last) rows[i] = load_row<kMask, T, kWide>(gradient, index);
+    });
 
-template <class T, int kWide>
-__global__ void __launch_bounds__(kTileThreads) apply_kernel(Gradient<T> args, BatchNormScratch scratch) {
-  const std::int64_t tile = grid_dim().x - 1 - block_id().x;
-  const TileSpan span = tile_span<kWide>(tile, args.tile_rows, args.rows, args.channels);
+  const ChannelPart at = channel_part<kWide>(gradient.channels);
+  const Sums sums = merge_sums(at, scratch.group_count, [&](std::int32_t group) {
+    return scratch.get(scratch.groups, group, at.channel);
+  });
+  using Shared = Coefficients<kWide>;
+  if (at.writes()) {
+    const float count = static_cast<float>(gradient.rows), inv_std = args.inv_std[at.channel];
+    const float dweight = sums.second * inv_std;
+    Shared::of(0)[at.local] = args.mean[at.channel];
+    Shared::of(1)[at.local] = args.weight[at.channel] * inv_std;
+    Shared::of(2)[at.local] = kMask == Mask::kComputed ? args.bias[at.channel] : 0.0f;
+    Shared::of(3)[at.local] = sums.first / count;
+    Shared::of(4)[at.local] = inv_std * dweight / count;
+    if (block_id().x == 0) {
+      args.dweight[at.channel] = dweight;
+      args.dbias[at.channel] = sums.first;
+    }
+  }
+  sync_block();
   if (!span.inside) return;
-  const Floats<kWide> mean = load<kWide>(args.mean + span.channel);
-  const Floats<kWide> scale = load<kWide>(scratch.coefficient(0) + span.channel);
-  const Floats<kWide> offset = load<kWide>(scratch.coefficient(1) + span.channel);
-  const Floats<kWide> slope = load<kWide>(scratch.coefficient(2) + span.channel);
-  for_each_row<4>(
-      span, [&](std::int64_t r) { return row_of<kWide>(args, span, r); },
-      [&](std::int64_t r, const GradientRow<kWide>& row) {
-        const std::int64_t at = r * args.channels + span.channel;
-        Floats<kWide> dx;
-        for (int j = 0; j < kWide; ++j)
-          dx.v[j] = scale.v[j] * (row.g.v[j] - offset.v[j] - (row.x.v[j] - mean.v[j]) * slope.v[j]);
-        store<kWide>(args.dx + at, dx);
-        if (args.dresidual) store<kWide>(args.dresidual + at, row.g);
-      });
+  const Norm<kWide> norm{Shared::get(0), Shared::get(1), Shared::get(2)};
+  const Floats<kWide> offset = Shared::get(3), slope = Shared::get(4);
+  unrolled<kApplyRowsOfThread>([&](auto i) {
+    const std::int64_t index = span.first + i * span.step;
+    if (index >= span.last) return;
+    Floats<kWide> dx, g;
+    for (int j = 0; j < kWide; ++j) {
+      g.v[j] = passed<kMask>(rows[i], norm, j);
+      dx.v[j] = norm.scale.v[j] * (g.v[j] - offset.v[j] - (rows[i].x.at(j) - norm.mean.v[j]) * slope.v[j]);
+    }
+    store<kWide>(gradient.dx + index, dx);
+    if (gradient.dresidual) store<kWide>(gradient.dresidual + index, g);
+  });
+}
+
+template <class T, int kWide, Mask kMask>
+void backward(Stream& stream, const BatchNormBackwardArgs& args) {
+  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
+  const BatchNormScratch scratch = batchnorm_scratch("batchnorm_backward_sums", args.workspace, args.tickets,
+                                                     args.rows, args.channels, tiles);
+  Gradient<T> gradient{.x = static_cast<const T*>(args.x),
+                       .dy = static_cast<const T*>(args.dy),
+                       .mask = args.mask,
+                       .dx = static_cast<T*>(args.dx),
+                       .dresidual = static_cast<T*>(args.dresidual),
+                       .rows = args.rows,
+                       .tile_rows = tiles.rows,
+                       .channels = args.channels};
+  launch(stream, "batchnorm_backward_sums", sums_kernel<T, kWide, kMask>, tiles.grid, tiles.block,
+         TileExchange<kWide>::kBytes, gradient, args, scratch);
+  const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
+  gradient.tile_rows = apply.rows;
+  launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide, kMask>, apply.grid, apply.block,
+         Coefficients<kWide>::bytes(5), gradient, args, scratch);
 }
 
 template <class T, int kWide>
 void backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  const TileGrid sums = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
-  const BatchNormScratch scratch = batchnorm_scratch(args.workspace, args.rows, args.channels, sums.grid.x);
-  Gradient<T> gradient{.x = static_cast<const T*>(args.x),
-                       .y = args.relu ? static_cast<const T*>(args.y) : nullptr,
-                       .dy = static_cast<const T*>(args.dy),
-                       .dx = static_cast<T*>(args.dx),
-                       .dresidual = static_cast<T*>(args.dresidual),
-                       .mean = args.mean,
-                       .rows = args.rows,
-                       .tile_rows = sums.rows,
-                       .channels = args.channels};
-  launch(stream, "batchnorm_backward_sums", sums_kernel<T, kWide>, sums.grid, sums.block,
-         2 * kTileThreads * kWide * sizeof(float), gradient, scratch);
-  launch(stream, "batchnorm_backward_coefficients", coefficients_kernel,
-         {static_cast<std::uint32_t>(args.channels)}, merge_block(sums.grid.x), 0, args, scratch);
-  const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
-  gradient.tile_rows = tiles.rows;
-  launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide>, tiles.grid, tiles.block, 0, gradient,
-         scratch);
+  if (!args.relu)
+    backward<T, kWide, Mask::kNone>(stream, args);
+  else if (args.mask)
+    backward<T, kWide, Mask::kBits>(stream, args);
+  else
+    backward<T, kWide, Mask::kComputed>(stream, args);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@
 //   Pack16<T>, load16(p), store16(p, v)  16 bytes at a time; p is aligned to 16 bytes
 //   to_float(x), from_float<T>(x)        float, half_t, bf16_t; rounds to nearest even
 //   atomic_add(p, x), atomic_or(p, x)    on integers; return the old value
-//   fast_exp(x), fast_log(x)             a few ulp; expf, logf, log1pf and sqrtf are available as usual
+//   fence_memory()                       only for last_of_group() below
+//   fast_exp(x), fast_log(x)             a few ulp; expf, logf, log1pf, sqrtf and fmaf are available as usual
 //   launch(stream, name, kernel, grid, block, shared_bytes, arguments...)
 //                                        checks geometry.h's limits, converts and copies arguments, enqueues
 //
@@ -148,6 +149,21 @@ __device__ inline bool warp_any(bool value, Site site = Site::current()) {
 template <class T>
 __device__ T block_sum(T value, Site site = Site::current()) {
   return group_sum<Group::kBlock>(value, site);
+}
+
+// Whether the block is the last of `count` blocks to call this with *ticket, which was 0 before the first of
+// them did. Everything that these blocks wrote before is then visible to the threads of the last one. Which
+// block is the last depends on the order of blocks, so its results must not. All threads of a block call it.
+__device__ inline bool last_of_group(std::uint32_t* ticket, std::uint32_t count) {
+  sync_block();
+  bool last = false;
+  if (rank_in_block() == 0) {
+    fence_memory();  // the block's writes, which the barrier ordered before this, precede the ticket
+    last = atomic_add(ticket, std::uint32_t{1}) == count - 1;
+  }
+  if (!group_any<Group::kBlock>(last)) return false;
+  fence_memory();  // no read is served from a cache line of before the last ticket
+  return true;
 }
 
 // Calls function(T{}) with the storage type T of an activation or a gradient. Runs on the host, before a

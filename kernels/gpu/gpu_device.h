@@ -132,6 +132,10 @@ __device__ T atomic_or(T* at, T value) {
   return static_cast<T>(atomicOr(reinterpret_cast<Word*>(at), static_cast<Word>(value)));
 }
 
+__device__ inline void fence_memory() {
+  __threadfence();
+}
+
 __device__ inline float fast_exp(float x) {
   return __expf(x);
 }

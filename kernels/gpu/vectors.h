@@ -2,6 +2,8 @@
 // Loads and stores several consecutive values as floats: in 16-byte accesses where they fill them, else one
 // by one.
 
+#include <utility>
+
 #include "kernels/gpu/gpu.h"
 
 namespace tdds::TDDS_GPU {
@@ -43,11 +45,51 @@ __device__ void store(T* to, const Floats<N>& values) {
   }
 }
 
+// N consecutive values as they are stored, in as few registers: 16 bytes, or a single value.
+template <int N, class T>
+struct Packed {
+  static_assert(N * sizeof(T) == 16 || N == 1);
+  std::uint32_t words[N == 1 ? 1 : 4] = {};
+
+  __device__ float at(int j) const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      float value;
+      memcpy(&value, &words[j], sizeof(value));
+      return value;
+    } else {
+      return to_float(T{static_cast<std::uint16_t>(words[j / 2] >> (j % 2 * 16))});
+    }
+  }
+};
+
+// Where N values are 16 bytes, `from` is aligned to them.
+template <int N, class T>
+__device__ Packed<N, T> load_packed(const T* from) {
+  Packed<N, T> packed;
+  if constexpr (N == 1) {
+    const T value = *from;
+    memcpy(packed.words, &value, sizeof(value));
+  } else {
+    const Pack16<T> pack = load16(from);
+    memcpy(packed.words, &pack, sizeof(pack));
+  }
+  return packed;
+}
+
 template <int N>
 __device__ Floats<N> filled(float value) {
   Floats<N> values;
   for (int i = 0; i < N; ++i) values.v[i] = value;
   return values;
+}
+
+// Calls step(integral constant i) for i = 0 .. kCount - 1. An array indexed by i stays in registers.
+template <int kCount, class Step>
+__device__ void unrolled(Step step) {
+  [&]<int... i>(std::integer_sequence<int, i...>) {
+    (step(std::integral_constant<int, i>{}), ...);
+  }
+  (std::make_integer_sequence<int, kCount>{});
 }
 
 // Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: with N = kWide, and for the items

@@ -40,6 +40,9 @@ struct AugmentArgs {
   std::int32_t padding;  // for kPadded
   std::uint64_t seed;
   bool gathered = false;  // image b of `images` is row b of the batch; `order` still names its sample
+  // Counters of the step's other kernels, which start at 0: this op, the first, sets them.
+  std::uint32_t* tickets = nullptr;  // out [ticket_count], or null
+  std::int64_t ticket_count = 0;
 };
 
 // Writes table [3,256] on the host, in float32 and in the order of PyTorch's ToTensor and Normalize: divide

@@ -20,27 +20,33 @@ double activation_bytes(DType dtype, int activations, std::int64_t rows, std::in
   return bytes_of(dtype, 1.0 * activations * static_cast<double>(rows) * channels);
 }
 
+double mask_bytes(const std::uint8_t* mask, std::int64_t rows, std::int32_t channels, DType dtype) {
+  return mask ? static_cast<double>(batchnorm_mask_bytes(rows, channels, dtype)) : 0;
+}
+
 }  // namespace
 
 void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args) {
   check_shape(stream, "batchnorm_forward", args.dtype, args.rows, 2, args.channels);
   check(args.x && args.weight && args.bias && args.running_mean && args.running_var && args.batches_tracked &&
-            args.mean && args.inv_std && args.y && args.workspace,
-        "batchnorm_forward: only residual may be null");
+            args.mean && args.inv_std && args.y && args.workspace && args.tickets,
+        "batchnorm_forward: only residual and mask may be null");
   check(args.y != args.x, "batchnorm_forward: y must not overwrite x, which the backward pass reads");
   dispatch(stream, "batchnorm_forward", args,
-           activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels));
+           activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels) +
+               mask_bytes(args.mask, args.rows, args.channels, args.dtype));
 }
 
 void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args) {
   check_shape(stream, "batchnorm_backward", args.dtype, args.rows, 2, args.channels);
-  check(args.x && args.dy && args.weight && args.mean && args.inv_std && args.dweight && args.dbias &&
-            args.dx && args.workspace && (args.y || !args.relu),
-        "batchnorm_backward: only dresidual and, without relu, y may be null");
+  check(args.x && args.dy && args.weight && args.bias && args.mean && args.inv_std && args.dweight &&
+            args.dbias && args.dx && args.workspace && args.tickets && (args.y || !args.relu),
+        "batchnorm_backward: only dresidual, mask and, without relu, y may be null");
   check(args.dx != args.dresidual, "batchnorm_backward: dx and dresidual must not share memory");
-  const int activations = 3 + (args.relu ? 1 : 0) + (args.dresidual ? 1 : 0);
+  const int activations = 3 + (args.dresidual ? 1 : 0);
   dispatch(stream, "batchnorm_backward", args,
-           activation_bytes(args.dtype, activations, args.rows, args.channels));
+           activation_bytes(args.dtype, activations, args.rows, args.channels) +
+               mask_bytes(args.mask, args.rows, args.channels, args.dtype));
 }
 
 void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
@@ -49,6 +55,18 @@ void batchnorm_inference(Stream& stream, const BatchNormInferenceArgs& args) {
         "batchnorm_inference: only residual may be null");
   dispatch(stream, "batchnorm_inference", args,
            activation_bytes(args.dtype, args.residual ? 3 : 2, args.rows, args.channels));
+}
+
+std::size_t batchnorm_mask_bytes(std::int64_t rows, std::int32_t channels, DType dtype) {
+  const auto vector = static_cast<std::int32_t>(16 / element_size(dtype));
+  return static_cast<std::size_t>(rows) *
+         static_cast<std::size_t>(channels % vector == 0 ? channels / vector : channels);
+}
+
+std::size_t batchnorm_tickets(std::int32_t channels) {
+  // One per 16 tiles and per block's width of channels: of at most 384 tiles in all, or one tile per width. A
+  // block is at least 8 channels wide, or as wide as the channels.
+  return 384 / 16 + static_cast<std::size_t>(ceil_div(channels, 8));
 }
 
 std::int64_t batchnorm_block_rows(std::int32_t channels) {

@@ -37,22 +37,26 @@ struct BatchNormForwardArgs {
   float eps, momentum;
   DType dtype;
   bool relu;
-  void* workspace;  // batchnorm_workspace_bytes(rows, channels)
+  void* workspace;         // batchnorm_workspace_bytes(rows, channels)
+  std::uint8_t* mask;      // out batchnorm_mask_bytes(): where y > 0; null where backward does not need it
+  std::uint32_t* tickets;  // io  [batchnorm_tickets(channels)], zero before the call
 };
 
 struct BatchNormBackwardArgs {
   const void* x;
   const void* y;   // in  the forward's output: its sign is the ReLU's mask; may be null without relu
   const void* dy;  // in
-  const float *weight, *mean, *inv_std;  // in [C]
-  float *dweight, *dbias;                // out [C]
-  void* dx;                              // out; may alias dy when dresidual does not
-  void* dresidual;                       // out or null; may alias dy
+  const float *weight, *bias, *mean, *inv_std;  // in [C]
+  float *dweight, *dbias;                       // out [C]
+  void* dx;                                     // out; may alias dy when dresidual does not
+  void* dresidual;                              // out or null; may alias dy
   std::int64_t rows;
   std::int32_t channels;
   DType dtype;
   bool relu;
   void* workspace;
+  const std::uint8_t* mask;  // in  the forward's; with relu, may be null only where there was no residual
+  std::uint32_t* tickets;    // io  [batchnorm_tickets(channels)], zero before the call
 };
 
 struct BatchNormInferenceArgs {
@@ -67,12 +71,21 @@ struct BatchNormInferenceArgs {
   bool relu;
 };
 
-// Rows per partial sum: the fixed split.
+// Rows per partial sum of a CPU: the fixed split.
 std::int64_t batchnorm_block_rows(std::int32_t channels);
 
 // Scratch memory of the forward and backward passes: two doubles per block of rows and channel, and three
 // floats per channel. The same on every device.
 std::size_t batchnorm_workspace_bytes(std::int64_t rows, std::int32_t channels);
+
+// The ReLU's mask as a GPU keeps it, one bit a value: a byte for the values of 16 bytes, or for each value
+// where these do not divide the channels. A CPU reads the sign of y and ignores the mask. A GPU does not read
+// y: without a mask it computes y again from x, rounded as it was stored.
+std::size_t batchnorm_mask_bytes(std::int64_t rows, std::int32_t channels, DType dtype);
+
+// Counters with which the blocks of a GPU's kernel find out which of them ends last. Each call needs its own,
+// in memory that is zero when the call runs. A CPU ignores them.
+std::size_t batchnorm_tickets(std::int32_t channels);
 
 void batchnorm_forward(Stream& stream, const BatchNormForwardArgs& args);
 void batchnorm_backward(Stream& stream, const BatchNormBackwardArgs& args);

@@ -72,6 +72,8 @@ TEST_P(OpsGoldenTest, BatchNorm) {
     auto running_mean = input(name + "running_mean"), running_var = input(name + "running_var");
     auto batches = upload<std::int64_t>({0});
     auto workspace = empty<std::byte>(batchnorm_workspace_bytes(rows, channels));
+    auto mask = empty<std::uint8_t>(batchnorm_mask_bytes(rows, channels, DType::kF32));
+    auto tickets = upload(std::vector<std::uint32_t>(2 * batchnorm_tickets(channels), 0));
     auto mean = output(name + "mean"), inv_std = output(name + "mean"), y = output(name + "x");
     auto inference = output(name + "x"), dx = output(name + "x"), dresidual = output(name + "x");
     auto dweight = output(name + "mean"), dbias = output(name + "mean");
@@ -79,10 +81,11 @@ TEST_P(OpsGoldenTest, BatchNorm) {
     batchnorm_inference(stream(), {x, add, weight, bias, running_mean, running_var, inference, rows, channels,
                                    1e-5f, DType::kF32, fused});
     batchnorm_forward(stream(), {x, add, weight, bias, running_mean, running_var, batches, mean, inv_std, y,
-                                 rows, channels, 1e-5f, 0.1f, DType::kF32, fused, workspace});
-    batchnorm_backward(
-        stream(), {x, y, dy, weight, mean, inv_std, dweight, dbias, dx, fused ? dresidual.data() : nullptr,
-                   rows, channels, DType::kF32, fused, workspace});
+                                 rows, channels, 1e-5f, 0.1f, DType::kF32, fused, workspace, mask, tickets});
+    batchnorm_backward(stream(),
+                       {x, y, dy, weight, bias, mean, inv_std, dweight, dbias, dx,
+                        fused ? dresidual.data() : nullptr, rows, channels, DType::kF32, fused, workspace,
+                        fused ? mask.data() : nullptr, tickets.data() + batchnorm_tickets(channels)});
     expect(inference, name + "inference");
     expect(mean, name + "mean");
     expect(inv_std, name + "inv_std");

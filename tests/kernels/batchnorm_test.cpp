@@ -41,7 +41,8 @@ Reference reference(const Shape& s, const std::vector<double>& x, const std::vec
 }
 
 struct Forward {
-  std::vector<float> y, mean, inv_std, running_mean, running_var;
+  std::vector<float> y, mean, inv_std, running_mean, running_var, bias;
+  std::vector<std::uint8_t> mask;
   std::int64_t tracked;
 };
 
@@ -64,12 +65,14 @@ class BatchNormTest : public OpTest {
     auto running_mean = upload(std::vector<float>(c, 2)), running_var = upload(std::vector<float>(c, 3));
     auto tracked = upload<std::int64_t>({41});
     auto workspace = empty<std::byte>(batchnorm_workspace_bytes(s.rows, s.channels));
+    auto mask = empty<std::uint8_t>(batchnorm_mask_bytes(s.rows, s.channels, dtype()));
+    auto tickets = upload(std::vector<std::uint32_t>(batchnorm_tickets(s.channels), 0));
     TypedBuffer& out = alias == Alias::kInPlace ? residual_memory : y;
     batchnorm_forward(
         stream(), {x_memory, residual_memory, w, b, running_mean, running_var, tracked, mean, inv_std, out,
-                   s.rows, s.channels, kEps, kMomentum, dtype(), relu, workspace});
-    return {download(out),          download(mean),        download(inv_std),
-            download(running_mean), download(running_var), download(tracked)[0]};
+                   s.rows, s.channels, kEps, kMomentum, dtype(), relu, workspace, mask, tickets});
+    return {download(out),         download(mean), download(inv_std), download(running_mean),
+            download(running_var), bias,           download(mask),    download(tracked)[0]};
   }
 
   Gradients backward(const Shape& s, const std::vector<float>& x, const std::vector<float>& weight,
@@ -78,22 +81,28 @@ class BatchNormTest : public OpTest {
     const auto c = static_cast<std::size_t>(s.channels);
     auto x_memory = upload_typed(x), y = upload_typed(f.y), dy_memory = upload_typed(dy);
     auto dx = empty_typed(s.n()), dresidual = empty_typed(s.n());
-    auto w = upload(weight), mean = upload(f.mean), inv_std = upload(f.inv_std), dweight = empty<float>(c),
-         dbias = empty<float>(c);
+    auto w = upload(weight), b = upload(f.bias), mean = upload(f.mean), inv_std = upload(f.inv_std),
+         dweight = empty<float>(c), dbias = empty<float>(c);
+    auto mask = upload(f.mask);
+    auto tickets = upload(std::vector<std::uint32_t>(batchnorm_tickets(s.channels), 0));
     auto workspace = empty<std::byte>(batchnorm_workspace_bytes(s.rows, s.channels));
     // In place, dresidual if there is one, otherwise dx, is written to the memory of dy.
     TypedBuffer& dx_out = alias == Alias::kInPlace && !residual ? dy_memory : dx;
     TypedBuffer& dresidual_out = alias == Alias::kInPlace && residual ? dy_memory : dresidual;
-    batchnorm_backward(
-        stream(), {x_memory, relu ? y.data() : nullptr, dy_memory, w, mean, inv_std, dweight, dbias, dx_out,
-                   residual ? dresidual_out.data() : nullptr, s.rows, s.channels, dtype(), relu, workspace});
+    batchnorm_backward(stream(),
+                       {x_memory, relu ? y.data() : nullptr, dy_memory, w, b, mean, inv_std, dweight, dbias,
+                        dx_out, residual ? dresidual_out.data() : nullptr, s.rows, s.channels, dtype(), relu,
+                        workspace, residual ? mask.data() : nullptr, tickets});
     return {download(dx_out), residual ? download(dresidual_out) : std::vector<float>{}, download(dweight),
             download(dbias)};
   }
 };
 
-// Odd sizes, one block and several, more channels than a tile, the widths of narrow networks.
-const Shape kShapes[] = {{2, 1}, {7, 3}, {130, 5}, {129, 16}, {1000, 64}, {51, 300}, {33, 520}};
+// Odd sizes, one block and several, more channels than a tile, the widths of narrow networks; 1, 99, 100, 125
+// and 128 images; more tiles than a group has.
+const Shape kShapes[] = {{2, 1},        {7, 3},        {130, 5},       {129, 16},
+                         {1000, 64},    {51, 300},     {33, 520},      {1 * 16, 12},
+                         {99 * 16, 24}, {100 * 9, 40}, {125 * 16, 20}, {128 * 64, 8}};
 
 TEST_P(BatchNormTest, KnownValues) {
   // Channel 0: mean 2, variance 1; channel 1: mean 0, variance 16.
@@ -240,6 +249,55 @@ TEST_P(BatchNormTest, AliasedOutputsChangeNothing) {
   }
 }
 
+// The mask is known from the forward pass, or y is computed again: its sign must not differ.
+TEST_P(BatchNormTest, EveryWayToTheMaskGivesTheSameBits) {
+  for (const Shape& s : {Shape{2500, 24}, Shape{300, 9}}) {
+    const auto channels = static_cast<std::size_t>(s.channels);
+    const auto x = rounded(random_values(s.n(), 34)), dy = rounded(random_values(s.n(), 35));
+    const auto weight = random_values(channels, 36), bias = random_values(channels, 37, 0, 1e-3);
+    const Forward f = forward(s, x, weight, bias, {}, true);
+    const Gradients kept = backward(s, x, weight, f, dy, true, true);
+    const Gradients computed = backward(s, x, weight, f, dy, true, false);
+    EXPECT_EQ(kept.dx, computed.dx);
+    EXPECT_EQ(kept.dweight, computed.dweight);
+    EXPECT_EQ(kept.dbias, computed.dbias);
+    for (std::size_t i = 0; i < s.n(); ++i) ASSERT_EQ(kept.dresidual[i], f.y[i] > 0 ? dy[i] : 0);
+  }
+}
+
+// Positive values that become 0 when they are stored have no gradient.
+TEST_P(BatchNormTest, TheMaskIsOfTheRoundedValue) {
+  if (dtype() != DType::kF16) GTEST_SKIP() << "only fp16 rounds such values to 0";
+  const Shape s{64, 16};
+  const auto x = rounded(random_values(s.n(), 38)), dy = rounded(random_values(s.n(), 39));
+  const Forward f = forward(s, x, std::vector<float>(16, 1e-9f), std::vector<float>(16, 1e-8f), {}, true);
+  EXPECT_EQ(f.y, std::vector<float>(s.n(), 0));
+  for (const bool residual : {false, true}) {
+    const Gradients g = backward(s, x, std::vector<float>(16, 1e-9f), f, dy, true, residual);
+    EXPECT_EQ(g.dbias, std::vector<float>(16, 0)) << residual;
+    EXPECT_EQ(g.dweight, std::vector<float>(16, 0)) << residual;
+  }
+}
+
+// On a GPU the blocks end in another order each time.
+TEST_P(BatchNormTest, RepeatedCallsGiveTheSameBits) {
+  const Shape s{8192, 24};
+  const auto x = rounded(random_values(s.n(), 40, 3)), dy = rounded(random_values(s.n(), 41));
+  const auto weight = random_values(24, 42), bias = random_values(24, 43);
+  const Forward first = forward(s, x, weight, bias, {}, true);
+  const Gradients gradients = backward(s, x, weight, first, dy, true, false);
+  for (int i = 0; i < (GetParam().device == DeviceKind::kCuda ? 50 : 1); ++i) {
+    const Forward f = forward(s, x, weight, bias, {}, true);
+    EXPECT_EQ(f.y, first.y);
+    EXPECT_EQ(f.mean, first.mean);
+    EXPECT_EQ(f.inv_std, first.inv_std);
+    const Gradients g = backward(s, x, weight, f, dy, true, false);
+    EXPECT_EQ(g.dx, gradients.dx);
+    EXPECT_EQ(g.dweight, gradients.dweight);
+    EXPECT_EQ(g.dbias, gradients.dbias);
+  }
+}
+
 TEST_P(BatchNormTest, FusedEqualsBatchNormThenAddThenRelu) {
   const Shape s{100, 48};
   const auto x = rounded(random_values(s.n(), 20)), residual = rounded(random_values(s.n(), 21));
@@ -310,8 +368,9 @@ TEST_P(BatchNormTest, RejectsInvalidArguments) {
   auto x = upload_typed({1, 2});
   auto c = upload<float>({1});
   auto tracked = upload<std::int64_t>({0});
-  BatchNormForwardArgs args{x, nullptr, c, c,    c,         c,       tracked, c, c,
-                            x, 2,       1, kEps, kMomentum, dtype(), false,   c};
+  const auto tickets = upload<std::uint32_t>({0});
+  BatchNormForwardArgs args{x, nullptr, c,    c,         c,       c,     tracked, c,       c,      x,
+                            2, 1,       kEps, kMomentum, dtype(), false, c,       nullptr, tickets};
   EXPECT_THROW(batchnorm_forward(stream(), args), Error) << "in place";
   if (!is_cpu()) return;
   auto y = empty_typed(2);

@@ -90,32 +90,37 @@ void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channe
   auto* y = rig.out<void>("y", n, dtype);
   auto* residual = rig.typed(dtype, random_values(n, 4));
   void* workspace = rig.scratch(batchnorm_workspace_bytes(rows, channels));
-  batchnorm_forward(rig.stream(), {x, residual, weight, bias, running_mean, running_var, tracked, mean,
-                                   inv_std, y, rows, channels, 1e-5f, 0.1f, dtype, true, workspace});
+  auto* mask = rig.in(std::vector<std::uint8_t>(batchnorm_mask_bytes(rows, channels, dtype), 0));
+  const auto tickets = [&] { return rig.in(std::vector<std::uint32_t>(batchnorm_tickets(channels), 0)); };
+  batchnorm_forward(rig.stream(),
+                    {x, residual, weight, bias, running_mean, running_var, tracked, mean, inv_std, y, rows,
+                     channels, 1e-5f, 0.1f, dtype, true, workspace, mask, tickets()});
   rig.watch("running_mean", running_mean, c);
   rig.watch("running_var", running_var, c);
   rig.watch("batches_tracked", tracked, 1, DType::kI64);
-  batchnorm_backward(rig.stream(),
-                     {x, y, rig.typed(dtype, random_values(n, 5)), weight, mean, inv_std,
-                      rig.out("dweight", c), rig.out("dbias", c), rig.out<void>("dx", n, dtype),
-                      rig.out<void>("dresidual", n, dtype), rows, channels, dtype, true, workspace});
+  batchnorm_backward(rig.stream(), {x, y, rig.typed(dtype, random_values(n, 5)), weight, bias, mean, inv_std,
+                                    rig.out("dweight", c), rig.out("dbias", c), rig.out<void>("dx", n, dtype),
+                                    rig.out<void>("dresidual", n, dtype), rows, channels, dtype, true,
+                                    workspace, mask, tickets()});
   batchnorm_inference(rig.stream(),
                       {x, nullptr, weight, bias, running_mean, running_var,
                        rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
 }
 
 void run_augment(Rig& rig, DType dtype, std::int32_t channels_out, Crop crop) {
-  constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13, kOut = 11;
+  constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13, kOut = 11, kTickets = 1234;
   std::vector<std::uint8_t> images(std::size_t{kSamples} * kHeight * kWidth * 3);
   for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<std::uint8_t>(i * 37 % 251);
   const float mean[3] = {0.5f, 0.4f, 0.3f}, std[3] = {0.2f, 0.25f, 0.3f};
   std::vector<float> table(3 * 256);
   fill_normalize_table(table.data(), mean, std);
   const auto aspects = crop_aspects();
-  augment(rig.stream(), {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
-                         rig.in(std::vector<std::uint32_t>(aspects.begin(), aspects.end())),
-                         rig.out<void>("x", std::size_t{kBatch} * kOut * kOut * channels_out, dtype), dtype,
-                         kBatch, kHeight, kWidth, kOut, kOut, channels_out, crop, 4, 77});
+  auto* tickets = rig.out<std::uint32_t>("tickets", kTickets, DType::kI32);
+  augment(rig.stream(),
+          {rig.in(images), rig.in(some_order(kSamples)), rig.state(0, 5, 2), rig.in(table),
+           rig.in(std::vector<std::uint32_t>(aspects.begin(), aspects.end())),
+           rig.out<void>("x", std::size_t{kBatch} * kOut * kOut * channels_out, dtype), dtype, kBatch,
+           kHeight, kWidth, kOut, kOut, channels_out, crop, 4, 77, false, tickets, kTickets});
 }
 
 void run_sgd(Rig& rig, DType dtype) {
@@ -205,8 +210,15 @@ std::vector<OpRun> every_run() {
     for (const std::int32_t batch : {1, 7})
       runs.push_back({fmt::format("softmax_kl_{}x{}", batch, classes), false,
                       [=](Rig& rig, DType) { run_softmax(rig, batch, classes); }});
-  for (const auto& [rows, channels] : std::vector<std::pair<std::int64_t, std::int32_t>>{
-           {5, 1}, {131, 3}, {300, 24}, {1000, 64}, {40000, 8}, {33, 520}})
+  for (const auto& [rows, channels] : std::vector<std::pair<std::int64_t, std::int32_t>>{{5, 1},
+                                                                                         {131, 3},
+                                                                                         {300, 24},
+                                                                                         {1000, 64},
+                                                                                         {40000, 8},
+                                                                                         {33, 520},
+                                                                                         {16, 12},
+                                                                                         {99 * 16, 24},
+                                                                                         {125 * 16, 20}})
     runs.push_back({fmt::format("batchnorm_{}x{}", rows, channels), true,
                     [=, m = rows, c = channels](Rig& rig, DType dtype) { run_batchnorm(rig, dtype, m, c); }});
   for (const std::int32_t channels : {3, 4, 8, 16})

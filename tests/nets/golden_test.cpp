@@ -74,6 +74,7 @@ class GoldenNetTest : public OpTest {
     farthest_.clear();
     saved_ = std::make_unique<Arena>("saved");
     scratch_ = std::make_unique<Arena>("scratch");
+    tickets_ = std::make_unique<Arena>("tickets");
     golden_ = std::make_unique<Golden>(fixture);
     spec_ = spec;
     images_ = static_cast<std::int32_t>(golden_->shape("input")[0]);
@@ -82,11 +83,12 @@ class GoldenNetTest : public OpTest {
     train_ = net_->make_pass(device(), {.batch = images_, .train = true, .algo = algo_});
     eval_ = net_->make_pass(device(), {.batch = images_, .train = false, .algo = algo_});
     for (int i = 0; i < 2; ++i) {
-      train_->bind(*saved_, *scratch_);
-      eval_->bind(*saved_, *scratch_);
+      train_->bind(*saved_, *scratch_, *tickets_);
+      eval_->bind(*saved_, *scratch_, *tickets_);
       if (i == 1) break;
       saved_->place(device());
       scratch_->place(device());
+      tickets_->place(device());
     }
     lr_ = upload(std::vector<float>(16, kLr));
     state_ = upload<StepState>({state_at(0, 0, 0)});
@@ -142,6 +144,7 @@ class GoldenNetTest : public OpTest {
   double gradients(std::int64_t step) {
     feed(*train_, step);
     order_ = upload(ids(step));
+    stream().zero(train_->tickets().data(), train_->tickets().size_bytes());
     train_->forward(stream());
     const std::size_t logits = std::size_t(images_) * spec_.classes;
     logits_ = download(train_->logits(), logits);
@@ -262,7 +265,7 @@ class GoldenNetTest : public OpTest {
   ConvAlgo algo_ = ConvAlgo::kAuto;
   std::int32_t images_ = 0;
   std::unique_ptr<Net> net_;
-  std::unique_ptr<Arena> saved_, scratch_;
+  std::unique_ptr<Arena> saved_, scratch_, tickets_;
   std::unique_ptr<Pass> train_, eval_;
   Buffer<float> lr_, loss_;
   Buffer<std::uint8_t> correct_;

@@ -14,6 +14,8 @@ using Words = std::set<std::string>;
 
 const Words kKernelWords = {"__global__", "__device__", "__restrict__", "__launch_bounds__"};
 const Words kNativeIds = {"threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize"};
+// Blocks wait for each other's results in one way only.
+const Words kOfTickets = {"fence_memory", "atomic_add"};
 const Words kCompilers = {"__CUDACC__", "__CUDA_ARCH__", "__NVCC__"};
 const Words kSynchronous = {
     "cudaMemcpy",           "cudaMemcpy2D",        "cudaMemcpy3D",     "cudaMemcpyPeer", "cudaMemcpyToSymbol",
@@ -34,12 +36,15 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
       return "not provided by gpu.h";
     if (word.starts_with("cuda") && word.size() > 4 && std::isupper(static_cast<unsigned char>(word[4])))
       return "the host code of kernels calls only launch()";
+    if (kOfTickets.contains(word)) return "use last_of_group()";
   }
   if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
     return "kernels are declared only in their .cu file";
   if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h")
     return "only gpu.h may depend on the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
+  if (word.starts_with("__threadfence") && !device_vocabulary) return "use last_of_group()";
+  if (word.starts_with("atomicAdd") && !device_vocabulary) return "use last_of_group()";
   if (word == "<<<") return "use launch()";
   if (kSynchronous.contains(word)) return "synchronous, or not on a Stream; use Stream";
   if (kUnstable.contains(word)) return "differs between toolkits";
@@ -104,6 +109,11 @@ TEST(CudaSourcesTest, ReportsEachViolation) {
   EXPECT_EQ(in_kernel("extern __shared__ float s[];"), 1u);
   EXPECT_EQ(in_kernel("int i = threadIdx.x;"), 1u);
   EXPECT_EQ(in_kernel("k<<<1, 32>>>();"), 1u);
+  EXPECT_EQ(in_kernel("if (last_of_group(ticket, 3)) merge();"), 0u);
+  EXPECT_EQ(in_kernel("fence_memory();\natomic_add(ticket, 1u);"), 2u);
+  EXPECT_EQ(in_kernel("__threadfence();"), 1u);
+  EXPECT_EQ(in_host("#include \"kernels/gpu/gpu.h\"\nfence_memory();", "kernels/gpu/a.h"), 1u);
+  EXPECT_EQ(in_host("__threadfence_system(); atomicAdd(p, 1);", "kernels/gpu/gpu.h"), 2u);
   EXPECT_EQ(in_kernel("cudaStreamSynchronize(s);"), 1u);
   EXPECT_EQ(violations({"kernels/gpu/a.cu", ""}).size(), 4u);
   EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/numerics/philox.h"), 1u);
