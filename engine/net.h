@@ -31,8 +31,8 @@ class Pass {
  public:
   virtual ~Pass() = default;
 
-  // `saved` holds buffers that backward reads; `scratch` holds buffers of one call; `tickets` is the memory of
-  // tickets(). Each starts from the beginning.
+  // `saved` holds buffers that backward reads; `scratch` holds buffers of one call; `tickets` is the memory
+  // of tickets(). Each starts from the beginning.
   virtual void bind(Arena& saved, Arena& scratch, Arena& tickets) = 0;
 
   virtual TensorView input() const = 0;  // [B,H,W,C] of the compute type, filled by the caller
