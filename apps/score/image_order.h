@@ -4,16 +4,13 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "engine/data/dataset.h"
 
 namespace tdds {
 
-// Throws Error if the manifest at `path` lists its files in the earlier order.
-void check_image_order(const std::vector<std::string>& files, const std::filesystem::path& path);
-// The same for a manifest file, if it exists.
-void check_image_order(const std::filesystem::path& run_folder);
+// Throws Error if there is a manifest at `path` and it lists its files in the earlier order.
+void check_image_order(const std::filesystem::path& path);
 
 // Returns a clause that says why a mask whose manifest has the hash `manifest` does not fit, or "" if the
 // order of the images is not the reason.
