@@ -78,7 +78,8 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
       const Floats<kWide> inv_std = load<kWide>(args.inv_std + span.channel);
       for (int j = 0; j < kWide; ++j) norm.scale.v[j] *= inv_std.v[j];
     }
-    constexpr int kAtOnce = kMask == Mask::kComputed ? 2 : 4;  // what the registers hold
+    // As many rows as the registers hold.
+    constexpr int kAtOnce = kMask != Mask::kComputed ? 4 : kWide == 8 ? 1 : 2;
     for_each_row<kAtOnce>(
         span, [&](std::int64_t at) { return load_row<kMask, T, kWide>(gradient, at); },
         [&](const GradientRow<T, kWide>& row) {

@@ -64,8 +64,8 @@ TEST(ResNetTest, UnknownArchAndBrokenWidthAreUsageErrors) {
 
 // The bytes that a pass reads and writes per image, counted by hand, each operand of each op once. A
 // convolution moves its input and its output three times (forward, and for the gradients of data and filter).
-// Batch norm moves two maps forward and three backward, one more for its ReLU, and two for a residual and its
-// gradient. The first convolution of a block adds to the gradient of the block's input, which is read once
+// Batch norm moves two maps forward and three backward, and two for a residual and its gradient; there the mask
+// of its ReLU, a bit per value in a byte for four, is written and read. The first convolution of a block adds to the gradient of the block's input, which is read once
 // more.
 TEST(ResNetTest, BytesOfAPassAreThoseOfItsOps) {
   const auto cpu = make_device(DeviceKind::kCpu);
@@ -87,9 +87,11 @@ TEST(ResNetTest, BytesOfAPassAreThoseOfItsOps) {
   const double convolutions =
       2 * (image + stem) + 24 * first + 6 * first + 30 * second + 30 * third + 24 * fourth;
   const double added = stem + 2 * first + 2 * second + 2 * third + fourth;
-  const double norms = 6 * stem + 28 * first + 33 * (second + third + fourth);
+  const double norms = 5 * stem + 24 * first + 29 * (second + third + fourth);
+  const double masks = 2 * 2 * (first + second + third + fourth) / 16;
   const double head = 2 * fourth + 2 * 64 + 3 * (64 + 10);
-  EXPECT_EQ(bytes_of_batch(6) - bytes_of_batch(2), 4 * sizeof(float) * (convolutions + added + norms + head));
+  EXPECT_EQ(bytes_of_batch(6) - bytes_of_batch(2),
+            4 * sizeof(float) * (convolutions + added + norms + masks + head));
 }
 
 // Passes of different batch sizes share the arenas, and neither binding nor running allocates beyond the
@@ -106,7 +108,7 @@ TEST(ResNetTest, PassesShareTheirMemoryAndRunningAllocatesNothing) {
   EXPECT_EQ(&large, &pool.add({.batch = 4}));
   const std::int64_t before = device->allocations();
   pool.place();
-  EXPECT_EQ(device->allocations(), before + 2);
+  EXPECT_EQ(device->allocations(), before + 3);
   for (Pass* pass : {&large, &small}) {
     stream->zero(pass->input().data, pass->input().bytes());
     pass->forward(*stream);
@@ -114,7 +116,7 @@ TEST(ResNetTest, PassesShareTheirMemoryAndRunningAllocatesNothing) {
     pass->backward(*stream);
   }
   stream->synchronize();
-  EXPECT_EQ(device->allocations(), before + 2);
+  EXPECT_EQ(device->allocations(), before + 3);
 }
 
 }  // namespace

@@ -57,9 +57,9 @@ TEST_F(DownloadProgramTest, SaysWhatItFetchesAndTrainsOnIt) {
 TEST_F(DownloadProgramTest, RejectsAWrongArchive) {
   const std::string found = md5();
   expect_refused({"--download", "--download_url", url_},
-                 "has MD5 " + found + " where 03b5dce01913d631647c71ecec9e9cb8 is expected");
+                 "has MD5 " + found + ", but 03b5dce01913d631647c71ecec9e9cb8 is expected");
   expect_refused({"--download", "--download_url", url_, "--download_md5", std::string(32, '0')},
-                 "where " + std::string(32, '0') + " is expected");
+                 "but " + std::string(32, '0') + " is expected");
   expect_refused({"--download", "--download_url", url_ + "/elsewhere"}, "check the network");
   expect_refused({"--download", "--download_url", "ftp://localhost"}, "cannot be fetched");
 }

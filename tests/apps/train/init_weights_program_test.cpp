@@ -231,7 +231,7 @@ TEST_F(InitWeightsTest, MomentaThatAreNotFiniteAreRefused) {
                 SafetensorsFile(*run_ / "checkpoint.safetensors").metadata());
   const Outcome outcome = run_tool("tdds-train", {"--save_path", run.str(), "--resume"});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("'momentum.conv1.weight' holds nan"));
+  EXPECT_THAT(outcome.err, HasSubstr("'momentum.conv1.weight' contains nan"));
 }
 
 TEST_F(InitWeightsTest, DoublesOutsideTheRangeOfFloatAreRefused) {

@@ -93,7 +93,7 @@ void expect_error(const std::string& bytes, const std::string& reason) {
 TEST(DatasetImageTest, BadFilesAreNamed) {
   const auto pixels = test_pixels(3, 64, 64);
   expect_error("", "is empty");
-  expect_error("this is text", "no readable image");
+  expect_error("this is text", "is not a readable image (unknown format)");
   const std::string png = png_bytes(pixels, 64, 64), jpeg = jpeg_bytes(pixels, 64, 64);
   expect_error(png.substr(0, png.size() / 2), "is damaged");
   expect_error(jpeg.substr(0, jpeg.size() / 2), "truncated JPEG");
