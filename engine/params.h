@@ -3,7 +3,7 @@
 //
 // There are two ranges: the convolution filters, whose gradients are in the compute type, and everything
 // else, whose gradients are fp32. Each has the fp32 master weights, the momentum, the gradients and, unless
-// the compute type is fp32, the copy that the layers read. The optimizer is therefore two launches. Every
+// the compute type is fp32, the copy that the layers read. The optimizer is one launch over both. Every
 // slice starts at a multiple of 128 elements (256 bytes in any type); the padding is zero in every block and
 // stays so. Buffers are values that a network keeps but does not train: running statistics and counters.
 //

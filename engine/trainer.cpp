@@ -240,29 +240,32 @@ void Trainer::enqueue_accumulation(bool first) {
 
 void Trainer::enqueue_optimizer() {
   auto* state = state_.get<StepState>();
-  const Params::Range ranges[] = {net_.params().filters(), net_.params().vectors()};
-  const DeviceMemory* sums[] = {&filter_sum_, &vector_sum_};
+  const Params::Range &filters = net_.params().filters(), &vectors = net_.params().vectors();
   const bool summed = options_.accumulate > 1;
-  const auto gradient = [&](int i) { return summed ? sums[i]->data() : ranges[i].gradient; };
-  const auto gradient_type = [&](int i) { return summed ? DType::kF32 : ranges[i].compute_type; };
+  const void* gradient = summed ? filter_sum_.data() : filters.gradient;
+  const auto* vector_gradient = static_cast<const float*>(summed ? vector_sum_.data() : vectors.gradient);
+  const DType gradient_type = summed ? DType::kF32 : filters.compute_type;
   if (options_.loss_scale != 1)
-    for (int i = 0; i < 2; ++i)
-      tdds::check_finite(
-          stream_, {.gradient = gradient(i), .state = state, .n = ranges[i].n, .dtype = gradient_type(i)});
-  for (int i = 0; i < 2; ++i)
-    sgd(stream_, {.w = ranges[i].w,
-                  .v = ranges[i].v,
-                  .gradient = gradient(i),
-                  .compute = ranges[i].compute,
-                  .lr_table = lr_table_.get<float>(),
-                  .state = state,
-                  .n = ranges[i].n,
-                  .gradient_dtype = gradient_type(i),
-                  .compute_dtype = ranges[i].compute_type,
-                  .momentum = static_cast<float>(options_.momentum),
-                  .weight_decay = static_cast<float>(options_.weight_decay),
-                  .inverse_scale = 1 / options_.loss_scale,
-                  .nesterov = options_.nesterov});
+    tdds::check_finite(stream_, {.gradient = gradient,
+                                 .state = state,
+                                 .n = filters.n,
+                                 .dtype = gradient_type,
+                                 .more = vector_gradient,
+                                 .more_n = vectors.n});
+  sgd(stream_, {.w = filters.w,
+                .v = filters.v,
+                .gradient = gradient,
+                .compute = filters.compute,
+                .lr_table = lr_table_.get<float>(),
+                .state = state,
+                .n = filters.n,
+                .gradient_dtype = gradient_type,
+                .compute_dtype = filters.compute_type,
+                .momentum = static_cast<float>(options_.momentum),
+                .weight_decay = static_cast<float>(options_.weight_decay),
+                .inverse_scale = 1 / options_.loss_scale,
+                .nesterov = options_.nesterov,
+                .more = {.w = vectors.w, .v = vectors.v, .gradient = vector_gradient, .n = vectors.n}});
 }
 
 void Trainer::check_finite(const StepState& state) const {

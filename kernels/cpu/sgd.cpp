@@ -47,24 +47,18 @@ struct AnyNonfinite {
 };
 
 template <class T>
-bool any_nonfinite(const CheckFiniteArgs& args) {
-  const auto* gradient = static_cast<const T*>(args.gradient);
+bool any_nonfinite(const T* gradient, std::int64_t n) {
   bool any = false;
-#pragma omp parallel for schedule(static) reduction(|| : any) num_threads(threads_for(args.n))
-  for (std::int64_t begin = 0; begin < args.n; begin += kBlock) {
+#pragma omp parallel for schedule(static) reduction(|| : any) num_threads(threads_for(n))
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     bool found = false;
-    run_vectorized<AnyNonfinite<T>>(gradient + begin, std::min(kBlock, args.n - begin), &found);
+    run_vectorized<AnyNonfinite<T>>(gradient + begin, std::min(kBlock, n - begin), &found);
     any = any || found;
   }
   return any;
 }
 
-}  // namespace
-
-template <>
-void run(const SgdArgs& args) {
-  if (args.state->nonfinite) return;
-  const float lr = args.lr_table[args.state->step];
+void update(const SgdArgs& args, float lr) {
   with_storage(args.gradient_dtype, [&]<class T>(T) {
     with_storage(args.compute_dtype, [&]<class C>(C) {
       parallel_blocks(args.n, kBlock, 3, [&](std::int64_t begin, std::int64_t end) {
@@ -77,11 +71,29 @@ void run(const SgdArgs& args) {
   });
 }
 
+}  // namespace
+
+template <>
+void run(const SgdArgs& args) {
+  if (args.state->nonfinite) return;
+  const float lr = args.lr_table[args.state->step];
+  update(args, lr);
+  SgdArgs more = args;
+  more.w = args.more.w;
+  more.v = args.more.v;
+  more.gradient = args.more.gradient;
+  more.compute = nullptr;
+  more.n = args.more.n;
+  more.gradient_dtype = more.compute_dtype = DType::kF32;
+  update(more, lr);
+}
+
 template <>
 void run(const CheckFiniteArgs& args) {
   with_storage(args.dtype, [&]<class T>(T) {
-    if (any_nonfinite<T>(args)) args.state->nonfinite = 1;
+    if (any_nonfinite(static_cast<const T*>(args.gradient), args.n)) args.state->nonfinite = 1;
   });
+  if (any_nonfinite(args.more, args.more_n)) args.state->nonfinite = 1;
 }
 
 }  // namespace tdds::cpu

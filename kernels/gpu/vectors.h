@@ -92,15 +92,21 @@ __device__ void unrolled(Step step) {
   (std::make_integer_sequence<int, kCount>{});
 }
 
-// Calls step(integral constant N, i) for the thread's items of 0 .. n - 1: with N = kWide, and for the items
-// left at the end where kWide does not divide n, with N = 1. The launch is one-dimensional.
+// Calls step(integral constant N, i) for the items of 0 .. n - 1 that belong to a thread: with N = kWide, and
+// for the items left at the end where kWide does not divide n, with N = 1.
 template <int kWide, class Step>
-__device__ void for_each_vector(std::int64_t n, Step step) {
-  const std::int64_t first = global_thread() * kWide;
+__device__ void for_each_vector(std::int64_t thread, std::int64_t n, Step step) {
+  const std::int64_t first = thread * kWide;
   if (first + kWide <= n)
     step(std::integral_constant<int, kWide>{}, first);
   else
     for (std::int64_t i = first; i < n; ++i) step(std::integral_constant<int, 1>{}, i);
+}
+
+// The same for the thread of a one-dimensional launch.
+template <int kWide, class Step>
+__device__ void for_each_vector(std::int64_t n, Step step) {
+  for_each_vector<kWide>(global_thread(), n, step);
 }
 
 }  // namespace tdds::TDDS_GPU

@@ -16,6 +16,14 @@ namespace tdds {
 
 class Stream;
 
+// Further parameters of the same step, which have fp32 gradients and no compute copy.
+struct SgdFp32 {
+  float* w = nullptr;
+  float* v = nullptr;
+  const float* gradient = nullptr;
+  std::int64_t n = 0;
+};
+
 struct SgdArgs {
   float* w;              // io  [n] fp32 master weights
   float* v;              // io  [n] fp32 momentum
@@ -27,6 +35,7 @@ struct SgdArgs {
   DType gradient_dtype, compute_dtype;
   float momentum, weight_decay, inverse_scale;
   bool nesterov;
+  SgdFp32 more = {};
 };
 
 struct CheckFiniteArgs {
@@ -34,6 +43,8 @@ struct CheckFiniteArgs {
   StepState* state;      // io nonfinite = 1 if any value is a NaN or an infinity; otherwise unchanged
   std::int64_t n;
   DType dtype;
+  const float* more = nullptr;  // in [more_n] fp32 gradients
+  std::int64_t more_n = 0;
 };
 
 void sgd(Stream& stream, const SgdArgs& args);

@@ -77,6 +77,50 @@ TEST_P(SgdTest, MatchesTheDefinitionOverSteps) {
     }
 }
 
+// The second range has fp32 gradients, and gives the bits of a call of its own.
+TEST_P(SgdTest, TwoRangesEqualTwoCalls) {
+  for (const std::size_t n : {1u, 2000u, 33333u})
+    for (const std::size_t more : {1u, 1023u, 5001u}) {
+      const auto lr = upload<float>({0.1f});
+      const auto gradient = upload_typed(random_values(n, 20));
+      const auto more_gradient = upload(random_values(more, 21));
+      const auto state = upload<StepState>({state_at(0, 0, 0)});
+      const auto results = [&](bool together) {
+        const auto w = upload(random_values(n, 22)), v = upload(random_values(n, 23));
+        const auto more_w = upload(random_values(more, 24)), more_v = upload(random_values(more, 25));
+        const auto compute = empty_typed(n);
+        SgdArgs first = args({.inverse_scale = 0.5f}, w, v, gradient, lr, state, compute);
+        if (together) first.more = {more_w, more_v, more_gradient, static_cast<std::int64_t>(more)};
+        sgd(stream(), first);
+        SgdArgs second = first;
+        second.w = more_w;
+        second.v = more_v;
+        second.gradient = more_gradient;
+        second.compute = nullptr;
+        second.n = static_cast<std::int64_t>(more);
+        second.gradient_dtype = second.compute_dtype = DType::kF32;
+        if (!together) sgd(stream(), second);
+        return std::vector{download(w), download(v), download(compute), download(more_w), download(more_v)};
+      };
+      EXPECT_EQ(results(true), results(false)) << n << ", " << more;
+    }
+}
+
+TEST_P(SgdTest, CheckFiniteLooksAtBothRanges) {
+  auto good = upload_typed(std::vector<float>(3001, 1));
+  for (const std::size_t at : {0u, 1500u, 4000u}) {
+    std::vector<float> values(4001, 1);
+    auto state = upload<StepState>({state_at(0, 0, 0)});
+    auto more = upload(values);
+    check_finite(stream(), {good, state, 3001, dtype(), more, 4001});
+    EXPECT_EQ(download(state)[0].nonfinite, 0);
+    values[at] = kInf;
+    more = upload(values);
+    check_finite(stream(), {good, state, 3001, dtype(), more, 4001});
+    EXPECT_EQ(download(state)[0].nonfinite, 1) << at;
+  }
+}
+
 TEST_P(SgdTest, ANonfiniteGradientLeavesEverything) {
   auto w = upload<float>({1, 2}), v = upload<float>({3, 4}), lr = upload<float>({0.1f});
   auto compute = upload_typed({5, 6}), gradient = upload_typed({0.5f, kInf});
@@ -138,6 +182,7 @@ TEST_P(SgdTest, RejectsInvalidArguments) {
   bad.v = nullptr;
   EXPECT_THROW(sgd(stream(), bad), Error);
   EXPECT_THROW(check_finite(stream(), {nullptr, state, 1, dtype()}), Error);
+  EXPECT_THROW(check_finite(stream(), {gradient, state, 1, dtype(), nullptr, 1}), Error);
   if (!is_cpu()) return;
   bad = args({}, w, w, gradient, w, state);
   bad.gradient_dtype = DType::kF16;

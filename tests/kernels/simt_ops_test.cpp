@@ -130,9 +130,26 @@ void run_sgd(Rig& rig, DType dtype) {
   rig.watch("v", v, kN);
   auto* gradient = rig.typed(dtype, random_values(kN, 3));
   auto* state = rig.state(1, 0, 0);
-  check_finite(rig.stream(), {gradient, state, kN, dtype});
-  sgd(rig.stream(), {w, v, gradient, rig.out<void>("compute", kN, dtype), rig.in<float>({9, 0.1f}), state, kN,
-                     dtype, dtype, 0.9f, 5e-4f, 0.5f, true});
+  constexpr std::size_t kMore = 2003;
+  auto *more_w = rig.in(random_values(kMore, 4)), *more_v = rig.in(random_values(kMore, 5));
+  const auto* more_gradient = rig.in(random_values(kMore, 6));
+  rig.watch("more w", more_w, kMore);
+  rig.watch("more v", more_v, kMore);
+  check_finite(rig.stream(), {gradient, state, kN, dtype, more_gradient, kMore});
+  sgd(rig.stream(), {w,
+                     v,
+                     gradient,
+                     rig.out<void>("compute", kN, dtype),
+                     rig.in<float>({9, 0.1f}),
+                     state,
+                     kN,
+                     dtype,
+                     dtype,
+                     0.9f,
+                     5e-4f,
+                     0.5f,
+                     true,
+                     {more_w, more_v, more_gradient, kMore}});
 }
 
 void run_accumulate(Rig& rig, DType dtype) {
