@@ -1,8 +1,11 @@
 // Training steps with the kernels of a GPU, executed by simt, in every type.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <functional>
 
 #include "engine/evaluator.h"
 #include "kernels/ops/step_state.h"
@@ -79,6 +82,65 @@ TEST(SimtStepsTest, TheOrderOfBlocksAndThreadsChangesNoBit) {
       EXPECT_EQ(other.weights(), weights) << to_string(dtype);
     }
   }
+}
+
+// Bytes of the parameters and buffers that `which` accepts.
+std::vector<std::byte> bytes_of(SimtRun& run, const std::function<bool(ParamKind)>& which) {
+  std::vector<std::byte> all;
+  const std::vector<Param>& list = run.net->params().list();
+  for (int i = 0; i < static_cast<int>(list.size()); ++i) {
+    if (!which(list[static_cast<std::size_t>(i)].kind)) continue;
+    const std::vector<std::byte> one = run.net->params().download(*run.stream, i);
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  return all;
+}
+
+bool is_buffer(ParamKind kind) {
+  return kind == ParamKind::kRunning || kind == ParamKind::kCounter;
+}
+bool is_trained(ParamKind kind) {
+  return !is_buffer(kind);
+}
+
+// As in PyTorch: the forward pass of a step that is skipped has updated the running statistics.
+TEST(SimtStepsTest, ASkippedStepUpdatesTheRunningStatisticsAlone) {
+  TrainOptions o = options_of(DType::kF16);
+  o.loss_scale = 16;
+  SimtRun counted(o);
+  o.loss_scale = 1e30f;
+  SimtRun skipped(o);
+  const auto trained = bytes_of(skipped, is_trained), buffers = bytes_of(skipped, is_buffer);
+  counted.trainer.step();
+  skipped.trainer.step();
+  EXPECT_EQ(counted.trainer.read_state().skipped, 0);
+  EXPECT_EQ(skipped.trainer.read_state().skipped, 1);
+  EXPECT_EQ(bytes_of(skipped, is_trained), trained);
+  EXPECT_NE(bytes_of(counted, is_trained), trained);
+  EXPECT_NE(bytes_of(skipped, is_buffer), buffers);
+  EXPECT_EQ(bytes_of(skipped, is_buffer), bytes_of(counted, is_buffer));
+}
+
+// Activations beyond fp16 make the running statistics NaN for good. The loss of that step is then NaN too,
+// since a channel's NaN reaches every logit, so the run stops before it saves anything.
+TEST(SimtStepsTest, StatisticsThatAreNotFiniteStopTheRun) {
+  SimtRun run(options_of(DType::kF16));
+  const int first_filter = 0;
+  const Param& param = run.net->params().list()[first_filter];
+  ASSERT_EQ(param.kind, ParamKind::kFilter);
+  const std::vector<float> huge(static_cast<std::size_t>(param.elements()), 60000.0f);
+  run.net->params().upload(*run.stream, first_filter, std::as_bytes(std::span(huge)));
+  run.trainer.step();
+  const std::vector<std::byte> buffers = bytes_of(run, [](ParamKind k) { return k == ParamKind::kRunning; });
+  bool finite = true;
+  for (std::size_t at = 0; at < buffers.size(); at += sizeof(float)) {
+    float value = 0;
+    std::memcpy(&value, &buffers[at], sizeof(value));
+    finite = finite && std::isfinite(value);
+  }
+  EXPECT_FALSE(finite);
+  EXPECT_THAT([&] { run.trainer.read_state(); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("the loss is no longer finite")));
 }
 
 // The number of commands of a step of ResNet-18 with dynamics. A library call counts as one.
