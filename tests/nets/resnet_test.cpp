@@ -64,9 +64,9 @@ TEST(ResNetTest, UnknownArchAndBrokenWidthAreUsageErrors) {
 
 // The bytes that a pass reads and writes per image, counted by hand, each operand of each op once. A
 // convolution moves its input and its output three times (forward, and for the gradients of data and filter).
-// Batch norm moves two maps forward and three backward, and two for a residual and its gradient; there the mask
-// of its ReLU, a bit per value in a byte for four, is written and read. The first convolution of a block adds to the gradient of the block's input, which is read once
-// more.
+// Batch norm moves two maps forward and three backward, and two more for a residual and its gradient. There
+// the mask of its ReLU is written and read, a byte for four values. The first convolution of a block adds to
+// the gradient of the block's input, which is read once more.
 TEST(ResNetTest, BytesOfAPassAreThoseOfItsOps) {
   const auto cpu = make_device(DeviceKind::kCpu);
   const auto bytes_of_batch = [&](std::int32_t batch) {
