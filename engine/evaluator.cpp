@@ -7,7 +7,6 @@
 #include "kernels/ops/advance.h"
 #include "kernels/ops/augment.h"
 #include "kernels/ops/feature_norm.h"
-#include "kernels/ops/softmax_kl.h"
 #include "kernels/ops/step_state.h"
 
 namespace tdds {
@@ -82,21 +81,16 @@ void Evaluator::enqueue_step(const RecordedStep& step) {
   auto* state = state_.get<StepState>();
   const auto* order = order_.get<std::int32_t>();
   augment(stream_, set_.augmentation(step.pass->input(), order, state, prefetcher_.get()));
-  step.pass->forward(stream_);
-  softmax_kl(stream_, {.logits = step.pass->logits(),
-                       .labels = set_.labels(),
-                       .order = order,
-                       .state = state,
-                       .dlogits = nullptr,
-                       .prev_logp = nullptr,
-                       .visit_logits = nullptr,
-                       .out = {.loss = loss_.get<float>(),
-                               .correct = correct_.get<std::uint8_t>(),
-                               .in_top5 = in_top5_.get<std::uint8_t>()},
-                       .batch_weight = nullptr,
-                       .loss_scale = 1,
-                       .batch = step.batch,
-                       .classes = net_.classes()});
+  const Pass::Loss loss{.softmax = {.labels = set_.labels(),
+                                    .order = order,
+                                    .state = state,
+                                    .out = {.loss = loss_.get<float>(),
+                                            .correct = correct_.get<std::uint8_t>(),
+                                            .in_top5 = in_top5_.get<std::uint8_t>()},
+                                    .loss_scale = 1,
+                                    .batch = step.batch,
+                                    .classes = net_.classes()}};
+  step.pass->forward(stream_, &loss);
   // Hits and losses do not show every logit that is not finite: with a NaN, a hit depends on how the
   // compiler orders a comparison, and -inf of another class does not change the loss. The norm of the logits
   // does.

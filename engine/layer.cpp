@@ -1,7 +1,6 @@
 #include "engine/layer.h"
 
 #include "kernels/ops/batchnorm.h"
-#include "kernels/ops/pool.h"
 
 namespace tdds {
 namespace {
@@ -216,10 +215,14 @@ HeadDecl HeadDecl::declare(Params& params, const std::string& name, std::int32_t
 }
 
 HeadLayer::HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions)
-    : context_(context), decl_(decl), name_(layer_name(context, decl.weight)), positions_(positions) {
-  plan_ = make_linear(context.device,
-                      {.batch = context.batch, .in_features = decl.features, .out_features = decl.classes});
-}
+    : context_(context),
+      decl_(decl),
+      name_(layer_name(context, decl.weight)),
+      shape_{.batch = context.batch,
+             .positions = positions,
+             .features = decl.features,
+             .classes = decl.classes,
+             .dtype = context.compute} {}
 
 void HeadLayer::bind(Arena& saved) {
   const std::size_t features = std::size_t(context_.batch) * decl_.features;
@@ -231,28 +234,33 @@ void HeadLayer::bind(Arena& saved) {
   dlogits_ = saved.take_array<float>(logits);
 }
 
-void HeadLayer::forward(Stream& stream, const void* x) {
+void HeadLayer::forward(Stream& stream, const void* x, const SoftmaxKlArgs* loss, float* feature_norm) {
   const StreamRange range(stream, name_);
-  global_avg_pool(stream, {.x = x,
-                           .y = features_,
-                           .batch = context_.batch,
-                           .positions = positions_,
-                           .channels = decl_.features,
-                           .dtype = context_.compute});
-  plan_->forward(stream, features_, context_.params.vector(decl_.weight), context_.params.vector(decl_.bias),
-                 logits_);
+  HeadForwardArgs args{.x = x,
+                       .w = context_.params.vector(decl_.weight),
+                       .bias = context_.params.vector(decl_.bias),
+                       .features = features_,
+                       .logits = logits_,
+                       .shape = shape_,
+                       .feature_norm = feature_norm};
+  if (loss) {
+    args.loss = *loss;
+    args.loss.logits = logits_;
+    args.loss.dlogits = dlogits_;
+  }
+  head_forward(stream, args);
 }
 
 void HeadLayer::backward(Stream& stream, void* dx) {
   const StreamRange range(stream, name_);
-  plan_->backward(stream, features_, context_.params.vector(decl_.weight), dlogits_, dfeatures_,
-                  context_.params.vector_gradient(decl_.weight), context_.params.vector_gradient(decl_.bias));
-  global_avg_pool_backward(stream, {.dy = dfeatures_,
-                                    .dx = dx,
-                                    .batch = context_.batch,
-                                    .positions = positions_,
-                                    .channels = decl_.features,
-                                    .dtype = context_.compute});
+  head_backward(stream, {.features = features_,
+                         .w = context_.params.vector(decl_.weight),
+                         .dlogits = dlogits_,
+                         .dx = dx,
+                         .dw = context_.params.vector_gradient(decl_.weight),
+                         .db = context_.params.vector_gradient(decl_.bias),
+                         .dfeatures = dfeatures_,
+                         .shape = shape_});
 }
 
 }  // namespace tdds

@@ -9,7 +9,7 @@
 #include "engine/arena.h"
 #include "engine/params.h"
 #include "kernels/ops/conv2d.h"
-#include "kernels/ops/linear.h"
+#include "kernels/ops/head.h"
 #include "kernels/ops/max_pool.h"
 #include "kernels/runtime/device.h"
 #include "kernels/runtime/stream.h"
@@ -149,7 +149,8 @@ class HeadLayer {
   HeadLayer(PassContext& context, const HeadDecl& decl, std::int32_t positions);
 
   void bind(Arena& saved);
-  void forward(Stream& stream, const void* x);
+  // loss: null for the logits alone; its logits and their gradient are set here.
+  void forward(Stream& stream, const void* x, const SoftmaxKlArgs* loss, float* feature_norm);
   void backward(Stream& stream, void* dx);
 
   float* features() const { return features_; }
@@ -160,8 +161,7 @@ class HeadLayer {
   PassContext& context_;
   HeadDecl decl_;
   std::string name_;
-  std::int32_t positions_;
-  std::unique_ptr<Linear> plan_;
+  HeadShape shape_;
   float *features_ = nullptr, *dfeatures_ = nullptr, *logits_ = nullptr, *dlogits_ = nullptr;
 };
 

@@ -9,6 +9,7 @@
 #include "engine/arena.h"
 #include "engine/layer.h"
 #include "engine/params.h"
+#include "kernels/ops/softmax_kl.h"
 #include "kernels/runtime/device.h"
 #include "kernels/runtime/tensor_view.h"
 
@@ -35,14 +36,20 @@ class Pass {
   // of tickets(). Each starts from the beginning.
   virtual void bind(Arena& saved, Arena& scratch, Arena& tickets) = 0;
 
-  virtual TensorView input() const = 0;  // [B,H,W,C] of the compute type, filled by the caller
-  virtual float* logits() const = 0;     // [B,K] fp32
-  virtual float* dlogits() const = 0;    // [B,K] fp32, filled by the caller before backward; may alias logits
+  virtual TensorView input() const = 0;       // [B,H,W,C] of the compute type, filled by the caller
+  virtual float* logits() const = 0;          // [B,K] fp32
+  virtual float* dlogits() const = 0;         // [B,K] fp32: backward() reads it; null in inference
   virtual const float* features() const = 0;  // [B,F] fp32: the inputs of the last layer
   // Counters of GPU kernels: the caller sets them to 0 before each forward(). Empty in inference.
   virtual std::span<std::uint32_t> tickets() const = 0;
 
-  virtual void forward(Stream& stream) = 0;
+  // With a loss, the head also computes it: `softmax` names everything but the logits and their gradient,
+  // which are the pass's. A training pass without one leaves dlogits to the caller.
+  struct Loss {
+    SoftmaxKlArgs softmax;
+    float* feature_norm = nullptr;  // [N] by sample id, or null
+  };
+  virtual void forward(Stream& stream, const Loss* loss = nullptr) = 0;
   virtual void backward(Stream& stream) = 0;  // overwrites every gradient
 
   virtual std::vector<ConvolutionPlan> plans() const = 0;

@@ -9,7 +9,6 @@
 #include "kernels/ops/accumulate.h"
 #include "kernels/ops/advance.h"
 #include "kernels/ops/augment.h"
-#include "kernels/ops/feature_norm.h"
 #include "kernels/ops/sgd.h"
 #include "kernels/ops/softmax_kl.h"
 #include "kernels/ops/step_state.h"
@@ -187,34 +186,26 @@ void Trainer::enqueue_step(const MicroStep& micro) {
   images.tickets = tickets.data();
   images.ticket_count = static_cast<std::int64_t>(tickets.size());
   augment(stream_, images);
-  step.pass->forward(stream_);
   if (weights_.data() && micro.first)
     batch_weight(stream_, {.weights = weights_.get<float>(),
                            .order = order,
                            .state = state,
                            .batch_weight = batch_weight_.get<float>(),
                            .batch = micro.group});
-  softmax_kl(stream_, {.logits = step.pass->logits(),
-                       .labels = set_.labels(),
-                       .order = order,
-                       .state = state,
-                       .dlogits = step.pass->dlogits(),
-                       .prev_logp = prev_logp_.get<float>(),
-                       .visit_logits = visit_logits_.get<float>(),
-                       .out = dynamics_view(),
-                       .batch_weight = batch_weight_.get<float>(),
-                       .loss_scale = options_.loss_scale *
-                                     (static_cast<float>(step.batch) / static_cast<float>(micro.group)),
-                       .smoothing = static_cast<float>(options_.label_smoothing),
-                       .batch = step.batch,
-                       .classes = net_.classes()});
-  if (feature_norm_.data())
-    feature_norm(stream_, {.features = step.pass->features(),
-                           .order = order,
-                           .state = state,
-                           .norm = feature_norm_.get<float>(),
-                           .batch = step.batch,
-                           .width = net_.features()});
+  const Pass::Loss loss{.softmax = {.labels = set_.labels(),
+                                    .order = order,
+                                    .state = state,
+                                    .prev_logp = prev_logp_.get<float>(),
+                                    .visit_logits = visit_logits_.get<float>(),
+                                    .out = dynamics_view(),
+                                    .batch_weight = batch_weight_.get<float>(),
+                                    .loss_scale = options_.loss_scale * (static_cast<float>(step.batch) /
+                                                                         static_cast<float>(micro.group)),
+                                    .smoothing = static_cast<float>(options_.label_smoothing),
+                                    .batch = step.batch,
+                                    .classes = net_.classes()},
+                        .feature_norm = feature_norm_.get<float>()};
+  step.pass->forward(stream_, &loss);
   step.pass->backward(stream_);
   if (options_.accumulate > 1) enqueue_accumulation(micro.first);
   if (micro.last) enqueue_optimizer();

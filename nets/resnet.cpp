@@ -193,7 +193,7 @@ class ResNetPass final : public Pass {
   const float* features() const override { return head_->features(); }
   std::span<std::uint32_t> tickets() const override { return {context_.tickets, context_.ticket_count}; }
 
-  void forward(Stream& stream) override {
+  void forward(Stream& stream, const Loss* loss) override {
     stem_.forward(stream, input_);
     const void* h = stem_.y();
     if (pool_) {
@@ -204,7 +204,7 @@ class ResNetPass final : public Pass {
       block->forward(stream, h);
       h = block->y();
     }
-    head_->forward(stream, h);
+    head_->forward(stream, h, loss ? &loss->softmax : nullptr, loss ? loss->feature_norm : nullptr);
   }
 
   void backward(Stream& stream) override {

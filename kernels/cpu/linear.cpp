@@ -36,6 +36,12 @@ struct ForwardArgs {
   float* y;
 };
 
+struct BackwardArgs {
+  LinearSpec spec;
+  const float *x, *w, *dy;
+  float *dx, *dw, *db;
+};
+
 void run_forward(const ForwardArgs& args) {
   const std::int64_t c = args.spec.in_features, k = args.spec.out_features;
   for_row_groups(args.spec.batch, args.spec.batch * c * k, [&](std::int64_t first, std::int64_t rows) {
@@ -44,12 +50,6 @@ void run_forward(const ForwardArgs& args) {
     return onednn::multiply(rows, k, c, {args.x + first * c, c, false}, {args.w, c, true}, 1, y, k);
   });
 }
-
-struct BackwardArgs {
-  LinearSpec spec;
-  const float *x, *w, *dy;
-  float *dx, *dw, *db;
-};
 
 void run_backward(const BackwardArgs& args) {
   const std::int64_t batch = args.spec.batch, c = args.spec.in_features, k = args.spec.out_features;
@@ -83,6 +83,14 @@ class CpuLinear final : public Linear {
 };
 
 }  // namespace
+
+void linear_forward(const LinearSpec& spec, const float* x, const float* w, const float* b, float* y) {
+  run_forward({spec, x, w, b, y});
+}
+void linear_backward(const LinearSpec& spec, const float* x, const float* w, const float* dy, float* dx,
+                     float* dw, float* db) {
+  run_backward({spec, x, w, dy, dx, dw, db});
+}
 
 std::unique_ptr<Linear> make_linear(Device&, const LinearSpec& spec) {
   return std::make_unique<CpuLinear>(spec);

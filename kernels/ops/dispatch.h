@@ -29,6 +29,8 @@ double bytes_of(DType dtype, std::convertible_to<double> auto n) {
 
 // Defined by kernels/planning.
 void count_bytes(Stream& stream, double bytes);
+// Counts operations in fp32 where the stream's device only plans.
+void count_fp32_flops(Stream& stream, double flops);
 
 // `bytes` is the least that the op moves: each operand once. A planning device counts it.
 template <class Args>

@@ -4,7 +4,7 @@
 
 namespace tdds {
 
-void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
+double checked_bytes(const SoftmaxKlArgs& args) {
   check(args.batch > 0, "softmax_kl: a batch of {} samples; give at least 1", args.batch);
   check(args.classes > 1, "softmax_kl: {} classes; give at least 2", args.classes);
   check(args.logits && args.labels && args.order && args.state,
@@ -18,7 +18,12 @@ void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
   const DynamicsView& out = args.out;
   for (const float* written : {out.kl, out.true_kl, out.loss, out.log_other, out.entropy, out.el2n})
     if (written) values += args.batch;
-  dispatch(stream, "softmax_kl", args, bytes_of(DType::kF32, values));
+  return bytes_of(DType::kF32, values);
+}
+
+void softmax_kl(Stream& stream, const SoftmaxKlArgs& args) {
+  const double bytes = checked_bytes(args);
+  dispatch(stream, "softmax_kl", args, bytes);
 }
 
 void batch_weight(Stream& stream, const BatchWeightArgs& args) {

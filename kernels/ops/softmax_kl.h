@@ -46,18 +46,19 @@ struct DynamicsView {
 };
 
 struct SoftmaxKlArgs {
-  const float* logits;         // in  [B,K]
-  const std::int32_t* labels;  // in  [N] by sample id, 0 .. K-1
-  const std::int32_t* order;   // in  sample ids in visiting order
-  const StepState* state;      // in  cursor, epoch
-  float* dlogits;              // out [B,K] or null
-  float* prev_logp;            // io  [N,K] by sample id, or null: no dynamics
-  float* visit_logits;         // out [n,K] in visiting order, row cursor + b, or null: as in `e_Output.npy`
-  DynamicsView out;
-  const float* batch_weight;  // in  [1] or null for 1
-  float loss_scale;           // 1 except for fp16
-  float smoothing = 0;        // 0 .. 1; affects only the gradient: the loss above stays -log p_y
-  std::int32_t batch, classes;
+  const float* logits = nullptr;         // in  [B,K]
+  const std::int32_t* labels = nullptr;  // in  [N] by sample id, 0 .. K-1
+  const std::int32_t* order = nullptr;   // in  sample ids in visiting order
+  const StepState* state = nullptr;      // in  cursor, epoch
+  float* dlogits = nullptr;              // out [B,K] or null
+  float* prev_logp = nullptr;            // io  [N,K] by sample id, or null: no dynamics
+  float* visit_logits =
+      nullptr;  // out [n,K] in visiting order, row cursor + b, or null: as in `e_Output.npy`
+  DynamicsView out = {};
+  const float* batch_weight = nullptr;  // in  [1] or null for 1
+  float loss_scale = 1;                 // 1 except for fp16
+  float smoothing = 0;                  // 0 .. 1; affects only the gradient: the loss above stays -log p_y
+  std::int32_t batch = 0, classes = 0;
 };
 
 // batch_weight = mean over the batch of weights[id]: the factor of the official train_subset.py.
@@ -70,6 +71,8 @@ struct BatchWeightArgs {
 };
 
 void softmax_kl(Stream& stream, const SoftmaxKlArgs& args);
+// Throws Error for arguments that softmax_kl refuses. Returns the least bytes that it moves.
+double checked_bytes(const SoftmaxKlArgs& args);
 void batch_weight(Stream& stream, const BatchWeightArgs& args);
 
 }  // namespace tdds

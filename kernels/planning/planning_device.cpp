@@ -123,6 +123,10 @@ void count_bytes(Stream& stream, double bytes) {
   work_of(stream).bytes += bytes;
 }
 
+void count_fp32_flops(Stream& stream, double flops) {
+  if (stream.device().ops().kernels == Kernels::kCounted) work_of(stream).fp32_flops += flops;
+}
+
 PlanningDevice::PlanningDevice(Device& plans)
     : Device(plans.kind(), kOps), plans_(plans), next_(kAlignment) {}
 

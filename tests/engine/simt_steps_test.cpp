@@ -152,7 +152,7 @@ std::size_t commands_of_a_step(TrainOptions options) {
 }
 
 TEST(SimtStepsTest, CommandsOfAStep) {
-  EXPECT_EQ(commands_of_a_step(options_of(DType::kF16)), 149u);
+  EXPECT_EQ(commands_of_a_step(options_of(DType::kF16)), 145u);
 }
 
 }  // namespace
