@@ -62,7 +62,7 @@ __device__ void multiply_image(const HeadForwardArgs& args, std::int64_t b) {
 }
 
 template <class T, int kWide, int kWideF>
-__global__ void __launch_bounds__(kThreads, 3) head_forward_kernel(HeadForwardArgs args) {
+__global__ void __launch_bounds__(kThreads, 2) head_forward_kernel(HeadForwardArgs args) {
   const std::int64_t b = block_id().x;
   pool_image<T, kWide>(args, b);
   sync_block();
