@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/numerics/crop_box.h"
 #include "kernels/ops/accumulate.h"
@@ -13,6 +14,7 @@
 #include "kernels/ops/batchnorm.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/feature_norm.h"
+#include "kernels/ops/head.h"
 #include "kernels/ops/max_pool.h"
 #include "kernels/ops/pool.h"
 #include "kernels/ops/sgd.h"
@@ -221,6 +223,26 @@ void run_feature_norm(Rig& rig, std::int32_t width) {
                               rig.state(0, kBatch, 1), norm, kBatch, width});
 }
 
+void run_head(Rig& rig, DType dtype, std::int32_t batch, std::int32_t features, std::int32_t classes) {
+  const HeadShape s{batch, 5, features, classes, dtype};
+  const auto b = static_cast<std::size_t>(batch), f = static_cast<std::size_t>(features),
+             k = static_cast<std::size_t>(classes);
+  auto* w = rig.in(random_values(k * f, 1, 0, 0.1));
+  auto *h = rig.out("features", b * f), *logits = rig.out("logits", b * k);
+  auto* dlogits = rig.out("dlogits", b * k);
+  auto* norm = rig.in(std::vector<float>(b, 0));
+  rig.watch("norm", norm, b);
+  SoftmaxKlArgs loss{.logits = logits, .dlogits = dlogits, .batch = batch, .classes = classes};
+  loss.labels = rig.in(std::vector<std::int32_t>(b, classes - 1));
+  loss.order = rig.in(some_order(batch));
+  loss.state = rig.state(0, 0, 0);
+  head_forward(rig.stream(), {rig.typed(dtype, random_values(b * 5 * f, 2)), w, rig.in(random_values(k, 3)),
+                              h, logits, s, loss, norm});
+  // The CPU's scratch memory is written there alone.
+  head_backward(rig.stream(), {h, w, dlogits, rig.out<void>("dx", b * 5 * f, dtype), rig.out("dw", k * f),
+                               rig.out("db", k), static_cast<float*>(rig.scratch(b * f * sizeof(float))), s});
+}
+
 std::vector<OpRun> every_run() {
   std::vector<OpRun> runs;
   for (const std::int32_t classes : {2, 10, 100, 1000, 1001, 2500})
@@ -248,6 +270,12 @@ std::vector<OpRun> every_run() {
   for (const std::int32_t channels : {5, 16})
     runs.push_back({fmt::format("max_pool_{}", channels), true,
                     [=](Rig& rig, DType dtype) { run_max_pool(rig, dtype, channels); }});
+  for (const auto& [batch, features, classes] :
+       {std::array{1, 64, 10}, {9, 37, 6}, {16, 72, 101}, {10, 520, 3}, {2, 8, 1030}})
+    runs.push_back({fmt::format("head_{}x{}x{}", batch, features, classes), true,
+                    [=, b = batch, f = features, k = classes](Rig& rig, DType dtype) {
+                      run_head(rig, dtype, b, f, k);
+                    }});
   for (const std::int32_t width : {5, 64, 515})
     runs.push_back({fmt::format("feature_norm_{}", width), false,
                     [=](Rig& rig, DType) { run_feature_norm(rig, width); }});
