@@ -58,6 +58,7 @@ const std::map<std::string, Folders>& rules() {
       {"apps/train", with(kApps, {"apps/score"})},
       {"apps/sweep", with(kApps, {"apps/score", "apps/train"})},
       {"apps/report", with(kApps, {"apps/score", "apps/train", "apps/sweep"})},
+      {"python/src", with(kTdds, {"apps/score"})},
       {"bench", with(kEngine, {"nets", "apps/cli", "tests/"})},
       {"tests", {"kernels/", "engine/", "nets", "tdds/", "apps/", "tests/"}},
   };
@@ -65,7 +66,8 @@ const std::map<std::string, Folders>& rules() {
 }
 
 const std::set<std::string>& layers() {
-  static const std::set<std::string> kLayers{"kernels", "engine", "nets", "tdds", "apps", "tests", "bench"};
+  static const std::set<std::string> kLayers{"kernels", "engine", "nets",  "tdds",
+                                             "apps",    "tests",  "bench", "python"};
   return kLayers;
 }
 
@@ -200,6 +202,7 @@ TEST(LayersTest, ReportsUpwardIncludesOfEachFolder) {
                                                   {"apps/train", "apps/sweep/sweep_run.h"},
                                                   {"apps/sweep", "apps/report/page.h"},
                                                   {"apps/report", "kernels/simt/executor.h"},
+                                                  {"python/src", "apps/train/run_folder.h"},
                                                   {"bench", "kernels/cpu/storage.h"}};
   for (const auto& [folder, allowed] : rules()) {
     if (folder == "tests") continue;

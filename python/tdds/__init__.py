@@ -1,0 +1,27 @@
+"""Training-dynamics-aware data set pruning.
+
+A `Recorder` writes the training dynamics of your own training loop, `score` computes every sample's score
+from them, and `select` chooses the samples to keep. The programs tdds-train, tdds-score, tdds-train-subset,
+tdds-sweep and tdds-report read and write the same files. docs/python.md has examples.
+
+Errors are `Error` (a RuntimeError): bad data, a full disk; and its subclass `UsageError` (a ValueError as
+well): an unknown name, a number out of range. Both are one sentence that says what failed, where, and how to
+fix it.
+"""
+
+from ._files import Dynamics, read_dynamics, read_mask, write_mask
+from ._scores import Method, methods, score, select
+from ._tdds import Error, UsageError
+
+__all__ = [
+    "Dynamics",
+    "Error",
+    "Method",
+    "UsageError",
+    "methods",
+    "read_dynamics",
+    "read_mask",
+    "score",
+    "select",
+    "write_mask",
+]
