@@ -7,5 +7,6 @@ namespace tdds::python {
 
 void bind_scores(nanobind::module_& m);
 void bind_files(nanobind::module_& m);
+void bind_recorder(nanobind::module_& m);
 
 }  // namespace tdds::python

@@ -16,4 +16,5 @@ NB_MODULE(_tdds, m) {
                                                     nb::make_tuple(error, nb::handle(PyExc_ValueError)));
   tdds::python::bind_scores(m);
   tdds::python::bind_files(m);
+  tdds::python::bind_recorder(m);
 }

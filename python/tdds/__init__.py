@@ -10,6 +10,7 @@ fix it.
 """
 
 from ._files import Dynamics, read_dynamics, read_mask, write_mask
+from ._recorder import Recorder
 from ._scores import Method, methods, score, select
 from ._tdds import Error, UsageError
 
@@ -17,6 +18,7 @@ __all__ = [
     "Dynamics",
     "Error",
     "Method",
+    "Recorder",
     "UsageError",
     "methods",
     "read_dynamics",

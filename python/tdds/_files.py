@@ -1,6 +1,7 @@
 """Recordings, masks and score files."""
 
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from ._arrays import on_host
 from ._scores import Path
 
 
-class Dynamics:
-    """A recording. `dynamics["loss"]` is an array [epochs, N] by epoch and sample, mapped from the file: not
-    copied, and read-only.
+class Dynamics(Mapping[str, npt.NDArray[Any]]):
+    """A recording, as a mapping of its fields. `dynamics["loss"]` is an array [epochs, N] by epoch and
+    sample, mapped from the file: not copied, and read-only.
 
     The fields are those of kernels/ops/softmax_kl.h: kl, true_kl, loss, log_other, entropy, el2n float32, and
     correct uint8. kl[0] and true_kl[0] are 0, because the first epoch has no previous visit. A recording
@@ -27,12 +28,11 @@ class Dynamics:
         """Returns a field, [epochs, N]. Raises KeyError with the names of the recorded ones."""
         return self._store.field(name)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.keys()
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store.keys())
 
-    def keys(self) -> list[str]:
-        """Returns the names of the recorded fields."""
-        return self._store.keys()
+    def __len__(self) -> int:
+        return len(self._store.keys())
 
     @property
     def path(self) -> str:

@@ -74,7 +74,7 @@ def test_read_dynamics(trained: Path) -> None:
     run_ = tdds.read_dynamics(trained)
     assert (run_.samples, run_.epochs, run_.classes) == (240, EPOCHS, 10)
     assert run_.path.endswith("dynamics.tdds") and run_.dataset == "shapes" and run_.seed == 42
-    assert run_.keys() == ["kl", "true_kl", "loss", "log_other", "entropy", "el2n", "correct"]
+    assert list(run_) == ["kl", "true_kl", "loss", "log_other", "entropy", "el2n", "correct"]
     assert run_.labels is not None and run_.labels.dtype == np.int32 and run_.labels.shape == (240,)
     loss, correct = run_["loss"], run_["correct"]
     assert loss.shape == (EPOCHS, 240) and loss.dtype == np.float32 and not loss.flags.writeable
