@@ -2,9 +2,10 @@
 # Installs the packages needed for building and testing, from Debian (12 and 13). Does nothing, and asks for no password,
 # if all of them are installed. Does not install CUDA, which is used where it is found.
 #
-#   scripts/setup.sh [--lint | --package | --pypi]     --lint: also clang and its tools; --package: also the tools for a
-#                                                      Debian package (scripts/package.sh); --pypi: also Python's venv,
-#                                                      for scripts/cuda_from_pypi.sh
+#   scripts/setup.sh [--lint | --package | --pypi | --python]
+#
+#   --lint: also clang and its tools; --package: also the tools for a Debian package (scripts/package.sh); --pypi: also
+#   Python's venv, for scripts/cuda_from_pypi.sh; --python: also what the Python package needs (docs/python.md)
 set -euo pipefail
 
 packages=(
@@ -19,6 +20,7 @@ packages=(
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi
 if [ "${1:-}" = --package ]; then packages+=(dpkg-dev file); fi
 if [ "${1:-}" = --pypi ]; then packages+=(python3-venv); fi
+if [ "${1:-}" = --python ]; then packages+=(python3-venv python3-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,6 +1,7 @@
 // read_dynamics, read_mask and write_mask.
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/io/dynamics_store.h"
@@ -68,19 +70,21 @@ std::vector<std::string> field_names(const Dynamics& dynamics) {
   return names;
 }
 
-nb::tuple read_mask(const std::string& mask, const std::string& score) {
+std::pair<nb::ndarray<nb::numpy, std::int64_t>, nb::ndarray<nb::numpy, float>> read_mask(
+    const std::string& mask, const std::string& score) {
   Ranking ranking = read_ranking({mask, score});
-  return nb::make_tuple(to_numpy(std::move(ranking.ids)), to_numpy(std::move(ranking.scores)));
+  return {to_numpy(std::move(ranking.ids)), to_numpy(std::move(ranking.scores))};
 }
 
-nb::tuple write_mask(const std::string& folder, const std::string& stem, const Array& scores) {
+std::pair<std::string, std::string> write_mask(const std::string& folder, const std::string& stem,
+                                               const Array& scores) {
   const std::vector<float> values = floats(scores, 1, "scores", true);
   for (std::size_t i = 0; i < values.size(); ++i)
     check_usage(std::isfinite(values[i]), "the score of sample {} is not finite", i);
   make_folder(folder);
   const RankingFiles files = ranking_files(folder, stem);
   write_ranking(files, rank_by_score(values));
-  return nb::make_tuple(files.mask, files.score);
+  return {files.mask, files.score};
 }
 
 }  // namespace

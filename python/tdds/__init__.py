@@ -10,9 +10,12 @@ fix it.
 """
 
 from ._files import Dynamics, read_dynamics, read_mask, write_mask
+from ._native import _tdds
 from ._recorder import Recorder
 from ._scores import Method, methods, score, select
-from ._tdds import Error, UsageError
+
+Error = _tdds.Error
+UsageError = _tdds.UsageError
 
 __all__ = [
     "Dynamics",

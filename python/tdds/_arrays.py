@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._tdds import UsageError
+from ._native import _tdds
 
 _CPU = 1  # DLPack's kDLCPU
 
@@ -26,7 +26,7 @@ def on_host(array: Any, name: str) -> Any:
     try:
         memoryview(array)
     except TypeError:
-        raise UsageError(
+        raise _tdds.UsageError(
             f"`{name}` is of type {type(array).__name__}; give an array, such as numpy's or torch's"
         ) from None
     return array

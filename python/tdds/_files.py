@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _tdds
 from ._arrays import on_host
+from ._native import _tdds
 from ._scores import Path
 
 
@@ -26,7 +26,7 @@ class Dynamics(Mapping[str, npt.NDArray[Any]]):
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """Returns a field, [epochs, N]. Raises KeyError with the names of the recorded ones."""
-        return self._store.field(name)
+        return np.asarray(self._store.field(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._store.keys())
@@ -72,7 +72,8 @@ class Dynamics(Mapping[str, npt.NDArray[Any]]):
     @property
     def labels(self) -> npt.NDArray[np.int32] | None:
         """int32 [N] as trained on, or None if the recording has none."""
-        return self._store.labels
+        labels = self._store.labels
+        return None if labels is None else np.asarray(labels, np.int32)
 
 
 def read_dynamics(path: Path) -> Dynamics:

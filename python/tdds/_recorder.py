@@ -7,8 +7,8 @@ from typing import Any
 
 from typing_extensions import Self
 
-from . import _tdds
 from ._arrays import on_host
+from ._native import _tdds
 from ._scores import Path
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _tdds
 from ._arrays import on_host
+from ._native import _tdds
 
 Path = str | os.PathLike[str]
 
