@@ -12,4 +12,5 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # In the layout of the repository, so that the links between pages work.
 install(FILES LICENSE README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN "*.sh" EXCLUDE)
+install(DIRECTORY python/examples DESTINATION ${CMAKE_INSTALL_DOCDIR}/python PATTERN "__pycache__" EXCLUDE)
 include(CPack)
