@@ -20,9 +20,16 @@ fi
 
 cmake --preset release >/dev/null
 # clang-tidy needs an entry in compile_commands.json, which only the sources of this build have.
-sources=()
+# clang 14 lacks std::source_location, by which the simt executor names the place of an error: it cannot parse these sources.
+unparsable='#include "kernels/(gpu/gpu|simt/executor)\.h"'
+sources=() skipped=0
 while read -r source; do
-  if grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then sources+=("$source"); fi
+  if ! grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then continue; fi
+  if [ "$version" = 14 ] && grep -qE "$unparsable" "$source"; then
+    skipped=$((skipped + 1))
+  else
+    sources+=("$source")
+  fi
 done < <({ git log --format= --name-only -- '*.cpp'; git ls-files '*.cpp'; } | awk '!seen[$0]++')
 
 checked=$(mktemp)
@@ -33,4 +40,4 @@ printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c '
   [ "$(date +%s)" -lt "$deadline" ] || exit 0
   clang-tidy --quiet -p build/release "$0" 2>/dev/null || exit 1
   echo "$0" >>"$checked"'
-echo "clang-tidy: $(wc -l <"$checked") of ${#sources[@]} sources checked, all clean"
+echo "clang-tidy: $(wc -l <"$checked") of ${#sources[@]} sources checked, all clean; $skipped that clang 14 cannot parse are skipped"
