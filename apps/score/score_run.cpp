@@ -98,6 +98,7 @@ bool selects(const ScoreOptions& options) {
 const std::vector<std::string>& selection_names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
+    names.reserve(kSelections.size());
     for (const auto& [name, kept] : kSelections) names.emplace_back(name);
     return names;
   }();
