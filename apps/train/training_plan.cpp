@@ -175,7 +175,7 @@ int print_training_plan(const TrainConfig& config,
   for (const auto& [what, bytes] : plan.memory) print_out("  {:<58} {:10.2f}\n", what, mib(bytes));
   print_out("  {:<58} {:10.2f}\n", "all", mib(plan.memory_bytes));
   if (device->kind() == DeviceKind::kCuda)
-    print_out("  cuBLAS takes 64 MiB more, the CUDA context some hundred; the GPU has {:.0f} in all\n",
+    print_out("  the CUDA context takes some hundred MiB more; the GPU has {:.0f} in all\n",
               mib(device->peak().memory_bytes));
   if (device->kind() == DeviceKind::kSimt)
     print_out("\nThe device simt executes kernels thread by thread, so a floor does not apply to it\n");
