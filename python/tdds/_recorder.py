@@ -3,9 +3,7 @@
 import os
 import warnings
 from types import TracebackType
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from ._arrays import on_host
 from ._native import _tdds
