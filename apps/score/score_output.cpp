@@ -66,6 +66,11 @@ std::string about_of(const RankingFiles& files) {
   return files.score.substr(0, files.score.size() - std::string_view(".npy").size()) + ".json";
 }
 
+Json read_about(const std::filesystem::path& path) {
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 20;
+  return Json::parse(read_file(path, kLargest), nullptr, false);
+}
+
 Json provenance_of(const DynamicsSource& source, std::int64_t samples) {
   if (const DynamicsReader* store = source.store())
     return provenance_of("tdds-score", source.path(), store->header(), source.epochs());

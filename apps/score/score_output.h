@@ -3,6 +3,7 @@
 // them; for a selection, the kept ids in the requested formats.
 
 #include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -31,6 +32,8 @@ nlohmann::ordered_json provenance_of(const std::string& program, const std::stri
 
 // The path of the JSON file that describes them: `<folder>/score_<stem>.json`.
 std::string about_of(const RankingFiles& files);
+// Reads such a file. What is not JSON gives a discarded value, which is not an object.
+nlohmann::ordered_json read_about(const std::filesystem::path& path);
 
 // Writes the mask, the scores and their JSON file; returns a paragraph about them. `sorter` sorts the scores;
 // if it is null, the host does.

@@ -4,13 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/score/image_order.h"
-#include "engine/io/files.h"
+#include "apps/score/score_output.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
 namespace {
-
-constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 
 std::filesystem::path about_path(const std::filesystem::path& mask, const std::filesystem::path& score) {
   if (!score.empty()) return std::filesystem::path(score).replace_extension(".json");
@@ -25,7 +23,7 @@ std::string check_scores_are_of(const Dataset& data, const std::string& mask_pat
                                 const std::string& score_path) {
   const std::filesystem::path path = about_path(mask_path, score_path);
   if (path.empty() || !std::filesystem::exists(path)) return {};
-  const auto about = nlohmann::json::parse(read_file(path, kLargestAbout), nullptr, false);
+  const auto about = read_about(path);
   const auto text = [&](const char* key) {
     return about.is_object() && about.contains(key) && about[key].is_string() ? about[key].get<std::string>()
                                                                               : "";

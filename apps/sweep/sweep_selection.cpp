@@ -15,7 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLargestIdFile = std::uint64_t{1} << 32;
 
 std::string recording_of(std::uint64_t seed) {
@@ -91,7 +90,7 @@ ScoredMethod SweepSelection::read_written(const SweepRun& run) const {
   const std::string path = about_of(scored.files);
   check(std::filesystem::exists(path), "{} and {} are gone; restore one of them",
         (folder_ / recording_of(seed_)).string(), path);
-  Json about = Json::parse(read_file(path, kLargestAbout), nullptr, false);
+  Json about = read_about(path);
   scored.how["training_seed"] = seed_;
   for (const char* text : {"score", "direction", "source"}) scored.how.erase(text);
   if (used.epochs == 0) scored.how.erase("epochs");  // the method's own choice

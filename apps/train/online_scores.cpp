@@ -17,7 +17,6 @@ namespace tdds {
 namespace {
 
 constexpr const char* kProgram = "tdds-train";
-constexpr std::uint64_t kLargestAbout = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -129,7 +128,7 @@ void OnlineScores::check_free(const Running& running, std::int32_t epochs) const
 bool OnlineScores::is_of_this_run(const RankingFiles& files) const {
   const std::string path = about_of(files);
   if (!std::filesystem::exists(path)) return false;
-  const auto about = nlohmann::json::parse(read_file(path, kLargestAbout), nullptr, false);
+  const auto about = read_about(path);
   const auto is = [&](const char* key, const auto& value) {
     return about.is_object() && about.contains(key) && about[key] == value;
   };

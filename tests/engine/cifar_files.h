@@ -1,10 +1,6 @@
 #pragma once
 // Small CIFAR sets written in each published form, for tests.
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/engine/archive_files.h"
 #include "tests/temporary_folder.h"
 
 namespace tdds {
@@ -31,19 +28,7 @@ inline void write_tar_gz(const std::filesystem::path& path, const Files& files) 
   archive* writer = archive_write_new();
   archive_write_add_filter_gzip(writer);
   archive_write_set_format_ustar(writer);
-  ASSERT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
-  for (const auto& [name, bytes] : files) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, name.c_str());
-    archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
-    ASSERT_EQ(archive_write_data(writer, bytes.data(), bytes.size()), static_cast<la_ssize_t>(bytes.size()));
-    archive_entry_free(entry);
-  }
-  ASSERT_EQ(archive_write_close(writer), ARCHIVE_OK);
-  archive_write_free(writer);
+  write_archive(writer, path.string(), files);
 }
 
 // Sample `id` of a set: its label and the value of channel c at row y, column x.

@@ -1,13 +1,11 @@
 #pragma once
 // .npy arrays and .npz archives, written for tests.
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <gtest/gtest.h>
-
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "tests/engine/archive_files.h"
 
 namespace tdds {
 
@@ -33,19 +31,7 @@ inline void write_zip(const std::string& path,
   archive* writer = archive_write_new();
   archive_write_set_format_zip(writer);
   archive_write_set_options(writer, compressed ? "zip:compression=deflate" : "zip:compression=store");
-  ASSERT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
-  for (const auto& [name, bytes] : members) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, name.c_str());
-    archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
-    ASSERT_EQ(archive_write_data(writer, bytes.data(), bytes.size()), static_cast<la_ssize_t>(bytes.size()));
-    archive_entry_free(entry);
-  }
-  ASSERT_EQ(archive_write_close(writer), ARCHIVE_OK);
-  archive_write_free(writer);
+  write_archive(writer, path, members);
 }
 
 }  // namespace tdds
