@@ -4,7 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <optional>
-#include <regex>
+#include <string_view>
 
 #include "engine/io/archive.h"
 #include "engine/io/files.h"
@@ -119,17 +119,31 @@ std::optional<std::string> name_in_form(const std::string& member, const CifarFo
   return std::nullopt;
 }
 
+// Whether this, behind ".tar", ends the name of an archive or of one of its parts: .gz, .xz, .gz.00, .xz.ab.
+bool is_archive_ending(std::string_view ending) {
+  if (!ending.starts_with(".gz") && !ending.starts_with(".xz")) return false;
+  ending.remove_prefix(3);
+  if (ending.empty()) return true;
+  if (ending.front() != '.') return false;
+  ending.remove_prefix(1);
+  const auto within = [&](char low, char high) {
+    return std::all_of(ending.begin(), ending.end(), [&](char c) { return c >= low && c <= high; });
+  };
+  return (within('0', '9') && ending.size() >= 2 && ending.size() <= 4) ||
+         (within('a', 'z') && ending.size() == 2);
+}
+
 // The archive in `folder`, or the files that `split` cut it into, such as cifar-100-binary.tar.gz.00, sorted
 // by name. It may be repacked as .tar.xz. Empty if the folder holds neither.
 std::vector<std::string> archive_parts(const fs::path& folder, const CifarForm& form) {
   if (is_file(folder / form.archive)) return {(folder / form.archive).string()};
   const std::string stem = form.archive.substr(0, form.archive.find(".gz"));
-  const std::regex ending("\\.(gz|xz)(\\.([0-9]{2,4}|[a-z]{2}))?");
   std::vector<std::string> parts;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(stem) && std::regex_match(name.substr(stem.size()), ending) && is_file(entry.path()))
+    if (name.starts_with(stem) && is_archive_ending(std::string_view(name).substr(stem.size())) &&
+        is_file(entry.path()))
       parts.push_back(entry.path().string());
   }
   std::sort(parts.begin(), parts.end());
