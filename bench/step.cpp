@@ -32,6 +32,7 @@ struct Flags {
   double width = 1;
   int threads = 0;
   bool evaluate = false, no_dynamics = false, plans = false, profile = false;
+  bool no_dependent_launches = false, eager = false;
 };
 
 ImageSet random_images(std::int64_t n, std::int32_t classes) {
@@ -95,7 +96,8 @@ class Workload {
                                     .compute = precision_.compute,
                                     .math = precision_.math,
                                     .algo = flags.conv_algo,
-                                    .loss_scale = precision_.loss_scale});
+                                    .loss_scale = precision_.loss_scale,
+                                    .record_steps = !flags.eager});
     pool_.place();
   }
 
@@ -124,13 +126,13 @@ class Workload {
   std::optional<Evaluator> evaluator_;
 };
 
-// The bytes that a training step reads and writes, counting each operand of each op once.
-double bytes_of_step(const Flags& flags, Device& plans) {
+// The work of a training step, counting each operand of each op once.
+Work work_of_step(const Flags& flags, Device& plans) {
   PlanningDevice device(plans);
   Workload planned(device, flags, flags.batch_size);
   device.work() = {};
   planned.trainer()->step();
-  return device.work().bytes;
+  return device.work();
 }
 
 nlohmann::ordered_json run(const Flags& flags) {
@@ -140,6 +142,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   DeviceOptions device_options;
   device_options.cudnn_autotune = !flags.plan_cache.empty();
   device_options.plan_cache = plan_cache_file(flags.plan_cache);
+  device_options.dependent_launches = !flags.no_dependent_launches;
   const auto device = make_device(flags.device, device_options);
   const std::int64_t runs = flags.evaluate ? 1 : std::int64_t{flags.block} * (flags.steps + flags.warmup);
   Workload workload(*device, flags, runs * flags.batch_size);
@@ -168,9 +171,14 @@ nlohmann::ordered_json run(const Flags& flags) {
       {"gflops_per_second",
        (flags.evaluate ? 2 : 6) * 1e-9 * workload.net().forward_macs() * flags.batch_size / middle}};
   if (!flags.evaluate) {
-    const double bytes = bytes_of_step(flags, *device);
-    result["operand_bytes"] = bytes;
-    result["operand_gigabytes_per_second"] = 1e-9 * bytes / middle;
+    const Work work = work_of_step(flags, *device);
+    result["operand_bytes"] = work.bytes;
+    result["operand_gigabytes_per_second"] = 1e-9 * work.bytes / middle;
+    result["commands"] = workload.trainer()->commands();
+    if (flags.device == DeviceKind::kCuda) {
+      const Precision precision = precision_on(flags.device, flags.precision);
+      result["floor_seconds"] = floor_of(work, device->peak(), precision.compute, precision.math).seconds();
+    }
   }
   if (flags.profile) result["profile"] = profile_of(workload.stream(), flags.steps);
   return result;
@@ -191,6 +199,9 @@ FlagTable step_flags(Flags& flags) {
       {"threads", &flags.threads, "CPU threads; 0: one per core"},
       {"evaluate", &flags.evaluate, "Time evaluations (forward passes) instead of training steps"},
       {"no_dynamics", &flags.no_dynamics, "Train without recording dynamics"},
+      {"eager", &flags.eager, "Enqueue every step anew instead of replaying a recording"},
+      {"no_dependent_launches", &flags.no_dependent_launches,
+       "On a GPU: launch each kernel after the one in front of it has ended"},
       {"profile", &flags.profile, "On a host device: print the time of each op in a step"},
       {"plan_cache", &flags.plan_cache, "On a GPU: choose cuDNN's plans by timing them, and keep them here"},
       {"plans", &flags.plans, "Print the convolution plans to stderr"}};

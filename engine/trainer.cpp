@@ -363,6 +363,11 @@ void Trainer::restored() {
   start_epoch();
 }
 
+std::size_t Trainer::commands() const {
+  const auto& recording = steps_[0].recorded.recording;
+  return recording ? recording->commands() : 0;
+}
+
 std::vector<ConvolutionPlan> Trainer::plans() const {
   return steps_[0].recorded.pass->plans();
 }

@@ -107,6 +107,8 @@ class Trainer {
   double waited_for_data() const { return prefetcher_ ? prefetcher_->waited() : 0; }
 
   std::vector<ConvolutionPlan> plans() const;
+  // The commands of the recorded step of a full batch; 0 before it was recorded.
+  std::size_t commands() const;
   std::size_t state_bytes() const { return memory_bytes_; }
 
  private:

@@ -11,6 +11,12 @@
 #   sanitizer  runs compute-sanitizer over the kernel tests; skipped where it is missing or not permitted
 #   bench      measures kernels and steps, as JSON under OUT/bench
 #   compare    compares the step with PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
+#   probe      measures the card's limits (bench_probe), runs the tests and compute-sanitizer on the kernels of a step, and
+#              profiles each kernel of one step with Nsight Compute where that is permitted
+#   perf       times the step in fp16, bf16 and tf32, with each means of speed turned off, beside PyTorch and the builds in
+#              TDDS_BASELINES ("NAME=BENCH_STEP ..."), and prints a table
+#
+# probe and perf do not depend on the other stages except build, which they run where it is missing.
 #   train      trains briefly with dynamics in every precision, and once with --cudnn_autotune, under OUT/train
 #
 # Needs no network. TDDS_DEPS may name a folder with include/ and lib/ of the libraries that scripts/setup.sh would
@@ -21,12 +27,12 @@ cd "$(dirname "$0")/.." || exit 1
 out=runs/gpu_check
 again=0
 stages=()
-all_stages=(build golden tests sanitizer bench train compare)
+all_stages=(build golden tests sanitizer bench train compare probe perf)
 while [ $# -gt 0 ]; do
   case $1 in
     --out) out=${2:?--out needs a folder}; shift ;;
     --again) again=1 ;;
-    build | golden | tests | sanitizer | bench | train | compare) stages+=("$1") ;;
+    build | golden | tests | sanitizer | bench | train | compare | probe | perf) stages+=("$1") ;;
     *) echo "gpu_check.sh: unknown argument '$1'; stages: ${all_stages[*]}; flags: --out, --again" >&2; exit 2 ;;
   esac
   shift
@@ -135,6 +141,55 @@ stage_compare() {
   }
   # shellcheck disable=SC2086  # words
   "$python" bench/compare_gpu.py --tdds "$build/bench/bench_step" --out "$out/compare_gpu.json" --rounds 5 ${TDDS_COMPARE:-}
+}
+
+need_build() {
+  [ -x "$build/bench/bench_step" ] || stage_build
+}
+
+stage_probe() {
+  need_build || return 1
+  local failed=0 tool check code
+  echo "== limits"
+  "$build/bench/bench_probe" | tee "$out/probe_limits.json" || failed=1
+  echo "== the kernels of a step"
+  local cases='*BatchNorm*cuda*:*Head*cuda*:*Sgd*cuda*:*CheckFinite*cuda*:*Repeat*cuda*'
+  timeout 60 "$build/tests/kernels_test" --gtest_brief=1 --gtest_filter="$cases" || failed=1
+  timeout 90 "$build/tests/engine_test" --gtest_brief=1 --gtest_filter='*Steps*cuda*' || failed=1
+  if tool=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer); then
+    for check in memcheck racecheck; do
+      echo "== $check"
+      timeout 60 "$tool" --tool "$check" --report-api-errors no --error-exitcode 86 "$build/tests/kernels_test" \
+        --gtest_brief=1 --gtest_filter='*BatchNorm*/cuda_f16:*Head*/cuda_f16:*Sgd*/cuda_f16' | tail -n 5
+      code=${PIPESTATUS[0]}
+      case $code in
+        0) ;;
+        124) echo "$check: not finished in 60 s" ;;
+        *) echo "$check: exit code $code" && failed=1 ;;
+      esac
+    done
+  else
+    echo "compute-sanitizer is not installed"
+  fi
+  if tool=$(PATH=$PATH:/usr/local/cuda/bin command -v ncu); then
+    echo "== profile of one step"
+    timeout 90 "$tool" --clock-control none --cache-control none --nvtx --print-nvtx-rename kernel --csv --page raw --metrics \
+      gpu__time_duration.sum,dram__bytes.sum,lts__t_bytes.sum,sm__pipe_tensor_cycles_active.avg.pct_of_peak_sustained_active \
+      "$build/bench/bench_step" --device cuda --precision fp16 --batch-size 128 --eager --warmup 0 --steps 1 \
+      >"$out/probe_profile.csv" || echo "Nsight Compute cannot profile here; probe_profile.csv says why"
+  else
+    echo "Nsight Compute is not installed"
+  fi
+  return "$failed"
+}
+
+stage_perf() {
+  need_build || return 1
+  # shellcheck disable=SC2086  # words
+  "${TDDS_TORCH_PYTHON:-python3}" bench/compare_gpu.py --tdds "$build/bench/bench_step" --out "$out/perf_table.json" \
+    --precisions fp16 bf16 tf32 --dynamics on --toggles --rounds 3 --seconds 400 \
+    ${TDDS_BASELINES:+--baseline $TDDS_BASELINES} || return 1
+  ! grep -q '"failed"' "$out/perf_table.json"
 }
 
 skip() {

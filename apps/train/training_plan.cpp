@@ -108,20 +108,15 @@ void print_convolutions(const std::vector<ConvolutionPlan>& plans) {
 
 void print_floor(const TrainConfig& config, const Precision& precision, const Work& step,
                  const DevicePeak& peak) {
-  const double rate = precision.compute != DType::kF32      ? peak.half
-                      : precision.math == Conv2dMath::kTf32 ? peak.tf32
-                                                            : peak.fp32;
-  const double arithmetic = 1e3 * (step.conv_flops / rate + step.fp32_flops / peak.fp32);
-  const double memory = 1e3 * step.bytes / peak.bytes;
+  const Floor floor = floor_of(step, peak, precision.compute, precision.math);
   print_out("\nFloor of a training step ({})\n", peak.source);
-  print_out("  {:<12} {:10.3f} ms   {:.1f} GFLOP of products at {:.1f} {}FLOP/s\n", "arithmetic", arithmetic,
-            1e-9 * (step.conv_flops + step.fp32_flops), rate < 1e12 ? 1e-9 * rate : 1e-12 * rate,
-            rate < 1e12 ? "G" : "T");
+  print_out("  {:<12} {:10.3f} ms   {:.1f} GFLOP of products at {:.1f} {}FLOP/s\n", "arithmetic",
+            1e3 * floor.arithmetic, 1e-9 * (step.conv_flops + step.fp32_flops),
+            floor.rate < 1e12 ? 1e-9 * floor.rate : 1e-12 * floor.rate, floor.rate < 1e12 ? "G" : "T");
   print_out("  {:<12} {:10.3f} ms   {:.2f} GB, each operand of each op once, at {:.0f} GB/s\n", "memory",
-            memory, 1e-9 * step.bytes, 1e-9 * peak.bytes);
-  const double floor = std::max(arithmetic, memory);
-  print_out("  the larger of the two is {:.3f} ms: at most {:.0f} images/s\n", floor,
-            1e3 * config.train.batch / floor);
+            1e3 * floor.memory, 1e-9 * step.bytes, 1e-9 * peak.bytes);
+  print_out("  the larger of the two is {:.3f} ms: at most {:.0f} images/s\n", 1e3 * floor.seconds(),
+            config.train.batch / floor.seconds());
 }
 
 }  // namespace

@@ -4,6 +4,10 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
+
+#include "kernels/runtime/geometry.h"
+
 namespace tdds {
 
 class CudaStream;
@@ -15,8 +19,8 @@ CudaStream& cuda_stream(Stream& stream);
 // The scope of one command, a kernel launch or a library call: makes the stream's GPU current on this thread,
 // and names the command in profiles and errors.
 //
-//   CudaCommand command(stream, "softmax_kl");
-//   kernel<<<grid, block, bytes, command.stream()>>>(...);
+//   CudaCommand command(stream, "sort_by_score");
+//   library_call(..., command.stream());
 //   command.finish();
 class CudaCommand {
  public:
@@ -26,6 +30,10 @@ class CudaCommand {
   CudaCommand& operator=(const CudaCommand&) = delete;
 
   cudaStream_t stream() const;
+  // Launches a kernel that begins with wait_for_previous() (kernels/gpu/gpu.h), and calls finish().
+  // `arguments` has the addresses of its parameters. On GPUs that support it (sm_90 and newer), the kernel is
+  // launched while the one in front of it still runs, unless the device's dependent_launches are off.
+  void launch(const void* kernel, Dim3 grid, Dim3 block, std::size_t shared_bytes, void** arguments);
   // Throws when the launch failed. With debug_sync, except while recording, it also waits for the command and
   // throws when that failed.
   void finish();

@@ -10,7 +10,8 @@
 namespace tdds {
 namespace {
 
-constexpr int kMinSm = 80;  // the first with cp.async, bf16 and TF32
+constexpr int kMinSm = 80;              // the first with cp.async, bf16 and TF32
+constexpr int kDependentLaunches = 90;  // the first with griddepcontrol
 
 int attribute(cudaDeviceAttr which, int ordinal) {
   int value = 0;
@@ -71,6 +72,19 @@ CudaDevice::~CudaDevice() = default;
 
 void CudaDevice::make_current() const {
   CHECK_CUDA(cudaSetDevice(options_.ordinal));
+}
+
+// Code for an older architecture that the driver compiles for this GPU does not have the wait.
+bool CudaDevice::may_overlap(const void* kernel) {
+  if (!options_.dependent_launches || facts_.sm < kDependentLaunches) return false;
+  const auto [known, is_new] = may_overlap_.try_emplace(kernel, false);
+  if (is_new) {
+    cudaFuncAttributes attributes{};
+    const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
+    if (status != cudaSuccess) static_cast<void>(cudaGetLastError());  // the launch fails too, with the name
+    known->second = status == cudaSuccess && attributes.ptxVersion >= kDependentLaunches;
+  }
+  return known->second;
 }
 
 std::string CudaDevice::description() const {

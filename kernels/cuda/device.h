@@ -53,6 +53,9 @@ class CudaDevice : public GpuDevice {
   const GpuFacts& facts() const { return facts_; }
   // Calls cudaSetDevice for the calling thread: the runtime keeps the current device per thread, initially 0.
   void make_current() const;
+  // Whether the kernel may be launched before the one in front of it has ended: the GPU supports it, and the
+  // kernel's code has the wait of wait_for_previous().
+  bool may_overlap(const void* kernel);
   // For work outside training: filling memory and timing plans.
   CudaStream& setup_stream() { return *setup_stream_; }
 
@@ -60,6 +63,7 @@ class CudaDevice : public GpuDevice {
   DeviceOptions options_;
   GpuFacts facts_;
   std::int64_t allocations_ = 0;
+  std::map<const void*, bool> may_overlap_;  // of the kernels launched so far
   std::map<const void*, std::size_t> allocated_;
   std::size_t allocated_bytes_ = 0;
   std::unique_ptr<CudaStream> setup_stream_;

@@ -188,6 +188,22 @@ cudaStream_t CudaCommand::stream() const {
   return stream_.get();
 }
 
+void CudaCommand::launch(const void* kernel, Dim3 grid, Dim3 block, std::size_t shared_bytes,
+                         void** arguments) {
+  cudaLaunchAttribute dependent{};
+  dependent.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  dependent.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = {grid.x, grid.y, grid.z};
+  config.blockDim = {block.x, block.y, block.z};
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream();
+  config.attrs = &dependent;
+  config.numAttrs = stream_.cuda_device().may_overlap(kernel) ? 1 : 0;
+  static_cast<void>(cudaLaunchKernelExC(&config, kernel, arguments));  // finish() reports its error
+  finish();
+}
+
 void CudaCommand::finish() {
   cudaError_t status = cudaGetLastError();  // the only report of a launch's invalid geometry or missing code
   if (status == cudaSuccess && stream_.cuda_device().options().debug_sync && !stream_.recording())

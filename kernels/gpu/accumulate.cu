@@ -19,6 +19,7 @@ constexpr std::uint32_t kThreads = 256;
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     accumulate_kernel(const T* gradient, float* sum, std::int64_t n, bool first) {
+  wait_for_previous();
   for_each_vector<kVector<T>>(n, [&](auto count, std::int64_t i) {
     constexpr int kCount = decltype(count)::value;
     Floats<kCount> values = load<kCount>(gradient + i);

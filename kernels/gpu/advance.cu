@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads) advance_kernel(AdvanceArgs args) {
+  wait_for_previous();
   StepState& state = *args.state;
   double loss = 0;
   std::int32_t correct = 0;

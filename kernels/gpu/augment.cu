@@ -92,6 +92,7 @@ __device__ void write_pixel(T* out, const Floats<3>& color, std::int32_t channel
 
 template <class T, bool kResized>
 __global__ void __launch_bounds__(kThreads) augment_kernel(AugmentArgs args, std::uint32_t blocks_per_image) {
+  wait_for_previous();
   const std::int64_t threads = static_cast<std::int64_t>(grid_dim().x) * block_dim().x;
   for (std::int64_t i = global_thread(); i < args.ticket_count; i += threads) args.tickets[i] = 0;
   const std::int64_t b = block_id().x / blocks_per_image;

@@ -62,6 +62,7 @@ __device__ void add_rows(ThreadMoments<kWide>& all, const T* x, const TileSpan& 
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
     moments_kernel(const T* x, BatchNormScratch scratch) {
+  wait_for_previous();
   const std::int64_t tile = block_id().x;
   const TileSpan span = tile_span<kWide>(tile, scratch.tile_rows, scratch.rows, scratch.channels);
   ThreadMoments<kWide> mine;
@@ -147,6 +148,7 @@ struct AffineRows {
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads)
     apply_kernel(Affine<T> affine, BatchNormForwardArgs args, BatchNormScratch scratch) {
+  wait_for_previous();
   const AffineRows<T, kWide> rows(affine);
   const ChannelPart at = channel_part<kWide>(scratch.channels);
   const float pivot = at.active ? to_float(affine.x[at.channel]) : 0.0f;
@@ -179,6 +181,7 @@ __global__ void __launch_bounds__(kTileThreads)
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads)
     inference_kernel(Affine<T> affine, BatchNormInferenceArgs args) {
+  wait_for_previous();
   const AffineRows<T, kWide> rows(affine);
   if (!rows.span.inside) return;
   const std::int32_t channel = rows.span.channel;

@@ -66,6 +66,7 @@ __device__ float passed(const GradientRow<T, kWide>& row, const Norm<kWide>& nor
 template <class T, int kWide, Mask kMask>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
     sums_kernel(Gradient<T> gradient, BatchNormBackwardArgs args, BatchNormScratch scratch) {
+  wait_for_previous();
   const std::int64_t tile = block_id().x;
   const TileSpan span = tile_span<kWide>(tile, gradient.tile_rows, gradient.rows, gradient.channels);
   Floats<kWide> sum = filled<kWide>(0), product = filled<kWide>(0);
@@ -109,6 +110,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
 template <class T, int kWide, Mask kMask>
 __global__ void __launch_bounds__(kTileThreads)
     apply_kernel(Gradient<T> gradient, BatchNormBackwardArgs args, BatchNormScratch scratch) {
+  wait_for_previous();
   const TileSpan span =
       tile_span<kWide>(grid_dim().x - 1 - block_id().x, gradient.tile_rows, gradient.rows, gradient.channels);
   GradientRow<T, kWide> rows[kApplyRowsOfThread];

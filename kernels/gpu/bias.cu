@@ -14,11 +14,13 @@ constexpr int kThreads = 256;
 constexpr int kGroups = kThreads / kWarpSize;
 
 __global__ void __launch_bounds__(kThreads) add_bias_kernel(AddBiasArgs args) {
+  wait_for_previous();
   const std::int64_t i = global_thread();
   if (i < static_cast<std::int64_t>(args.batch) * args.features) args.y[i] += args.bias[i % args.features];
 }
 
 __global__ void __launch_bounds__(kThreads) bias_gradient_kernel(BiasGradientArgs args) {
+  wait_for_previous();
   float* sums = shared<float>(kThreads);
   const std::int32_t column = thread_id().x, group = thread_id().y;
   const std::int32_t feature = block_id().x * kWarpSize + column;

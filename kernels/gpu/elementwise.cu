@@ -28,6 +28,7 @@ struct ReluBackward {
 // out may be a or b: a thread reads its values before it writes them.
 template <class Op, class T>
 __global__ void __launch_bounds__(kThreads) map_kernel(const T* a, const T* b, T* out, std::int64_t n) {
+  wait_for_previous();
   for_each_vector<kVector<T>>(n, [&](auto count, std::int64_t i) {
     constexpr int kCount = decltype(count)::value;
     const Floats<kCount> left = load<kCount>(a + i), right = load<kCount>(b + i);

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kThreads = 128;
 
 __global__ void __launch_bounds__(kThreads) feature_norm_kernel(FeatureNormArgs args) {
+  wait_for_previous();
   const std::int64_t b = global_thread() / kWarpSize;
   if (b >= args.batch) return;  // whole warps only
   const float* row = args.features + b * args.width;

@@ -2,12 +2,15 @@
 // Everything that the CUDA kernels may use, and the only place that depends on the compiler. Each .cu file is
 // compiled twice: by nvcc into namespace tdds::cuda, to run on a GPU, and by the host compiler into
 // tdds::simt, to run in the executor of kernels/simt. Kernels use nothing of CUDA except the functions below,
-// __global__, __device__, __restrict__ and __launch_bounds__. Sources start with
+// __global__, __device__ and __launch_bounds__. Sources start with
 //
 //     #include "kernels/gpu/gpu.h"
 //     namespace tdds::TDDS_GPU {
 //
 // Implemented per compiler (gpu_device.h, simt/gpu_host.h):
+//   wait_for_previous()                  the first statement of every kernel, which may start while the one
+//                                        in front of it still runs. Until then it reads and writes no memory;
+//                                        __restrict__ would allow the compiler to move reads before it.
 //   Dim3 thread_id(), block_id(), block_dim(), grid_dim()
 //   sync_block(), sync_warp()            barriers; every thread of the block or warp must reach the same one
 //   T* shared<T>(count, offset_bytes)    the launch's shared memory, starting at a byte offset

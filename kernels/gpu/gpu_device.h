@@ -132,6 +132,13 @@ __device__ T atomic_or(T* at, T value) {
   return static_cast<T>(atomicOr(reinterpret_cast<Word*>(at), static_cast<Word>(value)));
 }
 
+__device__ inline void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+
 __device__ inline void fence_memory() {
   __threadfence();
 }
@@ -151,9 +158,7 @@ void launch(Stream& stream, const char* name, void (*kernel)(Types...), Dim3 gri
   void* addresses[sizeof...(Types) + 1];
   parameters.addresses(addresses);
   CudaCommand command(stream, name);
-  cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid.x, grid.y, grid.z),
-                   dim3(block.x, block.y, block.z), addresses, shared_bytes, command.stream());
-  command.finish();
+  command.launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, addresses);
 }
 
 }  // namespace tdds::cuda

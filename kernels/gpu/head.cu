@@ -63,6 +63,7 @@ __device__ void multiply_image(const HeadForwardArgs& args, std::int64_t b) {
 
 template <class T, int kWide, int kWideF>
 __global__ void __launch_bounds__(kThreads, 2) head_forward_kernel(HeadForwardArgs args) {
+  wait_for_previous();
   const std::int64_t b = block_id().x;
   pool_image<T, kWide>(args, b);
   sync_block();
@@ -152,6 +153,7 @@ __device__ void backward_tile(const HeadBackwardArgs& args, std::int32_t first_c
 template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     head_backward_kernel(HeadBackwardArgs args, std::uint32_t across) {
+  wait_for_previous();
   const std::uint32_t images = args.shape.batch;
   if (block_id().x < images) return backward_image<T, kWide>(args, block_id().x);
   const std::uint32_t tile = block_id().x - images;

@@ -35,6 +35,7 @@ __device__ bool replaces(float value, float best) {
 template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     max_pool_kernel(const T* x, T* y, std::uint8_t* argmax, MaxPoolShape p, std::uint32_t threads) {
+  wait_for_previous();
   const std::int64_t thread = global_thread();
   if (thread >= threads) return;
   const Place at =
@@ -69,6 +70,7 @@ template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     max_pool_backward_kernel(const T* dy, const std::uint8_t* argmax, T* dx, MaxPoolShape p,
                              std::uint32_t threads) {
+  wait_for_previous();
   const std::int64_t thread = global_thread();
   if (thread >= threads) return;
   const Place at = place_of(static_cast<std::uint32_t>(thread), p.height, p.width, p.channels / kWide, kWide);

@@ -20,6 +20,7 @@ constexpr std::uint32_t kThreads = 128;
 template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     pool_kernel(const T* x, float* y, std::int32_t outputs, std::int32_t positions, std::int32_t channels) {
+  wait_for_previous();
   const std::int64_t thread = global_thread() * kWide;
   if (thread >= outputs) return;
   const auto i = static_cast<std::int32_t>(thread);  // index into y; a 64-bit division would call a function
@@ -38,6 +39,7 @@ template <class T, int kWide>
 __global__ void __launch_bounds__(kThreads)
     pool_backward_kernel(const float* dy, T* dx, std::int64_t n, std::int32_t positions,
                          std::int32_t channels) {
+  wait_for_previous();
   const std::int64_t i = global_thread() * kWide;  // index into dx
   if (i >= n) return;
   const std::int64_t image = i / channels / positions;

@@ -49,6 +49,7 @@ __device__ void update(const SgdArgs& args, std::int64_t thread, float* w_at, fl
 
 template <class Gradient, class Compute>
 __global__ void __launch_bounds__(kThreads) sgd_kernel(SgdArgs args, RangeBlocks range) {
+  wait_for_previous();
   if (args.state->nonfinite) return;
   if (range.in_first())
     update(args, range.thread(), args.w, args.v, static_cast<const Gradient*>(args.gradient),
@@ -71,6 +72,7 @@ __device__ bool any_nonfinite(std::int64_t thread, const T* gradient, std::int64
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) check_finite_kernel(CheckFiniteArgs args, RangeBlocks range) {
+  wait_for_previous();
   const bool bad = range.in_first()
                        ? any_nonfinite(range.thread(), static_cast<const T*>(args.gradient), args.n)
                        : any_nonfinite(range.thread(), args.more, args.more_n);

@@ -18,12 +18,14 @@ constexpr std::uint32_t kBatchWeightThreads = 256;
 
 template <Group G>
 __global__ void __launch_bounds__(kThreads) softmax_kl_kernel(SoftmaxKlArgs args) {
+  wait_for_previous();
   const std::int64_t b = G == Group::kWarp ? global_thread() / kWarpSize : block_id().x;
   if (G == Group::kWarp && b >= args.batch) return;  // whole warps only, so that no group is divided
   softmax_row<G>(args, b);
 }
 
 __global__ void __launch_bounds__(kBatchWeightThreads) batch_weight_kernel(BatchWeightArgs args) {
+  wait_for_previous();
   double sum = 0;
   for (std::int32_t b = thread_id().x; b < args.batch; b += block_dim().x)
     sum += args.weights[args.order[args.state->cursor + b]];

@@ -28,6 +28,7 @@ __device__ double window_norm(const float* first, std::int64_t stride, std::int3
 }
 
 __global__ void __launch_bounds__(kThreads) window_score_kernel(WindowScoreArgs args) {
+  wait_for_previous();
   const std::int64_t i = global_thread();
   if (i >= args.samples) return;
   double score = 0;

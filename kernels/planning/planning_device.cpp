@@ -127,6 +127,13 @@ void count_fp32_flops(Stream& stream, double flops) {
   if (stream.device().ops().kernels == Kernels::kCounted) work_of(stream).fp32_flops += flops;
 }
 
+Floor floor_of(const Work& work, const DevicePeak& peak, DType compute, Conv2dMath math) {
+  const double rate = compute != DType::kF32 ? peak.half : math == Conv2dMath::kTf32 ? peak.tf32 : peak.fp32;
+  return {.rate = rate,
+          .arithmetic = work.conv_flops / rate + work.fp32_flops / peak.fp32,
+          .memory = work.bytes / peak.bytes};
+}
+
 PlanningDevice::PlanningDevice(Device& plans)
     : Device(plans.kind(), kOps), plans_(plans), next_(kAlignment) {}
 

@@ -2,11 +2,13 @@
 // A device that allocates and runs nothing. It counts the memory that a training would allocate, and the
 // bytes and operations of a step. Its convolution plans are the real plans of another device.
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "kernels/ops/conv2d.h"
 #include "kernels/runtime/device.h"
 
 namespace tdds {
@@ -19,6 +21,15 @@ struct Work {
   double fp32_flops = 0;  // of the linear layer
   double largest = 0;     // bytes of the largest operand of a convolution
 };
+
+// The least seconds that this work takes on a device: its arithmetic and its memory traffic at their peaks.
+struct Floor {
+  double rate;  // of the products of convolutions, per second
+  double arithmetic, memory;
+
+  double seconds() const { return std::max(arithmetic, memory); }
+};
+Floor floor_of(const Work& work, const DevicePeak& peak, DType compute, Conv2dMath math);
 
 class PlanningDevice final : public Device {
  public:

@@ -37,8 +37,10 @@ struct PlanCache {
 };
 
 struct DeviceOptions {
-  int ordinal = 0;              // number of the GPU, in the driver's order
-  bool debug_sync = false;      // wait after every command, so that an error names the command that caused it
+  int ordinal = 0;          // number of the GPU, in the driver's order
+  bool debug_sync = false;  // wait after every command, so that an error names the command that caused it
+  bool dependent_launches =
+      true;  // overlap the launch of a kernel with the one in front of it, on sm_90 and newer
   bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
   PlanCache plan_cache = {};
   std::string pinned_plans = {};  // Device::pinned_plans() of the run that is resumed; takes precedence

@@ -102,7 +102,8 @@ T atomic_or(T* at, T value) {
   return __atomic_fetch_or(at, value, __ATOMIC_RELAXED);
 }
 
-inline void fence_memory() {}  // blocks run one after the other
+inline void wait_for_previous() {}  // kernels run one after the other
+inline void fence_memory() {}       // blocks run one after the other
 
 inline float fast_exp(float x) {
   return std::exp(x);

@@ -296,6 +296,37 @@ TEST_F(CudaStreamTest, AnErrorNamesItsCommand) {
       ThrowsMessage<Error>(HasSubstr("'softmax_kl' of fc failed")));
 }
 
+TEST_F(CudaStreamTest, KernelsOverlapWhereTheGpuAndTheirCodeSupportIt) {
+  struct Case {
+    int sm, ptx_version;
+    bool allowed, overlaps;
+  };
+  for (const Case& c : {Case{90, 90, true, true}, Case{120, 100, true, true}, Case{90, 90, false, false},
+                        Case{89, 80, true, false}, Case{90, 80, true, false}}) {
+    runtime_.sm = c.sm;
+    runtime_.ptx_version = c.ptx_version;
+    runtime_.launches = runtime_.dependent_launches = 0;
+    CudnnDevice device(kNoOps, {.dependent_launches = c.allowed});
+    const auto stream = device.make_stream(StreamMode::kImmediate);
+    const auto launch = [&] {
+      const int kernel = 0;
+      CudaCommand(*stream, "a kernel").launch(&kernel, {1}, {32}, 0, nullptr);
+    };
+    launch();
+    EXPECT_EQ(stream->record(launch)->commands(), 1u);
+    EXPECT_EQ(runtime_.launches, 2);
+    EXPECT_EQ(runtime_.dependent_launches, c.overlaps ? 2 : 0) << c.sm << " " << c.ptx_version;
+  }
+}
+
+TEST_F(CudaStreamTest, AFailedLaunchNamesItsCommand) {
+  CudnnDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const int kernel = 0;
+  EXPECT_THAT([&] { CudaCommand(*stream, "sgd").launch(&kernel, {1}, {32}, 64 << 10, nullptr); },
+              ThrowsMessage<Error>(HasSubstr("'sgd' failed")));
+}
+
 TEST_F(CudaStreamTest, ProfilersSeeARangeForEachLayerAndOp) {
   CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);

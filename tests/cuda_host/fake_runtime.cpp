@@ -247,6 +247,20 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) 
   return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  *attributes = {};
+  attributes->ptxVersion = state.ptx_version;
+  return cudaSuccess;
+}
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void*, void**) {
+  ++state.launches;
+  for (unsigned i = 0; i < config->numAttrs; ++i)
+    state.dependent_launches += config->attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization &&
+                                config->attrs[i].val.programmaticStreamSerializationAllowed != 0;
+  if (config->dynamicSmemBytes > 48 << 10) return fail(cudaErrorInvalidValue);
+  return push(config->stream, [] {});
+}
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (mode != cudaStreamCaptureModeThreadLocal) return fail(cudaErrorInvalidValue, "another capture mode");
   stream->capturing = true;

@@ -18,14 +18,16 @@ struct Runtime {
   int devices = 2;
   int driver_version = 13000;
   int sm = 90;
+  int ptx_version = 90;  // what the kernels are compiled for
   std::size_t memory_bytes = std::size_t{1} << 30;
   cudaError_t launch_failure = cudaSuccess;  // reported by the next cudaGetLastError
 
   // Live objects, and errors.
   int streams = 0, events = 0, graphs = 0, execs = 0, pinned = 0, allocations = 0;
   std::size_t allocated_bytes = 0;
-  std::string misuse;               // the first call that broke a rule
-  std::vector<std::string> ranges;  // the names of profiler ranges as they begin; "" where one ends
+  std::string misuse;                        // the first call that broke a rule
+  int launches = 0, dependent_launches = 0;  // of kernels, which do nothing
+  std::vector<std::string> ranges;           // the names of profiler ranges as they begin; "" where one ends
 
   int alive() const { return streams + events + graphs + execs + pinned + allocations; }
 };

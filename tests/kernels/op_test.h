@@ -14,7 +14,6 @@
 
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -29,6 +28,7 @@
 #include "kernels/runtime/device.h"
 #include "kernels/runtime/stream.h"
 #include "kernels/runtime/tensor_view.h"
+#include "tests/device_or_skip.h"
 
 namespace tdds::test {
 
@@ -129,14 +129,8 @@ struct TypedBuffer {
 class OpTest : public testing::TestWithParam<OpCase> {
  protected:
   void SetUp() override {
-    try {
-      device_ = make_device(GetParam().device);
-    } catch (const Error& error) {
-      const char* required = std::getenv("TDDS_REQUIRE_GPU");
-      if (GetParam().device == DeviceKind::kCuda && required && std::string_view(required) == "1")
-        FAIL() << "TDDS_REQUIRE_GPU=1, but " << error.what();
-      GTEST_SKIP() << error.what();
-    }
+    device_ = device_or_skip(GetParam().device);
+    if (!device_) return;
     stream_ = device_->make_stream(StreamMode::kDeferred);
   }
 

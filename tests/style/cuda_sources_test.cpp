@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/style/source_files.h"
@@ -12,7 +13,7 @@ namespace {
 
 using Words = std::set<std::string>;
 
-const Words kKernelWords = {"__global__", "__device__", "__restrict__", "__launch_bounds__"};
+const Words kKernelWords = {"__global__", "__device__", "__launch_bounds__"};
 const Words kNativeIds = {"threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize"};
 // Blocks wait for each other's results in one way only.
 const Words kOfTickets = {"fence_memory", "atomic_add"};
@@ -40,7 +41,8 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
   }
   if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
     return "kernels are declared only in their .cu file";
-  if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h")
+  if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h" &&
+      !(word == "__CUDA_ARCH__" && device_vocabulary))
     return "only gpu.h may depend on the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
   if (word.starts_with("__threadfence") && !device_vocabulary) return "use last_of_group()";
@@ -50,6 +52,20 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
   if (kUnstable.contains(word)) return "differs between toolkits";
   if (kNotNeeded.contains(word)) return "not needed here";
   return "";
+}
+
+// The lines of kernels whose first statement is not wait_for_previous().
+std::vector<int> kernels_that_do_not_wait(const std::string& code) {
+  std::vector<int> lines;
+  for (std::size_t at = code.find("__global__"); at != std::string::npos;
+       at = code.find("__global__", at + 1)) {
+    const std::size_t end = code.find_first_of("{;", at);
+    if (end == std::string::npos || code[end] == ';') continue;  // a declaration
+    const std::size_t first = code.find_first_not_of(" \n", end + 1);
+    if (first == std::string::npos || !code.substr(first).starts_with("wait_for_previous();"))
+      lines.push_back(1 + static_cast<int>(std::count(code.begin(), code.begin() + at, '\n')));
+  }
+  return lines;
 }
 
 std::string objection_to_include(const SourceFile& file, const std::string& path) {
@@ -70,8 +86,11 @@ std::vector<std::string> violations(const SourceFile& file) {
   const bool kernel_code =
       file.has_extension(".cu") || (file.under("kernels/gpu") && !vocabulary &&
                                     file.text.find("#include \"kernels/gpu/gpu.h\"") != std::string::npos);
-  for (const Word& word : words_of(without_comments(file.text)))
-    add(word.line, word.text, objection(file, kernel_code, word.text));
+  const std::string code = without_comments(file.text);
+  for (const Word& word : words_of(code)) add(word.line, word.text, objection(file, kernel_code, word.text));
+  if (kernel_code)
+    for (int line : kernels_that_do_not_wait(code))
+      add(line, "__global__", "wait_for_previous() must be the first statement of a kernel");
   for (const Include& include : includes_of(file.text))
     add(include.line, "includes " + include.path, objection_to_include(file, include.path));
   if (file.has_extension(".cu"))
@@ -101,7 +120,15 @@ std::size_t in_host(const std::string& code, const std::string& path = "engine/a
 }
 
 TEST(CudaSourcesTest, ReportsEachViolation) {
-  EXPECT_EQ(in_kernel("__global__ void __launch_bounds__(32) k(int* __restrict__ x) { *x = f(); }"), 0u);
+  EXPECT_EQ(in_kernel("__global__ void __launch_bounds__(32) k(int* x) { wait_for_previous(); *x = 1; }"),
+            0u);
+  EXPECT_EQ(in_kernel("template <class T>\n__global__ void k(T* x) {\n  // first\n  wait_for_previous();\n}"),
+            0u);
+  EXPECT_EQ(in_kernel("__global__ void k(int* x);"), 0u);
+  EXPECT_EQ(in_kernel("__global__ void k(int* x) { *x = 1; wait_for_previous(); }"), 1u);
+  EXPECT_EQ(in_kernel("__global__ void k(int* x) { if (*x) wait_for_previous(); }"), 1u);
+  EXPECT_EQ(in_kernel("__global__ void a() { wait_for_previous(); }\n__global__ void b() {}"), 1u);
+  EXPECT_EQ(in_kernel("__global__ void k(int* __restrict__ x) { wait_for_previous(); }"), 1u);
   EXPECT_EQ(
       in_kernel("// __syncthreads() <<<\nconst char* s = \"__syncthreads\"; /* __ldg */ char c = '\"';"), 0u);
   EXPECT_EQ(in_kernel("__syncthreads();"), 1u);

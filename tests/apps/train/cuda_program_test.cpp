@@ -7,25 +7,16 @@
 
 #include "engine/io/dynamics_store.h"
 #include "engine/io/npy.h"
-#include "kernels/runtime/check.h"
-#include "kernels/runtime/device.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
+#include "tests/device_or_skip.h"
 
 namespace tdds::test {
 namespace {
 
 class CudaProgramTest : public testing::Test {
  protected:
-  void SetUp() override {
-    try {
-      make_device(DeviceKind::kCuda);
-    } catch (const Error& error) {
-      const char* required = std::getenv("TDDS_REQUIRE_GPU");
-      if (required && std::string(required) == "1") FAIL() << "TDDS_REQUIRE_GPU=1, but " << error.what();
-      GTEST_SKIP() << error.what();
-    }
-  }
+  void SetUp() override { device_or_skip(DeviceKind::kCuda); }
   static std::vector<std::string> args(const TemporaryFolder& folder, const char* device,
                                        const char* precision) {
     return with(tiny(folder.str(), 4), {"--device", device, "--precision", precision, "--dynamics"});
