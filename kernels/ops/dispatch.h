@@ -11,6 +11,7 @@
 #include <concepts>
 #include <string_view>
 
+#include "kernels/ops/op_work.h"
 #include "kernels/ops/ops.h"
 #include "kernels/ops/run.h"
 #include "kernels/runtime/check.h"
@@ -27,14 +28,9 @@ double bytes_of(DType dtype, std::convertible_to<double> auto n) {
   return static_cast<double>(n) * static_cast<double>(element_size(dtype));
 }
 
-// Defined by kernels/planning.
-void count_bytes(Stream& stream, double bytes);
-// Counts operations in fp32 where the stream's device only plans.
-void count_fp32_flops(Stream& stream, double flops);
-
-// `bytes` is the least that the op moves: each operand once. A planning device counts it.
+// `bytes` and `fp32_flops` are the op's least work, for a device that counts it.
 template <class Args>
-void dispatch(Stream& stream, const char* name, const Args& args, double bytes) {
+void dispatch(Stream& stream, const char* name, const Args& args, double bytes, double fp32_flops = 0) {
   switch (stream.device().ops().kernels) {
     case Kernels::kCpu:
       return enqueue(stream, name, args, cpu::run<Args>);
@@ -44,7 +40,8 @@ void dispatch(Stream& stream, const char* name, const Args& args, double bytes) 
       if constexpr (TDDS_HAVE_CUDA) return cuda::run(stream, args);
       break;
     case Kernels::kCounted:
-      return count_bytes(stream, bytes);
+      return count_op(stream, {.name = name, .bytes = bytes, .fp32_flops = fp32_flops},
+                      [=](Stream& other) { dispatch(other, name, args, bytes, fp32_flops); });
     case Kernels::kNone:
       break;
   }

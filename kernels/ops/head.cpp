@@ -37,17 +37,16 @@ void head_forward(Stream& stream, const HeadForwardArgs& args) {
           "head_forward: the loss must be of the logits computed here");
     bytes += checked_bytes(args.loss);
   }
-  count_fp32_flops(stream, 2 * products(args.shape));
-  dispatch(stream, "head_forward", args, bytes);
+  dispatch(stream, "head_forward", args, bytes, 2 * products(args.shape));
 }
 
 void head_backward(Stream& stream, const HeadBackwardArgs& args) {
   check_shape(stream, "head_backward", args.shape);
   check(args.features && args.w && args.dlogits && args.dx && args.dw && args.db && args.dfeatures,
         "head_backward: pointers must not be null");
-  count_fp32_flops(stream, 4 * products(args.shape));
   const double weights = 1.0 * args.shape.features * args.shape.classes;
-  dispatch(stream, "head_backward", args, operand_bytes(args.shape) + bytes_of(DType::kF32, weights));
+  dispatch(stream, "head_backward", args, operand_bytes(args.shape) + bytes_of(DType::kF32, weights),
+           4 * products(args.shape));
 }
 
 }  // namespace tdds

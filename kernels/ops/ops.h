@@ -21,7 +21,7 @@ enum class Kernels {
   kCpu,
   kSimt,
   kCuda,
-  kCounted  // nothing runs; a planning device counts
+  kCounted  // the device is told of each call (kernels/planning/counting_device.h)
 };
 
 struct Ops {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/ops/conv2d.h"
-#include "kernels/runtime/device.h"
+#include "kernels/planning/counting_device.h"
 
 namespace tdds {
 
@@ -31,25 +31,22 @@ struct Floor {
 };
 Floor floor_of(const Work& work, const DevicePeak& peak, DType compute, Conv2dMath math);
 
-class PlanningDevice final : public Device {
+class PlanningDevice final : public CountingDevice {
  public:
   struct Allocation {
     std::string what;
     std::size_t bytes;
   };
 
-  // Has the kind and the plans of `plans`, which must outlive it.
   explicit PlanningDevice(Device& plans);
 
-  Device& plans() const { return plans_; }
   // All allocations in order, including freed ones.
   const std::vector<Allocation>& allocated() const { return allocated_; }
   std::size_t allocated_bytes() const;
   // The work since the device was made; the caller may reset it.
   Work& work() { return work_; }
 
-  std::string description() const override { return plans_.description(); }
-  DevicePeak peak(std::size_t largest_tensor) const override { return plans_.peak(largest_tensor); }
+  void op(Stream& stream, const OpWork& work, std::function<void(Stream&)> run) override;
   // Returns an aligned address that must not be dereferenced.
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void*) noexcept override {}
@@ -58,7 +55,6 @@ class PlanningDevice final : public Device {
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;
 
  private:
-  Device& plans_;
   std::vector<Allocation> allocated_;
   std::size_t next_;
   Work work_;

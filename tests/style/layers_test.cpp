@@ -59,7 +59,7 @@ const std::map<std::string, Folders>& rules() {
       {"apps/sweep", with(kApps, {"apps/score", "apps/train"})},
       {"apps/report", with(kApps, {"apps/score", "apps/train", "apps/sweep"})},
       {"python/src", with(kTdds, {"apps/score"})},
-      {"bench", with(kEngine, {"nets", "apps/cli", "kernels/gpu", "tests/"})},
+      {"bench", with(kEngine, {"nets", "tdds/methods", "apps/cli", "kernels/gpu", "tests/"})},
       {"tests", {"kernels/", "engine/", "nets", "tdds/", "apps/", "tests/"}},
   };
   return kMayInclude;

@@ -1,0 +1,147 @@
+#include "bench/op_list.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/evaluator.h"
+#include "engine/trainer.h"
+#include "kernels/numerics/philox.h"
+#include "nets/resnet.h"
+
+namespace tdds {
+namespace {
+
+constexpr std::int32_t kLargestCifarLike = 64;  // larger images take ImageNet's stem, as in tdds-train
+
+ImageSet random_images(const BenchNet& net) {
+  ImageSet set{.height = net.image, .width = net.image, .images = {}, .labels = {}};
+  const std::int64_t bytes = std::int64_t{3} * net.batch * net.image * net.image;
+  set.images.reserve(static_cast<std::size_t>(bytes));
+  for (std::int64_t i = 0; i < bytes; ++i)
+    set.images.push_back(static_cast<std::uint8_t>(philox(1, Purpose::kTest, 0, i).w[0]));
+  for (std::int32_t i = 0; i < net.batch; ++i) set.labels.push_back(i % net.classes);
+  return set;
+}
+
+std::unique_ptr<Net> make_net(const BenchNet& net, DeviceKind device) {
+  return make_resnet({.arch = net.arch,
+                      .classes = net.classes,
+                      .width = net.width,
+                      .image_size = net.image,
+                      .input_channels = device == DeviceKind::kCpu ? 3 : 8,
+                      .stem = net.image > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar});
+}
+
+bool starts_with_word(const char* name, const char* word) {
+  return std::string_view(name).starts_with(word);
+}
+
+}  // namespace
+
+// A network on one batch of random images, with everything that its ops refer to.
+struct OpList::Workload {
+  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Net> net;
+  DeviceDataset set;
+  PassPool pool;
+  std::optional<Trainer> trainer, accumulating;
+  std::optional<Evaluator> evaluator;
+  OtherOps others;
+  DeviceMemory state_before;  // the step's state when it was traced
+
+  Workload(Device& device, const BenchNet& shape, const Precision& precision)
+      : stream(device.make_stream()),
+        net(make_net(shape, device.kind())),
+        set(device, *stream, random_images(shape), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
+        pool(device, *net) {
+    net->params().place(device, *stream, precision.compute);
+    net->params().initialize(*stream, 42);
+    TrainOptions options{.batch = shape.batch,
+                         .epochs = 3,
+                         .learning_rate = 1e-3,
+                         .dynamics = true,
+                         .weights = std::vector<float>(static_cast<std::size_t>(shape.batch), 1.0f),
+                         .compute = precision.compute,
+                         .math = precision.math,
+                         .algo = shape.conv_algo,
+                         .loss_scale = precision.loss_scale,
+                         .record_steps = false};
+    trainer.emplace(device, *stream, *net, pool, set, options);
+    if (shape.batch % 2 == 0) {
+      options.accumulate = 2;
+      accumulating.emplace(device, *stream, *net, pool, set, options);
+    }
+    evaluator.emplace(device, *stream, *net, pool, set, shape.batch, precision.compute, precision.math,
+                      shape.conv_algo);
+    pool.place();
+  }
+
+  void* state() const { return trainer->state_arrays().front().device_memory; }
+};
+
+OpList::OpList(Device& device, const BenchNet& net, PrecisionKind precision)
+    : device_(device),
+      workload_(std::make_unique<Workload>(device_, net, precision_on(device.kind(), precision))) {
+  Workload& work = *workload_;
+  const auto traced = [&](const auto& run) {
+    device_.ops().clear();
+    run();
+    work.stream->synchronize();
+    return std::move(device_.ops());
+  };
+  work.trainer->step();  // the first visit; a later one also compares with it
+  work.trainer->end_epoch();
+  add(traced([&] { work.trainer->step(); }), /*of_step=*/true);
+  // The other ops of these are those of the step, at positions that these moved.
+  add(traced([&] { work.evaluator->run(); }), false, "batchnorm_inference");
+  if (work.accumulating) add(traced([&] { work.accumulating->step(); }), false, "accumulate");
+  add(traced([&] {
+        work.others = call_other_ops(device_, *work.stream, precision_on(device.kind(), precision).compute);
+      }),
+      false);
+  // The state at the beginning of the third epoch is that at the beginning of any other, but for the epoch.
+  work.trainer->end_epoch();
+  work.state_before = DeviceMemory(device, sizeof(StepState), "the state of a step");
+  work.stream->copy(work.state_before.data(), work.state(), sizeof(StepState));
+  work.stream->synchronize();
+}
+
+OpList::~OpList() = default;
+
+// Calls of one op and shape count as one.
+void OpList::add(const std::vector<TracedOp>& traced, bool of_step, std::string_view only) {
+  for (const TracedOp& op : traced) {
+    const std::string_view op_name = op.work.name;
+    if (!op_name.starts_with(only)) continue;
+    const auto same = std::find_if(ops_.begin(), ops_.end(), [&](const BenchOp& other) {
+      return op_name == other.op.work.name && other.op.work.bytes == op.work.bytes &&
+             other.op.work.conv_flops == op.work.conv_flops;
+    });
+    if (same != ops_.end()) {
+      same->calls += of_step ? 1 : 0;
+      continue;
+    }
+    std::string name = op.work.name + (op.layer.empty() ? "" : "/" + op.layer);
+    if (std::any_of(ops_.begin(), ops_.end(), [&](const BenchOp& other) { return other.name == name; }))
+      name += fmt::format("/{:.3g}MB", 1e-6 * op.work.bytes);
+    ops_.push_back({std::move(name), op, of_step ? 1 : 0});
+  }
+}
+
+bool OpList::needs_undo(const BenchOp& op) const {
+  const auto* tickets = device_.find("tickets");
+  return starts_with_word(op.op.work.name, "advance") || starts_with_word(op.op.work.name, "check_finite") ||
+         (tickets && starts_with_word(op.op.work.name, "batchnorm"));
+}
+
+void OpList::undo(const BenchOp& op, Stream& stream) const {
+  if (!needs_undo(op)) return;
+  if (starts_with_word(op.op.work.name, "batchnorm")) {
+    const auto* tickets = device_.find("tickets");
+    stream.zero(tickets->memory, tickets->bytes);
+  } else {
+    stream.copy(workload_->state(), workload_->state_before.data(), sizeof(StepState));
+  }
+}
+
+}  // namespace tdds

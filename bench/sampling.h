@@ -1,0 +1,40 @@
+#pragma once
+// Times one op on a stream until the times agree.
+
+#include <functional>
+#include <vector>
+
+#include "kernels/runtime/device.h"
+
+namespace tdds {
+
+struct SamplingLimits {
+  double noise = 0.02;   // stop when the median is known to this share
+  double seconds = 0.5;  // or after this time, but not before kLeastSamples
+};
+inline constexpr int kLeastSamples = 5;
+
+// Seconds of one run of an op.
+struct Timing {
+  double median = 0, least = 0;
+  double noise = 0;  // half the interquartile range over the median
+  int samples = 0;
+};
+Timing timing_of(std::vector<double> seconds);
+
+// Memory that is larger than the last-level cache. Going through it leaves nothing else there.
+class CacheFlush {
+ public:
+  explicit CacheFlush(Device& device);
+  void enqueue(Stream& stream) const;
+
+ private:
+  DeviceMemory memory_;
+};
+
+// `prepare` runs before each run of the op and is not counted: on a host it runs before the clock starts, and
+// on a GPU the time of recordings of `prepare` alone is subtracted. It may be empty.
+Timing sample(Stream& stream, const std::function<void()>& prepare, const std::function<void()>& run,
+              const SamplingLimits& limits);
+
+}  // namespace tdds
