@@ -39,7 +39,8 @@ ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t he
                                        .backward = context.train,
                                        .math = context.math,
                                        .algo = context.algo,
-                                       .data_gradient = decl.data_gradient});
+                                       .data_gradient = decl.data_gradient,
+                                       .full_batch = context.full_batch});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
 }
 

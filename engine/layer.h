@@ -25,6 +25,7 @@ struct PassContext {
   bool train;
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
+  std::int32_t full_batch = 0;
   void* workspace = nullptr;         // shared by all layers, since commands of a stream run in order
   std::size_t workspace_bytes = 0;   // the largest request of a layer
   std::uint32_t* tickets = nullptr;  // of all layers, one after the other: zero when a step begins

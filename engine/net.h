@@ -21,6 +21,7 @@ struct PassSpec {
   bool train = true;                     // false: inference with the running statistics, no backward
   Conv2dMath math = Conv2dMath::kExact;  // kTf32 with kF32: the precision tf32
   ConvAlgo algo = ConvAlgo::kAuto;       // on a CPU
+  std::int32_t full_batch = 0;           // of a short last batch: the size of the others
 
   bool operator==(const PassSpec&) const = default;
 };

@@ -83,7 +83,8 @@ void Trainer::plan_steps(PassPool& pool) {
                                .compute = options_.compute,
                                .train = true,
                                .math = options_.math,
-                               .algo = options_.algo});
+                               .algo = options_.algo,
+                               .full_batch = size < micro ? micro : 0});
         steps_.push_back({{.pass = &pass, .batch = size}, group, first, last});
       }
       done += size;

@@ -150,7 +150,7 @@ class Block {
 class ResNetPass final : public Pass {
  public:
   ResNetPass(Device& device, Params& params, const NetDecl& decl, const PassSpec& spec)
-      : context_{device, params, spec.compute, spec.batch, spec.train, spec.math, spec.algo},
+      : context_{device, params, spec.compute, spec.batch, spec.train, spec.math, spec.algo, spec.full_batch},
         size_(decl.spec.image_size),
         channels_(decl.spec.input_channels),
         stem_(context_, *decl.stem, size_, size_, true) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "engine/io/file_lock.h"
@@ -13,14 +14,21 @@ namespace {
 
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 26;
 
-void write_cache(const std::string& path, const std::string& text) {
+PlanCache::Text read_cache(const std::string& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return read_file(path, kLargest);
+}
+
+void update_cache(const std::string& path, const std::function<std::string(const PlanCache::Text&)>& merged) {
+  std::error_code ignored;  // the lock reports a folder that is missing
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   FileLock lock(path + ".lock");
-  for (int tries = 0; !lock.held() && tries < 100; ++tries) {
+  for (int tries = 0; !lock.held() && tries < 500; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     lock.try_again();
   }
   check(lock.held(), "{} is writing it", lock.holder());
-  write_file_atomically(path, text);
+  write_file_atomically(path, merged(read_cache(path)));
 }
 
 }  // namespace
@@ -28,11 +36,8 @@ void write_cache(const std::string& path, const std::string& text) {
 PlanCache plan_cache_file(const std::string& path) {
   if (path.empty()) return {};
   return {.name = path,
-          .read = [path]() -> std::optional<std::string> {
-            if (!std::filesystem::exists(path)) return std::nullopt;
-            return read_file(path, kLargest);
-          },
-          .keep = [path](const std::string& text) { write_cache(path, text); }};
+          .read = [path] { return read_cache(path); },
+          .update = [path](const auto& merged) { update_cache(path, merged); }};
 }
 
 }  // namespace tdds

@@ -1,6 +1,6 @@
 #pragma once
 // The file that keeps timed convolution plans between runs, for DeviceOptions::plan_cache. Programs may share
-// it.
+// it: a lock beside it lets one at a time add to it. Its folder is made.
 
 #include <string>
 

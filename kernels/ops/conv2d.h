@@ -49,6 +49,9 @@ struct Conv2dSpec {
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
   GradientMode data_gradient = GradientMode::kBoth;
+  // Of the last, short batch of an epoch: the size of the others. On a GPU it takes their plan where that
+  // supports it.
+  std::int32_t full_batch = 0;
 
   std::int32_t out_height() const { return (height + 2 * padding - filter_h) / stride + 1; }
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }

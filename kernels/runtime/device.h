@@ -31,9 +31,11 @@ enum class StreamMode {
 
 // Storage of timed convolution plans between runs, as text. Both functions may throw Error.
 struct PlanCache {
-  std::string name = {};                                   // for messages; empty where there is no cache
-  std::function<std::optional<std::string>()> read = {};   // nothing where no text has been saved yet
-  std::function<void(const std::string& text)> keep = {};  // saves the whole text, after every new plan
+  using Text = std::optional<std::string>;  // nothing where no text has been saved yet
+  std::string name = {};                    // for messages; empty where there is no cache
+  std::function<Text()> read = {};
+  // Replaces the saved text by merged(text). No other program changes it in between.
+  std::function<void(const std::function<std::string(const Text&)>& merged)> update = {};
 };
 
 struct DeviceOptions {
@@ -41,10 +43,17 @@ struct DeviceOptions {
   bool debug_sync = false;  // wait after every command, so that an error names the command that caused it
   bool dependent_launches =
       true;  // overlap the launch of a kernel with the one in front of it, on sm_90 and newer
-  bool cudnn_autotune = false;  // choose convolution plans by timing them instead of by cuDNN's heuristics
+  bool cudnn_autotune = false;  // time convolution plans that are not in plan_cache; else cuDNN's heuristics
+                                // choose them
   PlanCache plan_cache = {};
   std::string pinned_plans = {};  // Device::pinned_plans() of the run that is resumed; takes precedence
+  // Shows what is being timed; "": nothing any more. It may throw to end the work.
+  std::function<void(const std::string& text)> show_timing = {};
 };
+
+// The number of the GPU kernels' arithmetic, which checkpoints keep. Raise it with every change after which a
+// training on cuda or simt has other bits: of a kernel in kernels/gpu, or of how the engine calls it.
+inline constexpr int kGpuArithmetic = 2;
 
 // The peak rates of a device, per second; zero where unknown. Products are dense; a multiply and an add count
 // as two operations.

@@ -4,25 +4,23 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <tuple>
 
-#include "engine/io/plan_cache.h"
 #include "kernels/cuda/cudnn/conv_plans.h"
 #include "kernels/cuda/cudnn/offline_gpu.h"
 #include "kernels/cuda/device.h"
 #include "kernels/ops/conv2d.h"
 #include "nets/resnet.h"
 #include "tests/cuda/gpu_precisions.h"
-#include "tests/temporary_folder.h"
+#include "tests/cuda/library_shapes.h"
 
 namespace tdds {
 namespace {
 
 using test::GpuPrecision;
 using test::kGpuPrecisions;
+using test::kResNet18;
 
 std::string properties_of(const std::string& gpu) {
   return offline_gpu_properties(gpu);
@@ -76,15 +74,6 @@ const Conv2dSpec kLayer{.batch = 128,
                         .stride = 2,
                         .padding = 1};
 
-Conv2dSpec layer(std::int32_t size, std::int32_t channels, std::int32_t out_channels, std::int32_t filter,
-                 std::int32_t stride) {
-  return {128, size, size, channels, out_channels, filter, filter, stride, filter / 2};
-}
-const Conv2dSpec kResNet18[] = {
-    layer(32, 8, 64, 3, 1),    layer(32, 64, 64, 3, 1),   layer(32, 64, 128, 3, 2),  layer(32, 64, 128, 1, 2),
-    layer(16, 128, 128, 3, 1), layer(16, 128, 256, 3, 2), layer(16, 128, 256, 1, 2), layer(8, 256, 256, 3, 1),
-    layer(8, 256, 512, 3, 2),  layer(8, 256, 512, 1, 2),  layer(4, 512, 512, 3, 1)};
-
 TEST(ConvPlanTest, PlansKeepToTheirPrecision) {
   const CudnnTarget target = CudnnTarget::offline(properties_of("sm_90"));
   for (const GpuPrecision& precision : kGpuPrecisions)
@@ -113,7 +102,7 @@ TEST(ConvPlanTest, PlansKeepToTheirPrecision) {
 // use tensor cores. Engines that copy the tensors first, as their workspace shows, do not replace these.
 TEST_P(NetworkPlansTest, PrefersTensorCoresForFastTypes) {
   const CudnnTarget target = CudnnTarget::offline(properties_of(GetParam()));
-  ConvPlanStore store(CudnnTarget::offline(properties_of(GetParam())), GetParam(), {}, nullptr);
+  ConvPlanStore store(CudnnTarget::offline(properties_of(GetParam())), GetParam(), {}, {});
   for (const GpuPrecision& precision : kGpuPrecisions) {
     if (std::string(precision.name) == "fp32") continue;
     for (const Conv2dSpec& layer : kResNet18) {
@@ -143,8 +132,8 @@ TEST_P(NetworkPlansTest, PrefersTensorCoresForFastTypes) {
 
 // The layer for which heuristic A of cuDNN 9.19 on sm_90 starts with an engine without tensor cores.
 TEST(ConvPlanTest, FirstDownsamplingOfResNet18RunsOnTensorCores) {
-  ConvPlanStore store(CudnnTarget::offline(properties_of("sm_90")), "sm_90", {}, nullptr);
-  Conv2dSpec spec = layer(32, 64, 128, 1, 2);
+  ConvPlanStore store(CudnnTarget::offline(properties_of("sm_90")), "sm_90", {}, {});
+  Conv2dSpec spec = test::layer(32, 64, 128, 1, 2);
   spec.dtype = DType::kF16;
   EXPECT_TRUE(store.get(spec, ConvDirection::kForward)->has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
 }
@@ -191,19 +180,6 @@ TEST(CudnnLayoutTest, ChannelsAreFastestInImagesAndFilters) {
               ((n * 3 + h) * 2 + w) * 8 + c);
 }
 
-double first_is_fastest(const Conv2dSpec&, ConvDirection, const ConvPlan&) {
-  return 1;
-}
-
-class PlanFileTest : public testing::Test {
- protected:
-  ConvPlanStore store(PlanTimer timer) {
-    return {CudnnTarget::offline(properties_of("sm_90")), "sm_90", plan_cache_file(path_), std::move(timer)};
-  }
-  test::TemporaryFolder folder_;
-  std::string path_ = folder_ / "plans";
-};
-
 // dx = and dx += need separate plans, and the first layer needs neither.
 TEST(ConvPlanTest, MakesPlansOnlyForRequestedGradients) {
   const std::unique_ptr<Device> gpu = make_offline_gpu("sm_90");
@@ -224,101 +200,6 @@ TEST(ConvPlanTest, MakesPlansOnlyForRequestedGradients) {
     EXPECT_TRUE(holds(text(data, true), "; filter="));
     EXPECT_EQ(text(data, false).find(';'), std::string::npos) << "an inference plan";
   }
-}
-
-TEST_F(PlanFileTest, KeepsTheFastest) {
-  Conv2dSpec spec = kLayer;
-  spec.dtype = DType::kF16;
-  std::vector<std::string> timed;
-  const auto chosen = store([&](const Conv2dSpec&, ConvDirection, const ConvPlan& plan) {
-                        timed.push_back(plan.choice.text());
-                        return timed.size() == 3 ? 1.0 : 2.0;
-                      }).get(spec, ConvDirection::kForward);
-  ASSERT_GT(timed.size(), 3u);
-  EXPECT_EQ(chosen->choice.text(), timed[2]);
-  // A second run reads the file and times nothing.
-  const auto again = store([](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double {
-                       ADD_FAILURE() << "timed again";
-                       return 1;
-                     }).get(spec, ConvDirection::kForward);
-  EXPECT_EQ(again->choice.text(), timed[2]);
-  // Another shape, type or direction has another key.
-  ConvPlanStore plain = store(nullptr);
-  spec.batch = 100;
-  EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(kLayer, ConvDirection::kForward));
-  EXPECT_NE(plain.key(spec, ConvDirection::kForward), plain.key(spec, ConvDirection::kData));
-}
-
-TEST_F(PlanFileTest, SkipsPlansThatFail) {
-  int timed = 0;
-  const auto chosen = store([&](const Conv2dSpec&, ConvDirection, const ConvPlan&) {
-                        if (++timed != 2) throw Error("it cannot run");
-                        return 1.0;
-                      }).get(kLayer, ConvDirection::kForward);
-  ASSERT_GT(timed, 2);
-  const std::vector<ConvPlan> proposed =
-      propose_plans(kLayer, ConvDirection::kForward, CudnnTarget::offline(properties_of("sm_90")), 2);
-  EXPECT_EQ(chosen->choice.text(), proposed.at(1).choice.text());
-  std::remove(path_.c_str());
-  ConvPlanStore failing = store(
-      [](const Conv2dSpec&, ConvDirection, const ConvPlan&) -> double { throw Error("it cannot run"); });
-  try {
-    failing.get(kLayer, ConvDirection::kForward);
-    FAIL() << "a plan that cannot run was returned";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("ran on sm_90: it cannot run"), std::string::npos)
-        << error.what();
-  }
-}
-
-TEST_F(PlanFileTest, IgnoresDamagedFileWithANote) {
-  for (const char* text :
-       {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
-        "tdds convolution plans 1\nkey\t7\tfast\n"}) {
-    std::ofstream(path_) << text;
-    ConvPlanStore damaged = store(first_is_fastest);
-    ASSERT_EQ(damaged.notes().size(), 1u) << text;
-    EXPECT_NE(damaged.notes()[0].find(path_), std::string::npos);
-    EXPECT_NE(damaged.get(kLayer, ConvDirection::kForward), nullptr);
-    EXPECT_TRUE(store(first_is_fastest).notes().empty()) << "the file is valid again";
-    if (*text != '\0') {
-      EXPECT_THROW(store(nullptr).keep(text), Error) << text;
-    }
-  }
-}
-
-TEST_F(PlanFileTest, TimesAgainWhenAPlanCannotBeRebuilt) {
-  ConvPlanStore plain = store(nullptr);
-  const std::string key = plain.key(kLayer, ConvDirection::kForward);
-  std::ofstream(path_) << "tdds convolution plans 1\n" << key << "\t9999\t0.5\n";
-  ConvPlanStore timed = store(first_is_fastest);
-  EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
-  EXPECT_EQ(timed.notes().size(), 1u);
-}
-
-TEST_F(PlanFileTest, ReportsUnwritableFileAsANote) {
-  ConvPlanStore timed(CudnnTarget::offline(properties_of("sm_90")), "sm_90",
-                      plan_cache_file("/proc/nothing/plans"), first_is_fastest);
-  EXPECT_NE(timed.get(kLayer, ConvDirection::kForward), nullptr);
-  ASSERT_EQ(timed.notes().size(), 1u);
-  EXPECT_NE(timed.notes()[0].find("/proc/nothing/plans"), std::string::npos);
-}
-
-// A run whose plans were chosen by timing is resumed without timing and continues with the same plans.
-TEST_F(PlanFileTest, AResumedRunKeepsItsPlans) {
-  Conv2dSpec spec = kLayer;
-  spec.dtype = DType::kF16;
-  int count = 0;
-  ConvPlanStore first =
-      store([&](const Conv2dSpec&, ConvDirection, const ConvPlan&) { return ++count == 2 ? 1. : 2.; });
-  const std::string chosen = first.get(spec, ConvDirection::kForward)->choice.text();
-  ConvPlanStore resumed = store(nullptr);
-  EXPECT_NE(resumed.get(spec, ConvDirection::kForward)->choice.text(), chosen) << "the test shows nothing";
-  ConvPlanStore kept = store(nullptr);
-  kept.keep(first.choices());
-  EXPECT_EQ(kept.get(spec, ConvDirection::kForward)->choice.text(), chosen);
-  EXPECT_EQ(kept.choices().substr(0, kept.choices().rfind('\t')),
-            first.choices().substr(0, first.choices().rfind('\t')));
 }
 
 TEST(OfflineGpuTest, RejectsUnsupportedOperations) {

@@ -91,36 +91,47 @@ TEST_F(CudaDeviceTest, RejectsMalformedPinnedPlans) {
               ThrowsMessage<Error>(HasSubstr("the plans of the run that is resumed")));
 }
 
-TEST_F(CudaDeviceTest, TimingAPlanFreesItsMemory) {
+TEST_F(CudaDeviceTest, PlansOfAConvolutionAreTimedInOneSetOfBuffers) {
   CudnnDevice device(kNoOps, {.ordinal = 1});
-  const PlanTimer timer = make_plan_timer(device);
-  ConvPlan plan;
+  const auto prepare = make_plan_timer(device);
+  ConvPlan plan, larger;
   plan.workspace_bytes = 1000;
+  larger.workspace_bytes = 3000;
   Conv2dSpec spec{128, 8, 8, 64, 64, 3, 3, 1, 1};
   const int before = runtime_.allocations;
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBf16})
     for (const ConvDirection direction : kConvDirections) {
       spec.dtype = dtype;
+      const PlanTiming::Timer timer = prepare(spec, direction);
       executions = 0;
-      EXPECT_EQ(timer(spec, direction, plan), 1) << "the fake clock's millisecond";
-      EXPECT_GE(executions, 5);
-      EXPECT_EQ(runtime_.allocations, before);
+      EXPECT_EQ(timer(plan, 1), 1) << "the fake clock's millisecond";
+      EXPECT_EQ(executions, 2) << "one that loads the code, and one that is timed";
+      const int made = runtime_.mallocs;
+      EXPECT_EQ(timer(plan, 9), 1);
+      EXPECT_EQ(executions, 12);
+      EXPECT_EQ(runtime_.mallocs, made);
+      timer(larger, 1);
+      EXPECT_EQ(runtime_.mallocs, made + 1) << "a larger workspace, and nothing else";
+      timer(plan, 1);
+      EXPECT_EQ(runtime_.mallocs, made + 1);
     }
+  EXPECT_EQ(runtime_.allocations, before) << "memory of a timer outlives it";
   execution = CUDNN_STATUS_EXECUTION_FAILED;
-  EXPECT_THAT(([&] { timer(spec, ConvDirection::kForward, plan); }),
+  EXPECT_THAT(([&] { prepare(spec, ConvDirection::kForward)(plan, 1); }),
               ThrowsMessage<Error>(HasSubstr("CUDNN_STATUS_EXECUTION_FAILED")));
   execution = CUDNN_STATUS_SUCCESS;
-  EXPECT_EQ(runtime_.allocations, before);
-  plan.workspace_bytes = std::size_t{2} << 30;
-  EXPECT_THAT(([&] { timer(spec, ConvDirection::kForward, plan); }), testing::Throws<Error>());
-  EXPECT_EQ(runtime_.allocations, before);
+  const PlanTiming::Timer timer = prepare(spec, ConvDirection::kForward);
+  plan.workspace_bytes = std::size_t{2} << 30;  // more than the fake GPU has
+  EXPECT_THAT(([&] { timer(plan, 1); }), testing::Throws<Error>());
+  static_cast<void>(cudaGetLastError());  // as the plan store does
+  EXPECT_EQ(timer(larger, 1), 1) << "other plans can still be timed";
 }
 
 // A GPU that only makes plans, which are executed on a stream of the fake runtime.
 class PlannedGpu : public GpuDevice {
  public:
   explicit PlannedGpu(const std::string& json)
-      : GpuDevice(kNoOps), plans_(CudnnTarget::offline(json), "sm_90", {}, nullptr) {}
+      : GpuDevice(kNoOps), plans_(CudnnTarget::offline(json), "sm_90", {}, {}) {}
   std::string description() const override { return "planned"; }
   void* allocate(std::size_t, std::string_view) override { return nullptr; }
   void free(void*) noexcept override {}

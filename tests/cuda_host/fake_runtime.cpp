@@ -164,6 +164,7 @@ const char* cudaGetErrorString(cudaError_t) {
 cudaError_t cudaMalloc(void** out, std::size_t bytes) {
   if (const cudaError_t status = forbid_while_capturing("cudaMalloc")) return status;
   if (state.allocated_bytes + bytes > state.memory_bytes) return fail(cudaErrorMemoryAllocation);
+  ++state.mallocs;
   state.allocated_bytes += bytes;
   return allocate(device_memory, state.allocations, out, bytes);
 }

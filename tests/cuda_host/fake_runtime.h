@@ -24,6 +24,7 @@ struct Runtime {
 
   // Live objects, and errors.
   int streams = 0, events = 0, graphs = 0, execs = 0, pinned = 0, allocations = 0;
+  int mallocs = 0;  // calls of cudaMalloc so far
   std::size_t allocated_bytes = 0;
   std::string misuse;                        // the first call that broke a rule
   int launches = 0, dependent_launches = 0;  // of kernels, which do nothing

@@ -62,7 +62,7 @@ class PlanFailureTest : public testing::Test {
   static std::shared_ptr<const ConvPlan> plan(cudnnStatus_t first, cudnnStatus_t others) {
     std::stringstream json;
     json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
-    ConvPlanStore store(CudnnTarget::offline(json.str()), "sm_90", {}, nullptr);
+    ConvPlanStore store(CudnnTarget::offline(json.str()), "sm_90", {}, {});
     of_first = first;
     of_others = others;
     finalized_plans = 0;

@@ -1,8 +1,10 @@
 #include "kernels/cuda/cudnn/conv_plans.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <sstream>
 
 #include "kernels/runtime/check.h"
@@ -10,24 +12,58 @@
 namespace tdds {
 namespace {
 
-constexpr std::size_t kTimedPlans = 16;  // in the order of the heuristics; the fastest is rarely far down
 constexpr std::size_t kSmallWorkspace = std::size_t{1} << 20;
 constexpr std::size_t kBestFew = 8;  // among these a plan on tensor cores is preferred
 constexpr const char* kFirstLine = "tdds convolution plans 1";
 
+// A convolution may take a sixteenth of what is left of the budget, three quarters of it for the first round.
+// So later convolutions have less time, but some; ResNet-18 has 31 in training.
+constexpr double kShare = 1.0 / 16, kFirstRound = 0.75, kLeastSeconds = 0.02;
+constexpr std::size_t kTimedAgain = 4;
+constexpr int kRunsAgain = 9;
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+double machine_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// kNever, with the reason in `failure`, if the plan does not run, for example for lack of memory for its
+// workspace: others may.
+double measured(const PlanTiming::Timer& timer, const ConvPlan& plan, int runs, std::string& failure) {
+  try {
+    return timer(plan, runs);
+  } catch (const Error& error) {
+    failure = error.what();
+    static_cast<void>(cudaGetLastError());
+    return kNever;
+  }
+}
+
+// Ends what is shown, also after an error.
+struct ShownText {
+  const PlanTiming& timing;
+  ~ShownText() {
+    if (timing.show) timing.show("");
+  }
+};
+
 }  // namespace
 
 std::string conv_text(const Conv2dSpec& spec, ConvDirection direction) {
-  return fmt::format(
-      "{} x [{},{},{},{}] w [{},{},{},{}] stride {} padding {} {}", to_string(direction), spec.batch,
-      spec.height, spec.width, spec.channels, spec.out_channels, spec.filter_h, spec.filter_w, spec.channels,
-      spec.stride, spec.padding,
+  std::string text = fmt::format(
+      "{} x [{},{},{},{}] w [{},{},{},{}] stride {} padding {} {}",
+      spec.backward ? to_string(direction) : "inference", spec.batch, spec.height, spec.width, spec.channels,
+      spec.out_channels, spec.filter_h, spec.filter_w, spec.channels, spec.stride, spec.padding,
       spec.dtype == DType::kF32 && spec.math == Conv2dMath::kTf32 ? "tf32" : to_string(spec.dtype));
+  if (spec.full_batch > 0) text += fmt::format(" of batches of {}", spec.full_batch);
+  return text;
 }
 
-ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTimer timer)
-    : target_(std::move(target)), gpu_(std::move(gpu)), cache_(std::move(cache)), timer_(std::move(timer)) {
-  if (timer_ && cache_.read) read_cache();
+ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTiming timing)
+    : target_(std::move(target)), gpu_(std::move(gpu)), cache_(std::move(cache)), timing_(std::move(timing)) {
+  if (!timing_.seconds) timing_.seconds = machine_seconds;
+  if (cache_.read) read_cache();
 }
 
 void ConvPlanStore::keep(const std::string& choices) {
@@ -48,24 +84,38 @@ std::shared_ptr<const ConvPlan> ConvPlanStore::get(const Conv2dSpec& spec, ConvD
 ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key) {
   if (const auto kept = kept_.find(key); kept != kept_.end())
     return rebuild_plan(spec, direction, target_, kept->second.choice);
+  if (!spec.backward) return choose_first(spec, direction);
+  if (spec.full_batch > 0) return choose_like_full_batch(spec, direction);
   if (const auto timed = timed_.find(key); timed != timed_.end()) {
     try {
       return rebuild_plan(spec, direction, target_, timed->second.choice);
     } catch (const Error& error) {
-      notes_.push_back(fmt::format("{}: the plan for {} cannot be rebuilt and is timed again: {}",
+      notes_.push_back(fmt::format("{}: the plan for {} cannot be rebuilt and is chosen again: {}",
                                    cache_.name, conv_text(spec, direction), error.what()));
     }
   }
-  return timer_ ? choose_by_time(spec, direction, key) : choose_first(spec, direction);
+  if (!timing_.prepare) return choose_first(spec, direction);
+  if (share() >= kLeastSeconds) return choose_by_time(spec, direction, key);
+  ++untimed_;
+  return choose_first(spec, direction);
+}
+
+double ConvPlanStore::share() const {
+  return kShare * (timing_.budget_seconds - used_seconds_);
+}
+
+void ConvPlanStore::check_some(bool some, const Conv2dSpec& spec, ConvDirection direction,
+                               const std::string& reason) const {
+  check(some,
+        "cuDNN {} has no deterministic plan for the convolution {} on {}{}{}; use another precision or batch",
+        cudnnGetVersion(), conv_text(spec, direction), gpu_, reason.empty() ? "" : ", and says ", reason);
 }
 
 std::vector<ConvPlan> ConvPlanStore::propose(const Conv2dSpec& spec, ConvDirection direction,
                                              std::size_t limit) const {
   std::string reason;
   std::vector<ConvPlan> proposed = propose_plans(spec, direction, target_, limit, &reason);
-  check(!proposed.empty(),
-        "cuDNN {} has no deterministic plan for the convolution {} on {}{}{}; use another precision or batch",
-        cudnnGetVersion(), conv_text(spec, direction), gpu_, reason.empty() ? "" : ", and says ", reason);
+  check_some(!proposed.empty(), spec, direction, reason);
   return proposed;
 }
 
@@ -83,39 +133,109 @@ ConvPlan ConvPlanStore::choose_first(const Conv2dSpec& spec, ConvDirection direc
   return std::move(found == proposed.end() ? proposed[0] : *found);
 }
 
+ConvPlan ConvPlanStore::choose_like_full_batch(const Conv2dSpec& spec, ConvDirection direction) {
+  Conv2dSpec full = spec;
+  full.batch = spec.full_batch;
+  full.full_batch = 0;
+  const std::shared_ptr<const ConvPlan> plan = get(full, direction);
+  try {
+    ConvPlan same = rebuild_plan(spec, direction, target_, plan->choice);
+    if (same.workspace_bytes <= std::max(plan->workspace_bytes, kSmallWorkspace)) return same;
+  } catch (const Error&) {  // the engine does not support this batch
+  }
+  return choose_first(spec, direction);
+}
+
 ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection direction,
                                        const std::string& key) {
-  std::vector<ConvPlan> proposed = propose(spec, direction, kTimedPlans);
-  std::size_t best = 0;
-  double best_milliseconds = std::numeric_limits<double>::infinity();
-  std::string failure;
-  for (std::size_t i = 0; i < proposed.size(); ++i) {
-    try {
-      const double milliseconds = timer_(spec, direction, proposed[i]);
-      if (milliseconds >= best_milliseconds) continue;
-      best = i;
-      best_milliseconds = milliseconds;
-    } catch (const Error& error) {  // e.g. no memory for its workspace: other plans may run
-      failure = error.what();
-      static_cast<void>(cudaGetLastError());
-    }
+  const ShownText shown{timing_};
+  const double begin = timing_.seconds(), share = this->share();
+  PlanTiming::Timer timer;
+  try {
+    timer = timing_.prepare(spec, direction);
+  } catch (const Error& error) {
+    notes_.push_back(
+        fmt::format("the plans for {} were not timed: {}", conv_text(spec, direction), error.what()));
+    static_cast<void>(cudaGetLastError());
+    return choose_first(spec, direction);
   }
-  check(best_milliseconds < std::numeric_limits<double>::infinity(),
-        "none of cuDNN's {} plans for the convolution {} ran on {}: {}", proposed.size(),
+  std::vector<Timed> ran = time_once(spec, direction, timer, begin + kFirstRound * share);
+  plans_timed_ += ran.size();
+  Timed best = time_best_again(std::move(ran), timer, begin + share);
+  used_seconds_ += timing_.seconds() - begin;
+  ++convolutions_timed_;
+  timed_[key] = {best.plan.choice, best.milliseconds};
+  if (cache_.update) write_cache();
+  return std::move(best.plan);
+}
+
+// One run of every plan that runs, in the order of the heuristics.
+std::vector<ConvPlanStore::Timed> ConvPlanStore::time_once(const Conv2dSpec& spec, ConvDirection direction,
+                                                           const PlanTiming::Timer& timer, double until) {
+  std::vector<Timed> ran;
+  std::string failure;
+  int tried = 0;
+  const std::string reason = visit_plans(spec, direction, target_, kAllPlans, [&](ConvPlan plan) {
+    ++tried;
+    if (timing_.show)
+      timing_.show(fmt::format("timing cuDNN's convolution plans, for at most {} s in all: {}",
+                               timing_.budget_seconds, conv_text(spec, direction)));
+    const double milliseconds = measured(timer, plan, 1, failure);
+    if (milliseconds < kNever) ran.push_back({std::move(plan), milliseconds});
+    return ran.empty() || timing_.seconds() < until;
+  });
+  check_some(tried > 0, spec, direction, reason);
+  check(!ran.empty(), "none of cuDNN's {} plans for the convolution {} ran on {}: {}", tried,
         conv_text(spec, direction), gpu_, failure);
-  timed_[key] = {proposed[best].choice, best_milliseconds};
-  if (cache_.keep) write_cache();
-  return std::move(proposed[best]);
+  return ran;
+}
+
+// Of plans that are equally fast, the heuristics' earlier one is taken.
+ConvPlanStore::Timed ConvPlanStore::time_best_again(std::vector<Timed> ran, const PlanTiming::Timer& timer,
+                                                    double until) const {
+  const std::string first = ran[0].plan.choice.text();
+  std::stable_sort(ran.begin(), ran.end(),
+                   [](const Timed& a, const Timed& b) { return a.milliseconds < b.milliseconds; });
+  // The heuristics' first is timed again in any case: its first run may have found an idle GPU at a low clock.
+  const auto at =
+      std::find_if(ran.begin(), ran.end(), [&](const Timed& one) { return one.plan.choice.text() == first; });
+  if (static_cast<std::size_t>(at - ran.begin()) >= kTimedAgain)
+    std::iter_swap(at, ran.begin() + kTimedAgain - 1);
+  std::size_t best = 0;
+  double least = kNever;
+  std::string failure;
+  for (std::size_t i = 0; i < std::min(kTimedAgain, ran.size()) && timing_.seconds() < until; ++i) {
+    const double milliseconds = measured(timer, ran[i].plan, kRunsAgain, failure);
+    if (milliseconds >= least) continue;
+    least = milliseconds;
+    best = i;
+  }
+  if (least < kNever) ran[best].milliseconds = least;
+  return std::move(ran[best]);
 }
 
 std::string ConvPlanStore::choices() const {
-  Choices choices;
+  Choices choices = kept_;
   for (const auto& [key, plan] : plans_) {
     if (!plan) continue;  // the last get() failed
     const auto timed = timed_.find(key);
     choices[key] = {plan->choice, timed == timed_.end() ? 0 : timed->second.milliseconds};
   }
   return serialized(choices);
+}
+
+std::vector<std::string> ConvPlanStore::notes() const {
+  std::vector<std::string> notes = notes_;
+  if (convolutions_timed_ > 0)
+    notes.push_back(fmt::format("{} plans of {} convolutions were timed in {:.1f} s; the fastest are {}",
+                                plans_timed_, convolutions_timed_, used_seconds_,
+                                cache_.update ? "kept in " + cache_.name : "not kept for other runs"));
+  if (untimed_ > 0)
+    notes.push_back(
+        fmt::format("cuDNN's heuristics chose the plans of {} convolutions: timing takes at most "
+                    "{} s in all",
+                    untimed_, timing_.budget_seconds));
+  return notes;
 }
 
 ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::string& where) {
@@ -147,20 +267,27 @@ std::string ConvPlanStore::serialized(const Choices& choices) {
 
 void ConvPlanStore::read_cache() {
   try {
-    if (const std::optional<std::string> text = cache_.read()) timed_ = parse(*text, "the file");
+    if (const PlanCache::Text text = cache_.read()) timed_ = parse(*text, "the file");
   } catch (const Error& error) {
     notes_.push_back(fmt::format("the plan cache {} is damaged and ignored: {}", cache_.name, error.what()));
   }
 }
 
+// Adds what other programs have saved since this one read the cache.
 void ConvPlanStore::write_cache() {
   try {
-    cache_.keep(serialized(timed_));
+    cache_.update([this](const PlanCache::Text& saved) {
+      try {
+        if (saved) timed_.merge(parse(*saved, "the file"));
+      } catch (const Error&) {  // damaged: it is replaced
+      }
+      return serialized(timed_);
+    });
   } catch (const Error& error) {
     notes_.push_back(
         fmt::format("the plan cache {} cannot be saved, so the next run times its plans again: {}",
                     cache_.name, error.what()));
-    cache_.keep = nullptr;
+    cache_.update = nullptr;
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The convolution plans of one GPU: chosen once per shape and direction, shared by all layers of that shape.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,16 +12,26 @@
 
 namespace tdds {
 
-// Returns the milliseconds that one execution of the plan takes.
-using PlanTimer = std::function<double(const Conv2dSpec&, ConvDirection, const ConvPlan&)>;
+// How plans are timed. Tests replace every member.
+struct PlanTiming {
+  // The median of `runs` executions of a plan in milliseconds, after one that loads its code.
+  using Timer = std::function<double(const ConvPlan&, int runs)>;
+  // Makes the tensors of a convolution and fills them; they live as long as the timer. Null: nothing is timed.
+  std::function<Timer(const Conv2dSpec&, ConvDirection)> prepare = {};
+  double budget_seconds = 15;                         // for all convolutions together
+  std::function<double()> seconds = {};               // a clock
+  std::function<void(const std::string&)> show = {};  // DeviceOptions::show_timing
+};
 
 class ConvPlanStore {
  public:
-  // `gpu` names the GPU in errors and in the cache. With a timer, plans not yet in `cache` are chosen by
-  // timing and added to it. Without one the cache is not read, and the plan is cuDNN's first proposal or,
-  // where tensor cores support the precision, the first of its best few that uses them without copying the
-  // tensors. A cache that is damaged or cannot be written leads to new timings and a note, not to an error.
-  ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTimer timer);
+  // `gpu` names the GPU in errors and in the cache. A plan comes from keep(), else from `cache`, else from a
+  // timing, which adds it to the cache. Without timing, or once the budget is used up, it is cuDNN's first
+  // proposal or, where tensor cores support the precision, the first of its best few that uses them without
+  // copying the tensors. So are plans for inference; a short batch takes the engine and the settings of the
+  // full one where these support it and need no larger workspace. A cache that is damaged or cannot be
+  // written leads to new timings and a note, not to an error.
+  ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTiming timing);
 
   // Plans that take precedence over all others: choices() of the run that is resumed. Throws Error where
   // `choices` is not the text of choices().
@@ -30,10 +41,10 @@ class ConvPlanStore {
   // no longer has the plan given to keep().
   std::shared_ptr<const ConvPlan> get(const Conv2dSpec& spec, ConvDirection direction);
 
-  // Every plan that get() has returned so far, as text for keep().
+  // Every plan that was given to keep() or that get() has returned so far, as text for keep().
   std::string choices() const;
-  // Sentences for the user about the cache.
-  const std::vector<std::string>& notes() const { return notes_; }
+  // Sentences for the user about the timing and the cache.
+  std::vector<std::string> notes() const;
 
   // Identifies a choice in the cache: cuDNN's version, the GPU, the shape, the types and the direction.
   std::string key(const Conv2dSpec& spec, ConvDirection direction) const;
@@ -44,21 +55,35 @@ class ConvPlanStore {
     double milliseconds;  // 0: not timed
   };
   using Choices = std::map<std::string, Kept>;
+  struct Timed {
+    ConvPlan plan;
+    double milliseconds;
+  };
   static Choices parse(const std::string& text, const std::string& where);
   static std::string serialized(const Choices& choices);
   void read_cache();
   void write_cache();
+  void check_some(bool some, const Conv2dSpec& spec, ConvDirection direction,
+                  const std::string& reason) const;
   std::vector<ConvPlan> propose(const Conv2dSpec& spec, ConvDirection direction, std::size_t limit) const;
   ConvPlan choose_first(const Conv2dSpec& spec, ConvDirection direction) const;
   ConvPlan make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
+  ConvPlan choose_like_full_batch(const Conv2dSpec& spec, ConvDirection direction);
+  double share() const;  // seconds for the next convolution
   ConvPlan choose_by_time(const Conv2dSpec& spec, ConvDirection direction, const std::string& key);
+  std::vector<Timed> time_once(const Conv2dSpec& spec, ConvDirection direction,
+                               const PlanTiming::Timer& timer, double until);
+  Timed time_best_again(std::vector<Timed> ran, const PlanTiming::Timer& timer, double until) const;
 
   CudnnTarget target_;
   std::string gpu_;
   PlanCache cache_;
-  PlanTimer timer_;
+  PlanTiming timing_;
   std::map<std::string, std::shared_ptr<const ConvPlan>> plans_;
-  Choices timed_, kept_;  // from the cache; from the run that is resumed
+  Choices timed_, kept_;     // from the cache and timed here; from the run that is resumed
+  double used_seconds_ = 0;  // of the budget
+  std::size_t plans_timed_ = 0;
+  int convolutions_timed_ = 0, untimed_ = 0;  // untimed_: because the budget was used up
   std::vector<std::string> notes_;
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/cuda/cudnn/cudnn_graph.h"
 
 #include <algorithm>
+#include <set>
 
 #include "kernels/runtime/check.h"
 
@@ -276,7 +277,6 @@ cudnnStatus_t finalize_plan(const CudnnDescriptor& config, const Engine& engine,
     set_child(plan.descriptor, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, target.properties());
   const cudnnStatus_t status = cudnnBackendFinalize(plan.descriptor.get());
   if (status != CUDNN_STATUS_SUCCESS) return status;
-  plan.choice = {engine.index, knobs_of(config)};
   plan.notes = engine.notes;
   plan.runtime_compiled = std::find(engine.behavior.begin(), engine.behavior.end(),
                                     CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) != engine.behavior.end();
@@ -307,25 +307,36 @@ CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::i
   return {{n, c, h, w}, {h * w * c, 1, w * c, c}};
 }
 
-std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
-                                    const CudnnTarget& target, std::size_t limit, std::string* reason) {
+std::string visit_plans(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target,
+                        std::span<const cudnnBackendHeurMode_t> heuristics,
+                        const std::function<bool(ConvPlan)>& take) {
   const CudnnDescriptor graph = make_graph(spec, direction, target);
-  std::vector<ConvPlan> plans;
+  std::set<std::string> seen;
   Reason failures;
-  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+  for (const cudnnBackendHeurMode_t mode : heuristics)
     for (const CudnnDescriptor& config : heuristic_configs(graph, target, mode, failures)) {
-      if (plans.size() == limit) return plans;
       const Engine engine = engine_of(config);
       if (!acceptable(engine, spec)) continue;
       ConvPlan plan;
+      plan.choice = {engine.index, knobs_of(config)};
+      if (!seen.insert(plan.choice.text()).second) continue;
       const cudnnStatus_t status = finalize_plan(config, engine, target, plan);
-      if (status == CUDNN_STATUS_SUCCESS)
-        plans.push_back(std::move(plan));
-      else
+      if (status != CUDNN_STATUS_SUCCESS)
         failures.add(status);
+      else if (!take(std::move(plan)))
+        return failures.text();
     }
-  }
-  if (reason) *reason = failures.text();
+  return failures.text();
+}
+
+std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
+                                    const CudnnTarget& target, std::size_t limit, std::string* reason) {
+  std::vector<ConvPlan> plans;
+  const std::string failure = visit_plans(spec, direction, target, kFewPlans, [&](ConvPlan plan) {
+    plans.push_back(std::move(plan));
+    return plans.size() < limit;
+  });
+  if (reason) *reason = failure;
   return plans;
 }
 
@@ -359,6 +370,7 @@ ConvPlan rebuild_plan(const Conv2dSpec& spec, ConvDirection direction, const Cud
   check(acceptable(facts, spec), "the saved plan {} is not allowed for this precision; delete the plan file",
         choice.text());
   ConvPlan plan;
+  plan.choice = {choice.engine, knobs_of(config)};
   CHECK_CUDA(finalize_plan(config, facts, target, plan));
   return plan;
 }

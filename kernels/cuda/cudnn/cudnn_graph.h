@@ -8,6 +8,8 @@
 // executed.
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,12 +41,22 @@ struct CudnnLayout {
 };
 CudnnLayout channels_last(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w);
 
-// The first `limit` plans that can be built: those of heuristic A, best first, then those of FALLBACK, which
-// are not tuned for speed. Excluded are engines that are not deterministic, convert their inputs to a smaller
-// type or accumulate in a smaller type than fp32; for kF16 and kBf16 also Winograd and FFT; for kF32 with
-// kExact also tensor cores. The result may be empty; `reason` then receives cuDNN's message for the last
-// failure, where an error takes precedence over an engine that does not support the graph. It is empty where
-// nothing failed.
+// Heuristic A is the fast one, B takes longer and is more accurate; FALLBACK's plans are not tuned for speed.
+inline constexpr cudnnBackendHeurMode_t kFewPlans[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
+inline constexpr cudnnBackendHeurMode_t kAllPlans[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
+                                                       CUDNN_HEUR_MODE_FALLBACK};
+
+// Builds the plans of the heuristics one after the other, each heuristic's best first, and gives every
+// different one to `take` until that returns false. Excluded are engines that are not deterministic, convert
+// their inputs to a smaller type or accumulate in a smaller type than fp32; for kF16 and kBf16 also Winograd
+// and FFT; for kF32 with kExact also tensor cores. There may be none; the result is cuDNN's message for the
+// last failure, where an error takes precedence over an engine that does not support the graph. It is empty
+// where nothing failed.
+std::string visit_plans(const Conv2dSpec& spec, ConvDirection direction, const CudnnTarget& target,
+                        std::span<const cudnnBackendHeurMode_t> heuristics,
+                        const std::function<bool(ConvPlan)>& take);
+
+// The first `limit` of kFewPlans. If there are none, `reason` receives what visit_plans returns.
 std::vector<ConvPlan> propose_plans(const Conv2dSpec& spec, ConvDirection direction,
                                     const CudnnTarget& target, std::size_t limit,
                                     std::string* reason = nullptr);

@@ -48,7 +48,7 @@ class OfflineGpu final : public GpuDevice {
       : GpuDevice(kPlanOps),
         name_(name),
         peak_(std::move(peak)),
-        conv_plans_(CudnnTarget::offline(json), name, {}, nullptr) {}
+        conv_plans_(CudnnTarget::offline(json), name, {}, {}) {}
 
   std::string description() const override { return name_ + ", from its description"; }
   DevicePeak peak(std::size_t) const override { return peak_; }

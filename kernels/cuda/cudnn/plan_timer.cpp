@@ -1,8 +1,8 @@
 #include "kernels/cuda/cudnn/plan_timer.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "kernels/cuda/cudnn/conv_plans.h"
@@ -12,8 +12,6 @@
 
 namespace tdds {
 namespace {
-
-constexpr int kWarmups = 2, kRuns = 9;
 
 GpuMemory bytes_of(std::size_t bytes) {
   GpuMemory memory;
@@ -43,9 +41,7 @@ void fill(CudaStream& stream, DType dtype, void* memory, std::size_t count) {
 // The tensors of one convolution, and the state of the caches in which a training step runs it.
 class StepConditions {
  public:
-  StepConditions(const Conv2dSpec& spec, ConvDirection direction, std::size_t workspace_bytes,
-                 CudaStream& stream)
-      : stream_(stream) {
+  StepConditions(const Conv2dSpec& spec, ConvDirection direction, CudaStream& stream) : stream_(stream) {
     const std::size_t batch = spec.batch, element = element_size(spec.dtype);
     const std::size_t x = batch * spec.height * spec.width * spec.channels;
     const std::size_t y = batch * spec.out_height() * spec.out_width() * spec.out_channels;
@@ -58,13 +54,14 @@ class StepConditions {
     written_bytes_ = (forward ? x : y) * element;
 
     // All allocations precede the first command, so nothing is running when one of them fails.
-    workspace_ = bytes_of(workspace_bytes);
     flush_ = bytes_of(flush_bytes_);
     x_ = bytes_of(x * element);
     y_ = bytes_of(y * element);
     w_ = bytes_of(w * element);
     written_from_ = bytes_of(written_bytes_);
     written_last_ = forward ? x_.get() : y_.get();
+    CHECK_CUDA(cudaEventCreate(out(begin_)));
+    CHECK_CUDA(cudaEventCreate(out(end_)));
 
     fill(stream, spec.dtype, x_.get(), x);
     fill(stream, spec.dtype, y_.get(), y);
@@ -77,42 +74,57 @@ class StepConditions {
   StepConditions(const StepConditions&) = delete;
   StepConditions& operator=(const StepConditions&) = delete;
 
-  CudnnDescriptor bind() const { return bind_tensors(x_.get(), w_.get(), y_.get(), workspace_.get()); }
+  // Of one execution, in milliseconds.
+  double time(const ConvPlan& plan, const CudnnDescriptor& pack) {
+    restore();
+    CHECK_CUDA(cudaEventRecord(begin_.get(), stream_.get()));
+    CHECK_CUDA(cudnnBackendExecute(stream_.cudnn(), plan.descriptor.get(), pack.get()));
+    CHECK_CUDA(cudaEventRecord(end_.get(), stream_.get()));
+    CHECK_CUDA(cudaEventSynchronize(end_.get()));
+    float milliseconds = 0;
+    CHECK_CUDA(cudaEventElapsedTime(&milliseconds, begin_.get(), end_.get()));
+    return milliseconds;
+  }
 
+  CudnnDescriptor bind(const ConvPlan& plan) {
+    if (plan.workspace_bytes > workspace_bytes_ || !workspace_) {
+      CHECK_CUDA(cudaStreamSynchronize(stream_.get()));  // an execution that failed may still be running
+      workspace_.reset();
+      workspace_bytes_ = 0;
+      workspace_ = bytes_of(plan.workspace_bytes);
+      workspace_bytes_ = plan.workspace_bytes;
+    }
+    return bind_tensors(x_.get(), w_.get(), y_.get(), workspace_.get());
+  }
+
+ private:
   void restore() {
     stream_.zero(flush_.get(), flush_bytes_);
     stream_.copy(written_last_, written_from_.get(), written_bytes_);
   }
 
- private:
   CudaStream& stream_;
   GpuMemory x_, w_, y_, workspace_, written_from_, flush_;
   void* written_last_ = nullptr;
-  std::size_t written_bytes_ = 0, flush_bytes_ = 0;
+  std::size_t written_bytes_ = 0, flush_bytes_ = 0, workspace_bytes_ = 0;
+  CudaEvent begin_, end_;
 };
 
 }  // namespace
 
-PlanTimer make_plan_timer(CudaDevice& device) {
-  return [&device](const Conv2dSpec& spec, ConvDirection direction, const ConvPlan& plan) {
+std::function<PlanTiming::Timer(const Conv2dSpec&, ConvDirection)> make_plan_timer(CudaDevice& device) {
+  return [&device](const Conv2dSpec& spec, ConvDirection direction) -> PlanTiming::Timer {
     device.make_current();
-    CudaStream& stream = device.setup_stream();
-    StepConditions conditions(spec, direction, plan.workspace_bytes, stream);
-    const CudnnDescriptor pack = conditions.bind();
-    CudaEvent begin, end;
-    CHECK_CUDA(cudaEventCreate(out(begin)));
-    CHECK_CUDA(cudaEventCreate(out(end)));
-    std::array<float, kRuns> milliseconds{};
-    for (int run = -kWarmups; run < kRuns; ++run) {
-      conditions.restore();
-      CHECK_CUDA(cudaEventRecord(begin.get(), stream.get()));
-      CHECK_CUDA(cudnnBackendExecute(stream.cudnn(), plan.descriptor.get(), pack.get()));
-      CHECK_CUDA(cudaEventRecord(end.get(), stream.get()));
-      CHECK_CUDA(cudaEventSynchronize(end.get()));
-      if (run >= 0) CHECK_CUDA(cudaEventElapsedTime(&milliseconds[run], begin.get(), end.get()));
-    }
-    std::nth_element(milliseconds.begin(), milliseconds.begin() + kRuns / 2, milliseconds.end());
-    return static_cast<double>(milliseconds[kRuns / 2]);
+    const auto conditions = std::make_shared<StepConditions>(spec, direction, device.setup_stream());
+    return [conditions](const ConvPlan& plan, int runs) {
+      const CudnnDescriptor pack = conditions->bind(plan);
+      conditions->time(plan, pack);  // loads the kernel's code
+      std::vector<double> milliseconds(static_cast<std::size_t>(runs));
+      for (double& one : milliseconds) one = conditions->time(plan, pack);
+      const auto middle = milliseconds.begin() + runs / 2;
+      std::nth_element(milliseconds.begin(), middle, milliseconds.end());
+      return *middle;
+    };
   };
 }
 
