@@ -92,6 +92,20 @@ std::string compare_plans(const std::string& before, const std::string& now, boo
       path);
 }
 
+constexpr const char* kArithmetic = "gpu_arithmetic";
+
+// Checkpoints of the first GPU kernels do not record it.
+std::string compare_arithmetic(const RunFingerprint& recorded, const RunFingerprint& now,
+                               const std::string& path) {
+  const std::string& here = value_of(now, kArithmetic);
+  const std::string before = recorded.contains(kArithmetic) ? value_of(recorded, kArithmetic) : "1";
+  if (here.empty() || here == before) return "";
+  return fmt::format(
+      "{} was made with other GPU kernels (number {}; here {}): from here on the last bits may differ from "
+      "those of a run that stayed there",
+      path, before, here);
+}
+
 }  // namespace
 
 RunFingerprint data_fingerprint(const TrainConfig& config, const Dataset& data) {
@@ -150,11 +164,12 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
   const bool may_grow = steps_do_not_depend_on_epochs(now);
   if (!may_grow) check_same_epochs(recorded, now, path);
   for (const auto& option : now)
-    if (option.first != "dataset" && option.first != "plans" && !is_of_images(option.first) &&
-        !(may_grow && is_length(option.first)))
+    if (option.first != "dataset" && option.first != "plans" && option.first != kArithmetic &&
+        !is_of_images(option.first) && !(may_grow && is_length(option.first)))
       compare(option.first);
   const bool on_gpu = now.at("device") == to_string(DeviceKind::kCuda);
   notes.push_back(compare_plans(value_of(recorded, "plans"), now.at("plans"), on_gpu, path));
+  notes.push_back(compare_arithmetic(recorded, now, path));
   std::erase(notes, "");
   if (!assumed.empty())
     notes.push_back(
@@ -217,6 +232,7 @@ RunFingerprint run_fingerprint(const TrainConfig& config, const TrainingSetup& s
       {"weighted", yes_or_no(!o.weights.empty())},
       {"device", to_string(setup.device().kind())},
       {"plans", to_string(trainer.plans())}});
+  if (setup.device().kind() != DeviceKind::kCpu) fingerprint[kArithmetic] = std::to_string(kGpuArithmetic);
   return fingerprint;
 }
 

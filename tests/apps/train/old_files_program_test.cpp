@@ -152,8 +152,8 @@ TEST_P(OldFilesTest, ASweepIsContinuedWithoutThem) {
 
 INSTANTIATE_TEST_SUITE_P(All, OldFilesTest, testing::Values("bd95c2b"));
 
-// Removes `keys` from the identity in the checkpoint, as if a version without them had written it.
-void forget_keys(const std::string& path, const std::vector<std::string>& keys) {
+// Changes the identity in the checkpoint, as if another version had written it.
+void change_identity(const std::string& path, const std::function<void(Json&)>& change) {
   const std::string bytes = read_text(path);
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
@@ -161,7 +161,7 @@ void forget_keys(const std::string& path, const std::vector<std::string>& keys) 
   Json header = Json::parse(bytes.substr(8, length));
   Json& metadata = header["__metadata__"];
   Json identity = Json::parse(metadata["identity"].get<std::string>());
-  for (const std::string& key : keys) identity.erase(key);
+  change(identity);
   metadata["identity"] = identity.dump();
   metadata.erase("flags");
   std::string text = header.dump();
@@ -177,7 +177,9 @@ TEST(OlderVersionTest, AMissingKeyMeansTheValueOfThatTime) {
       run_tool("tdds-train", with(tiny(run.str(), 3), {"--stop_after_epoch", "1", "--conv_algo", "direct"}))
           .exit_code,
       0);
-  forget_keys(checkpoint, {"conv_algo", "label_smoothing", "subset", "shuffle"});
+  change_identity(checkpoint, [](Json& identity) {
+    for (const char* key : {"conv_algo", "label_smoothing", "subset", "shuffle"}) identity.erase(key);
+  });
   const auto resume = [&](const std::vector<std::string>& more) {
     return run_tool("tdds-train",
                     with(with(tiny(run.str(), 3), {"--resume", "--stop_after_epoch", "2"}), more));
@@ -189,6 +191,31 @@ TEST(OlderVersionTest, AMissingKeyMeansTheValueOfThatTime) {
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.out, AllOf(HasSubstr("conv_algo direct"), HasSubstr("label_smoothing 0"),
                                  HasSubstr("subset"), HasSubstr("shuffle")));
+}
+
+// Checkpoints of the first GPU kernels have no number. A CPU has no such kernels.
+TEST(OlderVersionTest, OtherGpuKernelsAreNoted) {
+  const TemporaryFolder simt, cpu;
+  const auto run = [](const TemporaryFolder& folder, const char* device, const char* stop) {
+    const Outcome outcome =
+        run_tool("tdds-train",
+                 with(tiny(folder.str(), 5), {"--device", device, "--shapes_train", "40", "--shapes_test",
+                                              "10", "--resume", "--stop_after_epoch", stop}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  };
+  const std::string here = fmt::format("here {})", kGpuArithmetic),
+                    note = "was made with other GPU kernels (number ";
+  run(simt, "simt", "1");
+  EXPECT_THAT(run(simt, "simt", "2"), Not(HasSubstr(note)));
+  change_identity(simt / "checkpoint.safetensors", [](Json& identity) { identity.erase("gpu_arithmetic"); });
+  EXPECT_THAT(run(simt, "simt", "3"),
+              HasSubstr("note: " + simt / "checkpoint.safetensors" + " " + note + "1; " + here));
+  change_identity(simt / "checkpoint.safetensors", [](Json& identity) { identity["gpu_arithmetic"] = "99"; });
+  EXPECT_THAT(run(simt, "simt", "4"), HasSubstr(note + "99; " + here));
+  EXPECT_THAT(run(simt, "simt", "5"), Not(HasSubstr(note))) << "the number is that of the last save";
+  run(cpu, "cpu", "1");
+  EXPECT_THAT(run(cpu, "cpu", "2"), Not(HasSubstr(note)));
 }
 
 TEST(OlderVersionTest, AMissingFlagOfASweepMeansItsDefault) {
