@@ -28,6 +28,8 @@ class Evaluator {
             std::int32_t batch, DType compute, Conv2dMath math = Conv2dMath::kExact,
             ConvAlgo algo = ConvAlgo::kAuto);
 
+  std::int32_t batch() const { return steps_[0].batch; }
+
   // poll is called between batches and may throw to end the work; it may be empty.
   Evaluation run(const std::function<void()>& poll = {});
   // The inputs of the last layer for every sample, [N,F] by row.

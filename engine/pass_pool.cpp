@@ -10,6 +10,12 @@ Pass& PassPool::add(const PassSpec& spec) {
   return *passes_.back().second;
 }
 
+std::size_t PassPool::bytes_of(const PassSpec& spec) const {
+  Arena saved(""), scratch(""), tickets("");
+  net_.make_pass(device_, spec)->bind(saved, scratch, tickets);
+  return saved.bytes() + scratch.bytes() + tickets.bytes();
+}
+
 void PassPool::place() {
   check(!placed_, "PassPool::place: called twice");
   for (auto& [spec, pass] : passes_) pass->bind(saved_, scratch_, tickets_);

@@ -17,6 +17,9 @@ class PassPool {
   // Builds the pass and its plans, or returns an equal one. Call it before place().
   Pass& add(const PassSpec& spec);
 
+  // The memory that a pass would take alone.
+  std::size_t bytes_of(const PassSpec& spec) const;
+
   // Binds every pass dry, allocates the arenas, and binds every pass to them.
   void place();
 

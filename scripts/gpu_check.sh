@@ -11,13 +11,13 @@
 #   sanitizer  runs compute-sanitizer over the kernel tests; skipped where it is missing or not permitted
 #   bench      measures kernels and steps, as JSON under OUT/bench
 #   compare    compares the step with PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
+#   train      trains briefly with dynamics in every precision, and once with plans chosen by timing, under OUT/train
 #   probe      measures the card's limits (bench_probe), runs the tests and compute-sanitizer on the kernels of a step, and
 #              profiles each kernel of one step with Nsight Compute where that is permitted
 #   perf       times the step in fp16, bf16 and tf32, with each means of speed turned off, beside PyTorch and the builds in
 #              TDDS_BASELINES ("NAME=BENCH_STEP ..."), and prints a table
 #
 # probe and perf do not depend on the other stages except build, which they run where it is missing.
-#   train      trains briefly with dynamics in every precision, and once with --cudnn_autotune, under OUT/train
 #
 # Needs no network. TDDS_DEPS may name a folder with include/ and lib/ of the libraries that scripts/setup.sh would
 # install, and TDDS_CUDNN_ROOT one with those of cuDNN (also in the layout of NVIDIA's Python wheels).
@@ -119,7 +119,7 @@ stage_train() {
   for precision in fp32 tf32 fp16 bf16; do
     echo "== $precision"
     timeout 110 "$build/apps/tdds-train" --device cuda --precision "$precision" --dataset shapes --epochs 3 --dynamics \
-      --print_freq 0 --overwrite --save_path "$out/train/$precision" || failed=1
+      --no-cudnn_autotune --print_freq 0 --overwrite --save_path "$out/train/$precision" || failed=1
   done
   echo "== fp16, plans chosen by timing"
   timeout 110 "$build/apps/tdds-train" --device cuda --precision fp16 --dataset shapes --epochs 1 --print_freq 0 --overwrite \

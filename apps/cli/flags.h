@@ -51,7 +51,7 @@ FlagVariable word_choice(std::string& variable, const std::vector<std::string>& 
 // What a flag's value affects, and so whether a continued run or sweep remembers it.
 enum class FlagScope : std::uint8_t {
   kResult,  // the results: remembered, and it must stay the same
-  kPlace,   // where data and outputs are: remembered, and it may change
+  kPlace,   // where data and outputs are, or what a run keeps by itself: remembered, and it may change
   kStart,   // a single start of the program: not remembered
 };
 

@@ -26,6 +26,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kPlansFile = "plans";
+constexpr std::uint64_t kLargestPlans = std::uint64_t{1} << 26;
+
 // The settings for the record: without the folder, which may be moved, with every method by its own name, and
 // with the resolved dynamics_features.
 FlagTexts settings_of(FlagTexts texts, const std::vector<std::string>& methods, bool dynamics_features) {
@@ -49,6 +52,12 @@ SweepRecord overwritten_record(const std::filesystem::path& path) {
   }
 }
 
+// The convolution plans of the sweep in the folder, which its next runs use too.
+std::string kept_plans(const TrainConfig& config) {
+  const std::filesystem::path path = std::filesystem::path(config.save_path) / kPlansFile;
+  return config.overwrite || !std::filesystem::exists(path) ? "" : read_file(path, kLargestPlans);
+}
+
 class Sweep {
  public:
   // config: with dynamics_features if they are recorded. before: the sweep to continue, if there is one.
@@ -60,7 +69,7 @@ class Sweep {
         config_(config),
         texts_(texts),
         folder_(config.save_path),
-        setup_(config),
+        setup_(config, choose_device(config, kept_plans(config)), load_dataset(dataset_options(config))),
         runs_(plan_sweep(flags, config, setup_.data())) {
     setup_.plan(samples(), config.train.batch);
     for (const SweepRun& run : runs_) setup_.plan(run.kept, run.batch);
@@ -122,6 +131,8 @@ class Sweep {
       if (!record_.scoring_run(seed)) pace_.expect(work_of(samples(), config_.train.epochs));
     for (const SweepRun& run : runs_)
       if (!is_done(run)) pace_.expect(work_of(run.kept, run.epochs));
+    if (const std::string plans = setup_.device().pinned_plans(); !plans.empty())
+      write_file_atomically(folder_ / kPlansFile, plans);
     write();
   }
 
@@ -207,6 +218,7 @@ class Sweep {
               flags_.seeds.size(), samples(), recorded());
     for (const std::string& note : notes_) print_out("{}\n", note);
     for (const std::string& note : setup_.data().notes) print_out("{}\n", note);
+    for (const std::string& note : setup_.device().notes()) print_out("note: {}\n", note);
     print_steps();
     print_trajectories();
     flush_output();
@@ -390,6 +402,9 @@ int run_sweep(const ProgramInfo& program, const SweepFlags& flags, const TrainCo
   std::optional<SweepRecord> before;
   if (!config.overwrite && std::filesystem::exists(record_in(config.save_path)))
     before = read_sweep(record_in(config.save_path));
+  // A sweep without them is of a version that timed plans only with --cudnn_autotune.
+  if (before && !std::filesystem::exists(std::filesystem::path(config.save_path) / kPlansFile))
+    recorded.no_cudnn_autotune |= !config.cudnn_autotune;
   // Every seed of a sweep records the same fields.
   if (before) recorded.dynamics_features |= records_features(*before);
   return Sweep(program, flags, recorded, texts, earlier, *lock, std::move(before)).run();

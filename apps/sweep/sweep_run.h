@@ -3,6 +3,7 @@
 // method, and a training on every subset. All share one loaded data set and one set of plans.
 //
 // <save_path>/ sweep.json (apps/sweep/sweep_record.h) table.md table.csv
+//              plans                        on a GPU: cuDNN's convolution plans of all runs
 //              seed<s>/all/                 as tdds-train --dynamics writes it
 //              seed<s>/scores/              masks and scores, as tdds-score writes them
 //              seed<s>/<method>_<rate>/     as tdds-train-subset writes it, with ids.txt and selection.json

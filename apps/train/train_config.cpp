@@ -111,23 +111,30 @@ FlagTable device_flags(TrainConfig& c) {
       {"threads", &c.threads, "CPU threads; 0 uses one per core.", kStart}};
   append(
       flags,
-      advanced({{"conv_algo", choice(c.train.algo, kConvAlgos),
-                 "How a CPU convolves. winograd serves 3x3 filters of stride 1 and needs a quarter of the "
-                 "multiplications; auto takes the faster one for each layer's shape. bf16 is always direct."},
-                {"cudnn_autotune", &c.cudnn_autotune,
-                 "On a GPU, time cuDNN's plans and take the fastest. Otherwise cuDNN's first proposal is "
-                 "taken. A resumed run keeps its plans."},
-                {"plan_cache", &c.plan_cache,
-                 "File that keeps timed plans between runs. Default: tdds/cudnn_plans.txt in the user's "
-                 "cache folder.",
-                 kStart},
-                {"debug_sync", &c.debug_sync,
-                 "Wait after every command, so that an error names its op and layer. This is slow.", kStart},
-                {"gpu", &c.gpu,
-                 "Number of the GPU to use, in the driver's order. It changes no result on GPUs of one kind.",
-                 kStart},
-                {"ngpu", &c.ngpu, "1, or 0 for the CPU. More than one GPU is not supported.", kStart},
-                {"workers", &c.workers, "Ignored. Official command lines have it.", kStart}}));
+      advanced(
+          {{"conv_algo", choice(c.train.algo, kConvAlgos),
+            "How a CPU convolves. winograd serves 3x3 filters of stride 1 and needs a quarter of the "
+            "multiplications; auto takes the faster one for each layer's shape. bf16 is always direct."},
+           {"cudnn_autotune", &c.cudnn_autotune,
+            "Time cuDNN's plans and take the fastest. That is the default on a GPU. It takes at most "
+            "15 s, and only plans that --plan_cache does not hold are timed. A resumed run and a sweep "
+            "keep their plans.",
+            kPlace},
+           {"no_cudnn_autotune", &c.no_cudnn_autotune,
+            "Take cuDNN's first proposal instead. It is the same in every run with one cuDNN on GPUs of one "
+            "kind.",
+            kPlace},
+           {"plan_cache", &c.plan_cache,
+            "File that keeps timed plans between runs. Default: tdds/cudnn_plans.txt in the user's "
+            "cache folder. On a GPU the same bits need the same plans.",
+            kStart},
+           {"debug_sync", &c.debug_sync,
+            "Wait after every command, so that an error names its op and layer. This is slow.", kStart},
+           {"gpu", &c.gpu,
+            "Number of the GPU to use, in the driver's order. It changes no result on GPUs of one kind.",
+            kStart},
+           {"ngpu", &c.ngpu, "1, or 0 for the CPU. More than one GPU is not supported.", kStart},
+           {"workers", &c.workers, "Ignored. Official command lines have it.", kStart}}));
   return grouped("Device", std::move(flags));
 }
 

@@ -34,7 +34,9 @@ struct TrainConfig {
   std::optional<DeviceKind> device;        // none: a GPU if there is one
   std::optional<PrecisionKind> precision;  // none: by the device
   int threads = 0, gpu = 0, ngpu = 1, workers = 2;
-  bool cudnn_autotune = false, debug_sync = false;
+  bool cudnn_autotune = false,
+       no_cudnn_autotune = false;  // on a GPU plans are timed unless the second is set
+  bool debug_sync = false;
   std::string plan_cache;
   bool dynamics = false, dynamics_npy = false, dynamics_features = false;
   std::vector<DynamicsField> dynamics_fields;  // empty: the default ones

@@ -30,7 +30,7 @@ std::vector<std::pair<std::string, std::size_t>> memory_rows(const PlanningDevic
       {"parameters", weights},
       {"momentum", weights},
       {"gradients, copies in the compute type, running statistics", params.bytes() - 2 * weights},
-      {"activations kept for the backward pass", setup.pool().saved_bytes()},
+      {"activations kept for the backward pass or in an evaluation", setup.pool().saved_bytes()},
       {"scratch: gradients of activations, workspace", setup.pool().scratch_bytes()},
       {"data set", data},
       {"dynamics", dynamics}};
@@ -134,7 +134,8 @@ TrainingPlan plan_training(const TrainConfig& config, Device& plans, const Datas
   return {.convolutions = trainer.plans(),
           .memory = memory_rows(device, setup, trainer),
           .memory_bytes = device.allocated_bytes(),
-          .step = device.work()};
+          .step = device.work(),
+          .evaluation_batch = setup.test().batch()};
 }
 
 std::string out_of_memory_sentence(const TrainConfig& config, Device& plans, const Dataset& data,
@@ -166,6 +167,9 @@ int print_training_plan(const TrainConfig& config,
   print_out("\nConvolutions, with the implementation of each direction{}\n",
             device->kind() == DeviceKind::kCuda ? " (cuDNN's engine, its notes, its workspace)" : "");
   print_convolutions(plan.convolutions);
+  if (device->kind() == DeviceKind::kCuda && !config.no_cudnn_autotune)
+    print_out("  A training times other plans too, and may choose them; a dry run times nothing\n");
+  print_out("\nEvaluation in batches of {}\n", plan.evaluation_batch);
   print_out("\nMemory, MiB\n");
   for (const auto& [what, bytes] : plan.memory) print_out("  {:<58} {:10.2f}\n", what, mib(bytes));
   print_out("  {:<58} {:10.2f}\n", "all", mib(plan.memory_bytes));

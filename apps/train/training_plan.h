@@ -18,6 +18,7 @@ struct TrainingPlan {
   std::vector<std::pair<std::string, std::size_t>> memory;  // what for, bytes
   std::size_t memory_bytes = 0;                             // their sum
   Work step;                                                // of the full batch
+  std::int32_t evaluation_batch = 0;
 };
 
 // `plans` makes the convolution plans; nothing is allocated or run on it.

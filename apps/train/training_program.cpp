@@ -63,7 +63,9 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
     return 0;
   } catch (const OutOfMemory& error) {
     // The setup is destroyed here, and its memory is free again.
-    const std::unique_ptr<Device> device = choose_device(config);
+    TrainConfig planned = config;
+    planned.dry_run = true;  // times no plans
+    const std::unique_ptr<Device> device = choose_device(planned);
     const Dataset data = load_dataset(dataset_options(config));
     if (chooses && !subset) subset = choose(data);
     throw Error(out_of_memory_sentence(config, *device, data, subset ? &*subset : nullptr, error));

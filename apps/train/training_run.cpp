@@ -160,7 +160,7 @@ class TrainingRun {
     for (const std::string& note : request_.notes) log_->say(note);
     for (const std::string& note : resume_notes_) log_->say("note: " + note);
     for (const std::string& note : data_.notes) log_->say(note);
-    for (const std::string& note : device_.notes()) log_->say("warning: " + note);
+    for (const std::string& note : device_.notes()) log_->say("note: " + note);
     if (request_.subset)
       for (const std::string& note : request_.subset->notes) log_->say(note);
     log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}",

@@ -3,9 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
+#include "apps/cli/interrupt.h"
+#include "apps/cli/progress.h"
 #include "engine/io/plan_cache.h"
 #include "engine/io/safetensors.h"
 #include "engine/trainer.h"
@@ -28,7 +32,28 @@ std::string default_plan_cache() {
   return (folder / "tdds" / "cudnn_plans.txt").string();
 }
 
+// A line on stderr that is redrawn on a terminal; elsewhere only the first is printed.
+std::function<void(const std::string&)> show_on_stderr() {
+  return [output = ProgressOutput::on_stderr(), shown = std::string()](const std::string& text) mutable {
+    if (!text.empty()) heed_interrupt("stopped while convolution plans were timed");
+    if (output.terminal && text != shown)
+      std::fputs(
+          fmt::format("\r{}\x1b[K", text.substr(0, static_cast<std::size_t>(output.width - 1))).c_str(),
+          output.file);
+    else if (!output.terminal && shown.empty())
+      std::fputs((text + "\n").c_str(), output.file);
+    std::fflush(output.file);
+    if (!text.empty()) shown = text;
+  };
+}
+
 constexpr int kLargestCifarLike = 64;
+
+// On a GPU, evaluation has a batch of its own, since larger ones are faster: this one, or what fits into this
+// share of the GPU's memory. So it depends neither on the training's batch nor on what is free, and the same
+// weights are evaluated with the same bits.
+constexpr std::int32_t kEvaluationBatch = 1000;
+constexpr std::size_t kShareForEvaluation = 8;
 
 Stem stem_for(const Dataset& data) {
   return data.train.height > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar;
@@ -60,13 +85,12 @@ std::unique_ptr<Net> make_net(const TrainConfig& config, const Device& device, c
 }  // namespace
 
 DeviceOptions device_options(const TrainConfig& config) {
-  DeviceOptions options{
-      .ordinal = config.gpu, .debug_sync = config.debug_sync, .cudnn_autotune = config.cudnn_autotune};
-  if (config.cudnn_autotune) {
-    const std::filesystem::path cache = config.plan_cache.empty() ? default_plan_cache() : config.plan_cache;
-    std::error_code ignored;  // a failure is reported when the file is written
-    std::filesystem::create_directories(cache.parent_path(), ignored);
-    options.plan_cache = plan_cache_file(cache.string());
+  DeviceOptions options{.ordinal = config.gpu, .debug_sync = config.debug_sync};
+  if (!config.no_cudnn_autotune) {
+    options.cudnn_autotune = !config.dry_run;
+    options.plan_cache =
+        plan_cache_file(config.plan_cache.empty() ? default_plan_cache() : config.plan_cache);
+    options.show_timing = show_on_stderr();
   }
   const std::filesystem::path checkpoint = std::filesystem::path(config.save_path) / "checkpoint.safetensors";
   if (config.resume && std::filesystem::exists(checkpoint)) {
@@ -77,7 +101,7 @@ DeviceOptions device_options(const TrainConfig& config) {
   return options;
 }
 
-std::unique_ptr<Device> choose_device(const TrainConfig& config) {
+std::unique_ptr<Device> choose_device(const TrainConfig& config, const std::string& plans) {
   check_usage(config.ngpu == 0 || config.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
               config.ngpu);
   check_usage(config.ngpu == 1 || config.device != DeviceKind::kCuda,
@@ -90,7 +114,9 @@ std::unique_ptr<Device> choose_device(const TrainConfig& config) {
   check_usage(kind == DeviceKind::kCuda || config.gpu == 0,
               "--gpu {} chooses a GPU, and this run is on the device {}; leave it out", config.gpu,
               to_string(kind));
-  return make_device(kind, device_options(config));
+  DeviceOptions options = device_options(config);
+  if (!plans.empty()) options.pinned_plans = plans;
+  return make_device(kind, options);
 }
 
 PrecisionKind chosen_precision(const TrainConfig& config, const Device& device) {
@@ -138,18 +164,35 @@ const DeviceDataset& TrainingSetup::place(std::optional<DeviceDataset>& set, con
   return *set;
 }
 
+std::int32_t TrainingSetup::evaluation_batch(std::int64_t images) {
+  const std::size_t most = device_->peak().memory_bytes / kShareForEvaluation;
+  auto batch = static_cast<std::int32_t>(std::min<std::int64_t>(kEvaluationBatch, images));
+  const auto bytes = [&] {
+    return pool_.bytes_of({.batch = batch,
+                           .compute = precision_.compute,
+                           .train = false,
+                           .math = precision_.math,
+                           .algo = conv_algo_});
+  };
+  while (batch > 1 && bytes() > most) batch /= 2;
+  return batch;
+}
+
 std::unique_ptr<Evaluator> TrainingSetup::evaluator(const DeviceDataset& set, std::int32_t batch) {
+  if (device_->kind() == DeviceKind::kCuda) batch = evaluation_batch(set.count());
   return std::make_unique<Evaluator>(*device_, *stream_, *net_, pool_, set, batch, precision_.compute,
                                      precision_.math, conv_algo_);
 }
 
 void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
-  for (const std::int32_t size : batch_sizes(samples, batch, accumulate_))
+  const std::vector<std::int32_t> sizes = batch_sizes(samples, batch, accumulate_);
+  for (const std::int32_t size : sizes)
     pool_.add({.batch = size,
                .compute = precision_.compute,
                .train = true,
                .math = precision_.math,
-               .algo = conv_algo_});
+               .algo = conv_algo_,
+               .full_batch = size < sizes.front() ? sizes.front() : 0});
 }
 
 void TrainingSetup::start(std::uint64_t seed, const std::string& weights, Head head) {

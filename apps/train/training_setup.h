@@ -19,11 +19,12 @@
 
 namespace tdds {
 
-// With --cudnn_autotune, they include the file of timed plans, whose folder is made; with --resume, the plans
-// of the checkpoint.
+// They include the file of timed plans, unless --no_cudnn_autotune is set, and with --resume the plans of the
+// checkpoint. A dry run reads that file and times nothing.
 DeviceOptions device_options(const TrainConfig& config);
-// The device that the flags name. For a resumed run it keeps the convolution plans of the checkpoint.
-std::unique_ptr<Device> choose_device(const TrainConfig& config);
+// The device that the flags name. It keeps the convolution plans `plans` (Device::pinned_plans()) or, if that
+// is empty, for a resumed run those of the checkpoint.
+std::unique_ptr<Device> choose_device(const TrainConfig& config, const std::string& plans = "");
 // The same for --dry_run: --target may name a GPU that is not in this machine.
 std::unique_ptr<Device> planned_device(const TrainConfig& config);
 // --precision; auto depends on the device.
@@ -70,6 +71,7 @@ class TrainingSetup {
 
  private:
   std::unique_ptr<Evaluator> evaluator(const DeviceDataset& set, std::int32_t batch);
+  std::int32_t evaluation_batch(std::int64_t images);
   const DeviceDataset& place(std::optional<DeviceDataset>& set, const ImageSet& images);
 
   std::unique_ptr<Device> device_;

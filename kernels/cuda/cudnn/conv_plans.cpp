@@ -162,10 +162,10 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
   std::vector<Timed> ran = time_once(spec, direction, timer, begin + kFirstRound * share);
   plans_timed_ += ran.size();
   Timed best = time_best_again(std::move(ran), timer, begin + share);
-  used_seconds_ += timing_.seconds() - begin;
   ++convolutions_timed_;
   timed_[key] = {best.plan.choice, best.milliseconds};
   if (cache_.update) write_cache();
+  used_seconds_ += timing_.seconds() - begin;
   return std::move(best.plan);
 }
 
@@ -196,7 +196,8 @@ ConvPlanStore::Timed ConvPlanStore::time_best_again(std::vector<Timed> ran, cons
   const std::string first = ran[0].plan.choice.text();
   std::stable_sort(ran.begin(), ran.end(),
                    [](const Timed& a, const Timed& b) { return a.milliseconds < b.milliseconds; });
-  // The heuristics' first is timed again in any case: its first run may have found an idle GPU at a low clock.
+  // The heuristics' first is timed again in any case: its first run may have found an idle GPU, which has a
+  // low clock.
   const auto at =
       std::find_if(ran.begin(), ran.end(), [&](const Timed& one) { return one.plan.choice.text() == first; });
   if (static_cast<std::size_t>(at - ran.begin()) >= kTimedAgain)

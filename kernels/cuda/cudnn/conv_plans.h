@@ -16,7 +16,7 @@ namespace tdds {
 struct PlanTiming {
   // The median of `runs` executions of a plan in milliseconds, after one that loads its code.
   using Timer = std::function<double(const ConvPlan&, int runs)>;
-  // Makes the tensors of a convolution and fills them; they live as long as the timer. Null: nothing is timed.
+  // Makes and fills the tensors of a convolution, which live as long as the timer. Null: nothing is timed.
   std::function<Timer(const Conv2dSpec&, ConvDirection)> prepare = {};
   double budget_seconds = 15;                         // for all convolutions together
   std::function<double()> seconds = {};               // a clock

@@ -27,13 +27,19 @@ class CudaPrecisionTest : public CudaProgramTest, public testing::WithParamInter
 
 TEST_P(CudaPrecisionTest, TrainsResumesToTheSameBitsAndScores) {
   const char* const precision = GetParam();
-  const TemporaryFolder whole, stopped, masks;
-  const Outcome outcome = run_tool("tdds-train", args(whole, "cuda", precision));
+  const TemporaryFolder whole, stopped, masks, cache;
+  // The first run times its plans, the second takes them from the cache, the resumed one from the checkpoint.
+  const std::vector<std::string> plans{"--plan_cache", cache / "plans"};
+  const Outcome outcome = run_tool("tdds-train", with(args(whole, "cuda", precision), plans));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  ASSERT_EQ(
-      run_tool("tdds-train", with(args(stopped, "cuda", precision), {"--stop_after_epoch", "2"})).exit_code,
-      0);
-  const Outcome resumed = run_tool("tdds-train", with(args(stopped, "cuda", precision), {"--resume"}));
+  EXPECT_NE(outcome.out.find("were timed"), std::string::npos) << outcome.out;
+  const Outcome first = run_tool(
+      "tdds-train", with(with(args(stopped, "cuda", precision), {"--stop_after_epoch", "2"}), plans));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(first.out.find("were timed"), std::string::npos) << first.out;
+  std::filesystem::remove(cache / "plans");
+  const Outcome resumed =
+      run_tool("tdds-train", with(with(args(stopped, "cuda", precision), {"--resume"}), plans));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_TRUE(model_bytes(whole.str()) == model_bytes(stopped.str()));
   EXPECT_TRUE(read_text(whole / "dynamics.tdds") == read_text(stopped / "dynamics.tdds"));
@@ -58,14 +64,32 @@ TEST_F(CudaProgramTest, BeginsAsTheCpuDoes) {
   const TemporaryFolder cuda, cpu;
   for (const auto& [folder, device] :
        {std::pair<const TemporaryFolder&, const char*>{cuda, "cuda"}, {cpu, "cpu"}}) {
-    const Outcome outcome =
-        run_tool("tdds-train", with(args(folder, device, "fp32"), {"--stop_after_epoch", "1"}));
+    const Outcome outcome = run_tool(
+        "tdds-train", with(args(folder, device, "fp32"), {"--stop_after_epoch", "1", "--no-cudnn_autotune"}));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   }
   const DynamicsReader of_cuda(cuda / "dynamics.tdds"), of_cpu(cpu / "dynamics.tdds");
   int equal = 0;
   for (int i = 0; i < 240; ++i) equal += std::abs(of_cuda.loss(0)[i] - of_cpu.loss(0)[i]) < 1e-3F ? 1 : 0;
   EXPECT_GE(equal, 50) << "of a batch of 50";
+}
+
+// Its plans are in its folder, so that it continues with them where the user's cache is gone.
+TEST_F(CudaProgramTest, ASweepKeepsItsPlans) {
+  const TemporaryFolder sweep, cache;
+  const auto run = [&](const char* rates) {
+    const Outcome outcome = run_tool(
+        "tdds-sweep",
+        with(tiny(sweep.str(), 2), {"--device", "cuda", "--methods", "random", "--rates", rates, "--seeds",
+                                    "1", "--subset_batch_size", "50", "--plan_cache", cache / "plans"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  };
+  run("0.5");
+  const std::string plans = read_text(sweep / "plans");
+  EXPECT_EQ(plans.substr(0, plans.find('\n')), "tdds convolution plans 1");
+  std::filesystem::remove(cache / "plans");
+  run("0.5");
+  EXPECT_FALSE(std::filesystem::exists(cache / "plans")) << "plans were timed again";
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, CudaPrecisionTest, testing::Values("fp32", "tf32", "fp16", "bf16"),

@@ -120,15 +120,21 @@ TEST(DeviceOptionsTest, ResumedRunsKeepTheirPlansAndTimedPlansGoToTheUsersCache)
   const std::vector<NamedTensor> tensors{{"w", DType::kF32, {1}, &weight}};
   write_safetensors(folder / "checkpoint.safetensors", tensors, {{kPinnedPlans, "the plans"}});
   EXPECT_EQ(device_options(config).pinned_plans, "");
-  EXPECT_EQ(device_options(config).plan_cache.name, "");
-  config.resume = config.cudnn_autotune = config.debug_sync = true;
+  config.resume = config.debug_sync = true;
   const DeviceOptions options = device_options(config);
   EXPECT_EQ(options.pinned_plans, "the plans");
   EXPECT_EQ(options.plan_cache.name, folder / "cache/tdds/cudnn_plans.txt");
-  EXPECT_TRUE(std::filesystem::is_directory(folder / "cache/tdds"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "cache")) << "it is made when plans are kept";
   EXPECT_TRUE(options.cudnn_autotune && options.debug_sync);
   config.plan_cache = folder / "mine/plans";
   EXPECT_EQ(device_options(config).plan_cache.name, config.plan_cache);
+  config.dry_run = true;
+  EXPECT_EQ(device_options(config).plan_cache.name, config.plan_cache);
+  EXPECT_FALSE(device_options(config).cudnn_autotune) << "a dry run times nothing";
+  config.dry_run = false;
+  config.no_cudnn_autotune = true;
+  EXPECT_EQ(device_options(config).plan_cache.name, "");
+  EXPECT_FALSE(device_options(config).cudnn_autotune);
   if (before)
     setenv("XDG_CACHE_HOME", kept.c_str(), 1);
   else
@@ -192,6 +198,36 @@ TEST(DryRunProgramTest, UnknownTargetsGiveOneSentence) {
   const Outcome autotune = run_tool("tdds-train", with(kShapes, {"--device", "cpu", "--cudnn_autotune"}));
   EXPECT_EQ(autotune.exit_code, 2);
   EXPECT_TRUE(is_one_sentence(autotune.err, "tdds-train")) << autotune.err;
+}
+
+// On a GPU, evaluation has a batch of its own, which does not depend on the training's.
+TEST(DryRunProgramTest, CountsTheEvaluation) {
+  const auto batch_of = [](const std::vector<std::string>& flags) {
+    const Outcome outcome = run_tool("tdds-train", with(with(kShapes, {"--shapes_test", "1500"}), flags));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    std::smatch found;
+    return std::regex_search(outcome.out, found, std::regex("Evaluation in batches of (\\d+)\n"))
+               ? std::stoi(found[1])
+               : 0;
+  };
+  EXPECT_EQ(batch_of({"--device", "cpu"}), 32);
+  EXPECT_EQ(batch_of({"--device", "simt"}), 32);
+  if (offline_gpus().empty()) return;
+  EXPECT_EQ(batch_of({"--target", "sm_90"}), 1000);
+  EXPECT_EQ(batch_of({"--target", "sm_90", "--batch-size", "16"}), 1000);
+  // 24 GB hold fewer images of a network as wide as this one.
+  EXPECT_EQ(batch_of({"--target", "sm_86", "--arch", "resnet50", "--width", "2"}), 62);
+  TrainConfig config = small_config();
+  config.data.shapes_test = 1500;
+  const auto gpu = make_offline_gpu("sm_90");
+  const auto saved = [&](std::int64_t test_images) {
+    config.data.shapes_test = test_images;
+    return plan_training(config, *gpu, load_dataset(dataset_options(config)), nullptr);
+  };
+  const TrainingPlan many = saved(1500), few = saved(30);
+  EXPECT_EQ(many.evaluation_batch, 1000);
+  EXPECT_EQ(few.evaluation_batch, 30);
+  EXPECT_GT(many.memory[3].second, few.memory[3].second) << many.memory[3].first;
 }
 
 }  // namespace
