@@ -1,14 +1,17 @@
 // Files that an older version wrote (tests/fixtures, made by make_old_files.sh there): read, resumed and
 // continued.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "engine/io/dynamics_store.h"
+#include "kernels/runtime/device.h"
 #include "tests/apps/program.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/paths.h"
