@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Compares two results of bench_kernels row by row, or lists the history of every row.
+
+    bench/compare.py A B [--bound 10] [--svg FILE] [--filter REGEX]
+    bench/compare.py --history [FOLDER] [--filter REGEX]      FOLDER: bench/results if not given
+
+A and B are files, or folders that hold the results of several runs of one program. B/A is the ratio of the median times:
+above 1, B is slower. The column after it is the uncertainty of the ratio. A row is marked as slower or faster if its ratio
+differs from 1 by more than that and its fastest runs differ likewise; docs/measuring.md explains the rule. --svg draws the
+ratios with their uncertainty.
+
+The exit code is 1 if a marked row is slower by more than the bound in percent, 2 if a file or an argument is unusable,
+and else 0.
+"""
+
+import argparse
+import dataclasses
+import math
+import pathlib
+import statistics
+import sys
+
+import kernel_results
+import measure
+import svg
+from kernel_results import Unusable
+
+FALSE_ALARM = (
+    0.01  # the chance, for normal noise, that a comparison marks any of its rows though nothing has changed
+)
+LEAST = 0.02  # another layout of code or memory changes a time by this much
+PEAKS = ("copy_GB/s", "fp32_GFLOP/s", "tf32_GFLOP/s", "half_GFLOP/s")
+SAME_MACHINE = 1.05  # peaks of one machine in one state differ by less
+RATIO_TICKS = (1, 0.5, 2, 0.1, 10, 0.8, 1.25, 0.2, 5, 0.9, 1.1, 0.67, 1.5, 0.01, 100, 1.05, 0.95)
+
+
+def uncertainty(row):
+    """The relative standard error of a row's median."""
+    # Half the interquartile range of normal samples is 0.674 sigma, and the standard error of their median is
+    # 1.253 sigma / sqrt(samples): 1.86 times the noise / sqrt(samples). That supposes independent samples. Those of one
+    # run share the state of the machine, so no number of them counts for more than 14, where the error is half the noise.
+    return row.noise * max(1.86 / math.sqrt(row.samples), 0.5)
+
+
+@dataclasses.dataclass
+class Change:
+    name: str
+    before: kernel_results.Row
+    after: kernel_results.Row
+    ratio: float
+    error: float  # of the ratio's logarithm, at the confidence of the comparison
+
+    @property
+    def marked(self):
+        # Other work on the machine lengthens the median, but hardly the fastest run; a slower kernel lengthens both.
+        shift, least_shift = math.log(self.ratio), math.log(self.after.min_us / self.before.min_us)
+        return abs(shift) > self.error and least_shift * math.copysign(1, shift) > abs(shift) / 2
+
+    @property
+    def verdict(self):
+        return ("slower" if self.ratio > 1 else "faster") if self.marked else ""
+
+
+def changes_between(before, after):
+    """The rows of both results, the slowest change first."""
+    names = [name for name in before.rows if name in after.rows]
+    # Each row has its share of the chance of a false alarm (Bonferroni).
+    z = statistics.NormalDist().inv_cdf(1 - FALSE_ALARM / (2 * max(1, len(names))))
+    changes = []
+    for name in names:
+        a, b = before.rows[name], after.rows[name]
+        error = max(z * math.hypot(uncertainty(a), uncertainty(b)), LEAST)
+        changes.append(Change(name, a, b, b.us / a.us, error))
+    return sorted(changes, key=lambda change: -change.ratio)
+
+
+def notes(before, after):
+    """What the reader has to know beside the ratios."""
+    for label, one, other in (("A", before, after), ("B", after, before)):
+        for name in one.rows:
+            if name not in other.rows and name not in other.failed:
+                yield f"only in {label}: {name}"
+        for name, message in one.failed.items():
+            yield f"failed in {label}: {name}: {message}"
+    for key in ("host_name", "device", "num_cpus"):
+        a, b = before.context.get(key), after.context.get(key)
+        if a != b:
+            yield f"measured on different machines: {key} is {a} in A and {b} in B"
+    for name in PEAKS:
+        a, b = before.peak(name), after.peak(name)
+        if a and b and max(a / b, b / a) > SAME_MACHINE:
+            yield f"the machine itself changed: its peak_{name} is {a:.4g} in A and {b:.4g} in B"
+
+
+def time_text(us):
+    for unit, size in (("s", 1e6), ("ms", 1e3), ("us", 1)):
+        if us >= size:
+            return f"{us / size:.4g} {unit}"
+    return f"{1e3 * us:.4g} ns"
+
+
+def percent(share):
+    return f"{100 * share:.1f} %" if share < 10 else "> 1000 %"
+
+
+def draw(path, changes, before, after, bound):
+    names_width = max(svg.width_of(change.name, 13) for change in changes)
+    left, top = svg.MARGIN + names_width + 14, svg.TITLE_SPACE + 28
+    width = left + 640
+    ratios = [change.ratio for change in changes]
+    axis = svg.Axis(min([0.8, *ratios]) / 1.05, max([1.25, *ratios]) * 1.05, left, width - 170)
+    marked = sum(change.marked for change in changes)
+    picture = svg.Picture(
+        math.ceil(width),
+        top + svg.ROW * len(changes) + 40,
+        f"B/A: {before.path.name} to {after.path.name}",
+        f"ratios of median times with their uncertainty; {marked} of {len(changes)} rows are marked",
+    )
+    rows = picture.named_rows(
+        top, [change.name for change in changes], axis, [(v, f"{v:g}") for v in axis.ticks(RATIO_TICKS)]
+    )
+    bottom = top + svg.ROW * len(changes)
+    picture.line(axis.position(1), top, axis.position(1), bottom, svg.GREY)
+    if axis.low < bound < axis.high:
+        picture.line(axis.position(bound), top, axis.position(bound), bottom, svg.ORANGE, 1, "4 4")
+    colours = {"slower": svg.ORANGE, "faster": svg.GREEN, "": svg.AXIS}
+    for y, change in zip(rows, changes):
+        colour, factor = colours[change.verdict], math.exp(min(change.error, 50))
+        picture.line(
+            axis.position(change.ratio / factor), y, axis.position(change.ratio * factor), y, colour, 2
+        )
+        times = f"{time_text(change.before.us)} to {time_text(change.after.us)}"
+        picture.dot(axis.position(change.ratio), y, colour, hint=f"{change.name}: {times}")
+        text = f"{change.ratio:.3f} {change.verdict}"
+        picture.text(axis.at_high + 16, y + 5, text, size=13, colour=svg.INK if change.marked else svg.GREY)
+    picture.write(path)
+
+
+def compare(args):
+    before, after = (kernel_results.read_runs(path, args.filter) for path in args.results)
+    changes = changes_between(before, after)
+    if not changes:
+        raise Unusable(
+            "the results have no row in common: give results of the same benchmarks, or another --filter"
+        )
+    for label, one in (("A", before), ("B", after)):
+        print(f"{label}: {one.path} ({one.about('date', 'tdds_version', 'host_name', 'device')})")
+    print()
+    cells = [
+        (
+            change.name,
+            time_text(change.before.us),
+            time_text(change.after.us),
+            f"{change.ratio:.3f}",
+            percent(math.expm1(min(change.error, 50))),
+            change.verdict,
+        )
+        for change in changes
+    ]
+    print(measure.table(("row", "A", "B", "B/A", "±", ""), cells))
+    print()
+    for note in notes(before, after):
+        print(note)
+    count = {
+        verdict: sum(change.verdict == verdict for change in changes) for verdict in ("slower", "faster")
+    }
+    print(f"{len(changes)} rows compared: {count['slower']} slower, {count['faster']} faster")
+    bound = 1 + args.bound / 100
+    if noisy := sum(change.error > math.log(bound) for change in changes):
+        print(f"{noisy} rows are too noisy to show a change of {args.bound:g} %")
+    if args.svg:
+        draw(args.svg, changes, before, after, bound)
+    beyond = [change for change in changes if change.marked and change.ratio > bound]
+    if beyond:
+        print(
+            f"{len(beyond)} slower than the bound of {args.bound:g} %, the most {beyond[0].name}",
+            file=sys.stderr,
+        )
+    return 1 if beyond else 0
+
+
+def history(args):
+    if not args.history.is_dir():
+        raise Unusable(f"{args.history} is not a folder: give one that holds results of bench_kernels")
+    results = []
+    for path in sorted(args.history.glob("*.json")):
+        try:
+            results.append(kernel_results.read(path, args.filter))
+        except kernel_results.Foreign:  # results of the other benchmarks
+            continue
+        except Unusable as error:
+            print(f"compare.py: {error}", file=sys.stderr)
+    results.sort(key=lambda result: str(result.context.get("date", "")))
+    cells = []
+    for name in dict.fromkeys(name for result in results for name in result.rows):
+        shown, previous = name, {}  # machine -> time
+        for result in results:
+            row = result.rows.get(name)
+            if not row:
+                continue
+            machine = result.about("host_name", "device")
+            change = f"{row.us / previous[machine]:.3f}" if machine in previous else ""
+            cells.append(
+                (
+                    shown,
+                    result.about("date"),
+                    result.about("tdds_version"),
+                    machine,
+                    time_text(row.us),
+                    percent(row.noise),
+                    change,
+                )
+            )
+            shown, previous[machine] = "", row.us
+    if not cells:
+        raise Unusable(
+            f"{args.history} holds no rows of bench_kernels: write a result there, or give another --filter"
+        )
+    print(measure.table(("row", "date", "version", "machine", "median", "noise", "to the previous"), cells))
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", nargs="*", type=pathlib.Path, metavar="A B")
+    parser.add_argument(
+        "--bound", type=float, default=10, help="percent of slowdown that is allowed; default: 10"
+    )
+    parser.add_argument("--svg", type=pathlib.Path, metavar="FILE", help="draw the ratios")
+    parser.add_argument("--filter", default="", metavar="REGEX", help="only rows whose names match")
+    parser.add_argument("--history", nargs="?", type=pathlib.Path, const=measure.RESULTS, metavar="FOLDER")
+    args = parser.parse_args()
+    args.filter = kernel_results.pattern(args.filter)
+    if args.history and not args.results:
+        return history(args)
+    if args.history or len(args.results) != 2:
+        raise Unusable("give two results of bench_kernels, or --history alone")
+    if not args.bound >= 0:
+        raise Unusable(f"--bound {args.bound:g}: give a number of percent of at least 0")
+    return compare(args)
+
+
+if __name__ == "__main__":
+    kernel_results.run(main)

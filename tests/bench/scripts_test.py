@@ -1,0 +1,201 @@
+"""Runs bench/compare.py and bench/roofline.py on made results. Started by tests/cmake/bench_scripts_test.cmake."""
+
+import json
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+BENCH = pathlib.Path(__file__).resolve().parent.parent.parent / "bench"
+sys.path.insert(0, str(BENCH))
+import compare  # noqa: E402
+import kernel_results  # noqa: E402
+
+OPS = [("conv2d_forward", f"layer{i}.0.conv1", 0.5 * i) for i in range(1, 5)]
+OPS += [("batchnorm_forward", f"layer{i}.0.bn1", 0) for i in range(1, 5)]
+NAMES = [f"{op}/{at}/cpu/{precision}/{state}" for op, at, _ in OPS for precision in ("fp32", "bf16")
+         for state in ("hot", "cold")]  # fmt: skip
+SLOW = "conv2d_forward/layer2.0.conv1/cpu/fp32/hot"
+
+
+def entry(name, gflop, factor, rng):
+    """A row as bench_kernels writes it: samples with jitter, and a tenth of them lengthened by other work."""
+    typical = 100 * factor * (1 + NAMES.index(name)) * rng.gauss(1, 0.005)
+    samples = [
+        typical * (1 + abs(rng.gauss(0, 0.03))) * (rng.uniform(1.2, 3) if rng.random() < 0.1 else 1)
+        for _ in range(rng.randrange(20, 60))
+    ]
+    low, middle, high = statistics.quantiles(samples, n=4)
+    return {
+        "name": name, "run_type": "iteration", "real_time": middle, "cpu_time": middle, "time_unit": "us",
+        "min_us": min(samples), "noise": 50 * (high - low) / middle, "samples": len(samples), "MB": 10.0,
+        "GB/s": 1e4 / middle, "calls": 2,
+        **({"GFLOP": gflop, "GFLOP/s": 1e6 * gflop / middle} if gflop else {}),
+    }  # fmt: skip
+
+
+def result(seed, slower=(), factor=1.0, context=()):
+    """A whole result; the rows in `slower` take `factor` times as long."""
+    rng = random.Random(seed)
+    gflops = [gflop for _, _, gflop in OPS for _ in range(4)]
+    rows = [entry(name, gflop, factor if name in slower else 1, rng) for name, gflop in zip(NAMES, gflops)]
+    about = {"date": f"2026-12-{seed % 28 + 1:02}T10:00:00", "host_name": "here", "device": "CPU", "num_cpus": 2,
+             "tdds_version": f"0.1.{seed}", "peak_copy_GB/s": "10", "peak_fp32_GFLOP/s": 2000.0,
+             "peak_half_GFLOP/s": 4000.0}  # fmt: skip
+    return {"context": about | dict(context), "benchmarks": rows}
+
+
+class ScriptsTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def script(self, name, *args):
+        command = [sys.executable, BENCH / f"{name}.py", *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def refused(self, sentence, name, *args):
+        """The script ends with exit code 2 and one sentence."""
+        ran = self.script(name, *args)
+        self.assertEqual(ran.returncode, 2, ran.stdout + ran.stderr)
+        self.assertRegex(ran.stderr, rf"^{name}.py: .*{sentence}.*\n$")
+
+    def changes(self, before, after):
+        return compare.changes_between(
+            *(kernel_results.read(self.write("one.json", one)) for one in (before, after))
+        )
+
+    def test_finds_a_planted_regression(self):
+        a, b = self.write("a.json", result(1)), self.write("b.json", result(2, [SLOW], 1.2))
+        ran = self.script("compare", a, b, "--svg", self.folder / "c.svg")
+        self.assertEqual(ran.returncode, 1, ran.stdout + ran.stderr)
+        self.assertIn("32 rows compared: 1 slower, 0 faster", ran.stdout)
+        self.assertIn(f"1 slower than the bound of 10 %, the most {SLOW}", ran.stderr)
+        texts = "\n".join(xml.etree.ElementTree.parse(self.folder / "c.svg").getroot().itertext())
+        self.assertIn(SLOW, texts)
+        self.assertRegex(texts, r"1\.[12]\d+ slower")
+        # A wider bound allows it; the other way round it is faster; a filter may leave it out.
+        self.assertEqual(self.script("compare", a, b, "--bound", "30").returncode, 0)
+        self.assertIn("0 slower, 1 faster", self.script("compare", b, a).stdout)
+        self.assertEqual(self.script("compare", a, b, "--filter", "cold$").returncode, 0)
+
+    def test_finds_planted_regressions_of_any_seed(self):
+        for seed in range(20):
+            changes = self.changes(result(seed), result(100 + seed, NAMES[::4], 1.2))
+            self.assertEqual({one.name for one in changes if one.verdict == "slower"}, set(NAMES[::4]), seed)
+
+    def test_does_not_mark_an_unchanged_pair(self):
+        for seed in range(20):
+            marked = [one for one in self.changes(result(seed), result(100 + seed)) if one.marked]
+            self.assertEqual(marked, [], seed)
+
+    def test_other_work_that_the_fastest_runs_escape_is_not_marked(self):
+        b = result(2)
+        b["benchmarks"][3]["real_time"] *= 2
+        self.assertEqual([one for one in self.changes(result(1), b) if one.marked], [])
+
+    def test_runs_of_a_folder_are_merged(self):
+        # Each run is precise, but the runs of a program differ by more than the programs do.
+        for run, factor in enumerate((1.0, 1.3, 1.5)):
+            self.write(f"a/{run}.json", result(run, [SLOW], factor))
+            self.write(f"b/{run}.json", result(10 + run, [SLOW], factor * 1.15))
+        self.assertEqual(
+            self.script("compare", self.folder / "a/0.json", self.folder / "b/2.json").returncode, 1
+        )
+        ran = self.script("compare", self.folder / "a", self.folder / "b")
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        self.assertIn("0 slower, 0 faster", ran.stdout)
+        self.assertIn("1 rows are too noisy to show a change of 10 %", ran.stdout)
+
+    def test_names_what_cannot_be_compared(self):
+        one, other = result(1), result(2, context={"host_name": "there", "peak_copy_GB/s": 8})
+        del one["benchmarks"][0], other["benchmarks"][-1]
+        other["benchmarks"][6] = {"name": NAMES[6], "error_occurred": True, "error_message": "no plan"}
+        ran = self.script("compare", self.write("a.json", one), self.write("b.json", other))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        for line in (f"only in A: {NAMES[-1]}", f"only in B: {NAMES[0]}", f"failed in B: {NAMES[6]}: no plan",
+                     "measured on different machines: host_name is here in A and there in B",
+                     "the machine itself changed: its peak_copy_GB/s is 10 in A and 8 in B"):  # fmt: skip
+            self.assertIn(line, ran.stdout)
+
+    def test_refuses_unusable_files_and_arguments(self):
+        good, rows = self.write("good.json", result(1)), result(1)["benchmarks"]
+        whole = json.dumps(result(1))
+        for content, sentence in (
+            (whole[: len(whole) // 2], "is damaged: line 1 is not valid JSON"),
+            ("[]", "is not a result of bench_kernels: it has no 'context'"),
+            ({"context": {}}, "it has no 'benchmarks'"),
+            ({"context": {}, "benchmarks": [3]}, "a row without a name"),
+            ({"context": {}, "benchmarks": [rows[0], rows[0]]}, "twice"),
+            ({"context": {}, "benchmarks": [rows[0] | {"real_time": "x"}]}, "has a 'real_time' of 'x'"),
+            (
+                {"context": {}, "benchmarks": [rows[0] | {"real_time": float("nan")}]},
+                "has a 'real_time' of nan",
+            ),
+            ({"context": {}, "benchmarks": [rows[0] | {"samples": 0}]}, "a number of samples of 0"),
+            (
+                {"context": {}, "benchmarks": [{"name": "x", "real_time": 1, "time_unit": "us"}]},
+                "has no 'min_us'",
+            ),
+            ({"context": {}, "benchmarks": []}, "no row in common"),
+        ):
+            with self.subTest(sentence):
+                self.refused(sentence, "compare", good, self.write("bad.json", content))
+        (self.folder / "binary.json").write_bytes(b"\xff\xfe\x00")
+        (self.folder / "empty").mkdir()
+        self.refused("not JSON but binary data", "compare", self.folder / "binary.json", good)
+        self.refused("cannot be read: No such file", "compare", good, self.folder / "absent.json")
+        self.refused("holds no result", "compare", good, self.folder / "empty")
+        self.refused("give two results", "compare", good)
+        self.refused("is not a regular expression", "compare", good, good, "--filter", "(")
+        self.refused("--bound -1", "compare", good, good, "--bound", "-1")
+        self.refused("cannot be written", "compare", good, good, "--svg", self.folder / "absent/c.svg")
+        self.refused(
+            "has no peak_copy_GB/s",
+            "roofline",
+            self.write("a.json", result(1, context={"peak_copy_GB/s": 0})),
+        )
+
+    def test_lists_the_history(self):
+        self.write("second.json", result(2, [SLOW], 2))
+        self.write("first.json", result(1))
+        self.write("other.json", {"results": []})
+        self.write("damaged.json", "{")
+        ran = self.script("compare", "--history", self.folder, "--filter", SLOW)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertRegex(ran.stderr, r"^compare.py: .*damaged.json is damaged: .*\n$")
+        first, second = ran.stdout.splitlines()[2:]
+        self.assertRegex(first, rf"\| {SLOW} +\| 2026-12-02T10:00:00 \| 0\.1\.1 +\| here, CPU \|")
+        self.assertRegex(second, r"\| +\| 2026-12-03T10:00:00 \| 0\.1\.2 .*\| [12]\.\d+ +\|$")
+        # The results that the repository holds are readable, whatever their format.
+        self.assertNotIn("damaged", self.script("compare", "--history").stderr)
+
+    def test_draws_the_roofline(self):
+        rows = result(1)
+        rows["benchmarks"].append(rows["benchmarks"][0] | {"name": "advance/x/simt/fp32/hot"})
+        ran = self.script("roofline", self.write("a.json", rows))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        root = xml.etree.ElementTree.parse(self.folder / "a.svg").getroot()
+        texts = [text.strip() for text in root.itertext()]
+        self.assertIn("copy 10 GB/s", texts)
+        self.assertIn("fp32 2000 GFLOP/s", texts)
+        for op, at, _ in OPS:
+            self.assertTrue(any(text.startswith(f"{op} {at} bf16") for text in texts), (op, at))
+        self.assertFalse(any("simt" in text for text in texts))
+        # 16 rows have FLOP and lie in both parts, the others in the lower one; each of two precisions is explained by a dot.
+        self.assertEqual(sum(element.tag.endswith("circle") for element in root), 16 * 2 + 16 + 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
