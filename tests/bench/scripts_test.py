@@ -1,5 +1,6 @@
 """Runs bench/compare.py and bench/roofline.py on made results. Started by tests/cmake/bench_scripts_test.cmake."""
 
+import io
 import json
 import pathlib
 import random
@@ -8,12 +9,15 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
+from contextlib import redirect_stderr, redirect_stdout
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent.parent / "bench"
 sys.path.insert(0, str(BENCH))
 import compare  # noqa: E402
 import kernel_results  # noqa: E402
+import roofline  # noqa: E402
 
 OPS = [("conv2d_forward", f"layer{i}.0.conv1", 0.5 * i) for i in range(1, 5)]
 OPS += [("batchnorm_forward", f"layer{i}.0.bn1", 0) for i in range(1, 5)]
@@ -61,15 +65,21 @@ class ScriptsTest(unittest.TestCase):
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         return path
 
-    def script(self, name, *args):
-        command = [sys.executable, BENCH / f"{name}.py", *args]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def script(self, script, *args):
+        """Runs a script as the command line does, but in this process, which is faster."""
+        out, err = io.StringIO(), io.StringIO()
+        argv = [f"{script.__name__}.py", *map(str, args)]
+        with unittest.mock.patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
+            try:
+                kernel_results.run(script.main)
+            except SystemExit as end:
+                return subprocess.CompletedProcess(argv, end.code, out.getvalue(), err.getvalue())
 
-    def refused(self, sentence, name, *args):
+    def refused(self, sentence, script, *args):
         """The script ends with exit code 2 and one sentence."""
-        ran = self.script(name, *args)
+        ran = self.script(script, *args)
         self.assertEqual(ran.returncode, 2, ran.stdout + ran.stderr)
-        self.assertRegex(ran.stderr, rf"^{name}.py: .*{sentence}.*\n$")
+        self.assertRegex(ran.stderr, rf"^{script.__name__}.py: .*{sentence}.*\n$")
 
     def changes(self, before, after):
         return compare.changes_between(
@@ -78,17 +88,19 @@ class ScriptsTest(unittest.TestCase):
 
     def test_finds_a_planted_regression(self):
         a, b = self.write("a.json", result(1)), self.write("b.json", result(2, [SLOW], 1.2))
-        ran = self.script("compare", a, b, "--svg", self.folder / "c.svg")
+        ran = self.script(compare, a, b, "--svg", self.folder / "c.svg")
         self.assertEqual(ran.returncode, 1, ran.stdout + ran.stderr)
         self.assertIn("32 rows compared: 1 slower, 0 faster", ran.stdout)
         self.assertIn(f"1 slower than the bound of 10 %, the most {SLOW}", ran.stderr)
         texts = "\n".join(xml.etree.ElementTree.parse(self.folder / "c.svg").getroot().itertext())
         self.assertIn(SLOW, texts)
         self.assertRegex(texts, r"1\.[12]\d+ slower")
+        command = [sys.executable, "-B", BENCH / "compare.py", a, b]
+        self.assertEqual(subprocess.run(command, capture_output=True, check=False).returncode, 1)
         # A wider bound allows it; the other way round it is faster; a filter may leave it out.
-        self.assertEqual(self.script("compare", a, b, "--bound", "30").returncode, 0)
-        self.assertIn("0 slower, 1 faster", self.script("compare", b, a).stdout)
-        self.assertEqual(self.script("compare", a, b, "--filter", "cold$").returncode, 0)
+        self.assertEqual(self.script(compare, a, b, "--bound", "30").returncode, 0)
+        self.assertIn("0 slower, 1 faster", self.script(compare, b, a).stdout)
+        self.assertEqual(self.script(compare, a, b, "--filter", "cold$").returncode, 0)
 
     def test_finds_planted_regressions_of_any_seed(self):
         for seed in range(20):
@@ -99,6 +111,15 @@ class ScriptsTest(unittest.TestCase):
         for seed in range(20):
             marked = [one for one in self.changes(result(seed), result(100 + seed)) if one.marked]
             self.assertEqual(marked, [], seed)
+
+    def test_does_not_mark_the_least_changes(self):
+        a, b = result(1), result(1)  # the same samples, and no noise: only how far they are apart decides
+        for one in a["benchmarks"] + b["benchmarks"]:
+            one["noise"] = 0
+        for factor, marks in ((1.015, 0), (1.03, 2)):
+            for one, other in zip(a["benchmarks"][:2], b["benchmarks"]):
+                other.update(real_time=one["real_time"] * factor, min_us=one["min_us"] * factor)
+            self.assertEqual(sum(one.marked for one in self.changes(a, b)), marks, factor)
 
     def test_other_work_that_the_fastest_runs_escape_is_not_marked(self):
         b = result(2)
@@ -111,9 +132,9 @@ class ScriptsTest(unittest.TestCase):
             self.write(f"a/{run}.json", result(run, [SLOW], factor))
             self.write(f"b/{run}.json", result(10 + run, [SLOW], factor * 1.15))
         self.assertEqual(
-            self.script("compare", self.folder / "a/0.json", self.folder / "b/2.json").returncode, 1
+            self.script(compare, self.folder / "a/0.json", self.folder / "b/2.json").returncode, 1
         )
-        ran = self.script("compare", self.folder / "a", self.folder / "b")
+        ran = self.script(compare, self.folder / "a", self.folder / "b")
         self.assertEqual(ran.returncode, 0, ran.stdout)
         self.assertIn("0 slower, 0 faster", ran.stdout)
         self.assertIn("1 rows are too noisy to show a change of 10 %", ran.stdout)
@@ -122,7 +143,7 @@ class ScriptsTest(unittest.TestCase):
         one, other = result(1), result(2, context={"host_name": "there", "peak_copy_GB/s": 8})
         del one["benchmarks"][0], other["benchmarks"][-1]
         other["benchmarks"][6] = {"name": NAMES[6], "error_occurred": True, "error_message": "no plan"}
-        ran = self.script("compare", self.write("a.json", one), self.write("b.json", other))
+        ran = self.script(compare, self.write("a.json", one), self.write("b.json", other))
         self.assertEqual(ran.returncode, 0, ran.stderr)
         for line in (f"only in A: {NAMES[-1]}", f"only in B: {NAMES[0]}", f"failed in B: {NAMES[6]}: no plan",
                      "measured on different machines: host_name is here in A and there in B",
@@ -151,40 +172,40 @@ class ScriptsTest(unittest.TestCase):
             ({"context": {}, "benchmarks": []}, "no row in common"),
         ):
             with self.subTest(sentence):
-                self.refused(sentence, "compare", good, self.write("bad.json", content))
+                self.refused(sentence, compare, good, self.write("bad.json", content))
         (self.folder / "binary.json").write_bytes(b"\xff\xfe\x00")
         (self.folder / "empty").mkdir()
-        self.refused("not JSON but binary data", "compare", self.folder / "binary.json", good)
-        self.refused("cannot be read: No such file", "compare", good, self.folder / "absent.json")
-        self.refused("holds no result", "compare", good, self.folder / "empty")
-        self.refused("give two results", "compare", good)
-        self.refused("is not a regular expression", "compare", good, good, "--filter", "(")
-        self.refused("--bound -1", "compare", good, good, "--bound", "-1")
-        self.refused("cannot be written", "compare", good, good, "--svg", self.folder / "absent/c.svg")
+        self.refused("not JSON but binary data", compare, self.folder / "binary.json", good)
+        self.refused("cannot be read: No such file", compare, good, self.folder / "absent.json")
+        self.refused("holds no result", compare, good, self.folder / "empty")
+        self.refused("give two results", compare, good)
+        self.refused("is not a regular expression", compare, good, good, "--filter", "(")
+        self.refused("--bound -1", compare, good, good, "--bound", "-1")
+        self.refused("cannot be written", compare, good, good, "--svg", self.folder / "absent/c.svg")
         self.refused(
             "has no peak_copy_GB/s",
-            "roofline",
+            roofline,
             self.write("a.json", result(1, context={"peak_copy_GB/s": 0})),
         )
 
     def test_lists_the_history(self):
-        self.write("second.json", result(2, [SLOW], 2))
-        self.write("first.json", result(1))
+        self.write("a.json", result(2, [SLOW], 2))
+        self.write("b.json", result(1))
         self.write("other.json", {"results": []})
         self.write("damaged.json", "{")
-        ran = self.script("compare", "--history", self.folder, "--filter", SLOW)
+        ran = self.script(compare, "--history", self.folder, "--filter", SLOW)
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertRegex(ran.stderr, r"^compare.py: .*damaged.json is damaged: .*\n$")
         first, second = ran.stdout.splitlines()[2:]
         self.assertRegex(first, rf"\| {SLOW} +\| 2026-12-02T10:00:00 \| 0\.1\.1 +\| here, CPU \|")
         self.assertRegex(second, r"\| +\| 2026-12-03T10:00:00 \| 0\.1\.2 .*\| [12]\.\d+ +\|$")
         # The results that the repository holds are readable, whatever their format.
-        self.assertNotIn("damaged", self.script("compare", "--history").stderr)
+        self.assertNotIn("damaged", self.script(compare, "--history").stderr)
 
     def test_draws_the_roofline(self):
         rows = result(1)
         rows["benchmarks"].append(rows["benchmarks"][0] | {"name": "advance/x/simt/fp32/hot"})
-        ran = self.script("roofline", self.write("a.json", rows))
+        ran = self.script(roofline, self.write("a.json", rows))
         self.assertEqual(ran.returncode, 0, ran.stderr)
         root = xml.etree.ElementTree.parse(self.folder / "a.svg").getroot()
         texts = [text.strip() for text in root.itertext()]
@@ -193,8 +214,21 @@ class ScriptsTest(unittest.TestCase):
         for op, at, _ in OPS:
             self.assertTrue(any(text.startswith(f"{op} {at} bf16") for text in texts), (op, at))
         self.assertFalse(any("simt" in text for text in texts))
-        # 16 rows have FLOP and lie in both parts, the others in the lower one; each of two precisions is explained by a dot.
-        self.assertEqual(sum(element.tag.endswith("circle") for element in root), 16 * 2 + 16 + 2)
+        # 16 rows have FLOP and lie in both parts, the others in the lower one; a dot explains each of two precisions.
+        dots = [element for element in root if element.tag.endswith("circle")]
+        self.assertEqual(len(dots), 16 * 2 + 16 + 2)
+        # Layer i does 0.5 i GFLOP on 10 MB: 50 i FLOP/byte, for which a copy of 10 GB/s allows 500 i GFLOP/s.
+        times = {row["name"]: row["real_time"] for row in rows["benchmarks"]}
+        for layer in (1, 2, 4):
+            name = f"conv2d_forward/layer{layer}.0.conv1/cpu/fp32/hot"
+            reached = 5e5 * layer / times[name]
+            hint = (
+                f"{name}: {reached:.4g} GFLOP/s, {100 * reached / min(500 * layer, 2000):.0f} % of its roof"
+            )
+            self.assertTrue(any(text.endswith(hint) for text in texts), hint)
+        at = sorted({float(dot.get("cx")) for dot in dots if "of its roof" in (dot[0].text or "")})
+        self.assertEqual(len(at), 4)
+        self.assertAlmostEqual(at[1] - at[0], at[3] - at[1], delta=0.2)  # 50, 100 and 200 FLOP/byte
 
 
 if __name__ == "__main__":
