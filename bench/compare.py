@@ -29,7 +29,6 @@ FALSE_ALARM = (
     0.01  # the chance, for normal noise, that a comparison marks any of its rows though nothing has changed
 )
 LEAST = 0.02  # another layout of code or memory changes a time by this much
-PEAKS = ("copy_GB/s", "fp32_GFLOP/s", "tf32_GFLOP/s", "half_GFLOP/s")
 SAME_MACHINE = 1.05  # peaks of one machine in one state differ by less
 RATIO_TICKS = (1, 0.5, 2, 0.1, 10, 0.8, 1.25, 0.2, 5, 0.9, 1.1, 0.67, 1.5, 0.01, 100, 1.05, 0.95)
 
@@ -82,14 +81,15 @@ def notes(before, after):
                 yield f"only in {label}: {name}"
         for name, message in one.failed.items():
             yield f"failed in {label}: {name}: {message}"
-    for key in ("host_name", "device", "num_cpus"):
-        a, b = before.context.get(key), after.context.get(key)
-        if a != b:
-            yield f"measured on different machines: {key} is {a} in A and {b} in B"
-    for name in PEAKS:
-        a, b = before.peak(name), after.peak(name)
-        if a and b and max(a / b, b / a) > SAME_MACHINE:
-            yield f"the machine itself changed: its peak_{name} is {a:.4g} in A and {b:.4g} in B"
+    for key, a in before.context.items():
+        b = after.context.get(key)
+        if key in ("host_name", "num_cpus") or key.startswith("device"):
+            if a != b:
+                yield f"measured on different machines: {key} is {a} in A and {b} in B"
+        elif key.startswith("peak_") and b:
+            a, b = (kernel_results.number(one.context, key) for one in (before, after))
+            if max(a, b) > SAME_MACHINE * min(a, b):
+                yield f"the machine itself changed: its {key} is {a:.4g} in A and {b:.4g} in B"
 
 
 def time_text(us):

@@ -8,6 +8,7 @@ import re
 import statistics
 import sys
 
+NAME = re.compile(r".+/(cpu|simt|cuda)/(fp32|tf32|fp16|bf16)/(hot|cold)")
 MICROSECONDS = {"ns": 1e-3, "us": 1, "ms": 1e3, "s": 1e6}
 
 
@@ -49,9 +50,11 @@ class Result:
     def about(self, *keys):
         return ", ".join(str(self.context[key]) for key in keys if self.context.get(key))
 
-    def peak(self, name):
+    def peak(self, name, device, precision):
         """A peak that was measured in the same run, such as "copy_GB/s"; 0 if it is unknown."""
-        return number(self.context, f"peak_{name}", 0)
+        # A result of several devices or precisions says which one a peak belongs to.
+        key = f"peak_{name} {device} {precision}"
+        return number(self.context, key if key in self.context else f"peak_{name}", 0)
 
 
 def number(entry, key, default=None):
@@ -82,6 +85,8 @@ def row_of(entry):
         gflop=number(entry, "GFLOP", 0),
         calls=number(entry, "calls", 0),
     )
+    if not NAME.fullmatch(row.name):
+        raise ValueError("is not named op/shape/device/precision/hot or cold")
     if not (row.us and row.min_us and row.samples):
         raise ValueError("has a time or a number of samples of 0")
     return row

@@ -31,8 +31,8 @@ class Kernel:
     name: str  # op and shape
     precision: str
     states: dict  # hot, cold -> Row
-    roof_gflop_per_s: float  # at the kernel's FLOP/byte; infinite if no roof is known
-    copy_gb_per_s: float
+    copy: float  # GB/s
+    peak: float  # GFLOP/s of the precision; 0 if unknown
 
     @property
     def row(self):
@@ -40,7 +40,7 @@ class Kernel:
 
     @property
     def colour(self):
-        return COLOURS.get(self.precision, svg.INK)
+        return COLOURS[self.precision]
 
     @property
     def intensity(self):
@@ -49,48 +49,35 @@ class Kernel:
     def share(self, row):
         """The share of its roof that a row reaches."""
         if row.gflop:
-            return row.gflop_per_s / self.roof_gflop_per_s
-        return row.gb_per_s / self.copy_gb_per_s
-
-    @property
-    def step_us(self):
-        return max(row.calls * row.us for row in self.states.values())
+            return row.gflop_per_s / min(self.peak or math.inf, self.intensity * self.copy)
+        return row.gb_per_s / self.copy
 
 
 def kernels_of(result):
-    """The kernels of a result, those that take most of a training step first, and the precisions."""
-    copy = result.peak("copy_GB/s")
+    """The kernels of a result, those that take most of a training step first."""
+    groups = {}  # (device, name, precision) -> {hot, cold -> Row}
+    for row in result.rows.values():
+        *name, device, precision, state = row.name.split("/")
+        if device != "simt" and row.mb:
+            groups.setdefault((device, " ".join(name), precision), {})[state] = row
+    devices = sorted({device for device, _, _ in groups})
+    if not groups:
+        raise Unusable(f"{result.path} has no rows to draw: give another --filter")
+    if len(devices) > 1:
+        raise Unusable(
+            f"{result.path} has rows of {' and '.join(devices)}: choose with --filter /{devices[0]}/"
+        )
+    # One memory, whose bandwidth was measured for each precision.
+    copy = max(result.peak("copy_GB/s", *devices, precision) for _, _, precision in groups)
     if not copy:
         raise Unusable(
             f"{result.path} has no peak_copy_GB/s in its context: measure again with this bench_kernels"
         )
-    groups, devices = {}, set()
-    for row in result.rows.values():
-        parts = row.name.split("/")
-        if len(parts) < 4 or parts[-1] not in ("hot", "cold"):
-            raise Unusable(
-                f"{result.path}: the row {row.name} is not named op/shape/device/precision/hot or cold"
-            )
-        if parts[-3] == "simt" or not row.mb:
-            continue
-        devices.add(parts[-3])
-        groups.setdefault((" ".join(parts[:-3]), parts[-2]), {})[parts[-1]] = row
-    if len(devices) > 1:
-        raise Unusable(
-            f"{result.path} has rows of {' and '.join(sorted(devices))}: choose with --filter /cpu/ or alike"
-        )
-    if not groups:
-        raise Unusable(f"{result.path} has no rows to draw: give another --filter")
-    kernels = []
-    for (name, precision), states in groups.items():
-        kernel = Kernel(0, name, precision, states, math.inf, copy)
-        peak = result.peak(PEAK_OF[precision]) if precision in PEAK_OF else 0
-        kernel.roof_gflop_per_s = min(peak or math.inf, kernel.intensity * copy)
-        kernels.append(kernel)
-    kernels.sort(key=lambda kernel: -kernel.step_us)
-    for number, kernel in enumerate(kernels, 1):
-        kernel.number = number
-    return kernels
+    groups = sorted(groups.items(), key=lambda group: -max(row.calls * row.us for row in group[1].values()))
+    return [
+        Kernel(number, name, precision, states, copy, result.peak(PEAK_OF[precision], device, precision))
+        for number, ((device, name, precision), states) in enumerate(groups, 1)
+    ]
 
 
 def ticks(axis, apart):
@@ -143,12 +130,6 @@ class Labels:
             self.place(x, y, str(kernel.number), [NEAR, 20, 32], range(0, 360, 45))
 
 
-def roofs_of(kernels, result):
-    """{label: GFLOP/s} of the precisions that the kernels have."""
-    names = dict.fromkeys(PEAK_OF[kernel.precision] for kernel in kernels if kernel.precision in PEAK_OF)
-    return {name.partition("_")[0]: result.peak(name) for name in names if result.peak(name)}
-
-
 def draw_roofs(picture, labels, x, y, roofs, copy):
     """The slope of the bandwidth up to the highest roof, and the roofs."""
     start, ridge = max(x.low, y.low / copy), min(x.high, max(roofs.values(), default=y.high) / copy)
@@ -171,9 +152,10 @@ def draw_roofs(picture, labels, x, y, roofs, copy):
         labels.take(x.at_high - 190, at - 20, x.at_high, at)
 
 
-def draw_plot(picture, kernels, result):
+def draw_plot(picture, kernels):
     """The roofline with all kernels that have FLOP."""
-    copy, roofs, labels = result.peak("copy_GB/s"), roofs_of(kernels, result), Labels(picture)
+    copy, labels = kernels[0].copy, Labels(picture)
+    roofs = {PEAK_OF[kernel.precision].partition("_")[0]: kernel.peak for kernel in kernels if kernel.peak}
     reached = [row.gflop_per_s for kernel in kernels for row in kernel.states.values()]
     intensities = [kernel.intensity for kernel in kernels] + [peak / copy for peak in roofs.values()]
     x = svg.Axis(min(intensities) / 2, max(intensities) * 2.5, PLOT_LEFT, WIDTH - svg.MARGIN)
@@ -238,11 +220,11 @@ def draw(result, path):
     for precision in reversed(dict.fromkeys(kernel.precision for kernel in kernels)):
         picture.text(at, 42, precision, "end")
         at -= svg.width_of(precision, 14) + 12
-        picture.dot(at, 37, COLOURS.get(precision, svg.INK))
+        picture.dot(at, 37, COLOURS[precision])
         at -= 24
     picture.text(WIDTH - svg.MARGIN, 68, "filled: hot, hollow: cold", "end", 14, svg.GREY)
     if computing:
-        draw_plot(picture, computing, result)
+        draw_plot(picture, computing)
     draw_shares(picture, top, kernels)
     picture.write(path)
 

@@ -165,6 +165,7 @@ class ScriptsTest(unittest.TestCase):
                 "has a 'real_time' of nan",
             ),
             ({"context": {}, "benchmarks": [rows[0] | {"samples": 0}]}, "a number of samples of 0"),
+            ({"context": {}, "benchmarks": [rows[0] | {"name": "sgd/cpu"}]}, "its row sgd/cpu is not named"),
             (
                 {"context": {}, "benchmarks": [{"name": "x", "real_time": 1, "time_unit": "us"}]},
                 "has no 'min_us'",
