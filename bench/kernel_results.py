@@ -30,6 +30,7 @@ class Row:
     mb: float
     gflop: float
     calls: float  # of a training step
+    floor: float  # the least time that the device's peaks allow, over the median; 0 if unknown
 
     @property
     def gb_per_s(self):
@@ -84,6 +85,7 @@ def row_of(entry):
         mb=number(entry, "MB", 0),
         gflop=number(entry, "GFLOP", 0),
         calls=number(entry, "calls", 0),
+        floor=number(entry, "floor", 0),
     )
     if not NAME.fullmatch(row.name):
         raise ValueError("is not named op/shape/device/precision/hot or cold")

@@ -3,9 +3,8 @@
 
     bench/roofline.py RESULT.json [--out FILE.svg] [--filter REGEX]      --out: RESULT.svg if not given
 
-The upper part has FLOP/byte against FLOP/s, the lower part the share of its roof that every kernel reaches. Kernels
-without FLOP are in the lower part only, where their roof is the bandwidth. docs/measuring.md explains the picture. Rows of
-the device simt are left out, because they run on a GPU's kernels without a GPU.
+The upper part has FLOP/byte against FLOP/s, the lower part the share of the floor that every kernel reaches. Kernels without
+FLOP are in the lower part only. docs/measuring.md explains the picture. Rows of simt are left out: no peak is known there.
 """
 
 import argparse
@@ -45,12 +44,6 @@ class Kernel:
     @property
     def intensity(self):
         return 1e3 * self.row.gflop / self.row.mb
-
-    def share(self, row):
-        """The share of its roof that a row reaches."""
-        if row.gflop:
-            return row.gflop_per_s / min(self.peak or math.inf, self.intensity * self.copy)
-        return row.gb_per_s / self.copy
 
 
 def kernels_of(result):
@@ -175,8 +168,7 @@ def draw_plot(picture, kernels):
         labels.take(at, min(ys), at, max(ys))
     for kernel in kernels:
         for state, row in kernel.states.items():
-            figures = f"{row.gflop_per_s:.4g} GFLOP/s, {100 * kernel.share(row):.0f} % of its roof"
-            hint = f"{kernel.number} {row.name}: {figures}"
+            hint = f"{kernel.number} {row.name}: {row.gflop_per_s:.4g} GFLOP/s"
             picture.dot(
                 x.position(kernel.intensity),
                 y.position(row.gflop_per_s),
@@ -189,20 +181,23 @@ def draw_plot(picture, kernels):
 
 
 def draw_shares(picture, top, kernels):
-    """A row for every kernel: the share of its roof that it reaches, hot and cold."""
+    """A row for every kernel: the share of its floor, hot and cold."""
     names = [f"{kernel.name} {kernel.precision}  {kernel.number:>3}" for kernel in kernels]
     left = svg.MARGIN + max(svg.width_of(name, 13) for name in names) + 14
-    shares = [kernel.share(row) for kernel in kernels for row in kernel.states.values()]
-    axis = svg.Axis(0, max(1.0, *shares) * 1.02, left, WIDTH - 270, log=False)
-    ticks = axis.ticks([0, 1, 0.5, 0.25, 0.75, *range(2, 100)])
-    picture.text(svg.MARGIN, top - 36, "share of the roof", size=19)
+    highest = max(row.floor for kernel in kernels for row in kernel.states.values())
+    axis = svg.Axis(
+        0, 1.02 * min(max(1, highest), 2), left, WIDTH - 270, log=False
+    )  # what is beyond lies at its end
+    ticks = axis.ticks([0, 1, 0.5, 0.25, 0.75, 1.5, 2])
+    picture.text(svg.MARGIN, top - 36, "share of the floor", size=19)
     ys = picture.named_rows(top, names, axis, [(value, f"{100 * value:.0f} %") for value in ticks])
     picture.line(axis.position(1), top, axis.position(1), top + svg.ROW * len(kernels), svg.GREY, 2)
     picture.text(axis.at_high + 16, top - 8, "hot | cold", size=13, colour=svg.GREY)
     for y, kernel in zip(ys, kernels):
         for state, row in kernel.states.items():
-            at = axis.position(kernel.share(row))
-            picture.dot(at, y, kernel.colour, state == "hot", hint=row.name)
+            if row.floor:
+                hint = f"{row.name}: {100 * row.floor:.0f} %"
+                picture.dot(axis.position(row.floor), y, kernel.colour, state == "hot", hint=hint)
         figures = [
             f"{row.gflop_per_s:.3g}" if row.gflop else f"{row.gb_per_s:.3g}" for row in kernel.states.values()
         ]
