@@ -227,6 +227,8 @@ class ScriptsTest(unittest.TestCase):
         at = sorted({float(dot.get("cx")) for dot in dots if "GFLOP/s" in (dot[0].text or "")})
         self.assertEqual(len(at), 4)
         self.assertAlmostEqual(at[1] - at[0], at[3] - at[1], delta=0.2)  # 50, 100 and 200 FLOP/byte
+        ticks = {text.text: float(text.get("x")) for text in root if text.get("text-anchor") == "middle"}
+        self.assertAlmostEqual(ticks["100"], at[1], delta=0.2)
 
 
 if __name__ == "__main__":
