@@ -38,7 +38,9 @@ def uncertainty(row):
     # Half the interquartile range of normal samples is 0.674 sigma, and the standard error of their median is
     # 1.253 sigma / sqrt(samples): 1.86 times the noise / sqrt(samples). That supposes independent samples. Those of one
     # run share the state of the machine, so no number of them counts for more than 14, where the error is half the noise.
-    return row.noise * max(1.86 / math.sqrt(row.samples), 0.5)
+    # Runs are independent but few: half their whole range stands for half the interquartile one.
+    within = row.noise * max(1.86 / math.sqrt(row.samples), 0.5)
+    return max(within, 1.86 * row.spread / math.sqrt(row.runs))
 
 
 @dataclasses.dataclass

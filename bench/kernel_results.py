@@ -31,6 +31,8 @@ class Row:
     gflop: float
     calls: float  # of a training step
     floor: float  # the least time that the device's peaks allow, over the median; 0 if unknown
+    runs: int = 1
+    spread: float = 0  # half the range of the runs' medians over their median
 
     @property
     def gb_per_s(self):
@@ -134,14 +136,14 @@ def merged(rows):
     """One row of the rows of several runs."""
     times = [row.us for row in rows]
     middle = statistics.median(times)
-    # What changes from run to run is noise too, and runs are few: their whole range counts as the interquartile one.
-    between = (max(times) - min(times)) / 2 / middle
     return dataclasses.replace(
         rows[0],
         us=middle,
-        min_us=statistics.median([row.min_us for row in rows]),
-        noise=max(between, statistics.median([row.noise for row in rows])),
-        samples=sum(row.samples for row in rows),
+        min_us=statistics.median(row.min_us for row in rows),
+        noise=statistics.median(row.noise for row in rows),
+        samples=int(statistics.median(row.samples for row in rows)),
+        runs=len(rows),
+        spread=(max(times) - min(times)) / 2 / middle,
     )
 
 
