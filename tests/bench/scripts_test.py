@@ -139,6 +139,15 @@ class ScriptsTest(unittest.TestCase):
         self.assertIn("0 slower, 0 faster", ran.stdout)
         self.assertIn("1 rows are too noisy to show a change of 10 %", ran.stdout)
 
+    def test_a_merged_row_has_the_medians_of_the_runs(self):
+        for run, factor in enumerate((3, 1, 2)):
+            row = {"name": SLOW, "time_unit": "ms", "real_time": factor, "min_us": 900 * factor, "noise": factor,
+                   "samples": 10 * factor}  # fmt: skip
+            self.write(f"a/{run}.json", {"context": {}, "benchmarks": [row]})
+        row = kernel_results.read_runs(self.folder / "a").rows[SLOW]
+        self.assertEqual((row.us, row.min_us, row.noise, row.samples), (2000, 1800, 0.02, 20))
+        self.assertEqual((row.runs, row.spread), (3, 0.5))
+
     def test_names_what_cannot_be_compared(self):
         one, other = result(1), result(2, context={"host_name": "there", "peak_copy_GB/s": 8})
         del one["benchmarks"][0], other["benchmarks"][-1]
