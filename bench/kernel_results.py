@@ -32,7 +32,7 @@ class Row:
     calls: float  # of a training step
     floor: float  # the least time that the device's peaks allow, over the median; 0 if unknown
     runs: int = 1
-    spread: float = 0  # half the range of the runs' medians over their median
+    spread: float = 0  # half the range of the logarithms of the runs' medians
 
     @property
     def gb_per_s(self):
@@ -135,15 +135,14 @@ def read(path, keep=""):
 def merged(rows):
     """One row of the rows of several runs."""
     times = [row.us for row in rows]
-    middle = statistics.median(times)
     return dataclasses.replace(
         rows[0],
-        us=middle,
+        us=statistics.median(times),
         min_us=statistics.median(row.min_us for row in rows),
         noise=statistics.median(row.noise for row in rows),
         samples=int(statistics.median(row.samples for row in rows)),
         runs=len(rows),
-        spread=(max(times) - min(times)) / 2 / middle,
+        spread=math.log(max(times) / min(times)) / 2,
     )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pathlib
 import random
 import statistics
@@ -146,7 +147,7 @@ class ScriptsTest(unittest.TestCase):
             self.write(f"a/{run}.json", {"context": {}, "benchmarks": [row]})
         row = kernel_results.read_runs(self.folder / "a").rows[SLOW]
         self.assertEqual((row.us, row.min_us, row.noise, row.samples), (2000, 1800, 0.02, 20))
-        self.assertEqual((row.runs, row.spread), (3, 0.5))
+        self.assertEqual((row.runs, row.spread), (3, math.log(3) / 2))
 
     def test_names_what_cannot_be_compared(self):
         one, other = result(1), result(2, context={"host_name": "there", "peak_copy_GB/s": 8})
