@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <iostream>
 #include <regex>
 
@@ -26,7 +27,7 @@ struct Flags {
   std::vector<PrecisionKind> precisions;
   std::string filter, out;
   double noise = 2, seconds = 0.3;
-  int threads = 0;
+  int rounds = 5, threads = 0;
   bool list = false, hot_only = false, cold_only = false;
 };
 
@@ -63,36 +64,70 @@ struct Bed {
       : device(std::move(on)), precision(in), ops(*device, net, in) {}
 };
 
-void measure(benchmark::State& state, Bed& bed, const BenchOp& op, bool cold, const SamplingLimits& limits) {
-  const auto undo = [&] { bed.ops.undo(op, *bed.stream); };
+// A row of the table, and the seconds of its runs so far.
+struct Row {
+  std::string name;
+  Bed* bed;
+  const BenchOp* op;
+  bool cold;
+  std::vector<double> seconds = {};
+  std::string error = {};  // why it could not be measured
+};
+
+void add_samples(Row& row, const SamplingLimits& limits) {
+  Bed& bed = *row.bed;
+  const auto undo = [&] { bed.ops.undo(*row.op, *bed.stream); };
   std::function<void()> prepare;
-  if (cold)
+  if (row.cold)
     prepare = [&] {
       undo();
       bed.flush.enqueue(*bed.stream);
     };
-  else if (bed.ops.needs_undo(op))
+  else if (bed.ops.needs_undo(*row.op))
     prepare = undo;
-  const Timing timing = sample(
-      *bed.stream, prepare, [&] { op.op.run(*bed.stream); }, limits);
+  const std::vector<double> more = sample(
+      *bed.stream, prepare, [&] { row.op->op.run(*bed.stream); }, limits);
+  row.seconds.insert(row.seconds.end(), more.begin(), more.end());
   undo();
   bed.stream->synchronize();
+}
+
+// A slow moment of the machine outlasts the runs of a row, so each row is measured in rounds over all rows.
+void measure_in_rounds(std::vector<Row>& rows, const Flags& flags) {
+  for (int round = 0; round < flags.rounds; ++round) {
+    std::cerr << fmt::format("round {} of {}, {} rows\n", round + 1, flags.rounds, rows.size());
+    for (Row& row : rows) {
+      if (!row.error.empty()) continue;
+      try {
+        add_samples(row, {.noise = flags.noise / 100, .seconds = flags.seconds / flags.rounds});
+      } catch (const std::exception& error) {
+        row.error = error.what();
+        std::cerr << row.name << ": " << error.what() << "\n";
+      }
+    }
+  }
+}
+
+void report(benchmark::State& state, const Row& row) {
+  if (!row.error.empty()) return state.SkipWithError(row.error.c_str());
+  Bed& bed = *row.bed;
+  const Timing timing = timing_of(row.seconds);
   for (auto _ : state) state.SetIterationTime(timing.median);
-  const OpWork& work = op.op.work;
+  const OpWork& work = row.op->op.work;
   const double flops = work.conv_flops + work.fp32_flops;
   state.counters["min_us"] = 1e6 * timing.least;
   state.counters["noise"] = 100 * timing.noise;
   state.counters["samples"] = timing.samples;
-  state.counters["calls"] = op.calls;
+  state.counters["calls"] = row.op->calls;
   state.counters["commands"] =
-      static_cast<double>(bed.stream->record([&] { op.op.run(*bed.stream); })->commands());
+      static_cast<double>(bed.stream->record([&] { row.op->op.run(*bed.stream); })->commands());
   state.counters["MB"] = 1e-6 * work.bytes;
   state.counters["GB/s"] = 1e-9 * work.bytes / timing.median;
   if (flops > 0) {
     state.counters["GFLOP"] = 1e-9 * flops;
     state.counters["GFLOP/s"] = 1e-9 * flops / timing.median;
   }
-  if (const double floor = bed.peaks.floor(work, bed.precision, cold); floor > 0)
+  if (const double floor = bed.peaks.floor(work, bed.precision, row.cold); floor > 0)
     state.counters["floor"] = floor / timing.median;
 }
 
@@ -108,30 +143,10 @@ std::vector<DeviceKind> devices_of(const Flags& flags) {
   return {DeviceKind::kCpu};
 }
 
-// One row. An op that cannot be run is reported, and counted in `failures`.
-void register_row(const std::string& name, Bed& bed, const BenchOp& op, bool cold,
-                  const SamplingLimits& limits, int& failures) {
-  const auto body = [=, &bed, &op, &failures](benchmark::State& state) {
-    try {
-      measure(state, bed, op, cold, limits);
-    } catch (const std::exception& error) {
-      ++failures;
-      std::cerr << name << ": " << error.what() << "\n";
-      state.SkipWithError(error.what());
-    }
-  };
-  benchmark::RegisterBenchmark(name.c_str(), body)
-      ->UseManualTime()
-      ->Iterations(1)
-      ->Unit(benchmark::kMicrosecond);
-}
-
-// Registers the rows that the filter keeps; returns their names. `beds` and `failures` outlive the rows.
-std::vector<std::string> register_rows(const Flags& flags, std::vector<std::unique_ptr<Bed>>& beds,
-                                       int& failures) {
+// The rows that the filter keeps. `beds` outlives them.
+std::vector<Row> rows_of(const Flags& flags, std::vector<std::unique_ptr<Bed>>& beds) {
   const std::regex filter(flags.filter);
-  const SamplingLimits limits{.noise = flags.noise / 100, .seconds = flags.seconds};
-  std::vector<std::string> names;
+  std::vector<Row> rows;
   for (const DeviceKind kind : devices_of(flags)) {
     const std::shared_ptr<Device> device = make_device(kind);
     for (const PrecisionKind precision : precisions_of(flags, kind)) {
@@ -141,13 +156,11 @@ std::vector<std::string> register_rows(const Flags& flags, std::vector<std::uniq
           if (cold ? flags.hot_only : flags.cold_only) continue;
           const std::string name = fmt::format("{}/{}/{}/{}", op.name, to_string(kind), to_string(precision),
                                                cold ? "cold" : "hot");
-          if (!std::regex_search(name, filter)) continue;
-          names.push_back(name);
-          register_row(name, bed, op, cold, limits, failures);
+          if (std::regex_search(name, filter)) rows.push_back({name, &bed, &op, cold});
         }
     }
   }
-  return names;
+  return rows;
 }
 
 // Describes the device and its peaks at the head of the result.
@@ -163,16 +176,23 @@ void add_context(const Bed& bed, bool one_of_many) {
 }
 
 int run(const Flags& flags) {
-  check_usage(flags.noise > 0 && flags.seconds > 0, "--noise and --seconds must be positive");
+  check_usage(flags.noise > 0 && flags.seconds > 0 && flags.rounds > 0,
+              "--noise, --seconds and --rounds must be positive");
   set_host_threads(flags.threads);
   std::vector<std::unique_ptr<Bed>> beds;
-  int failures = 0;
-  const std::vector<std::string> names = register_rows(flags, beds, failures);
-  check_usage(!names.empty(), "--filter '{}' keeps no row; --list prints their names", flags.filter);
+  std::vector<Row> rows = rows_of(flags, beds);
+  check_usage(!rows.empty(), "--filter '{}' keeps no row; --list prints their names", flags.filter);
   if (flags.list) {
-    for (const std::string& name : names) print_out("{}\n", name);
+    for (const Row& row : rows) print_out("{}\n", row.name);
     return 0;
   }
+  measure_in_rounds(rows, flags);
+  for (const Row& row : rows)
+    benchmark::RegisterBenchmark(row.name.c_str(), [&row](benchmark::State& state) { report(state, row); })
+        ->UseManualTime()
+        ->Iterations(1)
+        ->Unit(benchmark::kMicrosecond);
+  benchmark::AddCustomContext("tdds_version", version_text());
   for (const std::unique_ptr<Bed>& bed : beds) add_context(*bed, beds.size() > 1);
   std::vector<std::string> words{"bench_kernels"};
   if (!flags.out.empty()) words.push_back("--benchmark_out=" + flags.out);
@@ -185,7 +205,7 @@ int run(const Flags& flags) {
   flags.out.empty() ? benchmark::RunSpecifiedBenchmarks(&table)
                     : benchmark::RunSpecifiedBenchmarks(&table, &file);
   benchmark::Shutdown();
-  return failures > 0 ? 1 : 0;
+  return std::any_of(rows.begin(), rows.end(), [](const Row& row) { return !row.error.empty(); }) ? 1 : 0;
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ constexpr SamplingLimits kLimits{.noise = 0.01, .seconds = 0.5};
 double copy_rate(Device& device, Stream& stream) {
   constexpr std::size_t kBytes = std::size_t{256} << 20;
   const DeviceMemory from(device, kBytes, "the copied buffer"), to(device, kBytes, "the copy");
-  const Timing timing = sample(
-      stream, {}, [&] { stream.copy(to.data(), from.data(), kBytes); }, kLimits);
+  const Timing timing = timing_of(sample(
+      stream, {}, [&] { stream.copy(to.data(), from.data(), kBytes); }, kLimits));
   return 2.0 * kBytes / timing.least;
 }
 
@@ -38,8 +38,8 @@ double product_rate(Device& device, Stream& stream, DType dtype, Conv2dMath math
       workspace(device, std::max<std::size_t>(plan->workspace_bytes(), 1), "a product");
   stream.zero(x.data(), map);
   stream.zero(w.data(), filter);
-  const Timing timing = sample(
-      stream, {}, [&] { plan->forward(stream, x.data(), w.data(), y.data(), workspace.data()); }, kLimits);
+  const Timing timing = timing_of(sample(
+      stream, {}, [&] { plan->forward(stream, x.data(), w.data(), y.data(), workspace.data()); }, kLimits));
   return 2.0 * kPixels * kChannels * kChannels / timing.least;
 }
 
@@ -66,6 +66,7 @@ double Peaks::floor(const OpWork& work, PrecisionKind precision, bool cold) {
   const double rate = precision == PrecisionKind::kFp32   ? peak_.fp32
                       : precision == PrecisionKind::kTf32 ? peak_.tf32
                                                           : peak_.half;
+  if (rate <= 0) return 0;
   const double arithmetic = work.conv_flops > 0 ? work.conv_flops / rate : 0;
   return std::max(work.bytes / bytes_per_second, arithmetic + work.fp32_flops / peak_.fp32);
 }

@@ -89,8 +89,8 @@ void CacheFlush::enqueue(Stream& stream) const {
   for (std::size_t i = 0; i < count; i += kLine) ++words[i];
 }
 
-Timing sample(Stream& stream, const std::function<void()>& prepare, const std::function<void()>& run,
-              const SamplingLimits& limits) {
+std::vector<double> sample(Stream& stream, const std::function<void()>& prepare,
+                           const std::function<void()>& run, const SamplingLimits& limits) {
   if (stream.device().kind() == DeviceKind::kCuda) {
     const auto both = [&] {
       if (prepare) prepare();
@@ -101,7 +101,7 @@ Timing sample(Stream& stream, const std::function<void()>& prepare, const std::f
       const double before = timing_of(replays(stream, limits, prepare)).median;
       for (double& one : seconds) one = std::max(one - before, 1e-9);
     }
-    return timing_of(seconds);
+    return seconds;
   }
   std::vector<double> seconds;
   const double began = now();
@@ -113,7 +113,7 @@ Timing sample(Stream& stream, const std::function<void()>& prepare, const std::f
     stream.synchronize();
     if (i >= 0) seconds.push_back(now() - start);
   }
-  return timing_of(seconds);
+  return seconds;
 }
 
 }  // namespace tdds

@@ -12,7 +12,7 @@ struct SamplingLimits {
   double noise = 0.02;   // stop when the median is known to this share
   double seconds = 0.5;  // or after this time, but not before kLeastSamples
 };
-inline constexpr int kLeastSamples = 5;
+inline constexpr int kLeastSamples = 2;
 
 // Seconds of one run of an op.
 struct Timing {
@@ -32,9 +32,10 @@ class CacheFlush {
   DeviceMemory memory_;
 };
 
-// `prepare` runs before each run of the op and is not counted: on a host it runs before the clock starts, and
-// on a GPU the time of recordings of `prepare` alone is subtracted. It may be empty.
-Timing sample(Stream& stream, const std::function<void()>& prepare, const std::function<void()>& run,
-              const SamplingLimits& limits);
+// Returns the seconds of each run. `prepare` runs before each of them and is not counted: on a host it runs
+// before the clock starts, and on a GPU the time of recordings of `prepare` alone is subtracted. It may be
+// empty.
+std::vector<double> sample(Stream& stream, const std::function<void()>& prepare,
+                           const std::function<void()>& run, const SamplingLimits& limits);
 
 }  // namespace tdds
