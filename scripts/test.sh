@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing dependencies, builds, and runs all tests.
+# Installs missing dependencies, builds, and runs all tests, those of the Python package in numpy among them
+# (scripts/test_python.sh). The last line of output is ctest's summary for the release build.
 #
 #   scripts/test.sh [--asan]
 #
@@ -16,10 +17,12 @@ for argument in "$@"; do
   esac
 done
 
-run_tests() {
-  bash scripts/build.sh "$1"
-  ctest --preset "$1" --parallel "$(nproc)" --progress
-}
+run_tests() { ctest --preset "$1" --parallel "$(nproc)" --progress; }
 
-[ "$asan" = 0 ] || run_tests asan
+if [ "$asan" = 1 ]; then
+  bash scripts/build.sh asan
+  run_tests asan
+fi
+bash scripts/build.sh release
+bash scripts/test_python.sh  # compiles little: ccache has what the release build compiled
 run_tests release

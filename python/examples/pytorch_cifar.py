@@ -1,71 +1,62 @@
 #!/usr/bin/env python3
-"""CIFAR-100 in plain PyTorch: a training with a Recorder, TDDS scores, and a training on the kept 30 %.
+"""Plain PyTorch: a training with a Recorder, TDDS scores, and a training on the kept 30 %.
 
-pip install torch torchvision
-python python/examples/pytorch_cifar.py [FOLDER]     FOLDER: default: runs/pytorch_cifar
+python python/examples/pytorch_cifar.py drawn|cifar100 EPOCHS FOLDER     cifar100 needs torchvision
 """
 
 import sys
 
 import torch
-import torchvision
-from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.transforms import v2 as transforms
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import tdds
+from tdds.torch import Indexed, KeptSubset
 
-EPOCHS, CLASSES, BATCH = 90, 100, 128
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NORMALISE = transforms.Normalize((0.507, 0.487, 0.441), (0.267, 0.256, 0.276))
-TENSOR = [transforms.ToImage(), transforms.ToDtype(torch.float32, scale=True), NORMALISE]
-AUGMENT = [transforms.RandomHorizontalFlip(), transforms.RandomCrop(32, padding=4)]
 
 
-class WithIds(Dataset):
-    """A data set that also yields each sample's id."""
+def cifar100(train: bool) -> Dataset:
+    from torchvision.datasets import CIFAR100
+    from torchvision.transforms import v2
 
-    def __init__(self, data):
-        self.data = data
-
-    def __len__(self):
-        return len(self.data)
-
-    def __getitem__(self, i):
-        return *self.data[i], i
+    steps = [v2.RandomHorizontalFlip(), v2.RandomCrop(32, padding=4)] if train else []
+    steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.25] * 3)]
+    return CIFAR100("data", train, v2.Compose(steps), download=True)
 
 
-def train(data, recorder=None):
-    net = torchvision.models.resnet18(num_classes=CLASSES)
-    net.conv1, net.maxpool = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False), torch.nn.Identity()
-    net.to(DEVICE)
-    loader = DataLoader(WithIds(data), BATCH, shuffle=True, num_workers=4)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * len(loader))
-    for _ in range(EPOCHS):
-        for images, labels, ids in loader:
+def drawn(train: bool) -> Dataset:  # each of 100 classes has its own coloured blocks, in much noise
+    blocks = torch.randn(100, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(4000 if train else 1000) % 100
+    images = torch.nn.functional.interpolate(blocks[labels], scale_factor=8)
+    return TensorDataset(images + 4 * torch.randn_like(images), labels)
+
+
+def train(data: Dataset, epochs: int, recorder: tdds.Recorder | None = None) -> torch.nn.Module:
+    net = torch.nn.Sequential()  # any network
+    for i, o in [(3, 32), (32, 64), (64, 128)]:
+        net.extend([torch.nn.Conv2d(i, o, 3, 2, 1), torch.nn.BatchNorm2d(o), torch.nn.ReLU()])
+    net.extend([torch.nn.Flatten(), torch.nn.Linear(128 * 4 * 4, 100)]).to(DEVICE)
+    optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, nesterov=True)
+    for _ in range(epochs):
+        for images, labels, ids in DataLoader(Indexed(data), 100, shuffle=True, num_workers=2):
             logits = net(images.to(DEVICE))
             if recorder:
                 recorder.update(ids, logits, labels)
-            loss = torch.nn.functional.cross_entropy(logits, labels.to(DEVICE))
             optimizer.zero_grad()
-            loss.backward()
+            torch.nn.functional.cross_entropy(logits, labels.to(DEVICE)).backward()
             optimizer.step()
-            schedule.step()
         if recorder:
             recorder.end_epoch()
     return net.eval()
 
 
-folder = sys.argv[1] if len(sys.argv) > 1 else "runs/pytorch_cifar"
-cifar = torchvision.datasets.CIFAR100
-whole = cifar("data", train=True, download=True, transform=transforms.Compose(AUGMENT + TENSOR))
-test = DataLoader(cifar("data", train=False, transform=transforms.Compose(TENSOR)), 500)
-with tdds.Recorder(f"{folder}/dynamics.tdds", len(whole), CLASSES) as recorder:
-    if recorder.epoch > 0:  # this script saves no checkpoints, so it cannot continue
-        sys.exit(f"{folder} holds a recording already; remove it or give another folder")
-    train(whole, recorder)
-kept = tdds.select(tdds.score(folder, T=EPOCHS, J=10), prune=0.7)  # leaves out 70 %
-net = train(Subset(whole, kept.tolist()))
-with torch.no_grad():
-    hits = sum((net(x.to(DEVICE)).argmax(1).cpu() == y).sum().item() for x, y in test)
-print(f"trained on {len(kept)} of {len(whole)} samples: {100 * hits / 10000:.2f} % on the test images")
+dataset, epochs, folder = globals()[sys.argv[1]], int(sys.argv[2]), sys.argv[3]
+whole, test = dataset(train=True), dataset(train=False)
+with tdds.Recorder(f"{folder}/dynamics.tdds", len(whole), 100) as recorder:
+    nets = {"all": train(whole, epochs, recorder)}
+mask, _ = tdds.write_mask(folder, tdds.score(folder, T=epochs, J=epochs // 2), name="tdds")
+nets["the kept 30 %"] = train(KeptSubset(whole, mask, prune=0.7), epochs)
+for name, net in nets.items():
+    with torch.no_grad():
+        right = sum(int((net(x.to(DEVICE)).argmax(1).cpu() == y).sum()) for x, y in DataLoader(test, 500))
+    print(f"trained on {name}: {100 * right / len(test):.1f} % of {len(test)} test images are right")

@@ -22,6 +22,15 @@ namespace nb = nanobind;
 
 using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 
+// An argument is taken as an object and converted here, because nanobind's own error is its list of
+// signatures.
+inline Array array_of(nb::handle object, const char* name) {
+  Array array;
+  check_usage(nb::try_cast(object, array),
+              "`{}` cannot be read as an array; give a dense array of numbers in the host's memory", name);
+  return array;
+}
+
 // Calls take(i, value) for the elements of an array of rank 1 or 2, in C order.
 template <class T, class Take>
 void each_element(const Array& array, Take&& take) {
@@ -65,7 +74,8 @@ inline std::vector<float> floats(const Array& array, std::size_t rank, const cha
 }
 
 // A copy of an array of rank 1 with any type of integers.
-inline std::vector<std::int64_t> integers(const Array& array, const char* name) {
+inline std::vector<std::int64_t> integers(nb::handle object, const char* name) {
+  const Array array = array_of(object, name);
   check_rank(array, 1, name);
   std::vector<std::int64_t> values(array.size());
   const nb::dlpack::dtype type = array.dtype();

@@ -77,8 +77,8 @@ std::pair<nb::ndarray<nb::numpy, std::int64_t>, nb::ndarray<nb::numpy, float>> r
 }
 
 std::pair<std::string, std::string> write_mask(const std::string& folder, const std::string& stem,
-                                               const Array& scores) {
-  const std::vector<float> values = floats(scores, 1, "scores", true);
+                                               nb::handle scores) {
+  const std::vector<float> values = floats(array_of(scores, "scores"), 1, "scores", true);
   for (std::size_t i = 0; i < values.size(); ++i)
     check_usage(std::isfinite(values[i]), "the score of sample {} is not finite", i);
   make_folder(folder);

@@ -19,25 +19,25 @@
 namespace tdds::python {
 namespace {
 
-Labels labels_of(const std::optional<Array>& labels) {
-  if (!labels) return std::nullopt;
-  return integers(*labels, "labels");
+Labels labels_of(nb::handle labels) {
+  if (labels.is_none()) return std::nullopt;
+  return integers(labels, "labels");
 }
 
 // A Recording that can be closed. Calls wait for each other, because they do not hold Python's lock.
 class Recorder {
  public:
-  Recorder(const std::string& path, std::int64_t samples, std::int32_t classes,
-           const std::optional<Array>& labels, std::string fingerprint)
-      : recording_(
-            std::make_unique<Recording>(path, samples, classes, labels_of(labels), std::move(fingerprint))) {}
+  Recorder(const std::string& path, std::int64_t samples, std::int32_t classes, nb::handle labels,
+           std::string fingerprint, bool resumable)
+      : recording_(std::make_unique<Recording>(path, samples, classes, labels_of(labels),
+                                               std::move(fingerprint), resumable)) {}
 
-  void update(const Array& ids, const Array& logits, const std::optional<Array>& labels,
-              std::optional<std::int64_t> epoch) {
+  void update(nb::handle ids, nb::handle logits, nb::handle labels, std::optional<std::int64_t> epoch) {
     const std::vector<std::int64_t> rows = integers(ids, "ids");
-    const std::vector<float> values = floats(logits, 2, "logits");
+    const Array array = array_of(logits, "logits");
+    const std::vector<float> values = floats(array, 2, "logits");
     const Labels given = labels_of(labels);
-    const auto columns = static_cast<std::int64_t>(logits.shape(1));
+    const auto columns = static_cast<std::int64_t>(array.shape(1));
     const nb::gil_scoped_release release;
     const std::lock_guard guard(mutex_);
     Recording& recording = open();
@@ -81,10 +81,9 @@ class Recorder {
 
 void bind_recorder(nb::module_& m) {
   nb::class_<Recorder>(m, "Recorder")
-      .def(nb::init<const std::string&, std::int64_t, std::int32_t, const std::optional<Array>&,
-                    std::string>(),
+      .def(nb::init<const std::string&, std::int64_t, std::int32_t, nb::handle, std::string, bool>(),
            nb::arg("path"), nb::arg("samples"), nb::arg("classes"), nb::arg("labels").none(),
-           nb::arg("fingerprint"))
+           nb::arg("fingerprint"), nb::arg("resumable"))
       .def("update", &Recorder::update, nb::arg("ids"), nb::arg("logits"), nb::arg("labels").none(),
            nb::arg("epoch").none())
       .def("end_epoch", &Recorder::end_epoch, nb::arg("epoch").none())

@@ -57,8 +57,12 @@ void check_label(std::int64_t label, std::int64_t id, std::int32_t classes) {
 }  // namespace
 
 Recording::Recording(std::filesystem::path path, std::int64_t samples, std::int32_t classes,
-                     const Labels& labels, std::string fingerprint)
-    : path_(std::move(path)), samples_(samples), classes_(classes), fingerprint_(std::move(fingerprint)) {
+                     const Labels& labels, std::string fingerprint, bool resumable)
+    : path_(std::move(path)),
+      samples_(samples),
+      classes_(classes),
+      fingerprint_(std::move(fingerprint)),
+      resumable_(resumable) {
   check_usage(samples >= 1 && samples <= std::numeric_limits<std::int32_t>::max(),
               "`samples` is {}; give the number of training samples, 1 to 2147483647", samples);
   check_usage(classes >= 2, "`classes` is {}; give at least 2", classes);
@@ -82,7 +86,13 @@ Recording::Recording(std::filesystem::path path, std::int64_t samples, std::int3
   stream_ = device_->make_stream();
   visited_.resize(static_cast<std::size_t>(samples));
   prev_logp_.assign(static_cast<std::size_t>(samples * classes), kNeverVisited);
-  if (std::filesystem::exists(resume_path()))
+  const bool continues = std::filesystem::exists(resume_path());
+  check(
+      resumable_ || !continues,
+      "{} belongs to a recording that can be continued: continue it, remove it and the recording, or choose "
+      "another path",
+      resume_path().string());
+  if (continues)
     continue_after(epochs_in(SafetensorsFile(resume_path())));
   else
     start_over();
@@ -147,6 +157,7 @@ void Recording::continue_after(std::int32_t epochs) {
 }
 
 void Recording::save(std::int32_t epochs) const {
+  if (!resumable_) return;
   std::vector<NamedTensor> tensors;
   if (epochs > 0) tensors.push_back({kPrevLogp, DType::kF32, {samples_, classes_}, prev_logp_.data()});
   write_safetensors(resume_path(), tensors, {{kEpochs, std::to_string(epochs)}});

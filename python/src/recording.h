@@ -9,7 +9,8 @@
 //
 // Beside the store, `<path>.resume.safetensors` has the number of epochs and the log-probabilities of each
 // sample's last visit, "prev_logp" float32 [N,K], NaN for a sample that was never visited. It is replaced
-// after the epoch is in the store, so a recording that was killed continues from it with equal bits.
+// after the epoch is in the store, so a recording that was killed continues from it with equal bits. It is
+// optional: without it, the recording cannot be continued.
 
 #include <cstdint>
 #include <filesystem>
@@ -33,9 +34,10 @@ class Recording {
  public:
   // Starts the recording at `path`, or continues it. Creates the folder, but no store before the first
   // end_epoch. labels [N]. Throws UsageError for numbers and labels out of range, and Error if another
-  // Recording has the path, or what is there is of another recording or cannot be continued.
+  // Recording has the path, or what is there is of another recording or cannot be continued. `resumable`:
+  // saves the file beside the store.
   Recording(std::filesystem::path path, std::int64_t samples, std::int32_t classes, const Labels& labels,
-            std::string fingerprint);
+            std::string fingerprint, bool resumable);
 
   // Adds a batch: ids [B], logits [B,K], labels [B]. `epoch`: the caller's, if it is to be compared. Throws
   // UsageError, and takes no row of the batch, for an id or label out of range, a logit that is not finite,
@@ -69,6 +71,7 @@ class Recording {
   std::int64_t samples_;
   std::int32_t classes_;
   std::string fingerprint_;
+  bool resumable_;
   std::optional<FileLock> lock_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;

@@ -1,7 +1,9 @@
-// methods, score and select: the table of methods and the selections of tdds-score.
+// methods, score and select: the table of methods and the selections of tdds-score. official_files: the
+// epochs of a folder, which python/tdds/_scores.py records for the methods that need more than kl.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/score/sample_ids.h"
@@ -46,9 +49,9 @@ void check_fields(const Method& method, const DynamicsSource& source) {
 }
 
 // Labels say nothing that a store does not hold, so a difference means that the store is of other data.
-void check_labels(const std::optional<Array>& labels, const DynamicsSource& source) {
-  if (!labels) return;
-  const std::vector<std::int64_t> given = integers(*labels, "labels");
+void check_labels(nb::handle labels, const DynamicsSource& source) {
+  if (labels.is_none()) return;
+  const std::vector<std::int64_t> given = integers(labels, "labels");
   const DynamicsReader& store = source.store_for("`labels`");
   const std::vector<std::int32_t>& recorded = store.header().labels;
   check(!recorded.empty(),
@@ -67,13 +70,24 @@ MissingVisits missing_rule(const std::string& missing, std::int64_t samples) {
   return {missing == "carry", samples, "give missing=\"carry\""};
 }
 
+// (the folder that was found, [(output, index)] by epoch), or None if `path` leads to a store.
+std::optional<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>> official_files(
+    const std::string& path) {
+  const DynamicsSource source(path);
+  if (source.store()) return std::nullopt;
+  std::vector<std::pair<std::string, std::string>> epochs;
+  for (const OfficialEpoch& epoch : find_official_files(source.path()).epochs)
+    epochs.emplace_back(epoch.output, epoch.index);
+  return std::pair{source.path(), std::move(epochs)};
+}
+
 std::uint64_t seed_of(const DynamicsSource* source, std::optional<std::uint64_t> seed) {
   return seed.value_or(source && source->store() ? source->store()->header().seed : MethodOptions{}.seed);
 }
 
 nb::ndarray<nb::numpy, float> score(const std::string& path, const std::string& name, int trajectory_len,
-                                    int window_size, double decay, const std::optional<Array>& labels,
-                                    int epochs, std::optional<std::uint64_t> seed, const std::string& missing,
+                                    int window_size, double decay, nb::handle labels, int epochs,
+                                    std::optional<std::uint64_t> seed, const std::string& missing,
                                     std::int64_t samples) {
   const Method& method = find_method(name);
   const MissingVisits rule = missing_rule(missing, samples);
@@ -97,7 +111,7 @@ nb::ndarray<nb::numpy, float> score(const std::string& path, const std::string& 
   return to_numpy(std::move(values));
 }
 
-nb::ndarray<nb::numpy, std::int64_t> select_ids(const Array& scores, double prune, const std::string& how,
+nb::ndarray<nb::numpy, std::int64_t> select_ids(nb::handle scores, double prune, const std::string& how,
                                                 const std::optional<std::string>& path,
                                                 std::optional<std::uint64_t> seed, double ccs_beta,
                                                 int ccs_strata, double beta_c) {
@@ -105,7 +119,7 @@ nb::ndarray<nb::numpy, std::int64_t> select_ids(const Array& scores, double prun
   check_usage(std::find(names.begin(), names.end(), how) != names.end(),
               "there is no selection '{}'; choose from {}", how, fmt::join(names, ", "));
   ScoredMethod scored;
-  scored.score = floats(scores, 1, "scores", true);
+  scored.score = floats(array_of(scores, "scores"), 1, "scores", true);
   const auto samples = static_cast<std::int64_t>(scored.score.size());
   std::optional<DynamicsSource> source;
   if (path) source.emplace(*path);
@@ -130,6 +144,7 @@ nb::ndarray<nb::numpy, std::int64_t> select_ids(const Array& scores, double prun
 
 void bind_scores(nb::module_& m) {
   m.def("methods", methods);
+  m.def("official_files", official_files, nb::arg("source"));
   m.def("score", score, nb::arg("source"), nb::arg("method"), nb::arg("T"), nb::arg("J"), nb::arg("decay"),
         nb::arg("labels").none(), nb::arg("epochs"), nb::arg("seed").none(), nb::arg("missing"),
         nb::arg("samples"));

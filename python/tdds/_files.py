@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ._arrays import on_host
 from ._native import _tdds
-from ._scores import Path
+from ._sources import Path
 
 
 class Dynamics(Mapping[str, npt.NDArray[Any]]):

@@ -1,13 +1,42 @@
 """Recording the dynamics of any training loop."""
 
 import os
+import sys
 import warnings
 from types import TracebackType
 from typing import Any, Self
 
-from ._arrays import on_host
+from ._arrays import on_host, whole
 from ._native import _tdds
-from ._scores import Path
+from ._sources import Path
+
+
+class _DeviceBatch:
+    """A batch of torch's CUDA tensors whose copy to the host was queued behind the kernels that write it."""
+
+    def __init__(self, ids: Any, logits: Any, labels: Any | None, epoch: int | None) -> None:
+        torch = sys.modules["torch"]
+
+        def queued(tensor: Any) -> Any:  # into pinned memory
+            on_device = getattr(tensor, "is_cuda", False)
+            return tensor.detach().to("cpu", non_blocking=True) if on_device else tensor
+
+        self._tensors = queued(ids), queued(logits), queued(labels)
+        self._epoch = epoch
+        self._copied = torch.cuda.current_stream(logits.device).record_event()
+
+    def score(self, recorder: _tdds.Recorder) -> None:
+        self._copied.synchronize()
+        _update(recorder, *self._tensors, self._epoch)
+
+
+def _update(recorder: _tdds.Recorder, ids: Any, logits: Any, labels: Any | None, epoch: int | None) -> None:
+    labels = None if labels is None else on_host(labels, "labels")
+    recorder.update(on_host(ids, "ids"), on_host(logits, "logits"), labels, _epoch(epoch))
+
+
+def _epoch(epoch: int | None) -> int | None:
+    return None if epoch is None else whole(epoch, "epoch")
 
 
 class Recorder:
@@ -47,6 +76,8 @@ class Recorder:
         classes: K, at least 2.
         labels: int [N] by sample, 0 .. K-1, or None.
         fingerprint: any text that identifies the data; a recording of another one is not continued.
+        resume: whether each `end_epoch` saves what a killed recording is continued from. A warning says the
+            size if it is above 1 GB.
 
     Raises:
         UsageError: for numbers or labels out of range.
@@ -55,10 +86,26 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, samples: int, classes: int, labels: Any | None = None, fingerprint: str = ""
+        self,
+        path: Path,
+        samples: int,
+        classes: int,
+        labels: Any | None = None,
+        fingerprint: str = "",
+        *,
+        resume: bool = True,
     ) -> None:
         given = None if labels is None else on_host(labels, "labels")
-        self._recorder = _tdds.Recorder(os.fspath(path), samples, classes, given, fingerprint)
+        samples, classes = whole(samples, "samples"), whole(classes, "classes")
+        self._recorder = _tdds.Recorder(os.fspath(path), samples, classes, given, fingerprint, resume)
+        saved = 4e-9 * samples * classes
+        if resume and saved > 1:
+            warnings.warn(
+                f"each end_epoch saves {saved:.1f} GB in {os.fspath(path)}.resume.safetensors, from which a "
+                "killed recording is continued; resume=False leaves it out",
+                stacklevel=2,
+            )
+        self._on_device: _DeviceBatch | None = None
 
     @property
     def epoch(self) -> int:
@@ -71,20 +118,26 @@ class Recorder:
 
         Args:
             ids: int [B], 0 .. N-1.
-            logits: float32, float16 or bfloat16 [B, K], before the softmax. Tensors of torch are detached,
-                and copied from a GPU. B may be 0.
+            logits: float32, float16 or bfloat16 [B, K], before the softmax. B may be 0. Tensors of torch are
+                detached. Those on a GPU are copied without waiting, and scored at the next call, while the
+                GPU computes the next step.
             labels: int [B], 0 .. K-1, if they were not given to the Recorder.
             epoch: your loop's epoch, to be compared with `epoch`.
 
         Raises:
-            UsageError: for a batch that cannot be taken, or another epoch; nothing changes.
+            UsageError: for a batch that cannot be taken, or another epoch; nothing changes. For a batch on a
+                GPU, the next call raises it, and takes its own batch.
         """
-        self._recorder.update(
-            on_host(ids, "ids"),
-            on_host(logits, "logits"),
-            None if labels is None else on_host(labels, "labels"),
-            epoch,
-        )
+        if getattr(logits, "is_cuda", False):
+            self._score_previous(_DeviceBatch(ids, logits, labels, epoch))
+        else:
+            self._score_previous()
+            _update(self._recorder, ids, logits, labels, epoch)
+
+    def _score_previous(self, current: _DeviceBatch | None = None) -> None:
+        previous, self._on_device = self._on_device, current
+        if previous is not None:
+            previous.score(self._recorder)
 
     def end_epoch(self, *, epoch: int | None = None) -> int:
         """Writes the epoch; it is on the disk when this returns. Returns how many samples it did not visit.
@@ -97,12 +150,16 @@ class Recorder:
             Error: if a sample's label is still unknown after the first epoch, or a file cannot be written;
                 `end_epoch` may then be called again.
         """
-        return self._recorder.end_epoch(epoch)
+        self._score_previous()
+        return self._recorder.end_epoch(_epoch(epoch))
 
     def close(self) -> None:
         """Lets another Recorder have the path. The visits since the last `end_epoch` are dropped, with a
         warning."""
-        dropped = self._recorder.close()
+        try:
+            self._score_previous()
+        finally:
+            dropped = self._recorder.close()
         if dropped:
             warnings.warn(f"{dropped} visits since the last end_epoch were not recorded", stacklevel=2)
 
@@ -115,4 +172,5 @@ class Recorder:
         if kind is None:
             self.close()
         else:  # the exception says why the epoch is not finished
+            self._on_device = None
             self._recorder.close()

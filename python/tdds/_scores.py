@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import on_host
+from ._arrays import on_host, real, whole
 from ._native import _tdds
-
-Path = str | os.PathLike[str]
+from ._sources import Source, is_path, labelled_source
 
 
 class Method(NamedTuple):
@@ -28,7 +27,7 @@ def methods() -> tuple[Method, ...]:
 
 
 def score(
-    source: Path,
+    source: Source,
     method: str = "tdds",
     T: int = 90,
     J: int = 10,
@@ -45,12 +44,14 @@ def score(
 
     Args:
         source: a recording: `dynamics.tdds`, the folder that holds it, or a folder of the official
-            `<epoch>_{Output,Index}.npy` files, from which only tdds can be computed.
+            `<epoch>_{Output,Index}.npy` files; or logits, float32, float16 or bfloat16 [T, N, K], as an array
+            or a sequence of T arrays [N, K].
         method: a name of `methods()`.
         T: of tdds and tdds_kl: the number of epochs used, from the first.
         J: the number of epochs in a window, of the methods with windows. tdds needs 3 <= J <= T.
         decay: of tdds and tdds_kl: the weight of the newest window, 0 to 1.
-        labels: int [N]. They are only compared with those of the recording.
+        labels: int [N]. Of official files, the methods other than tdds need them; of logits, those other than
+            tdds, tdds_kl, entropy and random. Those of a recording are only compared.
         epochs: of the other methods: the number of epochs used, from the first; 0 is each method's own
             choice.
         seed: of random; by default the recorded run's, and 42 for official files.
@@ -65,18 +66,29 @@ def score(
 
     TDDS: Zhang et al., CVPR 2024, arXiv 2311.13613. `methods()` names the source of each method.
     """
-    return _tdds.score(
-        os.fspath(source),
-        method,
-        T,
-        J,
-        decay,
-        None if labels is None else on_host(labels, "labels"),
-        epochs,
-        seed,
-        missing,
-        samples,
-    )
+    # From official files, tdds is computed as tdds-score computes it, from the logits in double precision.
+    direct = method == "tdds" and is_path(source) and _tdds.official_files(os.fspath(source)) is not None
+    with labelled_source(source, None if direct else labels, missing, samples) as (path, given):
+        # Of a recording that was made here, N is right.
+        count = samples if is_path(source) and path == os.fspath(source) else 0
+        return _tdds.score(
+            path,
+            method,
+            whole(T, "T"),
+            whole(J, "J"),
+            real(decay, "decay"),
+            given,
+            whole(epochs, "epochs"),
+            _seed(seed),
+            missing,
+            whole(count, "samples"),
+        )
+
+
+def _seed(seed: int | None) -> int | None:
+    if seed is not None and whole(seed, "seed", 63) < 0:
+        raise _tdds.UsageError(f"`seed` is {seed}; give at least 0")
+    return seed
 
 
 def select(
@@ -84,7 +96,8 @@ def select(
     prune: float = 0.7,
     how: str = "top",
     *,
-    source: Path | None = None,
+    source: Source | None = None,
+    labels: Any | None = None,
     seed: int | None = None,
     ccs_beta: float = 0.2,
     ccs_strata: int = 50,
@@ -98,9 +111,10 @@ def select(
         how: "top" keeps the highest scores, "bottom" the lowest, "balanced" the highest of each class, at
             least one. "ccs" draws evenly from strata of the scores, without the hardest samples by aum (Zheng
             et al. 2023). "beta" draws with DUAL's Beta weights (Cho et al. 2025).
-        source: the recording that the scores are from. balanced, ccs and beta need it, and it must have
-            labels. If `train_ids.npy` is beside it, the result has the ids of the whole data set; otherwise,
-            positions in `scores`.
+        source: what the scores are from, as for `score`. balanced, ccs and beta need it, with labels. If
+            `train_ids.npy` is beside it, the result has the ids of the whole data set; otherwise, positions
+            in `scores`.
+        labels: int [N], where the source is official files or logits.
         seed: of ccs and beta; by default the recorded run's, and 42 without a source.
         ccs_beta: ccs: the share of the samples dropped as the hardest, at most `prune`.
         ccs_strata: ccs: the number of strata.
@@ -110,13 +124,10 @@ def select(
         UsageError: for an unknown selection, or numbers out of range.
         Error: if a score is NaN, or the source lacks what the selection needs.
     """
-    return _tdds.select(
-        on_host(scores, "scores"),
-        prune,
-        how,
-        None if source is None else os.fspath(source),
-        seed,
-        ccs_beta,
-        ccs_strata,
-        beta_c,
-    )
+    values = on_host(scores, "scores")
+    draw = _seed(seed), real(ccs_beta, "ccs_beta"), whole(ccs_strata, "ccs_strata"), real(beta_c, "beta_c")
+    prune = real(prune, "prune")
+    if source is None:
+        return _tdds.select(values, prune, how, None, *draw)
+    with labelled_source(source, labels) as (path, _):
+        return _tdds.select(values, prune, how, path, *draw)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -352,33 +353,71 @@ def test_continuing(tmp_path: Path) -> None:
 
 
 LOOP = """
-import sys
+import sys, time
 sys.path.insert(0, {tests!r})
 from test_recorder import *
 with tdds.Recorder(sys.argv[1], N, K) as recorder:
-    for epoch in range(recorder.epoch, 5):
+    print("ready", flush=True)
+    for epoch in range(recorder.epoch, int(sys.argv[2])):
         ids = np.random.default_rng(epoch).permutation(N)[: N - (3 if epoch else 0)]
-        for i, part in enumerate(np.array_split(ids, 4)):
+        for part in np.array_split(ids, 4):
             recorder.update(part, logits_of(epoch)[part], LABELS[part], epoch=epoch)
-            if len(sys.argv) > 2 and epoch == int(sys.argv[2]) and i == 2:
+            if epoch == int(sys.argv[3]):
                 os.kill(os.getpid(), signal.SIGKILL)
         recorder.end_epoch()
 """
 
 
-def test_killed_and_continued(tmp_path: Path) -> None:
-    def loop(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", LOOP.format(tests=str(Path(__file__).parent))]
-        return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
+def loop(path: Path, epochs: int, kill_in: int = -1) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", LOOP.format(tests=str(Path(__file__).parent)), str(path)]
+    return subprocess.Popen([*command, str(epochs), str(kill_in)], stdout=subprocess.PIPE, text=True)
 
+
+def test_killed_and_continued(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.tdds", tmp_path / "killed.tdds"
-    assert loop(whole).returncode == 0
+    assert loop(whole, 5).wait() == 0
     for epoch in (0, 2, 4):
-        done = loop(killed, epoch)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert loop(killed, 5, epoch).wait() == -signal.SIGKILL
         assert os.path.exists(killed) == (epoch > 0)
-    assert loop(killed).returncode == 0
+    assert loop(killed, 5).wait() == 0
     assert whole.read_bytes() == killed.read_bytes()
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """Twenty kills, each within the time that the Recorder needs for a few epochs."""
+    epochs = 600
+    whole, killed = tmp_path / "whole.tdds", tmp_path / "killed.tdds"
+    assert loop(whole, epochs).wait() == 0
+    rng = np.random.default_rng(0)
+    reached = []
+    for _ in range(20):
+        process = loop(killed, epochs)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0, 0.08))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        if killed.exists():
+            reached.append(tdds.read_dynamics(killed).epochs)
+    assert len(set(reached)) > 5 and reached[-1] < epochs
+    assert loop(killed, epochs).wait() == 0
+    assert whole.read_bytes() == killed.read_bytes()
+
+
+def test_without_what_continues_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.tdds"
+    with tdds.Recorder(path, N, K, LABELS, resume=False) as recorder:
+        recorder.update(IDS, logits_of(0))
+        recorder.end_epoch()
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".lock"] == ["a.tdds"]
+    for resume in (False, True):
+        with pytest.raises(tdds.Error, match="a.tdds exists, but .*resume.safetensors"):
+            tdds.Recorder(path, N, K, LABELS, resume=resume)
+    path.unlink()
+    record(path, [(IDS, logits_of(0))], labels=LABELS)
+    with pytest.raises(tdds.Error, match="belongs to a recording that can be continued"):
+        tdds.Recorder(path, N, K, LABELS, resume=False)
+    with pytest.warns(UserWarning, match=r"each end_epoch saves 1.2 GB in .*b.tdds.resume"):
+        tdds.Recorder(tmp_path / "b.tdds", 300_000, 1000).close()
 
 
 def test_killed_between_the_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Scores, selections and masks, compared with the files of tdds-score bit by bit."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,93 @@ def test_read_dynamics(trained: Path) -> None:
     assert np.isfinite(loss).all()  # the array keeps the file mapped
 
 
+def test_lines_of_the_documentation_read_a_recording(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pytorch_users.md").read_text()
+    (code,) = [block for block in text.split("```python\n") if "np.memmap" in block]
+    monkeypatch.chdir(trained)
+    names = {"np": np, "json": json}
+    exec(code.split("```")[0], names)
+    np.testing.assert_array_equal(names["loss"], tdds.read_dynamics(trained)["loss"])
+
+
+def test_a_recording_that_is_cut_anywhere(trained: Path, tmp_path: Path) -> None:
+    """Whole epochs, or one sentence."""
+    whole = (trained / "dynamics.tdds").read_bytes()
+    run_ = tdds.read_dynamics(trained)
+    path = tmp_path / "dynamics.tdds"
+    seen = set()
+    for length in [*range(0, 100), *range(100, len(whole), 997)]:
+        path.write_bytes(whole[:length])
+        try:
+            cut = tdds.read_dynamics(path)
+        except tdds.Error as error:
+            assert "dynamics.tdds" in str(error) and "\n" not in str(error)
+        else:
+            seen.add(cut.epochs)
+            np.testing.assert_array_equal(cut["kl"], run_["kl"][: cut.epochs])
+    assert seen == set(range(EPOCHS))
+
+
+def test_logits_as_sources(trained: Path) -> None:
+    """Official files with labels, and logits, give every method that needs no features."""
+    labels = tdds.read_dynamics(trained).labels
+    logits = np.empty((EPOCHS, 240, 10), np.float32)
+    for epoch in range(EPOCHS):
+        logits[epoch, load(trained / "npy" / f"{epoch}_Index.npy")] = load(
+            trained / "npy" / f"{epoch}_Output.npy"
+        )
+    for method in STORE_METHODS:
+        expected = tdds.score(trained, method, T=10, J=5)
+        given = {} if method in ("tdds", "tdds_kl", "entropy", "random") else {"labels": labels}
+        np.testing.assert_array_equal(tdds.score(logits, method, T=10, J=5, **given), expected)
+        np.testing.assert_array_equal(tdds.score(list(logits), method, T=10, J=5, labels=labels), expected)
+        from_files = tdds.score(trained / "npy", method, T=10, J=5, labels=labels)
+        if method == "tdds":  # in double precision, as tdds-score computes it
+            np.testing.assert_array_equal(from_files, tdds.score(trained / "npy", T=10, J=5))
+        else:
+            np.testing.assert_array_equal(from_files, expected)
+    scores = tdds.score(trained, T=10, J=5)
+    for how in ("balanced", "ccs", "beta"):
+        kept = tdds.select(scores, 0.5, how, source=trained)
+        for source in (logits, trained / "npy"):
+            again = tdds.select(scores, 0.5, how, source=source, labels=labels)
+            np.testing.assert_array_equal(again, kept)
+    for bad, message in [
+        (logits[0], "`source` must be a path or logits"),
+        ([], "`source` must be a path or logits"),
+        ([logits[0], logits[1][:-1]], r"the logits of epoch 1 are \[239, 10\], but the first"),
+        (logits.astype(np.float64), "`logits` must be float32, float16 or bfloat16"),
+        (
+            np.where(np.arange(240)[:, None] == 7, np.nan, logits[:3]).astype(np.float32),
+            "a logit of sample 7",
+        ),
+    ]:
+        with pytest.raises(tdds.UsageError, match=message):
+            tdds.score(bad, "entropy")
+    with pytest.raises(tdds.Error, match="el2n needs 'el2n', which `source` does not hold"):
+        tdds.score(logits, "el2n")
+    with pytest.raises(tdds.UsageError, match="there are 239 labels for 240 samples"):
+        tdds.score(logits, "el2n", labels=labels[1:])
+
+
+def test_incomplete_official_files_with_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 20)
+    for epoch in range(6):
+        ids = rng.permutation(20)[: 20 - (epoch == 4)]
+        np.save(tmp_path / f"{epoch:02}_Index.npy", ids)
+        np.save(tmp_path / f"{epoch:02}_Output.npy", rng.normal(size=(len(ids), 3)).astype(np.float32))
+    with pytest.raises(tdds.Error, match="1 of 20 samples were not visited in epoch 4 of .*; record every"):
+        tdds.score(tmp_path, "aum", labels=labels)
+    assert tdds.score(tmp_path, "aum", labels=labels, missing="carry").shape == (20,)
+    np.save(tmp_path / "04_Index.npy", np.append(ids[:18], ids[0]))
+    with pytest.raises(tdds.Error, match="04_Index.npy in .* has a sample twice"):
+        tdds.score(tmp_path, "aum", labels=labels, missing="carry")
+    np.save(tmp_path / "04_Index.npy", ids)
+    with pytest.raises(tdds.Error, match="are not .N, K. and .N."):
+        tdds.score(tmp_path, "aum", labels=labels, missing="carry")
+
+
 def test_labels_are_compared(trained: Path) -> None:
     labels = tdds.read_dynamics(trained).labels
     assert labels is not None
@@ -137,6 +225,29 @@ def test_bad_selections(trained: Path, tmp_path: Path) -> None:
         tdds.write_mask(tmp_path, np.array([0, np.nan], np.float32))
     with pytest.raises(tdds.Error, match="does not exist"):
         tdds.score(tmp_path / "absent")
+
+
+def test_arguments_of_other_types(trained: Path, tmp_path: Path) -> None:
+    scores = np.arange(240, dtype=np.float32)
+    for call, message in [
+        (lambda: tdds.score(trained, T="ten"), "`T` is 'ten'; give a whole number"),
+        (lambda: tdds.score(trained, T=10, J=2.5), "`J` is 2.5; give a whole number"),
+        (
+            lambda: tdds.score(trained, T=1 << 40),
+            "`T` is 1099511627776; give a whole number of less than 32 bits",
+        ),
+        (lambda: tdds.score(trained, "random", seed=-1), "`seed` is -1; give at least 0"),
+        (lambda: tdds.score(trained, decay=None), "`decay` is None; give a number"),
+        (lambda: tdds.select(scores, "most"), "`prune` is 'most'; give a number"),
+        (lambda: tdds.Recorder(tmp_path / "a", 10.5, 3), "`samples` is 10.5; give a whole number"),
+        (lambda: tdds.Recorder(tmp_path / "a", 10, 1 << 31), "`classes` is 2147483648; give a whole number"),
+    ]:
+        with pytest.raises(tdds.UsageError) as caught:
+            call()
+        assert str(caught.value).startswith(message)
+    np.testing.assert_array_equal(
+        tdds.score(trained, T=np.int64(10), J=np.uint8(5)), tdds.score(trained, T=10, J=5)
+    )
 
 
 def test_bad_masks(tmp_path: Path) -> None:

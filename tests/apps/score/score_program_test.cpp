@@ -152,28 +152,6 @@ TEST_F(ScoreProgramTest, SurvivesAStoreCutAtAnyByteAndAnyFlippedBit) {
   }
 }
 
-// scripts/read_dynamics.py: whole epochs or its ValueError, wherever the file is cut.
-TEST_F(ScoreProgramTest, TheReaderInPythonSurvivesAStoreCutAnywhere) {
-  if (std::system("python3 -c 'import numpy' 2>/dev/null") != 0) GTEST_SKIP() << "python3 has no numpy here";
-  const std::string path = folder_ / "run/dynamics.tdds", script = folder_ / "cut.py";
-  write_store(path);
-  write_text(script, R"(
-import sys
-sys.path.insert(0, sys.argv[1] + "/scripts")
-from read_dynamics import read_dynamics
-whole = open(sys.argv[2], "rb").read()
-assert read_dynamics(sys.argv[2]).epochs == 12
-for length in [*range(0, 100), *range(100, len(whole), 997)]:
-    with open(sys.argv[2], "wb") as cut:
-        cut.write(whole[:length])
-    try:
-        read_dynamics(sys.argv[2])
-    except ValueError as error:
-        assert length < 40 or "dynamics.tdds" in str(error), error
-)");
-  EXPECT_EQ(std::system(fmt::format("python3 {} {} {}", script, source_path(""), path).c_str()), 0);
-}
-
 TEST_F(ScoreProgramTest, RefusesADamagedStoreAndLeavesOutATornEnd) {
   const std::string path = folder_ / "run/dynamics.tdds";
   write_store(path);

@@ -1,0 +1,32 @@
+"""A line on standard error that is rewritten while something goes on."""
+
+import sys
+import time
+
+_BAR = 24
+_SECONDS = 0.1  # between two pictures
+
+
+class Progress:
+    """`label [######..................] 250/1000 note`; without a total, `label: note`."""
+
+    def __init__(self, label: str, total: int | None, shown: bool) -> None:
+        self._label, self._total, self._shown = label, total, shown
+        self._width, self._next = 0, 0.0
+
+    def update(self, done: int, note: str = "") -> None:
+        if not self._shown or (time.monotonic() < self._next and done != self._total):
+            return
+        self._next = time.monotonic() + _SECONDS
+        text = f"{self._label}: {note}"
+        if self._total:
+            full = _BAR * min(done, self._total) // self._total
+            text = f"{self._label} [{'#' * full}{'.' * (_BAR - full)}] {done}/{self._total} {note}"
+        sys.stderr.write("\r" + text.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(text)
+
+    def close(self) -> None:
+        if self._width:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
