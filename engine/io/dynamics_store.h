@@ -1,6 +1,6 @@
 #pragma once
 // The training dynamics of every sample in one file, `dynamics.tdds`. It is self-describing, append-only,
-// checksummed, and safe against a crash at any moment. scripts/read_dynamics.py reads it with numpy alone.
+// checksummed, and safe against a crash at any moment. docs/pytorch_users.md reads a field with numpy alone.
 //
 //   offset 0    64 bytes: "TDDSDYN1", u32 version, u32 length of the JSON, u32 CRC-32 of everything before
 //               the first record (this field as zero), u32 zero, u64 offset of the first record, u64 bytes of

@@ -34,7 +34,10 @@ def _record(recorder: _tdds.Recorder, ids: Any, logits: Any) -> None:
 
 
 def _record_array(path: str, epochs: Sequence[Any], labels: Any | None) -> None:
-    shape = shape_of(epochs[0]) if hasattr(epochs, "__len__") and len(epochs) else ()
+    try:
+        shape = shape_of(epochs[0]) if len(epochs) else ()
+    except (TypeError, KeyError, IndexError):  # no sequence
+        shape = ()
     if len(shape) != 2:
         raise _tdds.UsageError("`source` must be a path or logits [T, N, K], T at least 1")
     recorder = _tdds.Recorder(path, shape[0], shape[1], labels, "", False)
