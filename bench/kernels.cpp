@@ -112,7 +112,7 @@ void report(benchmark::State& state, const Row& row) {
   if (!row.error.empty()) return state.SkipWithError(row.error.c_str());
   Bed& bed = *row.bed;
   const Timing timing = timing_of(row.seconds);
-  for (auto _ : state) state.SetIterationTime(timing.median);
+  while (state.KeepRunning()) state.SetIterationTime(timing.median);
   const OpWork& work = row.op->op.work;
   const double flops = work.conv_flops + work.fp32_flops;
   state.counters["min_us"] = 1e6 * timing.least;
@@ -196,8 +196,8 @@ int run(const Flags& flags) {
   for (const std::unique_ptr<Bed>& bed : beds) add_context(*bed, beds.size() > 1);
   std::vector<std::string> words{"bench_kernels"};
   if (!flags.out.empty()) words.push_back("--benchmark_out=" + flags.out);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
+  std::vector<char*> argv(words.size());
+  std::transform(words.begin(), words.end(), argv.begin(), [](std::string& word) { return word.data(); });
   int argc = static_cast<int>(argv.size());
   benchmark::Initialize(&argc, argv.data());
   RowTable table;

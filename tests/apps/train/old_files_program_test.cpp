@@ -47,7 +47,7 @@ class OldFilesTest : public testing::TestWithParam<const char*> {
                            "--cache_dir", at("cache"), "--batch_size", "8"});
   }
   static Outcome run(const std::string& program, const std::vector<std::string>& args) {
-    const Outcome outcome = run_tool(program, args);
+    Outcome outcome = run_tool(program, args);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     return outcome;
   }
