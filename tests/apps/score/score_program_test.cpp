@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/recorded_dynamics.h"
-#include "tests/paths.h"
 
 namespace tdds::test {
 namespace {
