@@ -31,7 +31,6 @@ struct Outcome {
 struct Limits {
   long file_bytes = -1;    // RLIMIT_FSIZE: a full disk
   int kill_after_ms = -1;  // SIGKILL after this time
-  int interrupt_after_ms = -1;
   // Sends SIGKILL or `interrupt` while the condition holds. It is checked every millisecond, and once more
   // while the program is stopped.
   std::function<bool()> kill_when = {}, interrupt_when = {};
@@ -113,9 +112,9 @@ inline Outcome run_tool(const std::string& program, const std::vector<std::strin
     execv(path.c_str(), argv.data());
     _exit(127);
   }
-  if (limits.kill_after_ms >= 0 || limits.interrupt_after_ms >= 0) {
-    usleep(1000 * static_cast<unsigned>(std::max(limits.kill_after_ms, limits.interrupt_after_ms)));
-    kill(child, limits.kill_after_ms >= 0 ? SIGKILL : limits.interrupt);
+  if (limits.kill_after_ms >= 0) {
+    usleep(1000 * static_cast<unsigned>(limits.kill_after_ms));
+    kill(child, SIGKILL);
   }
   int status = 0;
   if (!limits.kill_when && !limits.interrupt_when)

@@ -314,13 +314,13 @@ TEST(SweepProgramTest, OtherSettingsAreRefusedUnlessItIsOverwritten) {
 TEST(SweepProgramTest, AnInterruptSavesAndSaysHowToContinue) {
   const TemporaryFolder folder;
   const auto args = with(tiny(folder.str()), {"--epochs", "400"});
-  const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_after_ms = 900});
+  const auto saved = [&] { return std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"); };
+  const Outcome stopped = run_tool("tdds-sweep", args, {.interrupt_when = saved});
   EXPECT_EQ(stopped.exit_code, 130);
   EXPECT_TRUE(is_one_sentence(stopped.err, "tdds-sweep")) << stopped.err;
   EXPECT_NE(stopped.err.find("run the same command again to continue"), std::string::npos) << stopped.err;
-  EXPECT_TRUE(std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"));
+  EXPECT_TRUE(saved());
   std::filesystem::remove_all(folder / "seed1");
-  const auto saved = [&] { return std::filesystem::exists(folder / "seed1/all/checkpoint.safetensors"); };
   const Outcome overwritten = run_tool("tdds-sweep", with(args, {"--overwrite"}), {.interrupt_when = saved});
   EXPECT_EQ(overwritten.exit_code, 130);
   EXPECT_NE(overwritten.err.find("again without --overwrite to continue"), std::string::npos)
