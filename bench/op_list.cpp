@@ -3,25 +3,15 @@
 #include <algorithm>
 #include <optional>
 
+#include "bench/random_images.h"
 #include "engine/evaluator.h"
 #include "engine/trainer.h"
-#include "kernels/numerics/philox.h"
 #include "nets/resnet.h"
 
 namespace tdds {
 namespace {
 
 constexpr std::int32_t kLargestCifarLike = 64;  // larger images take ImageNet's stem, as in tdds-train
-
-ImageSet random_images(const BenchNet& net) {
-  ImageSet set{.height = net.image, .width = net.image, .images = {}, .labels = {}};
-  const std::int64_t bytes = std::int64_t{3} * net.batch * net.image * net.image;
-  set.images.reserve(static_cast<std::size_t>(bytes));
-  for (std::int64_t i = 0; i < bytes; ++i)
-    set.images.push_back(static_cast<std::uint8_t>(philox(1, Purpose::kTest, 0, i).w[0]));
-  for (std::int32_t i = 0; i < net.batch; ++i) set.labels.push_back(i % net.classes);
-  return set;
-}
 
 std::unique_ptr<Net> make_net(const BenchNet& net, DeviceKind device) {
   return make_resnet({.arch = net.arch,
@@ -32,8 +22,12 @@ std::unique_ptr<Net> make_net(const BenchNet& net, DeviceKind device) {
                       .stem = net.image > kLargestCifarLike ? Stem::kImageNet : Stem::kCifar});
 }
 
-bool starts_with_word(const char* name, const char* word) {
-  return std::string_view(name).starts_with(word);
+bool takes_tickets(const BenchOp& op) {
+  return std::string_view(op.op.work.name).starts_with("batchnorm");
+}
+bool moves_state(const BenchOp& op) {
+  const std::string_view name = op.op.work.name;
+  return name == "advance" || name == "check_finite";
 }
 
 }  // namespace
@@ -52,7 +46,8 @@ struct OpList::Workload {
   Workload(Device& device, const BenchNet& shape, const Precision& precision)
       : stream(device.make_stream()),
         net(make_net(shape, device.kind())),
-        set(device, *stream, random_images(shape), {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
+        set(device, *stream, random_images(shape.batch, shape.image, shape.classes), {0.5f, 0.5f, 0.5f},
+            {0.25f, 0.25f, 0.25f}),
         pool(device, *net) {
     net->params().place(device, *stream, precision.compute);
     net->params().initialize(*stream, 42);
@@ -129,17 +124,14 @@ void OpList::add(const std::vector<TracedOp>& traced, bool of_step, std::string_
 }
 
 bool OpList::needs_undo(const BenchOp& op) const {
-  const auto* tickets = device_.find("tickets");
-  return starts_with_word(op.op.work.name, "advance") || starts_with_word(op.op.work.name, "check_finite") ||
-         (tickets && starts_with_word(op.op.work.name, "batchnorm"));
+  return takes_tickets(op) || moves_state(op);
 }
 
 void OpList::undo(const BenchOp& op, Stream& stream) const {
-  if (!needs_undo(op)) return;
-  if (starts_with_word(op.op.work.name, "batchnorm")) {
+  if (takes_tickets(op)) {
     const auto* tickets = device_.find("tickets");
     stream.zero(tickets->memory, tickets->bytes);
-  } else {
+  } else if (moves_state(op)) {
     stream.copy(workload_->state(), workload_->state_before.data(), sizeof(StepState));
   }
 }

@@ -8,11 +8,11 @@
 #include <optional>
 
 #include "apps/cli/cli.h"
+#include "bench/random_images.h"
 #include "engine/evaluator.h"
 #include "engine/io/plan_cache.h"
 #include "engine/precision.h"
 #include "engine/trainer.h"
-#include "kernels/numerics/philox.h"
 #include "kernels/planning/planning_device.h"
 #include "kernels/runtime/check.h"
 #include "kernels/runtime/host_stream.h"
@@ -34,16 +34,6 @@ struct Flags {
   bool evaluate = false, no_dynamics = false, plans = false, profile = false;
   bool no_dependent_launches = false, eager = false;
 };
-
-ImageSet random_images(std::int64_t n, std::int32_t classes) {
-  ImageSet set{.height = 32, .width = 32, .images = {}, .labels = {}};
-  for (std::int64_t i = 0; i < n * 3072; i += 4) {
-    const PhiloxWords words = philox(1, Purpose::kTest, 0, i);
-    for (std::uint32_t word : words.w) set.images.push_back(static_cast<std::uint8_t>(word));
-  }
-  for (std::int64_t i = 0; i < n; ++i) set.labels.push_back(static_cast<std::int32_t>(i % classes));
-  return set;
-}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -79,7 +69,7 @@ class Workload {
                           .classes = flags.classes,
                           .width = flags.width,
                           .input_channels = device.kind() == DeviceKind::kCpu ? 3 : 8})),
-        set_(device, *stream_, random_images(images, flags.classes), {0.5f, 0.5f, 0.5f},
+        set_(device, *stream_, random_images(images, 32, flags.classes), {0.5f, 0.5f, 0.5f},
              {0.25f, 0.25f, 0.25f}),
         pool_(device, *net_) {
     net_->params().place(device, *stream_, precision_.compute);
@@ -199,7 +189,7 @@ FlagTable step_flags(Flags& flags) {
       {"threads", &flags.threads, "CPU threads; 0: one per core"},
       {"evaluate", &flags.evaluate, "Time evaluations (forward passes) instead of training steps"},
       {"no_dynamics", &flags.no_dynamics, "Train without recording dynamics"},
-      {"eager", &flags.eager, "Enqueue every step anew instead of replaying a recording"},
+      {"eager", &flags.eager, "Enqueue the ops of every step instead of replaying a recording"},
       {"no_dependent_launches", &flags.no_dependent_launches,
        "On a GPU: launch each kernel after the one in front of it has ended"},
       {"profile", &flags.profile, "On a host device: print the time of each op in a step"},
