@@ -11,8 +11,6 @@
 namespace tdds {
 namespace {
 
-constexpr std::int32_t kLargestCifarLike = 64;  // larger images take ImageNet's stem, as in tdds-train
-
 std::unique_ptr<Net> make_net(const BenchNet& net, DeviceKind device) {
   return make_resnet({.arch = net.arch,
                       .classes = net.classes,

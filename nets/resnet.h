@@ -19,6 +19,9 @@ namespace tdds {
 enum class Stem : std::uint8_t { kCifar, kImageNet };
 const char* to_string(Stem stem);  // "cifar", "imagenet"
 
+// Larger images take ImageNet's stem where none is named.
+inline constexpr std::int32_t kLargestCifarLike = 64;
+
 struct ResNetSpec {
   std::string arch = "resnet18";  // resnet18, resnet34, resnet50, resnet101
   std::int32_t classes = 100;

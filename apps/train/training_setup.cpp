@@ -47,8 +47,6 @@ std::function<void(const std::string&)> show_on_stderr() {
   };
 }
 
-constexpr int kLargestCifarLike = 64;
-
 // On a GPU, evaluation has a batch of its own, since larger ones are faster: this one, or what fits into this
 // share of the GPU's memory. So it depends neither on the training's batch nor on what is free, and the same
 // weights are evaluated with the same bits.

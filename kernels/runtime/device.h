@@ -41,8 +41,7 @@ struct PlanCache {
 struct DeviceOptions {
   int ordinal = 0;          // number of the GPU, in the driver's order
   bool debug_sync = false;  // wait after every command, so that an error names the command that caused it
-  bool dependent_launches =
-      true;  // overlap the launch of a kernel with the one in front of it, on sm_90 and newer
+  bool dependent_launches = true;  // launch a kernel while the one in front still runs, on sm_90 and newer
   bool cudnn_autotune = false;  // time convolution plans that are not in plan_cache; else cuDNN's heuristics
                                 // choose them
   PlanCache plan_cache = {};
