@@ -12,21 +12,30 @@ class Progress:
 
     def __init__(self, label: str, total: int | None, shown: bool) -> None:
         self._label, self._total, self._shown = label, total, shown
-        self._width, self._next = 0, 0.0
+        self._width, self._next, self._waiting = 0, 0.0, ""
 
     def update(self, done: int, note: str = "") -> None:
-        if not self._shown or (time.monotonic() < self._next and done != self._total):
+        if not self._shown:
             return
-        self._next = time.monotonic() + _SECONDS
         text = f"{self._label}: {note}"
         if self._total:
             full = _BAR * min(done, self._total) // self._total
             text = f"{self._label} [{'#' * full}{'.' * (_BAR - full)}] {done}/{self._total} {note}"
+        if time.monotonic() < self._next and done != self._total:
+            self._waiting = text
+            return
+        self._next = time.monotonic() + _SECONDS
+        self._draw(text)
+
+    def _draw(self, text: str) -> None:
         sys.stderr.write("\r" + text.ljust(self._width))
         sys.stderr.flush()
-        self._width = len(text)
+        self._width, self._waiting = len(text), ""
 
     def close(self) -> None:
+        """Leaves the last picture on a line of its own, also if it came too soon after the one before."""
+        if self._waiting:
+            self._draw(self._waiting)
         if self._width:
             sys.stderr.write("\n")
             sys.stderr.flush()

@@ -109,8 +109,15 @@ def test_train_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_interrupt_saves(tmp_path: Path) -> None:
-    flags = TINY | {"save_path": tmp_path, "epochs": 500}
-    threading.Timer(8, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    flags = TINY | {"save_path": tmp_path, "epochs": 2000}
+
+    def interrupt() -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        while not metrics.exists() or metrics.stat().st_size == 0:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         tdds.train(**flags, progress=False)
     with tdds.train(save_path=tmp_path, resume=True, wait=False) as run:
@@ -138,7 +145,10 @@ def test_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = {os.path.relpath(line["folder"], tmp_path) for line in run.metrics}
     assert {"seed1/all", "seed1/tdds_0.5", "seed1/random_0.5"} == places and len(run.metrics) == 12
     assert {row["method"] for row in run.result["runs"]} >= {"tdds", "random"}
-    assert "seed1/tdds_0.5 epoch 3 test accuracy" in capsys.readouterr().err
+    last = run.metrics[-1]
+    shown = capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]
+    place = os.path.relpath(last["folder"], tmp_path)
+    assert shown == f"tdds-sweep: {place} epoch 3 test accuracy {100 * last['test_accuracy']:.2f} %"
 
     def module(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tdds.tensorboard", *map(str, arguments)]

@@ -384,16 +384,20 @@ def test_killed_and_continued(tmp_path: Path) -> None:
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """Twenty kills, each within the time that the Recorder needs for a few epochs."""
+    """Twenty kills, each after a random time of at most a twentieth of the whole recording's."""
     epochs = 600
     whole, killed = tmp_path / "whole.tdds", tmp_path / "killed.tdds"
-    assert loop(whole, epochs).wait() == 0
+    process = loop(whole, epochs)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    begin = time.monotonic()
+    assert process.wait() == 0
+    seconds = time.monotonic() - begin
     rng = np.random.default_rng(0)
     reached = []
     for _ in range(20):
         process = loop(killed, epochs)
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        time.sleep(rng.uniform(0, 0.08))
+        time.sleep(rng.uniform(0, seconds / 20))
         process.kill()
         assert process.wait() == -signal.SIGKILL
         if killed.exists():
