@@ -1,10 +1,8 @@
 #include "kernels/cpu/conv/direct_filter.h"
 
-#include <omp.h>
-
 #include <algorithm>
-#include <vector>
 
+#include "kernels/cpu/conv/batch_parts.h"
 #include "kernels/cpu/conv/onednn_conv.h"
 #include "kernels/cpu/conv/packed_filter.h"
 #include "kernels/cpu/storage.h"
@@ -103,70 +101,43 @@ struct SumOfCopies {
 class SplitFilterPass final : public Conv2dPass {
  public:
   SplitFilterPass(const Conv2dSpec& spec, std::int32_t parts)
-      : dtype_(spec.dtype),
-        x_image_(element_size(dtype_) * spec.height * spec.width * spec.channels),
-        y_image_(element_size(dtype_) * spec.out_height() * spec.out_width() * spec.out_channels),
+      : spec_(spec),
         dw_elements_(std::size_t{1} * spec.out_channels * spec.filter_h * spec.filter_w * spec.channels),
-        products_(static_cast<std::int64_t>(dw_elements_) * spec.batch * spec.out_height() *
-                  spec.out_width()) {
-    const OneThread guard;
-    for (std::int32_t part = 0; part < parts; ++part) {
-      const std::int64_t begin = std::int64_t{spec.batch} * part / parts;
-      Conv2dSpec images = spec;
-      images.batch = static_cast<std::int32_t>(std::int64_t{spec.batch} * (part + 1) / parts - begin);
-      parts_.push_back({begin, make_part(images)});
-      part_bytes_ = std::max(part_bytes_, round_up(parts_.back().pass->workspace_bytes(), 256));
-    }
-  }
+        parts_(spec, parts, make_part),
+        scratch_bytes_(parts_.largest([](const auto& pass) { return pass->workspace_bytes(); })) {}
 
-  std::size_t workspace_bytes() const override { return parts_.size() * (part_bytes_ + copy_bytes()); }
-  std::string name() const override { return parts_.front().pass->name() + " in parts"; }
+  std::size_t workspace_bytes() const override { return parts_.count() * (copy_bytes() + scratch_bytes_); }
+  std::string name() const override { return parts_[0]->name() + " in parts"; }
 
   void run(const void* a, const void* b, void* out, bool, void* workspace) const override {
     auto* const copies = static_cast<std::byte*>(workspace);
-    std::byte* const scratch = copies + parts_.size() * copy_bytes();
-    const auto run_part = [&](std::size_t i) {
-      parts_[i].pass->run(static_cast<const std::byte*>(a) + parts_[i].first_image * x_image_,
-                          static_cast<const std::byte*>(b) + parts_[i].first_image * y_image_,
-                          copies + i * copy_bytes(), false, scratch + i * part_bytes_);
-    };
-    if (threads_for(products_ / kProductsAValue) == 1) {
-      const OneThread guard;
-      for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
-    } else {
-#pragma omp parallel for schedule(dynamic)
-      for (std::size_t i = 0; i < parts_.size(); ++i) run_part(i);
-    }
-    with_storage(dtype_, [&]<class T>(T) { add_copies(copies, static_cast<T*>(out)); });
+    std::byte* const scratch = copies + parts_.count() * copy_bytes();
+    parts_.run([&](std::size_t part, std::size_t image) {
+      parts_[part]->run(static_cast<const std::byte*>(a) + image * x_image_bytes(spec_),
+                        static_cast<const std::byte*>(b) + image * y_image_bytes(spec_),
+                        copies + part * copy_bytes(), false, scratch + part * scratch_bytes_);
+    });
+    with_storage(spec_.dtype, [&]<class T>(T) { add_copies(copies, static_cast<T*>(out)); });
   }
 
  private:
-  struct Part {
-    std::int64_t first_image;
-    std::unique_ptr<Conv2dPass> pass;
-  };
-
   template <class T>
   void add_copies(const std::byte* copies, T* dw) const {
     const auto* first = reinterpret_cast<const float*>(copies);
     const std::size_t stride = copy_bytes() / sizeof(float);
     parallel_blocks(static_cast<std::int64_t>(dw_elements_), kSumBlock,
-                    static_cast<std::int64_t>(parts_.size()), [&](std::int64_t begin, std::int64_t end) {
-                      run_vectorized<SumOfCopies<T>>(first + begin, stride, parts_.size(), dw + begin,
+                    static_cast<std::int64_t>(parts_.count()), [&](std::int64_t begin, std::int64_t end) {
+                      run_vectorized<SumOfCopies<T>>(first + begin, stride, parts_.count(), dw + begin,
                                                      end - begin);
                     });
   }
 
-  std::size_t copy_bytes() const {
-    return round_up(dw_elements_ * sizeof(float), 256);
-  }
+  std::size_t copy_bytes() const { return round_up(dw_elements_ * sizeof(float), 256); }
 
-  DType dtype_;
-  std::size_t x_image_, y_image_;  // bytes
+  Conv2dSpec spec_;
   std::size_t dw_elements_;
-  std::int64_t products_;
-  std::vector<Part> parts_;
-  std::size_t part_bytes_ = 0;
+  BatchParts<std::unique_ptr<Conv2dPass>> parts_;
+  std::size_t scratch_bytes_;
 };
 
 }  // namespace
