@@ -175,6 +175,22 @@ void add_context(const Bed& bed, bool one_of_many) {
   for (const auto& [name, rate] : bed.peaks.rates()) add(name, fmt::format("{:.1f}", 1e-9 * rate));
 }
 
+// The clocks of the GPU, if there is one. Called when it has just worked: an idle GPU lowers its clocks.
+std::optional<DeviceClocks> clocks_of(const std::vector<std::unique_ptr<Bed>>& beds) {
+  for (const std::unique_ptr<Bed>& bed : beds)
+    if (auto clocks = bed->device->clocks()) return clocks;
+  return std::nullopt;
+}
+
+void add_clocks(const DeviceClocks& before, const DeviceClocks& after) {
+  benchmark::AddCustomContext("clocks_before", to_string(before));
+  benchmark::AddCustomContext("clocks_after", to_string(after));
+  if (const std::string warning = clocks_warning(before, after); !warning.empty()) {
+    benchmark::AddCustomContext("clocks_warning", warning);
+    std::cerr << "bench_kernels: warning: " << warning << "\n";
+  }
+}
+
 int run(const Flags& flags) {
   check_usage(flags.noise > 0 && flags.seconds > 0 && flags.rounds > 0,
               "--noise, --seconds and --rounds must be positive");
@@ -186,7 +202,9 @@ int run(const Flags& flags) {
     for (const Row& row : rows) print_out("{}\n", row.name);
     return 0;
   }
+  const std::optional<DeviceClocks> before = clocks_of(beds);
   measure_in_rounds(rows, flags);
+  const std::optional<DeviceClocks> after = clocks_of(beds);
   for (const Row& row : rows)
     benchmark::RegisterBenchmark(row.name.c_str(), [&row](benchmark::State& state) { report(state, row); })
         ->UseManualTime()
@@ -194,6 +212,7 @@ int run(const Flags& flags) {
         ->Unit(benchmark::kMicrosecond);
   benchmark::AddCustomContext("tdds_version", version_text());
   for (const std::unique_ptr<Bed>& bed : beds) add_context(*bed, beds.size() > 1);
+  if (before && after) add_clocks(*before, *after);
   std::vector<std::string> words{"bench_kernels"};
   if (!flags.out.empty()) words.push_back("--benchmark_out=" + flags.out);
   std::vector<char*> argv(words.size());

@@ -1,9 +1,11 @@
 #include "kernels/cuda/device.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <iterator>
 
+#include "kernels/cuda/nvml.h"
 #include "kernels/numerics/mib.h"
 #include "kernels/runtime/check.h"
 
@@ -117,6 +119,12 @@ DevicePeak CudaDevice::peak(std::size_t) const {
           .half = row->half * clocks,
           .memory_bytes = facts_.memory_bytes,
           .source = "its clock rates as reported by the driver"};
+}
+
+std::optional<DeviceClocks> CudaDevice::clocks() const {
+  std::array<char, 32> bus_id{};
+  CHECK_CUDA(cudaDeviceGetPCIBusId(bus_id.data(), bus_id.size(), options_.ordinal));
+  return read_clocks(bus_id.data());
 }
 
 void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {

@@ -44,6 +44,7 @@ class CudaDevice : public GpuDevice {
 
   std::string description() const override;
   DevicePeak peak(std::size_t) const override;
+  std::optional<DeviceClocks> clocks() const override;
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return allocations_; }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/runtime/clocks.h"
 #include "kernels/runtime/stream.h"
 
 namespace tdds {
@@ -80,6 +81,8 @@ class Device {
   // largest_tensor: size in bytes of the largest operand. The CPU's rates are measured
   // (kernels/runtime/host_peak.h); those of other devices are known.
   virtual DevicePeak peak(std::size_t /*largest_tensor*/ = 0) const { return {}; }
+  // Nothing on a host, and where the driver's NVML does not tell.
+  virtual std::optional<DeviceClocks> clocks() const { return std::nullopt; }
   // The convolution plans made so far, for DeviceOptions::pinned_plans of a run that must continue with the
   // same plans; empty where the shape determines the plan.
   virtual std::string pinned_plans() const { return {}; }
