@@ -36,6 +36,9 @@ void dispatch(Stream& stream, const char* name, const Args& args, double bytes, 
       return enqueue(stream, name, args, cpu::run<Args>);
     case Kernels::kSimt:
       return simt::run(stream, args);
+    case Kernels::kSimtCounted:
+      if constexpr (TDDS_HAVE_COUNTED_KERNELS) return simt_counted::run(stream, args);
+      break;
     case Kernels::kCuda:
       if constexpr (TDDS_HAVE_CUDA) return cuda::run(stream, args);
       break;

@@ -20,6 +20,7 @@ enum class Kernels {
   kNone,  // the device only makes plans
   kCpu,
   kSimt,
+  kSimtCounted,  // the same, compiled so that their accesses are counted (kernels/runtime/kernel_counters.h)
   kCuda,
   kCounted  // the device is told of each call (kernels/planning/counting_device.h)
 };

@@ -2,7 +2,7 @@
 // The kernels of an op. A backend defines one for each op, in the file of that op.
 //
 //   kernels/cpu/relu.cpp  template <> void run(const ReluArgs& args)                  computes
-//   kernels/gpu/relu.cu   template <> void run(Stream& stream, const ReluArgs& args)  enqueues: simt and cuda
+//   kernels/gpu/relu.cu   template <> void run(Stream& stream, const ReluArgs& args)  enqueues: simt, cuda
 //
 // The op's function in kernels/ops has already checked the arguments. A missing kernel is a link error.
 
@@ -19,6 +19,11 @@ namespace simt {
 template <class Args>
 void run(Stream& stream, const Args& args);
 }  // namespace simt
+
+namespace simt_counted {
+template <class Args>
+void run(Stream& stream, const Args& args);
+}  // namespace simt_counted
 
 namespace cuda {
 template <class Args>

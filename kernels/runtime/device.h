@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/runtime/clocks.h"
+#include "kernels/runtime/kernel_counters.h"
 #include "kernels/runtime/stream.h"
 
 namespace tdds {
@@ -40,8 +41,9 @@ struct PlanCache {
 };
 
 struct DeviceOptions {
-  int ordinal = 0;          // number of the GPU, in the driver's order
-  bool debug_sync = false;  // wait after every command, so that an error names the command that caused it
+  int ordinal = 0;              // number of the GPU, in the driver's order
+  bool debug_sync = false;      // wait after every command, so that an error names the command that caused it
+  bool count_accesses = false;  // on simt: count what kernels do, for Device::kernel_counts(); slow
   bool dependent_launches = true;  // launch a kernel while the one in front still runs, on sm_90 and newer
   bool cudnn_autotune = false;  // time convolution plans that are not in plan_cache; else cuDNN's heuristics
                                 // choose them
@@ -89,6 +91,9 @@ class Device {
   // Sentences for the user, collected while plans were made.
   virtual std::vector<std::string> notes() const { return {}; }
 
+  // What each kernel has done so far; null unless this is simt with DeviceOptions::count_accesses.
+  virtual KernelCounts* kernel_counts() { return nullptr; }
+
   // Memory aligned to at least 256 bytes, every byte 0xFF (as float: NaN), so that nothing can rely on zeros.
   // Throws OutOfMemory (kernels/runtime/check.h), naming `what`, when there is not enough memory.
   virtual void* allocate(std::size_t bytes, std::string_view what) = 0;
@@ -107,8 +112,8 @@ class Device {
 inline constexpr std::array kDeviceKinds{DeviceKind::kCpu, DeviceKind::kSimt, DeviceKind::kCuda};
 const char* to_string(DeviceKind kind);  // "cpu", "simt", "cuda"
 
-// Throws Error with the reason when this build or this machine has no such device. Of the options, the host
-// devices use only debug_sync.
+// Throws Error with the reason when this build or this machine has no such device, or when it cannot count
+// accesses. Of the options, the host devices use only debug_sync and count_accesses.
 std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options = {});
 
 // cuda if this build supports it and the machine has a GPU, else cpu.

@@ -43,7 +43,7 @@ void run_zero(const ZeroArgs& args) {
 class HostDevice final : public Device {
  public:
   HostDevice(DeviceKind kind, const Ops& ops, const DeviceOptions& options)
-      : Device(kind, ops, options.debug_sync) {}
+      : Device(kind, ops, options.debug_sync), counts_accesses_(options.count_accesses) {}
 
   std::string description() const override {
     return fmt::format("{}, {} threads, {}", to_string(kind()), omp_get_max_threads(), cpu::isa_name());
@@ -70,6 +70,7 @@ class HostDevice final : public Device {
   }
   void free(void* memory) noexcept override { std::free(memory); }
   std::int64_t allocations() const override { return allocations_; }
+  KernelCounts* kernel_counts() override { return counts_accesses_ ? &kernel_counts_ : nullptr; }
 
   std::unique_ptr<Stream> make_stream(StreamMode mode) override {
     return std::make_unique<HostStream>(*this, mode);
@@ -77,6 +78,8 @@ class HostDevice final : public Device {
 
  private:
   std::int64_t allocations_ = 0;
+  bool counts_accesses_;
+  KernelCounts kernel_counts_;
 };
 
 }  // namespace

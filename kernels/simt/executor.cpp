@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/runtime/check.h"
+#include "kernels/simt/access_recorder.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/schedule.h"
 
@@ -52,8 +53,6 @@ struct Rendezvous {
 
 struct Thread {
   ThreadContext lane;
-  std::uint32_t rank = 0;
-  Fiber* fiber = nullptr;
   Rendezvous* waits_for = nullptr;
   std::uint64_t seen = 0;  // waits_for->completed when the wait began
   Site site;
@@ -67,7 +66,7 @@ class Executor {
     for (auto& fiber : fibers_) fiber->resume();
   }
 
-  void run(const Kernel& kernel, void (*body)(const void*), const void* parameters);
+  void run(const Kernel& kernel, void (*body)(const void*), const void* parameters, std::size_t bytes);
   void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site);
   [[noreturn]] void fail(const std::string& why) const;
 
@@ -77,6 +76,7 @@ class Executor {
   void run_block(const Dim3& block);
   void run_threads(Fiber& fiber);
   void resume_waiting();
+  void enter(Thread& thread);
   void abandon_block();
   std::string why_stuck() const;
   Fiber& idle_fiber();
@@ -95,6 +95,7 @@ class Executor {
   Thread* current_ = nullptr;
   Rendezvous block_;
   std::vector<Rendezvous> warps_;
+  AccessRecorder recorder_;
   std::exception_ptr error_;
 
   std::vector<std::unique_ptr<Fiber>> fibers_;
@@ -121,7 +122,8 @@ void Executor::arrange(std::vector<Index>& order, std::mt19937_64& random) const
   if (schedule.order == Schedule::Order::kShuffled) std::shuffle(order.begin(), order.end(), random);
 }
 
-void Executor::run(const Kernel& kernel, void (*body)(const void*), const void* parameters) {
+void Executor::run(const Kernel& kernel, void (*body)(const void*), const void* parameters,
+                   std::size_t bytes) {
   check(current_ == nullptr, "kernel {}: launched from a thread of kernel {}", kernel.name, kernel_.name);
   kernel_ = kernel;
   body_ = body;
@@ -131,6 +133,7 @@ void Executor::run(const Kernel& kernel, void (*body)(const void*), const void* 
   threads_.resize(threads);
   order_.resize(threads);
   warps_.resize(threads / kWarpSize);
+  if (kernel.counters) recorder_.begin(kernel, parameters, bytes);
 
   std::mt19937_64 random(schedule.seed);
   std::vector<std::uint64_t> blocks(std::uint64_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z);
@@ -152,13 +155,14 @@ void Executor::run_block(const Dim3& block) {
     const std::uint32_t row = rank / kernel_.block.x;
     Thread& thread = threads_[rank];
     thread = {};
-    thread.rank = rank;
     thread.lane = {.thread = {rank % kernel_.block.x, row % kernel_.block.y, row / kernel_.block.y},
                    .block = block,
                    .block_dim = kernel_.block,
                    .grid_dim = kernel_.grid,
+                   .rank = rank,
                    .shared = shared_.get(),
-                   .shared_bytes = kernel_.shared_bytes};
+                   .shared_bytes = kernel_.shared_bytes,
+                   .recorder = kernel_.counters ? &recorder_ : nullptr};
   }
   next_ = 0;
   done_ = 0;
@@ -168,6 +172,12 @@ void Executor::run_block(const Dim3& block) {
   current_ = nullptr;
   current_thread = nullptr;
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  if (kernel_.counters) recorder_.end_block();
+}
+
+void Executor::enter(Thread& thread) {
+  current_ = &thread;
+  current_thread = &thread.lane;
 }
 
 // Runs on a fiber: starts threads one after the other until all have started. While a thread waits, it keeps
@@ -175,9 +185,8 @@ void Executor::run_block(const Dim3& block) {
 void Executor::run_threads(Fiber& fiber) {
   while (next_ < order_.size() && !error_) {
     Thread& thread = threads_[order_[next_++]];
-    thread.fiber = &fiber;
-    current_ = &thread;
-    current_thread = &thread.lane;
+    thread.lane.fiber = &fiber;
+    enter(thread);
     try {
       body_(parameters_);
     } catch (const Abandoned&) {
@@ -213,9 +222,8 @@ void Executor::resume_waiting() {
     Thread& thread = threads_[rank];
     if (!thread.waits_for || thread.waits_for->completed == thread.seen) continue;
     moved = true;
-    current_ = &thread;
-    current_thread = &thread.lane;
-    thread.fiber->resume();
+    enter(thread);
+    thread.lane.fiber->resume();
     if (error_) return;
   }
   if (!moved) {
@@ -232,7 +240,7 @@ void Executor::abandon_block() {
   for (Thread& thread : threads_) {
     if (!thread.waits_for || thread.done) continue;
     current_ = &thread;
-    thread.fiber->resume();
+    thread.lane.fiber->resume();
   }
 }
 
@@ -240,7 +248,7 @@ std::string Executor::why_stuck() const {
   const auto waiting =
       std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.waits_for != nullptr; });
   const bool in_block = waiting->waits_for == &block_;
-  const std::uint32_t first = in_block ? 0 : waiting->rank / kWarpSize * kWarpSize;
+  const std::uint32_t first = in_block ? 0 : waiting->lane.rank / kWarpSize * kWarpSize;
   const std::string head =
       fmt::format("thread {} of block {} waits for its {} at {}", text(waiting->lane.thread),
                   text(waiting->lane.block), in_block ? "block" : "warp", text(waiting->site));
@@ -256,8 +264,8 @@ std::string Executor::why_stuck() const {
 
 void Executor::collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {
   Thread& self = *current_;
-  Rendezvous& rendezvous = group == Group::kBlock ? block_ : warps_[self.rank / kWarpSize];
-  const std::uint32_t slot = group == Group::kBlock ? self.rank : self.rank % kWarpSize;
+  Rendezvous& rendezvous = group == Group::kBlock ? block_ : warps_[self.lane.rank / kWarpSize];
+  const std::uint32_t slot = group == Group::kBlock ? self.lane.rank : self.lane.rank % kWarpSize;
   if (rendezvous.arrived == 0)
     rendezvous.site = site;
   else if (!same(rendezvous.site, site))
@@ -265,7 +273,12 @@ void Executor::collective(Group group, void* value, std::size_t bytes, Combine c
                      group == Group::kBlock ? "block" : "warp", text(rendezvous.site)));
   if (bytes) std::memcpy(&rendezvous.slots[slot * kSlotBytes], value, bytes);
   if (++rendezvous.arrived == rendezvous.size) {
-    if (combine) combine(rendezvous.slots.data(), rendezvous.size);
+    if (combine) {
+      current_thread = nullptr;  // what it reads is not what a thread of the kernel reads
+      combine(rendezvous.slots.data(), rendezvous.size);
+      current_thread = &self.lane;
+    }
+    if (self.lane.recorder) self.lane.recorder->waited(group, self.lane.rank / kWarpSize, combine != nullptr);
     // A lane that continues may post into the slots before other lanes have read the result, so it is copied.
     // The copy is valid until all lanes have posted again.
     std::memcpy(rendezvous.result, rendezvous.slots.data(), kSlotBytes);
@@ -275,7 +288,7 @@ void Executor::collective(Group group, void* value, std::size_t bytes, Combine c
     self.waits_for = &rendezvous;
     self.seen = rendezvous.completed;
     self.site = site;
-    self.fiber->suspend();
+    self.lane.fiber->suspend();
     self.waits_for = nullptr;
     if (error_) throw Abandoned{};
   }
@@ -284,8 +297,8 @@ void Executor::collective(Group group, void* value, std::size_t bytes, Combine c
 
 }  // namespace
 
-void execute(const Kernel& kernel, void (*body)(const void*), const void* parameters) {
-  executor().run(kernel, body, parameters);
+void execute(const Kernel& kernel, void (*body)(const void*), const void* parameters, std::size_t bytes) {
+  executor().run(kernel, body, parameters, bytes);
 }
 
 void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site) {

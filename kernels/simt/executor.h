@@ -14,30 +14,40 @@
 #include <source_location>
 
 #include "kernels/runtime/geometry.h"
+#include "kernels/runtime/kernel_counters.h"
 
 namespace tdds::simt {
 
 using Site = std::source_location;
 
-// The position of the running thread, and its shared memory.
+class AccessRecorder;
+class Fiber;
+
+// The position of the running thread, its shared memory, and the fiber on whose stack its variables are.
 struct ThreadContext {
   Dim3 thread, block, block_dim, grid_dim;
+  std::uint32_t rank = 0;  // in the block
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
+  Fiber* fiber = nullptr;
+  AccessRecorder* recorder = nullptr;  // null where accesses are not counted
 };
 
-// Owned by the executor; valid only while a kernel runs.
+// Owned by the executor; valid only while code of a kernel runs.
 extern constinit thread_local const ThreadContext* current_thread;
 
 struct Kernel {
   const char* name;
   Dim3 grid, block;
   std::size_t shared_bytes;
+  KernelCounters* counters = nullptr;  // to which the launch is added; null: it is not counted
 };
 
-// Runs body(parameters) once for each thread of the grid. If a thread throws, the other threads of its block
-// are unwound, later blocks do not start, and the exception is rethrown.
-void execute(const Kernel& kernel, void (*body)(const void* parameters), const void* parameters);
+// Runs body(parameters) once for each thread of the grid; `bytes` is the size of the parameters. If a thread
+// throws, the other threads of its block are unwound, later blocks do not start, and the exception is
+// rethrown.
+void execute(const Kernel& kernel, void (*body)(const void* parameters), const void* parameters,
+             std::size_t bytes);
 
 inline constexpr std::size_t kSlotBytes = 16;
 

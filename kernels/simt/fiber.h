@@ -21,6 +21,11 @@ class Fiber {
   // Called by the body: returns from the resume() that continued it.
   void suspend();
   bool ended() const { return ended_; }
+  // Whether an address is in its stack.
+  bool holds(const std::byte* at) const {
+    const auto* bottom = static_cast<const std::byte*>(own_.bottom);
+    return at >= bottom && at < bottom + own_.bytes;
+  }
 
  private:
   struct Extent {

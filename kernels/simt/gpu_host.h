@@ -1,6 +1,7 @@
 #pragma once
 // The primitives of kernels/gpu/gpu.h for the host compiler: kernels run in the executor of this folder.
-// Included only by gpu.h, which documents them.
+// Included only by gpu.h, which documents them. With TDDS_COUNT_ACCESSES and -fsanitize=thread, kernels are
+// the copy whose accesses are counted. It shares no inline function with the other one.
 
 #include <cmath>
 #include <cstring>
@@ -10,24 +11,33 @@
 #include "kernels/numerics/half_convert.h"
 #include "kernels/runtime/host_stream.h"
 #include "kernels/simt/executor.h"
+#include "kernels/simt/launch_counters.h"
 
+#ifdef TDDS_COUNT_ACCESSES
+#define TDDS_GPU simt_counted
+#define __global__ [[gnu::flatten]]  // as on a GPU: then each place in the code belongs to one call
+#else
 #define TDDS_GPU simt
 #define __global__
+#endif
 #define __device__
 #define __launch_bounds__(...)
 
-namespace tdds::simt {
+namespace tdds::TDDS_GPU {
 
-inline Dim3 thread_id() {
+using namespace simt;
+
+// On a GPU these are registers: they keep their value in a thread, and reading them is not counted.
+[[gnu::const, gnu::no_sanitize_thread]] inline Dim3 thread_id() {
   return current_thread->thread;
 }
-inline Dim3 block_id() {
+[[gnu::const, gnu::no_sanitize_thread]] inline Dim3 block_id() {
   return current_thread->block;
 }
-inline Dim3 block_dim() {
+[[gnu::const, gnu::no_sanitize_thread]] inline Dim3 block_dim() {
   return current_thread->block_dim;
 }
-inline Dim3 grid_dim() {
+[[gnu::const, gnu::no_sanitize_thread]] inline Dim3 grid_dim() {
   return current_thread->grid_dim;
 }
 
@@ -121,22 +131,23 @@ struct Launch {
 };
 
 template <class... Types, class... Arguments>
-void launch(Stream& stream, const char* name, void (*kernel)(Types...), Dim3 grid, Dim3 block,
+void launch(Stream& stream, LaunchName name, void (*kernel)(Types...), Dim3 grid, Dim3 block,
             std::size_t shared_bytes, Arguments... arguments) {
-  check_geometry(name, grid, block, shared_bytes);
+  check_geometry(name.text, grid, block, shared_bytes);
   using Call = Launch<Types...>;
-  const Call call{{name, grid, block, shared_bytes},
+  KernelCounters* counters = counters_of(stream.device(), name, reinterpret_cast<const void*>(kernel));
+  const Call call{{name.text, grid, block, shared_bytes, counters},
                   kernel,
                   make_parameters(static_cast<const Parameters<Types...>*>(nullptr), arguments...)};
-  enqueue<Call>(stream, name, call, [](const Call& queued) {
+  enqueue<Call>(stream, name.text, call, [](const Call& queued) {
     execute(
         queued.kernel,
         [](const void* bytes) {
           const Call& running = *static_cast<const Call*>(bytes);
           running.parameters.call(running.function);
         },
-        &queued);
+        &queued, sizeof(queued));
   });
 }
 
-}  // namespace tdds::simt
+}  // namespace tdds::TDDS_GPU
