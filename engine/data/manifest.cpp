@@ -68,7 +68,7 @@ bool take_digest(std::string_view& line, Sha256& value) {
 }
 
 std::string rows_of(const Manifest& manifest, bool with_contents) {
-  std::string text = manifest.altered.empty() ? "" : std::string(kAltered) + manifest.altered + "\n";
+  std::string text = manifest.altered.empty() ? "" : std::string(kAltered) + escaped(manifest.altered) + "\n";
   for (std::size_t row = 0; row < manifest.files.size(); ++row)
     text +=
         fmt::format("{}\t{}\t{}{}\n", manifest.labels[row], manifest.bytes[row],
@@ -90,6 +90,14 @@ void take_row(std::string_view line, Manifest& manifest, const std::string& path
   manifest.bytes.push_back(bytes);
   manifest.files.push_back(*file);
   if (with_contents) manifest.contents.push_back(content);
+}
+
+std::string text_after(std::string_view head, std::string_view line, const std::string& path,
+                       std::size_t number) {
+  const std::optional<std::string> text = unescaped(line.substr(head.size()));
+  check(text.has_value(), "{}, line {}: a backslash is followed by none of \\, t, n and r; restore the file",
+        path, number);
+  return *text;
 }
 
 }  // namespace
@@ -136,9 +144,9 @@ Manifest read_manifest(const std::string& path) {
   for (std::size_t at = 1; at < lines.size(); ++at) {
     const std::string_view line = lines[at];
     if (line.starts_with(kFolder))
-      manifest.folder = unescaped(line.substr(kFolder.size())).value_or("");
+      manifest.folder = text_after(kFolder, line, path, at + 1);
     else if (line.starts_with(kAltered))
-      manifest.altered = line.substr(kAltered.size());
+      manifest.altered = text_after(kAltered, line, path, at + 1);
     else
       take_row(line, manifest, path, at + 1, with_contents);
   }

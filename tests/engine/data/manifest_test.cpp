@@ -10,8 +10,8 @@ namespace tdds {
 namespace {
 
 Manifest example() {
-  return {"/data/train",           "",        {"cat/a.png", "cat/new\nline\ttab\\.png", "dog/\xff.jpg"},
-          {120, 7, 4'000'000'000}, {0, 0, 1}, {sha256_of("a"), sha256_of("b"), sha256_of("c")}};
+  return {"/data/a\\\r",           "fog\r\r\n\\", {"cat/a.png", "cat/new\nline\ttab\\.png", "dog/\xff.jpg"},
+          {120, 7, 4'000'000'000}, {0, 0, 1},     {sha256_of("a"), sha256_of("b"), sha256_of("c")}};
 }
 
 TEST(ManifestTest, RoundTripsThroughItsText) {
@@ -19,6 +19,7 @@ TEST(ManifestTest, RoundTripsThroughItsText) {
   write_files(scratch.path(), {{"m.tsv", example().text()}});
   const Manifest read = read_manifest((scratch.path() / "m.tsv").string());
   EXPECT_EQ(read.folder, example().folder);
+  EXPECT_EQ(read.altered, example().altered);
   EXPECT_EQ(read.files, example().files);
   EXPECT_EQ(read.bytes, example().bytes);
   EXPECT_EQ(read.labels, example().labels);
@@ -89,14 +90,15 @@ TEST(ManifestTest, RejectsMalformedManifest) {
   const std::string path = (scratch.path() / "m.tsv").string(), whole = example().text(), digest(64, '0');
   const std::pair<std::string, const char*> bad[] = {
       {"", "is not a manifest"},
-      {whole.substr(0, whole.size() - 3), "line 5: the file was cut short"},
-      {whole + "1\t2\n", "line 6: expected label, size, SHA-256 and path"},
-      {whole + "1\t2\tp\n", "line 6"},
-      {whole + "x\t2\t" + digest + "\tp\n", "line 6"},
-      {whole + "1\t2\t" + digest + "\n", "line 6"},
-      {whole + "1\t2\t" + digest + "\t\n", "line 6"},
-      {whole + "1\t2\t-" + digest.substr(1) + "\tp\n", "line 6"},
-      {whole + "1\t2\t" + digest + "\t\\q\n", "line 6"}};
+      {whole.substr(0, whole.size() - 3), "line 6: the file was cut short"},
+      {whole + "1\t2\n", "line 7: expected label, size, SHA-256 and path"},
+      {whole + "1\t2\tp\n", "line 7"},
+      {whole + "x\t2\t" + digest + "\tp\n", "line 7"},
+      {whole + "1\t2\t" + digest + "\n", "line 7"},
+      {whole + "1\t2\t" + digest + "\t\n", "line 7"},
+      {whole + "1\t2\t-" + digest.substr(1) + "\tp\n", "line 7"},
+      {whole + "1\t2\t" + digest + "\t\\q\n", "line 7"},
+      {whole + "# altered fog\\\n", "line 7: a backslash is followed by none of"}};
   for (const auto& [text, says] : bad) {
     write_files(scratch.path(), {{"m.tsv", text}});
     try {
