@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/cli/cli.h"
+#include "apps/cli/kernel_report.h"
 #include "bench/random_images.h"
 #include "engine/evaluator.h"
 #include "engine/io/plan_cache.h"
@@ -32,7 +33,8 @@ struct Flags {
   double width = 1;
   int threads = 0;
   bool evaluate = false, no_dynamics = false, plans = false, profile = false;
-  bool no_dependent_launches = false, eager = false;
+  bool no_dependent_launches = false, eager = false, kernel_report = false;
+  std::string target;
 };
 
 double median(std::vector<double> values) {
@@ -128,11 +130,15 @@ Work work_of_step(const Flags& flags, Device& plans) {
 nlohmann::ordered_json run(const Flags& flags) {
   check_usage(!flags.profile || flags.device != DeviceKind::kCuda,
               "--profile times the ops of a host device; use Nsight Systems on a GPU");
+  check_usage(!flags.kernel_report || flags.device == DeviceKind::kSimt,
+              "--kernel_report counts what kernels do on the device simt: give --device simt");
+  const ReportTarget target = flags.kernel_report ? report_target(flags.target) : ReportTarget{};
   set_host_threads(flags.threads);
   DeviceOptions device_options;
   device_options.cudnn_autotune = !flags.plan_cache.empty();
   device_options.plan_cache = plan_cache_file(flags.plan_cache);
   device_options.dependent_launches = !flags.no_dependent_launches;
+  device_options.count_accesses = flags.kernel_report;
   const auto device = make_device(flags.device, device_options);
   const std::int64_t runs = flags.evaluate ? 1 : std::int64_t{flags.block} * (flags.steps + flags.warmup);
   Workload workload(*device, flags, runs * flags.batch_size);
@@ -140,6 +146,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   seconds.reserve(static_cast<std::size_t>(std::max(0, flags.steps)));
   for (int i = 0; i < flags.warmup; ++i) workload.timed();
   if (flags.profile) static_cast<HostStream&>(workload.stream()).time_commands();
+  if (flags.kernel_report) clear(*device->kernel_counts());
   for (int i = 0; i < flags.steps; ++i) seconds.push_back(workload.timed());
   if (flags.plans && workload.trainer()) std::cerr << to_string(workload.trainer()->plans());
   const double middle = median(seconds);
@@ -171,6 +178,10 @@ nlohmann::ordered_json run(const Flags& flags) {
     }
   }
   if (flags.profile) result["profile"] = profile_of(workload.stream(), flags.steps);
+  if (flags.kernel_report) {
+    std::cerr << kernel_table(*device->kernel_counts(), target);
+    result["kernels"] = to_json(*device->kernel_counts(), target);
+  }
   return result;
 }
 
@@ -193,6 +204,9 @@ FlagTable step_flags(Flags& flags) {
       {"no_dependent_launches", &flags.no_dependent_launches,
        "On a GPU: launch each kernel after the one in front of it has ended"},
       {"profile", &flags.profile, "On a host device: print the time of each op in a step"},
+      {"kernel_report", &flags.kernel_report,
+       "On simt: count what each kernel does in the steps; print a table to stderr"},
+      {"target", &flags.target, "With --kernel_report: the architecture of the registers; default: sm_90"},
       {"plan_cache", &flags.plan_cache, "On a GPU: choose cuDNN's plans by timing them, and keep them here"},
       {"plans", &flags.plans, "Print the convolution plans to stderr"}};
 }
@@ -206,7 +220,7 @@ int main(int argc, char** argv) {
       argc, argv,
       {"bench_step", "Times training steps or evaluations on random images; prints one JSON object."},
       step_flags(flags), [&] {
-        std::cout << run(flags).dump(flags.profile ? 1 : -1) << "\n";
+        std::cout << run(flags).dump(flags.profile || flags.kernel_report ? 1 : -1) << "\n";
         return 0;
       });
 }

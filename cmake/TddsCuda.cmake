@@ -1,6 +1,9 @@
 # Decides whether the CUDA backend is built and sets TDDS_HAVE_CUDA. If something is missing, TDDS_CUDA=AUTO turns the
 # backend off with a message, and TDDS_CUDA=ON is an error.
 set(TDDS_HAVE_CUDA OFF)
+# scripts/cuda_from_pypi.sh installs NVIDIA's wheels in the last of these folders.
+find_program(TDDS_NVCC nvcc HINTS $ENV{CUDA_PATH} /usr/local/cuda ${PROJECT_SOURCE_DIR}/.deps/cuda/toolkit PATH_SUFFIXES bin)
+mark_as_advanced(TDDS_NVCC)
 if(TDDS_CUDA STREQUAL "OFF")
   return()
 endif()
@@ -10,9 +13,6 @@ else()
   set(_missing STATUS)
 endif()
 
-# scripts/cuda_from_pypi.sh installs NVIDIA's wheels in the last of these folders.
-find_program(TDDS_NVCC nvcc HINTS $ENV{CUDA_PATH} /usr/local/cuda ${PROJECT_SOURCE_DIR}/.deps/cuda/toolkit PATH_SUFFIXES bin)
-mark_as_advanced(TDDS_NVCC)
 if(TDDS_NVCC AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   set(ENV{CUDACXX} ${TDDS_NVCC})
 endif()

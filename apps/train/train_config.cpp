@@ -151,14 +151,21 @@ FlagTable training_flags(TrainConfig& config) {
 
 FlagTable planning_flags(TrainConfig& config) {
   const std::vector<std::string> targets = offline_gpus();
-  const std::string help = targets.empty() ? "With --dry_run: the GPU to plan for. This build has no CUDA."
-                                           : fmt::format(
-                                                 "With --dry_run: the GPU to plan for. It need not be in "
-                                                 "this machine: {}, or native for the one that is.",
-                                                 fmt::join(targets, ", "));
+  const std::string offline =
+      targets.empty() ? "This build has no CUDA."
+                      : fmt::format("It need not be in this machine: {}, or native for the one that is.",
+                                    fmt::join(targets, ", "));
   FlagTable flags{
       {"dry_run", &config.dry_run, "Only print memory, plans and the least time of a step.", kStart}};
-  append(flags, advanced({{"target", &config.target, help, kStart}}));
+  append(flags, advanced({{"target", &config.target,
+                           fmt::format("With --dry_run: the GPU to plan for. {} With --kernel_report: the "
+                                       "architecture of the registers, by default sm_90.",
+                                       offline),
+                           kStart},
+                          {"kernel_report", &config.kernel_report,
+                           "With --device simt: print what each kernel did. The table has sectors a request, "
+                           "bank conflicts, active lanes, barriers and more; docs/measuring.md explains it.",
+                           kStart}}));
   return grouped("Device", std::move(flags));
 }
 

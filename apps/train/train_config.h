@@ -45,7 +45,7 @@ struct TrainConfig {
   Head init_head = Head::kFile;  // of init_weights
   std::int64_t print_freq = 200, stop_after_epoch = 0;
   double checkpoint_minutes = 10;
-  bool evaluate = false, resume = false, overwrite = false, dry_run = false;
+  bool evaluate = false, resume = false, overwrite = false, dry_run = false, kernel_report = false;
 };
 
 FlagTable training_flags(TrainConfig& config);

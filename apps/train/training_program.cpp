@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "apps/cli/kernel_report.h"
+#include "apps/cli/output.h"
 #include "apps/train/recorded_flags.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/training_plan.h"
@@ -30,9 +32,12 @@ std::string unused_note(const FlagTexts& flags) {
 int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
                  const EarlierFlags& earlier, const ChooseSubset& choose) {
   check_config(config);
-  check_usage(config.dry_run || config.target.empty(), "--target {} only works with --dry_run: add it",
-              config.target);
+  check_usage(config.dry_run || config.kernel_report || config.target.empty(),
+              "--target {} only works with --dry_run or --kernel_report: add one of them", config.target);
+  check_usage(!config.dry_run || !config.kernel_report,
+              "--dry_run runs no kernel, and --kernel_report needs some: leave one of them out");
   if (config.dry_run) return print_training_plan(config, choose);
+  const ReportTarget target = config.kernel_report ? report_target(config.target) : ReportTarget{};
   const InterruptRequest interrupt;
   std::unique_ptr<FileLock> lock;
   if (config.evaluate)
@@ -60,6 +65,7 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
       evaluate(setup, request);
     else
       train(setup, request);
+    if (config.kernel_report) print_out("\n{}", kernel_table(*setup.device().kernel_counts(), target));
     return 0;
   } catch (const OutOfMemory& error) {
     // The setup is destroyed here, and its memory is free again.

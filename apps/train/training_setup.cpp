@@ -83,7 +83,8 @@ std::unique_ptr<Net> make_net(const TrainConfig& config, const Device& device, c
 }  // namespace
 
 DeviceOptions device_options(const TrainConfig& config) {
-  DeviceOptions options{.ordinal = config.gpu, .debug_sync = config.debug_sync};
+  DeviceOptions options{
+      .ordinal = config.gpu, .debug_sync = config.debug_sync, .count_accesses = config.kernel_report};
   if (!config.no_cudnn_autotune) {
     options.cudnn_autotune = !config.dry_run;
     options.plan_cache =
@@ -111,6 +112,10 @@ std::unique_ptr<Device> choose_device(const TrainConfig& config, const std::stri
               to_string(kind));
   check_usage(kind == DeviceKind::kCuda || config.gpu == 0,
               "--gpu {} chooses a GPU, and this run is on the device {}; leave it out", config.gpu,
+              to_string(kind));
+  check_usage(kind == DeviceKind::kSimt || !config.kernel_report,
+              "--kernel_report counts what kernels do on the device simt, and this run is on the device {}; "
+              "give --device simt, or leave it out",
               to_string(kind));
   DeviceOptions options = device_options(config);
   if (!plans.empty()) options.pinned_plans = plans;

@@ -4,58 +4,23 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "kernels/planning/ptxas_report.h"
+
+namespace tdds {
 namespace {
-
-struct Resources {
-  std::string kernel;  // mangled
-  int sm = 0, stack = -1, spill_stores = -1, spill_loads = -1, registers = -1, shared_bytes = 0;
-
-  bool in_registers() const { return stack == 0 && spill_stores == 0 && spill_loads == 0; }
-};
-
-std::vector<Resources> parse(const std::string& report) {
-  static const std::regex kEntry("Compiling entry function '([^']*)' for 'sm_(\\d+)'");
-  static const std::regex kSpills(
-      "(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads");
-  static const std::regex kUsed("Used (\\d+) registers");
-  static const std::regex kShared("(\\d+) bytes smem");
-  std::vector<Resources> all;
-  std::istringstream lines(report);
-  std::string line;
-  while (std::getline(lines, line)) {
-    std::smatch match;
-    if (std::regex_search(line, match, kEntry)) {
-      all.push_back({match[1], std::stoi(match[2])});
-      continue;
-    }
-    if (all.empty() || all.back().registers >= 0) continue;  // of a device function, which has no entry
-    Resources& last = all.back();
-    if (last.stack < 0 && std::regex_search(line, match, kSpills)) {
-      last.stack = std::stoi(match[1]);
-      last.spill_stores = std::stoi(match[2]);
-      last.spill_loads = std::stoi(match[3]);
-    } else if (std::regex_search(line, match, kUsed)) {
-      last.registers = std::stoi(match[1]);
-      if (std::regex_search(line, match, kShared)) last.shared_bytes = std::stoi(match[1]);
-    }
-  }
-  return all;
-}
 
 // A launch of a kernel: its threads per block, the registers that a thread may use, the most shared memory
 // that a launch adds, and the blocks that a multiprocessor of any architecture must hold.
 struct Plan {
-  int threads, registers, shared_bytes, blocks;
+  int threads, registers;
+  std::size_t shared_bytes;
+  int blocks;
 };
 const std::map<std::string, Plan>& plans() {
   // 1,536 threads, the fewest that a multiprocessor holds, are 6 blocks of 256.
@@ -94,29 +59,19 @@ std::string plain_name(const std::string& mangled) {
   return "";
 }
 
-// The blocks that a multiprocessor holds at a time (CUDA C++ Programming Guide, compute capabilities).
-int resident_blocks(const Resources& kernel, const Plan& plan) {
-  const bool small = kernel.sm == 86 || kernel.sm == 89 || kernel.sm == 120;
-  const int threads = small ? 1536 : 2048;
-  const int shared_bytes = (small ? 100 : kernel.sm == 80 ? 164 : 228) << 10;
-  constexpr int kRegisters = 64 << 10, kRegisterUnit = 8, kReservedShared = 1 << 10;
-  const int registers = (kernel.registers + kRegisterUnit - 1) / kRegisterUnit * kRegisterUnit;
-  return std::min({threads / plan.threads, kRegisters / (registers * plan.threads),
-                   shared_bytes / (kernel.shared_bytes + plan.shared_bytes + kReservedShared)});
-}
-
 // What is wrong with a kernel; empty where nothing is.
-std::string fault(const Resources& kernel) {
+std::string fault(const KernelResources& kernel) {
   std::ostringstream text;
   if (!kernel.in_registers())
     text << kernel.stack << " bytes of stack, " << kernel.spill_stores << " spilled; ";
-  const auto plan = plans().find(plain_name(kernel.kernel));
+  const auto plan = plans().find(plain_name(kernel.symbol));
   if (plan == plans().end()) {
     text << "no plan in this test";
   } else {
     if (kernel.registers > plan->second.registers)
       text << kernel.registers << " registers of " << plan->second.registers << "; ";
-    if (const int blocks = resident_blocks(kernel, plan->second); blocks < plan->second.blocks)
+    if (const int blocks = resident_blocks(kernel, plan->second.threads, plan->second.shared_bytes);
+        blocks < plan->second.blocks)
       text << blocks << " blocks of " << plan->second.blocks << " per multiprocessor";
   }
   return text.str();
@@ -125,18 +80,10 @@ std::string fault(const Resources& kernel) {
 TEST(KernelResourcesTest, EveryKernelKeepsItsPlanOnEveryArchitecture) {
   std::set<std::string> seen;
   std::set<int> architectures;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(TDDS_CUDA_OBJECT_DIR)) {
-    const std::string path = entry.path().string();
-    if (!path.ends_with(".cu.o.ptxas") || path.ends_with("/sort.cu.o.ptxas")) continue;  // sort.cu is CUB's
-    std::stringstream text;
-    text << std::ifstream(entry.path()).rdbuf();
-    const std::vector<Resources> kernels = parse(text.str());
-    EXPECT_FALSE(kernels.empty()) << entry.path();
-    for (const Resources& kernel : kernels) {
-      EXPECT_EQ(fault(kernel), "") << kernel.kernel << " on sm_" << kernel.sm;
-      seen.insert(plain_name(kernel.kernel));
-      architectures.insert(kernel.sm);
-    }
+  for (const KernelResources& kernel : read_ptxas_reports(TDDS_CUDA_OBJECT_DIR)) {
+    EXPECT_EQ(fault(kernel), "") << kernel.symbol << " on sm_" << kernel.sm;
+    seen.insert(plain_name(kernel.symbol));
+    architectures.insert(kernel.sm);
   }
   for (const auto& [name, plan] : plans()) EXPECT_TRUE(seen.contains(name)) << name << " was not found";
   for (int sm : {86, 89, 120}) EXPECT_TRUE(architectures.contains(sm)) << "sm_" << sm;
@@ -151,7 +98,7 @@ std::string report_of(const std::string& kernel, const std::string& stack, const
 TEST(KernelResourcesTest, ReportsEachFault) {
   const std::string clean = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
   const auto fault_of = [](const std::string& report) {
-    const std::vector<Resources> kernels = parse(report);
+    const std::vector<KernelResources> kernels = parse_ptxas_report(report);
     return kernels.size() == 1 ? fault(kernels[0]) : std::to_string(kernels.size()) + " kernels";
   };
   const std::string name = "_ZN4tdds4cuda14moments_kernelIfLi4EEEvPKT_";
@@ -167,3 +114,4 @@ TEST(KernelResourcesTest, ReportsEachFault) {
 }
 
 }  // namespace
+}  // namespace tdds
