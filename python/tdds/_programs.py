@@ -120,7 +120,7 @@ class Run:
 
     def _check(self) -> None:
         code = self._process.returncode
-        if code in (0, 128 + signal.SIGINT):
+        if code in (0, 128 + signal.SIGTERM):
             return
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
@@ -149,7 +149,8 @@ class Run:
     def stop(self) -> None:
         """Lets the program save its work and end, and waits for that."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            # Not SIGINT, which a shell lets the commands that it starts in the background ignore.
+            self._process.send_signal(signal.SIGTERM)
             self._process.wait()
         self.metrics += self._new.take()
 

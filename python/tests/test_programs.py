@@ -109,7 +109,13 @@ def test_train_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_interrupt_saves(tmp_path: Path) -> None:
-    flags = TINY | {"save_path": tmp_path, "epochs": 2000}
+    """The program itself ignores SIGINT here, as everything that a shell starts in the background."""
+    flags = TINY | {"save_path": tmp_path, "epochs": 100_000, "wait": False}
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = tdds.train(**flags)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         metrics = tmp_path / "metrics.jsonl"
@@ -118,13 +124,16 @@ def test_interrupt_saves(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        tdds.train(**flags, progress=False)
+    try:
+        with run, pytest.raises(KeyboardInterrupt):
+            run.wait(progress=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with tdds.train(save_path=tmp_path, resume=True, wait=False) as run:
         first = next(iter(run))["epoch"]
     kept = [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert first > 0 and kept == list(range(len(kept))) and len(kept) > first
-    assert run._process.returncode == 128 + signal.SIGINT
+    assert run._process.returncode == 128 + signal.SIGTERM
 
 
 def test_refusals_of_programs(tmp_path: Path) -> None:
