@@ -26,8 +26,7 @@ std::string clocks_warning(const DeviceClocks& before, const DeviceClocks& after
     return "";
   return fmt::format(
       "the GPU's clocks were {} before and are {} now, so do not compare these times; let the GPU cool, or "
-      "fix "
-      "its clocks with nvidia-smi --lock-gpu-clocks",
+      "lock its clocks with nvidia-smi",
       to_string(before), to_string(after));
 }
 

@@ -1,4 +1,5 @@
-// A stand-in for NVML with one GPU, whose state the test sets by FAKE_NVML="SM-MHZ MEMORY-MHZ CELSIUS REASONS".
+// A stand-in for NVML with one GPU, whose state the test sets by
+// FAKE_NVML="SM-MHZ MEMORY-MHZ CELSIUS REASONS".
 
 #include <cstdio>
 #include <cstdlib>

@@ -53,8 +53,8 @@ TEST(NvmlTest, WarnsOfClocksThatChanged) {
   EXPECT_EQ(
       clocks_warning(fast, slow),
       "the GPU's clocks were 1980 MHz (memory 2619 MHz, 40 C) before and are 1410 MHz (memory 2619 MHz, "
-      "88 C, lowered by heat) now, so do not compare these times; let the GPU cool, or fix its clocks "
-      "with nvidia-smi --lock-gpu-clocks");
+      "88 C, lowered by heat) now, so do not compare these times; let the GPU cool, or lock its clocks "
+      "with nvidia-smi");
   EXPECT_NE(clocks_warning(slow, slow), "");
   EXPECT_NE(clocks_warning(fast, {1980, 1593, 40}), "");
 }

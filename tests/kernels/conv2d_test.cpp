@@ -171,8 +171,8 @@ TEST_P(TypedConv2dTest, DeferredAndRecordedRunsHaveTheSameBits) {
 
 TEST_P(TypedConv2dTest, TheNumberOfThreadsDoesNotMatter) {
   const int threads = omp_get_max_threads();
-  // The stem, a strided convolution, projections and a bottleneck; batches that the parts do not divide. Large
-  // filters without AVX2 are the exception that onednn_conv.h names.
+  // The stem, strided convolutions, projections and a bottleneck; batches that the parts do not divide.
+  // Large filters without AVX2 are the exception that onednn_conv.h names.
   for (Conv2dSpec spec :
        {Conv2dSpec{20, 16, 16, 3, 16, 3, 3, 1, 1}, Conv2dSpec{18, 16, 16, 16, 32, 3, 3, 2, 1},
         Conv2dSpec{25, 16, 16, 16, 32, 3, 3, 2, 1}, Conv2dSpec{18, 16, 16, 16, 32, 1, 1, 2, 0},

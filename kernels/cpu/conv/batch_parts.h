@@ -1,6 +1,6 @@
 #pragma once
-// A convolution in parts of its batch, each served by one thread with a pass of its own. Neither the number of
-// parts nor the code that runs for one depends on the number of threads, and so the results do not.
+// A convolution in parts of its batch, each served by one thread with a pass of its own. Neither the number
+// of parts nor the code that runs for one depends on the number of threads, and so the results do not.
 
 #include <algorithm>
 #include <vector>

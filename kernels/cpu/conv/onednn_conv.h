@@ -9,9 +9,9 @@ namespace tdds::cpu::onednn {
 // which may be fp32 with bf16 activations. Activations are NHWC. The filter is KRSC and is reordered in the
 // workspace to the layout that the primitive requires. Throws Error when oneDNN has no implementation.
 //
-// The strided data gradient is computed in parts of the batch, so that the number of threads changes no bit of
-// it. direct_filter.h does the same for the filter gradient, except for large filters on a CPU without AVX2
-// (2.6: 3x3, 256 -> 320 channels). Elsewhere no difference was seen with 1 to 4 threads.
+// The strided data gradient is computed in parts of the batch, so that the number of threads changes no bit
+// of it. direct_filter.h does the same for the filter gradient, except for large filters on a CPU without
+// AVX2 (2.6: 3x3, 256 -> 320 channels). Elsewhere no difference was seen with 1 to 4 threads.
 std::unique_ptr<Conv2dPass> make_direct_pass(const Conv2dSpec& spec, Direction direction, DType filter_type);
 
 }  // namespace tdds::cpu::onednn
