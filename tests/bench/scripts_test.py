@@ -1,4 +1,4 @@
-"""Runs bench/compare.py and bench/roofline.py on made results. Started by tests/cmake/bench_scripts_test.cmake."""
+"""Runs the scripts of bench/ on made results. Started by tests/cmake/bench_scripts_test.cmake."""
 
 import io
 import json
@@ -17,6 +17,7 @@ from contextlib import redirect_stderr, redirect_stdout
 BENCH = pathlib.Path(__file__).resolve().parent.parent.parent / "bench"
 sys.path.insert(0, str(BENCH))
 import compare  # noqa: E402
+import counter_pictures  # noqa: E402
 import kernel_results  # noqa: E402
 import roofline  # noqa: E402
 
@@ -239,6 +240,30 @@ class ScriptsTest(unittest.TestCase):
         self.assertAlmostEqual(at[1] - at[0], at[3] - at[1], delta=0.2)  # 50, 100 and 200 FLOP/byte
         ticks = {text.text: float(text.get("x")) for text in root if text.get("text-anchor") == "middle"}
         self.assertAlmostEqual(ticks["100"], at[1], delta=0.2)
+
+    def test_draws_the_counters(self):
+        def counted(name, sectors, conflicts):
+            global_ = {"requests": 1, "lanes": 32, "sectors": sectors, "bytes": 128}
+            return {"kernel": name, "launches": 3, "loads": global_, "stores": global_, "barriers": 2000,
+                    "shared": {"bytes": 0, "requests": 9, "lanes": 9, "conflicts": conflicts}}  # fmt: skip
+
+        before = {"kernels": [counted("batchnorm_sums<float, 4>", 10**6, 7000), counted("sgd<float>", 1, 1)]}
+        after = {"kernels": [counted("batchnorm_sums<float, 8>", 10**5, 0), counted("batchnorm_apply", 5, 0)]}
+        a, b = self.write("a.json", before), self.write("b.json", after)
+        ran = self.script(counter_pictures, a, b, "--out", self.folder)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        root = xml.etree.ElementTree.parse(self.folder / "counters.svg").getroot()
+        texts = [text.strip() for text in root.itertext()]
+        for text in ("3 → 3", "64 → 6.4", "7 → 0", "none → 3", "3 → 6"):
+            self.assertIn(text, texts)
+        self.assertFalse(any("sgd" in text for text in texts))
+        requests = (self.folder / "requests.svg").read_text()
+        for text in ("32 sectors, 12.5 %", "4 sectors, 100 %", "passes: 32, conflicts: 31", "passes: 1, conflicts: 0"):
+            self.assertIn(text, requests)
+        self.refused("cannot be read", counter_pictures, self.folder / "none.json", b)
+        for content in ("{", {"kernels": [{}]}, [], {"kernels": 3}):
+            self.refused("is not a result of bench_step", counter_pictures, self.write("c.json", content), b)
+        self.refused("no kernel of batch norm", counter_pictures, self.write("c.json", {"kernels": []}), b)
 
 
 if __name__ == "__main__":
