@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -37,10 +38,14 @@ void each_element(const Array& array, Take&& take) {
   const auto rows = static_cast<std::int64_t>(array.shape(0));
   const std::int64_t columns = array.ndim() == 2 ? static_cast<std::int64_t>(array.shape(1)) : 1;
   const std::int64_t row_stride = array.stride(0), column_stride = array.ndim() == 2 ? array.stride(1) : 0;
-  const auto* data = static_cast<const T*>(array.data());
+  const auto* data = static_cast<const std::byte*>(array.data());
   for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t column = 0; column < columns; ++column)
-      take(row * columns + column, data[row * row_stride + column * column_stride]);
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const std::int64_t at = row * row_stride + column * column_stride;
+      T value;  // an array may lie at any address, such as a view into a file's bytes
+      std::memcpy(&value, data + at * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
+      take(row * columns + column, value);
+    }
 }
 
 inline void check_rank(const Array& array, std::size_t rank, const char* name) {
