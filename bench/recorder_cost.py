@@ -62,7 +62,7 @@ def step_times(recorded, steps):
     sys.path.insert(0, str(ROOT / "tests/golden"))
     from official_net import make_net
     torch.manual_seed(0)
-    net = make_net(CLASSES)
+    net = make_net("resnet18", CLASSES)
     sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
     images, labels = torch.randn(BATCH, 3, 32, 32), torch.randint(CLASSES, (BATCH,))
     recorder = None
