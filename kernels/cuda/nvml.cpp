@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-#include <memory>
+#include <string>
 
 namespace tdds {
 namespace {

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "kernels/numerics/round_up.h"
+
 namespace tdds {
 namespace {
 
@@ -79,7 +81,7 @@ int resident_blocks(const KernelResources& kernel, int threads, std::size_t shar
   const int blocks = kernel.sm == 86 ? 16 : is_small(kernel.sm) ? 24 : 32;
   const std::size_t all_shared = (is_small(kernel.sm) ? 100 : kernel.sm == 80 ? 164 : 228) << 10;
   constexpr int kRegisters = 64 << 10, kRegisterUnit = 8, kReservedShared = 1 << 10;
-  const int registers = (kernel.registers + kRegisterUnit - 1) / kRegisterUnit * kRegisterUnit;
+  const int registers = round_up(kernel.registers, kRegisterUnit);
   return std::min({blocks, resident_threads(kernel.sm) / threads, kRegisters / (registers * threads),
                    static_cast<int>(all_shared / (static_cast<std::size_t>(kernel.shared_bytes) +
                                                   shared_bytes + kReservedShared))});

@@ -30,59 +30,34 @@ extern "C" {
 void __tsan_init() {}
 void __tsan_vptr_update(void**, void*) {}
 
-void __tsan_read1(void* at) {
-  load(__builtin_return_address(0), at, 1);
-}
-void __tsan_read2(void* at) {
-  load(__builtin_return_address(0), at, 2);
-}
-void __tsan_read4(void* at) {
-  load(__builtin_return_address(0), at, 4);
-}
-void __tsan_read8(void* at) {
-  load(__builtin_return_address(0), at, 8);
-}
-void __tsan_read16(void* at) {
-  load(__builtin_return_address(0), at, 16);
-}
+#define TDDS_ACCESS(bytes)                         \
+  void __tsan_read##bytes(void* at) {              \
+    load(__builtin_return_address(0), at, bytes);  \
+  }                                                \
+  void __tsan_write##bytes(void* at) {             \
+    store(__builtin_return_address(0), at, bytes); \
+  }
+TDDS_ACCESS(1)
+TDDS_ACCESS(2)
+TDDS_ACCESS(4)
+TDDS_ACCESS(8)
+TDDS_ACCESS(16)
 void __tsan_read_range(void* at, std::size_t bytes) {
   load(__builtin_return_address(0), at, bytes);
-}
-void __tsan_write1(void* at) {
-  store(__builtin_return_address(0), at, 1);
-}
-void __tsan_write2(void* at) {
-  store(__builtin_return_address(0), at, 2);
-}
-void __tsan_write4(void* at) {
-  store(__builtin_return_address(0), at, 4);
-}
-void __tsan_write8(void* at) {
-  store(__builtin_return_address(0), at, 8);
-}
-void __tsan_write16(void* at) {
-  store(__builtin_return_address(0), at, 16);
 }
 void __tsan_write_range(void* at, std::size_t bytes) {
   store(__builtin_return_address(0), at, bytes);
 }
 
-unsigned __tsan_atomic32_fetch_add(volatile void* at, unsigned value, int) {
-  atomic();
-  return __atomic_fetch_add(static_cast<volatile unsigned*>(at), value, __ATOMIC_SEQ_CST);
-}
-unsigned __tsan_atomic32_fetch_or(volatile void* at, unsigned value, int) {
-  atomic();
-  return __atomic_fetch_or(static_cast<volatile unsigned*>(at), value, __ATOMIC_SEQ_CST);
-}
-unsigned long __tsan_atomic64_fetch_add(volatile void* at, unsigned long value, int) {
-  atomic();
-  return __atomic_fetch_add(static_cast<volatile unsigned long*>(at), value, __ATOMIC_SEQ_CST);
-}
-unsigned long __tsan_atomic64_fetch_or(volatile void* at, unsigned long value, int) {
-  atomic();
-  return __atomic_fetch_or(static_cast<volatile unsigned long*>(at), value, __ATOMIC_SEQ_CST);
-}
+#define TDDS_ATOMIC(bits, type, operation)                                                 \
+  type __tsan_atomic##bits##_##operation(volatile void* at, type value, int) {             \
+    atomic();                                                                              \
+    return __atomic_##operation(static_cast<volatile type*>(at), value, __ATOMIC_SEQ_CST); \
+  }
+TDDS_ATOMIC(32, unsigned, fetch_add)
+TDDS_ATOMIC(32, unsigned, fetch_or)
+TDDS_ATOMIC(64, unsigned long, fetch_add)
+TDDS_ATOMIC(64, unsigned long, fetch_or)
 }
 #pragma GCC visibility pop
 // NOLINTEND(bugprone-reserved-identifier)
