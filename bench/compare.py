@@ -4,10 +4,10 @@
     bench/compare.py A B [--bound 10] [--svg FILE] [--filter REGEX]
     bench/compare.py --history [FOLDER] [--filter REGEX]      FOLDER: bench/results if not given
 
-A and B are files, or folders that hold the results of several runs of one program. B/A is the ratio of the median times:
-above 1, B is slower. The column after it is the uncertainty of the ratio. A row is marked as slower or faster if its ratio
-differs from 1 by more than that and its fastest runs differ likewise; docs/measuring.md explains the rule. --svg draws the
-ratios with their uncertainty.
+A and B are files, or folders that hold the results of several runs of one program. B/A is the ratio of the median
+times: above 1, B is slower. The column after it is the uncertainty of the ratio. A row is marked as slower or faster if
+the rounds of the two runs hardly overlap, its ratio is far from 1 compared with the ratios of the other rows, and its
+fastest runs differ likewise; docs/measuring.md explains the rule. --svg draws the ratios with their uncertainty.
 
 The exit code is 1 if a marked row is slower by more than the bound in percent, 2 if a file or an argument is unusable,
 and else 0.
@@ -15,8 +15,11 @@ and else 0.
 
 import argparse
 import dataclasses
+import functools
+import itertools
 import math
 import pathlib
+import re
 import statistics
 import sys
 
@@ -25,12 +28,33 @@ import measure
 import svg
 from kernel_results import Unusable
 
-FALSE_ALARM = (
-    0.01  # the chance, for normal noise, that a comparison marks any of its rows though nothing has changed
-)
+FALSE_ALARM = 0.03  # the chance that a comparison marks any of its rows though nothing has changed
 LEAST = 0.02  # another layout of code or memory changes a time by this much
+APART = 4  # a marked row differs by so many times what half of all rows differ by
+FEW = 10  # with fewer rows, that half says nothing
+ALL = re.compile("")
 SAME_MACHINE = 1.05  # peaks of one machine in one state differ by less
 RATIO_TICKS = (1, 0.5, 2, 0.1, 10, 0.8, 1.25, 0.2, 5, 0.9, 1.1, 0.67, 1.5, 0.01, 100, 1.05, 0.95)
+
+
+@functools.cache
+def contrary_pairs(a, b, chance):
+    """How many of the a * b pairs of a round of A and one of B may contradict a change.
+
+    If the rounds of both sides come from one distribution, whatever it is, then with at most this chance no more
+    pairs than that contradict a change in one of the two directions: the exact test of Mann and Whitney. -1: even no
+    contrary pair is more likely than this.
+    """
+
+    @functools.cache
+    def orders(a, b):  # how many orders of the rounds have 0, 1, 2, ... contrary pairs
+        if not (a and b):
+            return [1]
+        last_is_of_a, last_is_of_b = [0] * b + orders(a - 1, b), orders(a, b - 1)
+        return [sum(both) for both in itertools.zip_longest(last_is_of_a, last_is_of_b, fillvalue=0)]
+
+    all_orders = math.comb(a + b, a)
+    return sum(2 * few <= chance * all_orders for few in itertools.accumulate(orders(a, b))) - 1
 
 
 def uncertainty(row):
@@ -43,13 +67,33 @@ def uncertainty(row):
     return max(within, 1.86 * row.spread / math.sqrt(row.runs))
 
 
+def limits(a, b, chance):
+    """Between what the ratio of two rows is, except with this chance."""
+    if a.rounds and b.rounds:
+        ratios = sorted(after / before for after in b.rounds for before in a.rounds)
+        contrary = contrary_pairs(len(a.rounds), len(b.rounds), chance)
+        return (ratios[contrary], ratios[-1 - contrary]) if contrary >= 0 else (0, math.inf)
+    z = statistics.NormalDist().inv_cdf(1 - chance / 2)
+    factor = math.exp(min(z * math.hypot(uncertainty(a), uncertainty(b)), 50))
+    return b.us / a.us / factor, b.us / a.us * factor
+
+
 @dataclasses.dataclass
 class Change:
     name: str
     before: kernel_results.Row
     after: kernel_results.Row
     ratio: float
-    error: float  # of the ratio's logarithm, at the confidence of the comparison
+    low: float  # limits of the ratio at the confidence of the comparison
+    high: float
+    least: float  # a smaller change, of the logarithm, is not marked
+
+    @property
+    def error(self):
+        """How far the ratio may be wrong, as the difference of a logarithm."""
+        if not self.low:
+            return math.inf
+        return max(math.log(self.ratio / self.low), math.log(self.high / self.ratio), self.least)
 
     @property
     def marked(self):
@@ -62,27 +106,54 @@ class Change:
         return ("slower" if self.ratio > 1 else "faster") if self.marked else ""
 
 
-def changes_between(before, after):
-    """The rows of both results, the slowest change first."""
+def apart(before, after):
+    """How far the logarithms of half of the rows differ: other work may slow the machine for a whole run."""
     names = [name for name in before.rows if name in after.rows]
+    shifts = [abs(math.log(after.rows[name].us / before.rows[name].us)) for name in names]
+    return statistics.median(shifts) if len(shifts) >= FEW else 0
+
+
+def changes_between(before, after, keep=ALL):
+    """The rows of both results whose names match, the slowest change first."""
+    names = [name for name in before.rows if name in after.rows and keep.search(name)]
     # Each row has its share of the chance of a false alarm (Bonferroni).
-    z = statistics.NormalDist().inv_cdf(1 - FALSE_ALARM / (2 * max(1, len(names))))
+    chance = FALSE_ALARM / max(1, len(names))
+    least = max(LEAST, APART * apart(before, after))
     changes = []
     for name in names:
         a, b = before.rows[name], after.rows[name]
-        error = max(z * math.hypot(uncertainty(a), uncertainty(b)), LEAST)
-        changes.append(Change(name, a, b, b.us / a.us, error))
+        changes.append(Change(name, a, b, b.us / a.us, *limits(a, b, chance), least))
     return sorted(changes, key=lambda change: -change.ratio)
 
 
-def notes(before, after):
+def caution_of(change, rows):
+    """Why such a row cannot be judged as it should; None if it can."""
+    a, b = change.before, change.after
+    if not (a.rounds and b.rounds):
+        if min(a.runs, b.runs) >= 3:
+            return None
+        return (
+            "one run without rounds does not show what changes between runs: for a verdict, measure three of each, "
+            "in turns"
+        )
+    if change.low:
+        return None
+    rounds = next(n for n in itertools.count(2) if contrary_pairs(n, n, FALSE_ALARM / rows) >= 0)
+    return (
+        f"{len(a.rounds)} rounds and {len(b.rounds)} cannot show a change of one of {rows} rows: measure with "
+        f"--rounds {rounds} or more"
+    )
+
+
+def notes(before, after, keep):
     """What the reader has to know beside the ratios."""
     for label, one, other in (("A", before, after), ("B", after, before)):
         for name in one.rows:
-            if name not in other.rows and name not in other.failed:
+            if name not in other.rows and name not in other.failed and keep.search(name):
                 yield f"only in {label}: {name}"
         for name, message in one.failed.items():
-            yield f"failed in {label}: {name}: {message}"
+            if keep.search(name):
+                yield f"failed in {label}: {name}: {message}"
     for key, a in before.context.items():
         b = after.context.get(key)
         if key in ("host_name", "num_cpus") or key.startswith("device"):
@@ -127,10 +198,8 @@ def draw(path, changes, before, after, bound):
         picture.line(axis.position(bound), top, axis.position(bound), bottom, svg.ORANGE, 1, "4 4")
     colours = {"slower": svg.ORANGE, "faster": svg.GREEN, "": svg.AXIS}
     for y, change in zip(rows, changes):
-        colour, factor = colours[change.verdict], math.exp(min(change.error, 50))
-        picture.line(
-            axis.position(change.ratio / factor), y, axis.position(change.ratio * factor), y, colour, 2
-        )
+        colour = colours[change.verdict]
+        picture.line(axis.position(change.low), y, axis.position(change.high), y, colour, 2)
         times = f"{time_text(change.before.us)} to {time_text(change.after.us)}"
         picture.dot(axis.position(change.ratio), y, colour, hint=f"{change.name}: {times}")
         text = f"{change.ratio:.3f} {change.verdict}"
@@ -139,8 +208,8 @@ def draw(path, changes, before, after, bound):
 
 
 def compare(args):
-    before, after = (kernel_results.read_runs(path, args.filter) for path in args.results)
-    changes = changes_between(before, after)
+    before, after = (kernel_results.read_runs(path) for path in args.results)
+    changes = changes_between(before, after, args.filter)
     if not changes:
         raise Unusable(
             "the results have no row in common: give results of the same benchmarks, or another --filter"
@@ -161,13 +230,21 @@ def compare(args):
     ]
     print(measure.table(("row", "A", "B", "B/A", "±", ""), cells))
     print()
-    for note in notes(before, after):
+    for caution in dict.fromkeys(filter(None, (caution_of(change, len(changes)) for change in changes))):
+        print(caution)
+    for note in notes(before, after, args.filter):
         print(note)
     count = {
         verdict: sum(change.verdict == verdict for change in changes) for verdict in ("slower", "faster")
     }
     print(f"{len(changes)} rows compared: {count['slower']} slower, {count['faster']} faster")
     bound = 1 + args.bound / 100
+    half = math.expm1(apart(before, after))
+    if APART * math.log1p(half) > math.log(bound):
+        print(
+            f"half of all rows differ by {percent(half)} or more: the machine was not in the same state, or everything "
+            "changed; measure both again, in turns"
+        )
     if noisy := sum(change.error > math.log(bound) for change in changes):
         print(f"{noisy} rows are too noisy to show a change of {args.bound:g} %")
     if args.svg:

@@ -40,7 +40,9 @@ CLASSES, SAMPLES, LOSS_SCALE = 100, 50000, 1024.0
 BLOCK = 20  # steps between two waits for the GPU
 VARIANTS = ("eager", "compiled", "captured", "max-autotune")
 COMPILE_MODES = {"compiled": "reduce-overhead", "captured": "default", "max-autotune": "max-autotune"}
-TOGGLES = {"no dependent launches": ["--no_dependent_launches"], "no recording": ["--eager"]}
+TOGGLES = {"no dependent launches": ["--no_dependent_launches"], "no branches": ["--no_branches"],
+           "no own convolutions": ["--own_convolutions", "never"], "only own convolutions": ["--own_convolutions", "always"],
+           "no recording": ["--eager"]}
 
 
 def refuse(sentence):
@@ -188,11 +190,13 @@ class Worker:
             self.process.wait()
 
 
-def ours(args, program, precision, dynamics, toggle=()):
+def ours(args, name, program, precision, dynamics, toggle=()):
+    # A cache of its own: programs that have other plans to choose from would replace each other's.
+    plans = args.out.with_suffix("." + name.replace(" ", "_").replace(",", "") + ".plans")
     try:
         output, _, _ = measure.run_program([program, "--device", "cuda", "--precision", precision, "--batch-size", args.batch,
                                             "--steps", args.blocks, "--block", BLOCK, "--warmup", 3,
-                                            "--plan_cache", args.out.with_suffix(".plans"), *toggle]
+                                            "--plan_cache", plans, *toggle]
                                            + ["--no-dynamics"] * (not dynamics))
     except SystemExit as error:
         raise Failed(f"{program} ended with an error; its message is in the log") from error
@@ -201,12 +205,15 @@ def ours(args, program, precision, dynamics, toggle=()):
 
 def contenders_of(args, precision, dynamics):
     """({name: function that measures once}, the PyTorch processes). Baselines come first."""
-    def program(path, toggle=()):
-        return lambda: ours(args, path, precision, dynamics, toggle)
+    def program(name, path, toggle=()):
+        return {name: lambda: ours(args, name, path, precision, dynamics, toggle)}
 
-    found = {name: program(path) for name, path in args.baseline} | {"tdds": program(args.tdds)}
-    if args.toggles:
-        found |= {f"tdds, {name}": program(args.tdds, toggle) for name, toggle in TOGGLES.items()}
+    found = {}
+    for name, path in args.baseline:
+        found |= program(name, path)
+    found |= program("tdds", args.tdds)
+    for name, toggle in TOGGLES.items() if args.toggles else ():
+        found |= program(f"tdds, {name}", args.tdds, toggle)
     variants = [v for v in args.variants if v != "max-autotune" or precision == "fp16"]
     workers = {f"PyTorch {v}": Worker(v, precision, dynamics) for v in variants}
     return found | {name: worker.measure for name, worker in workers.items()}, list(workers.values())

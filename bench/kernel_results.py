@@ -8,6 +8,7 @@ import re
 import statistics
 import sys
 
+ROUND = re.compile(r"round_\d+_us")
 NAME = re.compile(r".+/(cpu|simt|cuda)/(fp32|tf32|fp16|bf16)/(hot|cold)")
 MICROSECONDS = {"ns": 1e-3, "us": 1, "ms": 1e3, "s": 1e6}
 
@@ -31,6 +32,7 @@ class Row:
     gflop: float
     calls: float  # of a training step
     floor: float  # the least time that the device's peaks allow, over the median; 0 if unknown
+    rounds: tuple = ()  # the median of each round of a single run; empty where the file does not have them
     runs: int = 1
     spread: float = 0  # half the range of the logarithms of the runs' medians
 
@@ -88,10 +90,11 @@ def row_of(entry):
         gflop=number(entry, "GFLOP", 0),
         calls=number(entry, "calls", 0),
         floor=number(entry, "floor", 0),
+        rounds=tuple(number(entry, key) for key in entry if ROUND.fullmatch(key)),
     )
     if not NAME.fullmatch(row.name):
         raise ValueError("is not named op/shape/device/precision/hot or cold")
-    if not (row.us and row.min_us and row.samples):
+    if not (row.us and row.min_us and row.samples and all(row.rounds)):
         raise ValueError("has a time or a number of samples of 0")
     return row
 
@@ -141,6 +144,7 @@ def merged(rows):
         min_us=statistics.median(row.min_us for row in rows),
         noise=statistics.median(row.noise for row in rows),
         samples=int(statistics.median(row.samples for row in rows)),
+        rounds=rows[0].rounds if len(rows) == 1 else (),
         runs=len(rows),
         spread=math.log(max(times) / min(times)) / 2,
     )

@@ -1,6 +1,8 @@
 """Runs the scripts of bench/ on made results. Started by tests/cmake/bench_scripts_test.cmake."""
 
+import collections
 import io
+import itertools
 import json
 import math
 import pathlib
@@ -55,6 +57,36 @@ def result(seed, slower=(), factor=1.0, context=()):
     return {"context": about | dict(context), "benchmarks": rows}
 
 
+MANY = [f"op/{i}/cpu/fp32/hot" for i in range(190)]  # as many rows as the default run has
+
+
+def rounds_of(rng, memory, rounds=20):
+    """The medians of a row's rounds: `memory` is how much the place of the operands matters."""
+    return [
+        100 * math.exp(rng.gauss(0, memory)) * (rng.paretovariate(3) if rng.random() < 0.05 else 1)
+        for _ in range(rounds)
+    ]
+
+
+def result_of_rounds(seed, slower=(), factor=1.0, rounds=20, load=0.0):
+    """A result with rounds of many rows.
+
+    One row in ten depends on its memory by 10 %, the others by 3.5 %. In two rounds all rows are slower; `load` slows
+    each row for the whole run, by up to that share.
+    """
+    rng = random.Random(seed)
+    begin = rng.randrange(rounds)
+    rows = []
+    for at_row, name in enumerate(MANY):
+        always = (factor if name in slower else 1) * (1 + rng.uniform(0, load))
+        times = rounds_of(rng, 0.1 if at_row % 10 == 5 else 0.035, rounds)
+        times = [always * time * (1.3 if begin <= at < begin + 2 else 1) for at, time in enumerate(times)]
+        rows.append({"name": name, "time_unit": "us", "real_time": statistics.median(times),
+                     "min_us": 0.97 * min(times), "noise": 5.0, "samples": 10 * rounds,
+                     **{f"round_{at + 1}_us": time for at, time in enumerate(times)}})  # fmt: skip
+    return {"context": {}, "benchmarks": rows}
+
+
 class ScriptsTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -83,10 +115,11 @@ class ScriptsTest(unittest.TestCase):
         self.assertEqual(ran.returncode, 2, ran.stdout + ran.stderr)
         self.assertRegex(ran.stderr, rf"^{script.__name__}.py: .*{sentence}.*\n$")
 
+    def read(self, content):
+        return kernel_results.read(self.write("one.json", content))
+
     def changes(self, before, after):
-        return compare.changes_between(
-            *(kernel_results.read(self.write("one.json", one)) for one in (before, after))
-        )
+        return compare.changes_between(self.read(before), self.read(after))
 
     def test_finds_a_planted_regression(self):
         a, b = self.write("a.json", result(1)), self.write("b.json", result(2, [SLOW], 1.2))
@@ -127,6 +160,71 @@ class ScriptsTest(unittest.TestCase):
         b = result(2)
         b["benchmarks"][3]["real_time"] *= 2
         self.assertEqual([one for one in self.changes(result(1), b) if one.marked], [])
+
+    def test_the_number_of_contrary_pairs_is_that_of_all_orders(self):
+        for a, b in ((3, 3), (2, 5), (4, 4)):
+            orders = collections.Counter(
+                sum(one > other for one in chosen for other in set(range(a + b)) - set(chosen))
+                for chosen in itertools.combinations(range(a + b), a)
+            )
+            for chance in (0.01, 0.1, 0.3, 0.8):
+                allowed = compare.contrary_pairs(a, b, chance)
+                reached = itertools.accumulate(orders[i] for i in range(allowed + 2))
+                likely = [2 * few / math.comb(a + b, a) for few in reached]
+                self.assertGreater(likely[-1], chance)
+                self.assertTrue(allowed < 0 or likely[-2] <= chance, (a, b, chance))
+
+    def test_marks_no_more_unchanged_rows_than_it_says(self):
+        # Rounds of one distribution, with heavy tails: a chance of a tenth for each row.
+        rng, marks, tries = random.Random(1), 0, 4000
+        for _ in range(tries):
+            rows = [kernel_results.Row("x", 1, 1, 0, 1, 0, 0, 0, 0, rounds_of(rng, 0.05, rounds=6)) for _ in range(2)]
+            low, high = compare.limits(*rows, 0.1)
+            marks += low > 1 or high < 1
+        self.assertLess(marks / tries, 0.1)
+        self.assertGreater(marks / tries, 0.05)
+
+    def test_rounds_of_an_unchanged_program_are_not_marked(self):
+        # 40 comparisons, each with a chance of 3 % that the rounds of a row hardly overlap, and of less that it is marked.
+        results = [self.read(result_of_rounds(seed)) for seed in range(41)]
+        for before, after in itertools.pairwise(results):
+            self.assertEqual([one for one in compare.changes_between(before, after) if one.marked], [])
+
+    def test_other_work_during_a_whole_run_is_not_marked(self):
+        for seed in range(10):
+            before, after = result_of_rounds(seed), result_of_rounds(100 + seed, load=0.5)
+            self.assertEqual([one for one in self.changes(before, after) if one.marked], [])
+        ran = self.script(compare, self.write("a.json", before), self.write("b.json", after))
+        self.assertEqual(ran.returncode, 0)
+        self.assertRegex(ran.stdout, r"half of all rows differ by 2\d\.\d % or more: the machine was not in the same")
+
+    def test_rounds_show_a_planted_regression(self):
+        # A few rows, or a whole kind of kernels.
+        for slower in (MANY[:4], MANY[::4]):
+            for factor, least in ((1.15, 0.8), (1.3, 0.9)):
+                found = 0
+                for seed in range(10):
+                    before, after = result_of_rounds(seed), result_of_rounds(100 + seed, slower, factor)
+                    marked = {one.name for one in self.changes(before, after) if one.verdict == "slower"}
+                    self.assertLessEqual(marked, set(slower))
+                    found += len(marked) / len(slower) / 10
+                self.assertGreaterEqual(found, least, (len(slower), factor))
+        ran = self.script(compare, self.write("a.json", before), self.write("b.json", after))
+        self.assertEqual(ran.returncode, 1, ran.stdout)
+        self.assertNotIn("measure", ran.stdout)
+
+    def test_says_what_a_single_run_cannot_show(self):
+        few, old = result_of_rounds(1, rounds=5), result(1)
+        ran = self.script(compare, self.write("a.json", few), self.write("b.json", few))
+        self.assertIn("5 rounds and 5 cannot show a change of one of 190 rows: measure with --rounds 8", ran.stdout)
+        self.assertIn("190 rows are too noisy to show a change of 10 %", ran.stdout)
+        # Few rounds are enough for a single row.
+        slow = result_of_rounds(2, MANY[:1], 2, rounds=5)
+        ran = self.script(compare, self.folder / "a.json", self.write("b.json", slow), "--filter", "^op/0/")
+        self.assertIn("1 rows compared: 1 slower", ran.stdout)
+        # Older results have no rounds.
+        ran = self.script(compare, self.write("a.json", old), self.write("b.json", old))
+        self.assertIn("one run without rounds does not show what changes between runs", ran.stdout)
 
     def test_runs_of_a_folder_are_merged(self):
         # Each run is precise, but the runs of a program differ by more than the programs do.
