@@ -1,7 +1,6 @@
 #include "kernels/ops/max_pool.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/cpu/storage.h"
 #include "kernels/numerics/round_up.h"
@@ -14,9 +13,9 @@ namespace {
 // Channels compared at a time.
 constexpr std::int32_t kTile = 64;
 
-// A larger number replaces a smaller one, and the first NaN replaces any number.
+// A larger number replaces a smaller one, and the first NaN replaces any number. Without branches.
 bool replaces(float value, float best) {
-  return value > best || (std::isnan(value) && !std::isnan(best));
+  return static_cast<int>(!(value <= best)) & static_cast<int>(best == best);
 }
 
 template <class T>
@@ -25,17 +24,22 @@ void pool_position(const MaxPoolArgs& args, const T* image, std::int32_t i, std:
   const MaxPoolShape& p = args.shape;
   const std::int32_t top = i * p.stride - p.padding, left = j * p.stride - p.padding;
   float best[kTile];
-  std::uint8_t taken[kTile];
+  std::int32_t taken[kTile];  // as wide as a value, so that the comparisons use vectors
   for (std::int32_t c0 = 0; c0 < p.channels; c0 += kTile) {
     const std::int32_t width = std::min(kTile, p.channels - c0);
     bool first = true;
     for (std::int32_t r = std::max(0, -top); r < std::min(p.window, p.height - top); ++r)
       for (std::int32_t s = std::max(0, -left); s < std::min(p.window, p.width - left); ++s, first = false) {
         const T* x = image + (std::int64_t{top + r} * p.width + left + s) * p.channels + c0;
-        const auto place = static_cast<std::uint8_t>(r * p.window + s);
+        const std::int32_t place = r * p.window + s;
+        if (first) {
+          for (std::int32_t c = 0; c < width; ++c) best[c] = to_float(x[c]);
+          std::fill_n(taken, width, place);
+          continue;
+        }
         for (std::int32_t c = 0; c < width; ++c) {
           const float value = to_float(x[c]);
-          const bool better = first || replaces(value, best[c]);
+          const bool better = replaces(value, best[c]);
           best[c] = better ? value : best[c];
           taken[c] = better ? place : taken[c];
         }
@@ -68,8 +72,11 @@ void gather(const MaxPoolBackwardArgs& args, std::int64_t image, std::int32_t h,
       const std::int32_t place = (h + p.padding - i * p.stride) * p.window + w + p.padding - j * p.stride;
       const std::int64_t at = ((image * p.out_height() + i) * columns + j) * p.channels + c0;
       const T* dy = static_cast<const T*>(args.dy) + at;
-      for (std::int32_t c = 0; c < width; ++c)
-        sum[c] += args.argmax[at + c] == place ? to_float(dy[c]) : 0.0f;
+      const std::uint8_t* taken = args.argmax + at;
+      for (std::int32_t c = 0; c < width; ++c) {
+        const float gradient = to_float(dy[c]);  // read in any case: without branches
+        sum[c] += taken[c] == place ? gradient : 0.0f;
+      }
     }
   for (std::int32_t c = 0; c < width; ++c) dx[c] = from_float<T>(sum[c]);
 }

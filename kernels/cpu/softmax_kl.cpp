@@ -21,13 +21,14 @@ struct Row {
   std::int32_t classes, label, top;  // top: argmax
   double log1p_rest;                 // log(sum exp(z - max)) = -log p of the top class
   double top_miss, label_miss;  // 1 - p of the top class and of the label, never computed as a difference
+  const double* p;              // [classes]
 
   double log_p(std::int32_t c) const { return (static_cast<double>(z[c]) - z[top]) - log1p_rest; }
-  double p(std::int32_t c) const { return c == top ? 1.0 - top_miss : std::exp(log_p(c)); }
 };
 
-Row make_row(const float* z, std::int32_t classes, std::int32_t label) {
-  Row row{z, classes, label, 0, 0, 0, 0};
+// p: room for the probabilities of the row.
+Row make_row(const float* z, std::int32_t classes, std::int32_t label, double* p) {
+  Row row{z, classes, label, 0, 0, 0, 0, p};
   for (std::int32_t c = 1; c < classes; ++c)
     if (z[c] > z[row.top]) row.top = c;
   const double max = z[row.top];
@@ -40,6 +41,8 @@ Row make_row(const float* z, std::int32_t classes, std::int32_t label) {
   row.log1p_rest = std::log1p(others_of_top);
   row.top_miss = others_of_top / (1 + others_of_top);
   row.label_miss = others_of_label / (1 + others_of_top);
+  for (std::int32_t c = 0; c < classes; ++c)
+    p[c] = c == row.top ? 1.0 - row.top_miss : std::exp(row.log_p(c));
   return row;
 }
 
@@ -47,7 +50,7 @@ void write_dlogits(const Row& row, double smoothing, double scale, float* dlogit
   const double share = smoothing / row.classes;  // each class's part of the target; y gets the rest as well
   for (std::int32_t c = 0; c < row.classes; ++c)
     dlogits[c] =
-        static_cast<float>(((c == row.label ? smoothing - row.label_miss : row.p(c)) - share) * scale);
+        static_cast<float>(((c == row.label ? smoothing - row.label_miss : row.p[c]) - share) * scale);
 }
 
 bool in_top5(const Row& row) {
@@ -66,7 +69,7 @@ struct Divergence {
 Divergence exchange_logp(const Row& row, float* prev_logp) {
   Divergence sum;
   for (std::int32_t c = 0; c < row.classes; ++c) {
-    const double p = row.p(c);
+    const double p = row.p[c];
     const float logp =
         static_cast<float>(c == row.top ? std::log1p(kEpsilon - row.top_miss) : std::log(p + kEpsilon));
     const double term = p * (static_cast<double>(logp) - prev_logp[c]);
@@ -88,7 +91,7 @@ double log_largest_other(const Row& row) {
 double entropy(const Row& row) {
   double sum = 0;
   for (std::int32_t c = 0; c < row.classes; ++c) {
-    const double p = row.p(c);
+    const double p = row.p[c];
     // 0 log 0 = 0, even where the logit is -infinity.
     if (p != 0) sum -= p * row.log_p(c);
   }
@@ -98,7 +101,7 @@ double entropy(const Row& row) {
 double el2n(const Row& row) {
   double sum = row.label_miss * row.label_miss;
   for (std::int32_t c = 0; c < row.classes; ++c) {
-    const double p = row.p(c);
+    const double p = row.p[c];
     if (c != row.label) sum += p * p;
   }
   return std::sqrt(sum);
@@ -107,7 +110,9 @@ double el2n(const Row& row) {
 void run_row(const SoftmaxKlArgs& args, double scale, std::int64_t b) {
   const std::int64_t classes = args.classes, visit = args.state->cursor + b;
   const std::int64_t id = args.order[visit];
-  const Row row = make_row(args.logits + b * classes, args.classes, args.labels[id]);
+  thread_local std::vector<double> probabilities;
+  probabilities.resize(static_cast<std::size_t>(classes));
+  const Row row = make_row(args.logits + b * classes, args.classes, args.labels[id], probabilities.data());
   if (args.dlogits) write_dlogits(row, args.smoothing, scale, args.dlogits + b * classes);
   if (args.visit_logits) std::memcpy(args.visit_logits + visit * classes, row.z, classes * sizeof(float));
   if (args.prev_logp) {
