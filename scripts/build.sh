@@ -7,6 +7,7 @@
 # (scripts/cuda_from_pypi.sh, 2 GB), and the build is for this machine's GPU. TDDS_CUDA_ARCHITECTURES in the environment,
 # such as 90-real or "80-real;90-real", does the same for those GPUs without a driver; `none` skips all of this.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 preset=${1:-release}
 shift || true

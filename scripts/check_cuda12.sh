@@ -5,6 +5,7 @@
 #
 #   scripts/check_cuda12.sh [FOLDER]     FOLDER: where to install the wheels (2 GB); default .deps/cuda12
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 folder=${1:-.deps/cuda12}
 if [ ! -e "$folder/ready" ]; then

@@ -10,6 +10,7 @@
 #
 # TDDS_PROGRAMS names a folder of programs to test instead of this build's.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 what=${1:-} starts=${2:-30} RANDOM=${3:-1}
 programs=${TDDS_PROGRAMS:-build/release/apps}
@@ -182,7 +183,7 @@ test_folder() {
 }
 
 if ! declare -F "test_$what" >/dev/null; then
-  sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+  bash "scripts/$(basename "$0")" --help >&2
   exit 2
 fi
 "test_$what"

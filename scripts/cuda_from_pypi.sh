@@ -6,6 +6,7 @@
 #   scripts/cuda_from_pypi.sh [FOLDER]     FOLDER: default .deps/cuda; for another, set CUDACXX=FOLDER/toolkit/bin/nvcc and
 #                                          -DTDDS_CUDNN_ROOT=FOLDER/cudnn
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 folder=${1:-.deps/cuda}
 if [ -x "$folder/toolkit/bin/nvcc" ] && [ -e "$folder/cudnn/lib/libcudnn.so" ]; then
@@ -16,7 +17,8 @@ bash scripts/setup.sh --pypi
 python3 -m venv "$folder"
 # Newer cuDNN wheels load the driver's library even for planning, which fails on a machine without a driver.
 "$folder/bin/pip" install -q --disable-pip-version-check \
-  nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cublas 'nvidia-cudnn-cu13>=9.8,<9.20'
+  nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm nvidia-cublas \
+  'nvidia-cudnn-cu13>=9.8,<9.20'
 
 site=$(cd "$folder" && echo lib/python3*/site-packages/nvidia)
 ln -sfn "$site/cu13" "$folder/toolkit"

@@ -7,6 +7,7 @@
 #
 #   scripts/demo.sh [FOLDER]     FOLDER: where to write the results, default runs/demo
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 folder=${1:-runs/demo}
 epochs=8 window=4 rate=0.3

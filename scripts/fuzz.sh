@@ -6,6 +6,7 @@
 # New inputs are kept under build/fuzz/corpus, and the next run continues from them. An input that crashes a reader is saved
 # as build/fuzz/crash-*, and the script ends with an error.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" --seconds -- "$@"
 cd "$(dirname "$0")/.."
 seconds=300
 while [ $# -gt 0 ]; do

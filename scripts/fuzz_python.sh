@@ -6,9 +6,10 @@
 #
 # Uses the environment that scripts/test_python.sh makes, with PyTorch's tensors too where it was called with --all.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" --seconds -- "$@"
 cd "$(dirname "$0")/.."
 seconds=60
-if [ "${1:-}" = --seconds ]; then seconds=$2; fi
+if [ "${1:-}" = --seconds ]; then seconds=${2:?--seconds needs a number}; fi
 venv=$PWD/.venv/torch
 [ -e "$venv/ready" ] || venv=$PWD/.venv
 [ -x "$venv/bin/ruff" ] || bash scripts/test_python.sh -k stubs

@@ -12,27 +12,29 @@
 #   bench      measures kernels and steps, as JSON under OUT/bench
 #   compare    compares the step with PyTorch's (bench/compare_gpu.py), into OUT/compare_gpu.json; skipped without torch
 #   train      trains briefly with dynamics in every precision, and once with plans chosen by timing, under OUT/train
-#   probe      measures the card's limits (bench_probe), runs the tests and compute-sanitizer on the kernels of a step, and
-#              profiles each kernel of one step with Nsight Compute where that is permitted
+#   probe      checks the tensor cores and measures the card's limits (bench_probe), runs the tests and compute-sanitizer on
+#              the kernels of a step, and profiles each kernel of one step with Nsight Compute where that is permitted
 #   perf       times the step in fp16, bf16 and tf32, with each means of speed turned off, beside PyTorch and the builds in
 #              TDDS_BASELINES ("NAME=BENCH_STEP ..."), and prints a table
+#   peers      times each op in fp16 beside PyTorch's, and all of cuDNN's plans of each convolution, into OUT/peers.json
 #
-# probe and perf do not depend on the other stages except build, which they run where it is missing.
+# probe, perf and peers do not depend on the other stages except build, which they run where it is missing.
 #
 # Needs no network. TDDS_DEPS may name a folder with include/ and lib/ of the libraries that scripts/setup.sh would
 # install, and TDDS_CUDNN_ROOT one with those of cuDNN (also in the layout of NVIDIA's Python wheels).
 # shellcheck disable=SC2317  # the stages are called by name
 set -uo pipefail
+. "$(dirname "$0")/usage.sh" --out --again -- "$@"
 cd "$(dirname "$0")/.." || exit 1
 out=runs/gpu_check
 again=0
 stages=()
-all_stages=(build golden tests sanitizer bench train compare probe perf)
+all_stages=(build golden tests sanitizer bench train compare probe perf peers)
 while [ $# -gt 0 ]; do
   case $1 in
     --out) out=${2:?--out needs a folder}; shift ;;
     --again) again=1 ;;
-    build | golden | tests | sanitizer | bench | train | compare | probe | perf) stages+=("$1") ;;
+    build | golden | tests | sanitizer | bench | train | compare | probe | perf | peers) stages+=("$1") ;;
     *) echo "gpu_check.sh: unknown argument '$1'; stages: ${all_stages[*]}; flags: --out, --again" >&2; exit 2 ;;
   esac
   shift
@@ -105,7 +107,8 @@ stage_sanitizer() {
 stage_bench() {
   local failed=0 precision
   mkdir -p "$out/bench"
-  timeout 220 "$build/bench/bench_kernels" --device cuda --seconds 0.1 --out "$out/bench/kernels.json" || failed=1
+  timeout 220 "$build/bench/bench_kernels" --device cuda --seconds 0.1 --rounds 5 --out "$out/bench/kernels.json" ||
+    failed=1
   for precision in fp32 tf32 fp16 bf16; do
     echo "== step, $precision"
     timeout 60 "$build/bench/bench_step" --device cuda --precision "$precision" --batch-size 128 --steps 200 \
@@ -146,7 +149,7 @@ need_build() {
 stage_probe() {
   need_build || return 1
   local failed=0 tool check code
-  echo "== limits"
+  echo "== tensor cores and limits"
   "$build/bench/bench_probe" | tee "$out/probe_limits.json" || failed=1
   echo "== the kernels of a step"
   local cases='*BatchNorm*cuda*:*Head*cuda*:*Sgd*cuda*:*CheckFinite*cuda*:*Repeat*cuda*'
@@ -186,6 +189,14 @@ stage_perf() {
     --precisions fp16 bf16 tf32 --dynamics on --toggles --rounds 3 --seconds 400 \
     ${TDDS_BASELINES:+--baseline $TDDS_BASELINES} || return 1
   ! grep -q '"failed"' "$out/perf_table.json"
+}
+
+stage_peers() {
+  need_build || return 1
+  local torch=()
+  if "${TDDS_TORCH_PYTHON:-python3}" -c 'import torch' 2>/dev/null; then torch=(--torch); fi
+  "$build/bench/bench_kernels" --device cuda --precision fp16 --seconds 0.1 --rounds 5 --engines "${torch[@]}" \
+    --out "$out/peers.json"
 }
 
 skip() {

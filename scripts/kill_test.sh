@@ -4,6 +4,7 @@
 #
 #   scripts/kill_test.sh [KILLS] [SEED]     default 20 kills and seed 1; takes minutes on two cores
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 kills=${1:-20} RANDOM=${2:-1}
 

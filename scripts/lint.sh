@@ -5,9 +5,10 @@
 #
 # The format is that of clang-format 14, the version in Debian 12; other versions differ in places.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" --minutes -- "$@"
 cd "$(dirname "$0")/.."
 minutes=10000
-if [ "${1:-}" = --minutes ]; then minutes=$2; fi
+if [ "${1:-}" = --minutes ]; then minutes=${2:?--minutes needs a number}; fi
 bash scripts/setup.sh --lint
 
 version=$(clang-format --version | sed -E 's/.*version ([0-9]+).*/\1/')
@@ -21,7 +22,8 @@ fi
 cmake --preset release >/dev/null
 # clang-tidy needs an entry in compile_commands.json, which only the sources of this build have.
 # clang 14 lacks std::source_location, by which the simt executor names the place of an error: it cannot parse these sources.
-unparsable='#include "kernels/(gpu/gpu|simt/(executor|access_recorder|launch_counters))\.h"'
+simt='access_recorder|async_copies|executor|launch_counters|warp_matrix'
+unparsable="#include \"(kernels/(gpu/(gpu|tensor_core)|simt/($simt))|tests/kernels/simt_launch)\.h\""
 sources=() skipped=0
 while read -r source; do
   if ! grep -qF "\"$PWD/$source\"" build/release/compile_commands.json; then continue; fi

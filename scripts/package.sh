@@ -2,6 +2,7 @@
 # Makes a Debian package of the programs for this system: build/package/tdds_<version>_<architecture>.deb.
 # `apt-get install ./build/package/tdds_*.deb` installs it with its dependencies.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --package
 bash scripts/build.sh release

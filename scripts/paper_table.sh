@@ -12,8 +12,10 @@
 # To continue on another machine, copy OUT without dynamics.tdds, checkpoint.safetensors and the weights: the records and
 # scores are enough. A training that was not finished begins again there. Exit code 0: the table is whole; 130: time is up.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" any -- "$@"
+case ${1:-} in '' | -*) bash "$0" --help >&2; exit 2 ;; esac
 cd "$(dirname "$0")/.."
-out=${1:?usage: scripts/paper_table.sh OUT [--seconds S] [--data DIR] [--seeds 1,2,3] [FLAG...]}
+out=$1
 shift
 seconds=0 data=./data seeds=1,2,3
 while [ $# -gt 0 ]; do

@@ -6,7 +6,8 @@
 #
 # Compares weights, recordings, scores, masks and the tables of a sweep, on the CPU in float32 and bfloat16 and on simt.
 set -euo pipefail
-[ $# = 2 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,7p' >&2; exit 2; }
+. "$(dirname "$0")/usage.sh" -- "$@"
+[ $# = 2 ] || { bash "$0" --help >&2; exit 2; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export OMP_WAIT_POLICY=passive

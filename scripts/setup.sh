@@ -2,11 +2,13 @@
 # Installs the packages needed for building and testing, from Debian (12 and 13). Does nothing, and asks for no password,
 # if all of them are installed. Does not install CUDA, which is used where it is found.
 #
-#   scripts/setup.sh [--lint | --package | --pypi | --python]
+#   scripts/setup.sh [--lint | --mpi | --package | --pypi | --python]
 #
-#   --lint: also clang and its tools; --package: also the tools for a Debian package (scripts/package.sh); --pypi: also
+#   --lint: also clang and its tools; --mpi: also Open MPI, for training in several processes;
+#   --package: also the tools for a Debian package (scripts/package.sh); --pypi: also
 #   Python's venv, for scripts/cuda_from_pypi.sh; --python: also what the Python package needs (docs/python.md)
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" --lint --mpi --package --pypi --python -- "$@"
 
 packages=(
   g++ cmake ninja-build ccache git ca-certificates
@@ -18,6 +20,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --lint ]; then packages+=(clang clang-format clang-tidy libomp-dev libclang-rt-dev); fi
+if [ "${1:-}" = --mpi ]; then packages+=(libopenmpi-dev openmpi-bin); fi
 if [ "${1:-}" = --package ]; then packages+=(dpkg-dev file); fi
 if [ "${1:-}" = --pypi ]; then packages+=(python3-venv); fi
 if [ "${1:-}" = --python ]; then packages+=(python3-venv python3-dev); fi

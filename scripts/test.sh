@@ -8,6 +8,7 @@
 # TDDS_REQUIRE_GPU=1: CUDA tests fail instead of being skipped.
 # TDDS_CIFAR100_DIR=<folder with the published CIFAR-100, in any format>: runs the test that reads it.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" --asan -- "$@"
 cd "$(dirname "$0")/.."
 asan=${TDDS_ASAN:-0}
 for argument in "$@"; do

@@ -9,6 +9,7 @@
 # PYTHON: the interpreter; default: python3. TDDS_CUDA=AUTO builds with CUDA where a toolkit is found; default: OFF.
 # With CI or TDDS_WERROR=1 in the environment, warnings are errors.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" any -- "$@"
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --python
 venv=.venv extras=test

