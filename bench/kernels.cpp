@@ -13,6 +13,8 @@
 #include "bench/peaks.h"
 #include "bench/reporters.h"
 #include "bench/sampling.h"
+#include "bench/torch_peers.h"
+#include "kernels/ops/conv2d.h"
 #include "kernels/runtime/check.h"
 #include "kernels/runtime/thread_waiting.h"
 #include "nets/resnet.h"
@@ -26,9 +28,9 @@ struct Flags {
   std::vector<DeviceKind> devices;
   std::vector<PrecisionKind> precisions;
   std::string filter, out;
-  double noise = 2, seconds = 0.3;
-  int rounds = 5, threads = 0;
-  bool list = false, hot_only = false, cold_only = false;
+  double noise = 2, seconds = 0.2;
+  int rounds = 20, threads = 0;
+  bool list = false, hot_only = false, cold_only = false, torch = false, engines = false;
 };
 
 FlagTable flag_table(Flags& f) {
@@ -45,13 +47,16 @@ FlagTable flag_table(Flags& f) {
       {"list", &f.list, "Print the names of the rows, and measure nothing"},
       {"hot", &f.hot_only, "Measure only with the operands in the caches"},
       {"cold", &f.cold_only, "Measure only with the operands in memory"},
+      {"torch", &f.torch, "Measure PyTorch's op beside each row; docs/measuring.md says with which Python"},
+      {"engines", &f.engines, "Time all of cuDNN's plans of each convolution; slow"},
       {"noise", &f.noise, "Stop a row when its median is known to this many percent"},
-      {"seconds", &f.seconds, "Or when it took this long, after at least 5 runs"},
+      {"seconds", &f.seconds, "Or when it took this long, in all rounds together"},
+      {"rounds", &f.rounds, "How often all rows are measured in turn, each time in other memory"},
       {"threads", &f.threads, "CPU threads; 0: one per core"},
       {"out", &f.out, "Write the result as Google Benchmark's JSON here"}};
 }
 
-// One device with one precision. Made when its first row runs, so that --list and --filter are fast.
+// One device with one precision.
 struct Bed {
   std::shared_ptr<Device> device;
   PrecisionKind precision;
@@ -70,12 +75,15 @@ struct Row {
   Bed* bed;
   const BenchOp* op;
   bool cold;
-  std::vector<double> seconds = {};
+  std::vector<std::vector<double>> rounds = {};
   std::string error = {};  // why it could not be measured
+  TorchPeer torch = {};
+  std::vector<TimedConvPlan> engines = {};  // the plans of a convolution on a GPU
 };
 
-void add_samples(Row& row, const SamplingLimits& limits) {
+std::vector<double> sample_row(const Row& row, SamplingLimits limits) {
   Bed& bed = *row.bed;
+  limits.warm_up = !row.cold;
   const auto undo = [&] { bed.ops.undo(*row.op, *bed.stream); };
   std::function<void()> prepare;
   if (row.cold)
@@ -85,39 +93,97 @@ void add_samples(Row& row, const SamplingLimits& limits) {
     };
   else if (bed.ops.needs_undo(*row.op))
     prepare = undo;
-  const std::vector<double> more = sample(
+  std::vector<double> seconds = sample(
       *bed.stream, prepare, [&] { row.op->op.run(*bed.stream); }, limits);
-  row.seconds.insert(row.seconds.end(), more.begin(), more.end());
   undo();
   bed.stream->synchronize();
+  return seconds;
 }
 
-// A slow moment of the machine outlasts the runs of a row, so each row is measured in rounds over all rows.
-void measure_in_rounds(std::vector<Row>& rows, const Flags& flags) {
+// Directly after the row's own runs, which took `median` seconds.
+void add_torch_samples(Row& row, TorchPeers& torch, int batch, int round, double median,
+                       const SamplingLimits& limits) {
+  const Bed& bed = *row.bed;
+  if (row.torch.failed || bed.device->kind() == DeviceKind::kSimt || !torch.has(*row.op)) return;
+  try {
+    const std::vector<double> more = torch.sample(*row.op,
+                                                  {.device = bed.device->kind(),
+                                                   .precision = bed.precision,
+                                                   .batch = batch,
+                                                   .round = round,
+                                                   .flush_bytes = row.cold ? bed.flush.bytes() : 0},
+                                                  limits);
+    row.torch.seconds.insert(row.torch.seconds.end(), more.begin(), more.end());
+    row.torch.ratios.push_back(timing_of(more).median / median);
+  } catch (const PeerFailed& error) {
+    row.torch.failed = true;
+    std::cerr << row.name << ": " << error.what() << "\n";
+  }
+}
+
+// A slow moment of the machine outlasts the runs of a row, and some ops depend on the memory that their
+// operands happen to have. So all rows are measured in turn, in rounds, and each round has other memory.
+void measure_in_rounds(std::vector<Row>& rows, const Flags& flags, TorchPeers* torch) {
+  const SamplingLimits limits{.noise = flags.noise / 100, .seconds = flags.seconds / flags.rounds};
   for (int round = 0; round < flags.rounds; ++round) {
     std::cerr << fmt::format("round {} of {}, {} rows\n", round + 1, flags.rounds, rows.size());
+    const Bed* last = nullptr;
     for (Row& row : rows) {
+      if (round > 0 && row.bed != last) row.bed->ops.move_memory();
+      last = row.bed;
       if (!row.error.empty()) continue;
+      std::vector<double> more;
       try {
-        add_samples(row, {.noise = flags.noise / 100, .seconds = flags.seconds / flags.rounds});
+        more = sample_row(row, limits);
+      } catch (const std::exception& error) {
+        row.error = error.what();
+        std::cerr << row.name << ": " << error.what() << "\n";
+        continue;
+      }
+      if (torch) add_torch_samples(row, *torch, flags.net.batch, round, timing_of(more).median, limits);
+      row.rounds.push_back(std::move(more));
+    }
+  }
+}
+
+const Conv2dCall* gpu_convolution(const Row& row) {
+  if (row.bed->device->kind() != DeviceKind::kCuda) return nullptr;
+  return std::any_cast<Conv2dCall>(&row.op->op.work.args);
+}
+
+// The hot and the cold row of a convolution, which are neighbours, share the figures of its plans.
+void time_engines(std::vector<Row>& rows) {
+  const Row* last = nullptr;
+  for (Row& row : rows) {
+    const Conv2dCall* call = gpu_convolution(row);
+    if (!call) continue;
+    if (last && last->op == row.op) {
+      row.engines = last->engines;
+    } else {
+      std::cerr << "the plans of " << row.name << "\n";
+      try {
+        row.engines = time_conv2d_plans(*row.bed->device, *call);
       } catch (const std::exception& error) {
         row.error = error.what();
         std::cerr << row.name << ": " << error.what() << "\n";
       }
     }
+    last = &row;
   }
 }
 
 void report(benchmark::State& state, const Row& row) {
   if (!row.error.empty()) return state.SkipWithError(row.error.c_str());
   Bed& bed = *row.bed;
-  const Timing timing = timing_of(row.seconds);
+  const Timing timing = timing_of(row.rounds);
   while (state.KeepRunning()) state.SetIterationTime(timing.median);
   const OpWork& work = row.op->op.work;
   const double flops = work.conv_flops + work.fp32_flops;
   state.counters["min_us"] = 1e6 * timing.least;
   state.counters["noise"] = 100 * timing.noise;
   state.counters["samples"] = timing.samples;
+  for (std::size_t i = 0; i < row.rounds.size(); ++i)
+    state.counters[fmt::format("round_{}_us", i + 1)] = 1e6 * timing_of(row.rounds[i]).median;
   state.counters["calls"] = row.op->calls;
   state.counters["commands"] =
       static_cast<double>(bed.stream->record([&] { row.op->op.run(*bed.stream); })->commands());
@@ -129,6 +195,10 @@ void report(benchmark::State& state, const Row& row) {
   }
   if (const double floor = bed.peaks.floor(work, bed.precision, row.cold); floor > 0)
     state.counters["floor"] = floor / timing.median;
+  if (!row.torch.seconds.empty()) add_counters(state, row.torch);
+  std::string label = row.op->shape;
+  if (!row.engines.empty()) label += "; " + add_counters(state, row.engines);
+  state.SetLabel(label);
 }
 
 std::vector<PrecisionKind> precisions_of(const Flags& flags, DeviceKind kind) {
@@ -195,6 +265,12 @@ int run(const Flags& flags) {
   check_usage(flags.noise > 0 && flags.seconds > 0 && flags.rounds > 0,
               "--noise, --seconds and --rounds must be positive");
   set_host_threads(flags.threads);
+  std::optional<TorchPeers> torch;
+  if (flags.torch && !flags.list) {
+    const std::vector<DeviceKind> devices = devices_of(flags);
+    torch.emplace(flags.threads > 0 ? flags.threads : host_cores(),
+                  std::find(devices.begin(), devices.end(), DeviceKind::kCuda) != devices.end());
+  }
   std::vector<std::unique_ptr<Bed>> beds;
   std::vector<Row> rows = rows_of(flags, beds);
   check_usage(!rows.empty(), "--filter '{}' keeps no row; --list prints their names", flags.filter);
@@ -202,15 +278,21 @@ int run(const Flags& flags) {
     for (const Row& row : rows) print_out("{}\n", row.name);
     return 0;
   }
+  check_usage(
+      !flags.engines || std::any_of(rows.begin(), rows.end(), gpu_convolution),
+      "--engines: no row is a convolution on a GPU; leave it out, or give another --device or --filter");
   const std::optional<DeviceClocks> before = clocks_of(beds);
-  measure_in_rounds(rows, flags);
+  measure_in_rounds(rows, flags, torch ? &*torch : nullptr);
   const std::optional<DeviceClocks> after = clocks_of(beds);
+  if (flags.engines) time_engines(rows);
   for (const Row& row : rows)
     benchmark::RegisterBenchmark(row.name.c_str(), [&row](benchmark::State& state) { report(state, row); })
         ->UseManualTime()
         ->Iterations(1)
         ->Unit(benchmark::kMicrosecond);
   benchmark::AddCustomContext("tdds_version", version_text());
+  benchmark::AddCustomContext("rounds", fmt::format("{}", flags.rounds));
+  if (torch) benchmark::AddCustomContext("torch_version", torch->version());
   for (const std::unique_ptr<Bed>& bed : beds) add_context(*bed, beds.size() > 1);
   if (before && after) add_clocks(*before, *after);
   std::vector<std::string> words{"bench_kernels"};
@@ -219,7 +301,7 @@ int run(const Flags& flags) {
   std::transform(words.begin(), words.end(), argv.begin(), [](std::string& word) { return word.data(); });
   int argc = static_cast<int>(argv.size());
   benchmark::Initialize(&argc, argv.data());
-  RowTable table;
+  RowTable table(flags.torch, flags.engines);
   PlainNames file;
   flags.out.empty() ? benchmark::RunSpecifiedBenchmarks(&table)
                     : benchmark::RunSpecifiedBenchmarks(&table, &file);

@@ -1,11 +1,17 @@
 #include "bench/op_list.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <optional>
 
+#include "bench/op_shape.h"
 #include "bench/random_images.h"
 #include "engine/evaluator.h"
 #include "engine/trainer.h"
+#include "kernels/runtime/check.h"
 #include "nets/resnet.h"
 
 namespace tdds {
@@ -26,6 +32,29 @@ bool takes_tickets(const BenchOp& op) {
 bool moves_state(const BenchOp& op) {
   const std::string_view name = op.op.work.name;
   return name == "advance" || name == "check_finite";
+}
+
+// Copies the whole pages of an operand to new ones, which then take the place of the old.
+void move_to_other_pages(void* memory, std::size_t bytes) {
+  constexpr std::size_t kPage = 4096, kHugePage = std::size_t{2} << 20;
+  const bool huge = bytes >= kHugePage;
+  const std::size_t size = bytes / kPage * kPage, reserved = size + (huge ? kHugePage : 0);
+  if (size == 0) return;
+  void* room =
+      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  check(room != MAP_FAILED, "cannot move the operands to other memory: {}", std::strerror(errno));
+  // As HostDevice::allocate() does it.
+  std::size_t before = 0;
+  if (huge) {
+    before = kHugePage - reinterpret_cast<std::uintptr_t>(room) % kHugePage;
+    madvise(room, reserved, MADV_HUGEPAGE);
+  }
+  char* pages = static_cast<char*>(room) + before;
+  std::memcpy(pages, memory, size);
+  check(mremap(pages, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, memory) == memory,
+        "cannot move the operands to other memory: {}", std::strerror(errno));
+  if (huge) munmap(room, before);
+  if (reserved > before + size) munmap(pages + size, reserved - before - size);
 }
 
 }  // namespace
@@ -106,9 +135,9 @@ void OpList::add(const std::vector<TracedOp>& traced, bool of_step, std::string_
   for (const TracedOp& op : traced) {
     const std::string_view op_name = op.work.name;
     if (!op_name.starts_with(only)) continue;
+    std::string shape = op_shape(op.work);
     const auto same = std::find_if(ops_.begin(), ops_.end(), [&](const BenchOp& other) {
-      return op_name == other.op.work.name && other.op.work.bytes == op.work.bytes &&
-             other.op.work.conv_flops == op.work.conv_flops;
+      return op_name == other.op.work.name && other.op.work.bytes == op.work.bytes && other.shape == shape;
     });
     if (same != ops_.end()) {
       same->calls += of_step ? 1 : 0;
@@ -117,7 +146,7 @@ void OpList::add(const std::vector<TracedOp>& traced, bool of_step, std::string_
     std::string name = op.work.name + (op.layer.empty() ? "" : "/" + op.layer);
     if (std::any_of(ops_.begin(), ops_.end(), [&](const BenchOp& other) { return other.name == name; }))
       name += fmt::format("/{:.3g}MB", 1e-6 * op.work.bytes);
-    ops_.push_back({std::move(name), op, of_step ? 1 : 0});
+    ops_.push_back({std::move(name), op, std::move(shape), of_step ? 1 : 0});
   }
 }
 
@@ -132,6 +161,11 @@ void OpList::undo(const BenchOp& op, Stream& stream) const {
   } else if (moves_state(op)) {
     stream.copy(workload_->state(), workload_->state_before.data(), sizeof(StepState));
   }
+}
+
+void OpList::move_memory() {
+  if (device_.kind() == DeviceKind::kCuda) return;
+  for (const TracingDevice::Allocation& one : device_.memory()) move_to_other_pages(one.memory, one.bytes);
 }
 
 }  // namespace tdds

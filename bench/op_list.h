@@ -24,7 +24,8 @@ struct BenchNet {
 struct BenchOp {
   std::string name;  // "conv2d_forward/layer1.0.conv1"
   TracedOp op;
-  int calls = 0;  // of this op and shape in a training step; 0 if a step makes none
+  std::string shape;  // op_shape()
+  int calls = 0;      // of this op and shape in a training step; 0 if a step makes none
 };
 
 // The ops of one device and precision, with the memory that they work on.
@@ -38,6 +39,9 @@ class OpList {
   // blocks. Enqueues nothing for most ops; needs_undo() says for which it does.
   void undo(const BenchOp& op, Stream& stream) const;
   bool needs_undo(const BenchOp& op) const;
+  // Moves the operands of all ops to other pages of the host's memory, under the same addresses and with the
+  // same content. On a GPU they stay where they are. Not while an op runs.
+  void move_memory();
 
  private:
   struct Workload;

@@ -1,5 +1,6 @@
-// bench_probe: measures the limits of a GPU and prints one JSON object: the bandwidth of its memory and of
-// its second-level cache, and the time of a tiny kernel in a recording, with and without dependent launches.
+// bench_probe: checks the tensor cores of a GPU and measures its limits. Prints one JSON object: whether each
+// instruction of kernels/gpu/tensor_core.h is right, the bandwidth of the GPU's memory and of its
+// second-level cache, and the time of a tiny kernel in a recording, with and without dependent launches.
 
 #include "bench/probe.h"
 
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "apps/cli/cli.h"
+#include "bench/matrix_probe.h"
 #include "kernels/ops/run.h"
 #include "kernels/runtime/check.h"
 #include "kernels/runtime/device.h"
@@ -100,6 +102,7 @@ nlohmann::ordered_json run(const Flags& flags) {
   const auto device = make_device(flags.device);
   const auto stream = device->make_stream();
   return {{"device", device->description()},
+          {"tensor_cores", check_tensor_cores(*stream)},
           {"copy_gigabytes_per_second", 1e-9 * copy_rate(*device, *stream, flags)},
           {"cached_read_gigabytes_per_second", 1e-9 * cached_read_rate(*device, *stream, flags)},
           {"peak_gigabytes_per_second", 1e-9 * device->peak().bytes},
@@ -119,9 +122,13 @@ FlagTable probe_flags(Flags& flags) {
 
 int main(int argc, char** argv) {
   Flags flags;
-  return run_program(argc, argv, {"bench_probe", "Measures the limits of a GPU; prints one JSON object."},
+  return run_program(argc, argv,
+                     {"bench_probe",
+                      "Checks the tensor cores of a GPU and measures its limits; prints "
+                      "one JSON object. The exit code is 1 if an instruction is wrong."},
                      probe_flags(flags), [&] {
-                       std::cout << run(flags).dump() << "\n";
-                       return 0;
+                       const nlohmann::ordered_json result = run(flags);
+                       std::cout << result.dump() << "\n";
+                       return all_right(result["tensor_cores"]) ? 0 : 1;
                      });
 }

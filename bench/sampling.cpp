@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <string>
 
 namespace tdds {
@@ -24,9 +25,11 @@ double quantile(const std::vector<double>& sorted, double share) {
 // Whether the median is known well enough: its standard error is about 0.93 interquartile ranges over the
 // root of the number of samples (of a normal distribution).
 bool settled(const std::vector<double>& seconds, const SamplingLimits& limits, double began) {
-  if (static_cast<int>(seconds.size()) < kLeastSamples) return false;
+  constexpr std::size_t kFew = 5;  // fewer may agree by chance
+  if (!seconds.empty() && now() - began > limits.seconds) return true;
+  if (seconds.size() < kFew) return false;
   const Timing timing = timing_of(seconds);
-  return 1.86 * timing.noise / std::sqrt(timing.samples) < limits.noise || now() - began > limits.seconds;
+  return 1.86 * timing.noise / std::sqrt(timing.samples) < limits.noise;
 }
 
 // On a GPU, one recording has many runs, so that launching and waiting for it takes no part in the time.
@@ -71,6 +74,22 @@ Timing timing_of(std::vector<double> seconds) {
           .samples = static_cast<int>(seconds.size())};
 }
 
+Timing timing_of(const std::vector<std::vector<double>>& rounds) {
+  if (rounds.size() == 1) return timing_of(rounds.front());
+  std::vector<double> medians;
+  Timing all{.least = std::numeric_limits<double>::infinity()};
+  for (const std::vector<double>& round : rounds) {
+    const Timing one = timing_of(round);
+    medians.push_back(one.median);
+    all.least = std::min(all.least, one.least);
+    all.samples += one.samples;
+  }
+  const Timing over_rounds = timing_of(medians);
+  all.median = over_rounds.median;
+  all.noise = over_rounds.noise;
+  return all;
+}
+
 // A shared cache of a large host may be larger than what is worth writing for each run.
 CacheFlush::CacheFlush(Device& device)
     : memory_(device,
@@ -105,7 +124,7 @@ std::vector<double> sample(Stream& stream, const std::function<void()>& prepare,
   }
   std::vector<double> seconds;
   const double began = now();
-  for (int i = -1; i < 0 || !settled(seconds, limits, began); ++i) {
+  for (int i = limits.warm_up ? -1 : 0; i < 1 || !settled(seconds, limits, began); ++i) {
     if (prepare) prepare();
     stream.synchronize();
     const double start = now();

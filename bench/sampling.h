@@ -10,9 +10,9 @@ namespace tdds {
 
 struct SamplingLimits {
   double noise = 0.02;   // stop when the median is known to this share
-  double seconds = 0.5;  // or after this time, but not before kLeastSamples
+  double seconds = 0.5;  // or after this time and one run
+  bool warm_up = true;   // on a host, make one run before those that count
 };
-inline constexpr int kLeastSamples = 2;
 
 // Seconds of one run of an op.
 struct Timing {
@@ -21,12 +21,15 @@ struct Timing {
   int samples = 0;
 };
 Timing timing_of(std::vector<double> seconds);
+// Of all rounds: the median of the medians of the rounds, and their noise.
+Timing timing_of(const std::vector<std::vector<double>>& rounds);
 
 // Memory that is larger than the last-level cache. Going through it leaves nothing else there.
 class CacheFlush {
  public:
   explicit CacheFlush(Device& device);
   void enqueue(Stream& stream) const;
+  std::size_t bytes() const { return memory_.bytes(); }
 
  private:
   DeviceMemory memory_;

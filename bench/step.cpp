@@ -33,7 +33,8 @@ struct Flags {
   double width = 1;
   int threads = 0;
   bool evaluate = false, no_dynamics = false, plans = false, profile = false;
-  bool no_dependent_launches = false, eager = false, kernel_report = false;
+  bool no_dependent_launches = false, no_branches = false, eager = false, kernel_report = false;
+  OwnConvolutions own_convolutions = OwnConvolutions::kWhereFaster;
   std::string target;
 };
 
@@ -138,6 +139,8 @@ nlohmann::ordered_json run(const Flags& flags) {
   device_options.cudnn_autotune = !flags.plan_cache.empty();
   device_options.plan_cache = plan_cache_file(flags.plan_cache);
   device_options.dependent_launches = !flags.no_dependent_launches;
+  if (flags.no_branches) device_options.branches = Branches::kInPlace;
+  device_options.own_convolutions = flags.own_convolutions;
   device_options.count_accesses = flags.kernel_report;
   const auto device = make_device(flags.device, device_options);
   const std::int64_t runs = flags.evaluate ? 1 : std::int64_t{flags.block} * (flags.steps + flags.warmup);
@@ -203,6 +206,12 @@ FlagTable step_flags(Flags& flags) {
       {"eager", &flags.eager, "Enqueue the ops of every step instead of replaying a recording"},
       {"no_dependent_launches", &flags.no_dependent_launches,
        "On a GPU: launch each kernel after the one in front of it has ended"},
+      {"no_branches", &flags.no_branches,
+       "On a GPU: run the gradients of filters between the other kernels, not beside them"},
+      {"own_convolutions", choice(flags.own_convolutions, kOwnConvolutions),
+       "On a GPU or simt: never, where_faster (than cuDNN's plans, with --plan_cache) or always run 3x3 "
+       "convolutions by "
+       "the project's own kernels, where these support them"},
       {"profile", &flags.profile, "On a host device: print the time of each op in a step"},
       {"kernel_report", &flags.kernel_report,
        "On simt: count what each kernel does in the steps; print a table to stderr"},

@@ -8,13 +8,12 @@
 namespace tdds {
 
 BatchPrefetcher::BatchPrefetcher(Device& device, Stream& stream, const ImageSource& source,
-                                 std::int64_t image_bytes, std::int32_t batch)
-    : stream_(stream),
-      source_(source),
-      image_bytes_(image_bytes),
-      batch_(batch),
-      staging_(device, static_cast<std::size_t>(batch * image_bytes), "a batch of images") {
-  for (auto& buffer : buffers_) buffer.resize(static_cast<std::size_t>(batch * image_bytes));
+                                 std::int64_t image_bytes, std::int32_t batch, const DataParallel* parallel)
+    : stream_(stream), source_(source), parallel_(parallel), image_bytes_(image_bytes), batch_(batch) {
+  const auto bytes = static_cast<std::size_t>(batch * image_bytes);
+  for (HostMemory& buffer : buffers_) buffer = HostMemory(device, bytes, "a batch of images");
+  images_ = DeviceMemory(device, bytes, "a batch of images");
+  if (device.uploads_ahead()) staging_ = DeviceMemory(device, bytes, "the transfer of a batch of images");
   thread_ = std::thread([this] { work(); });
 }
 
@@ -38,9 +37,12 @@ void BatchPrefetcher::start(std::span<const std::int32_t> order, std::int64_t cu
 void BatchPrefetcher::request() {
   const std::int64_t left = static_cast<std::int64_t>(order_.size()) - cursor_;
   if (left == 0) return;
+  const auto batch = static_cast<std::int32_t>(std::min<std::int64_t>(left, batch_));
+  const BatchSlice slice = slice_of(parallel_, batch);
   const std::lock_guard lock(mutex_);
-  request_.rows = order_.subspan(static_cast<std::size_t>(cursor_),
-                                 static_cast<std::size_t>(std::min<std::int64_t>(left, batch_)));
+  request_.rows =
+      order_.subspan(static_cast<std::size_t>(cursor_ + slice.first), static_cast<std::size_t>(slice.count));
+  request_.batch = batch;
   request_.buffer ^= 1;
   failure_ = nullptr;
   pending_ = true;
@@ -58,12 +60,14 @@ void BatchPrefetcher::feed() {
   wait_until_read();
   waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (failure_) std::rethrow_exception(failure_);
-  stream_.synchronize();
   const Request ready = request_;
-  cursor_ += static_cast<std::int64_t>(ready.rows.size());
+  cursor_ += ready.batch;
+  stream_.wait_for(uploads_[ready.buffer ^ 1]);  // from the buffer of the next batch
   request();
-  stream_.upload(staging_.data(), buffers_[ready.buffer].data(),
-                 ready.rows.size() * static_cast<std::size_t>(image_bytes_));
+  if (ready.rows.empty()) return;
+  uploads_[ready.buffer] =
+      stream_.upload_ahead(images_.data(), staging_.data(), buffers_[ready.buffer].get<void>(),
+                           ready.rows.size() * static_cast<std::size_t>(image_bytes_));
 }
 
 void BatchPrefetcher::work() {
@@ -87,7 +91,7 @@ void BatchPrefetcher::work() {
 }
 
 void BatchPrefetcher::read(const Request& request) {
-  std::uint8_t* out = buffers_[request.buffer].data();
+  auto* out = buffers_[request.buffer].get<std::uint8_t>();
   for (const std::int32_t row : request.rows) {
     source_.read(row, out);
     out += image_bytes_;

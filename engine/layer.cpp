@@ -42,6 +42,7 @@ ConvLayer::ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t he
                                        .data_gradient = decl.data_gradient,
                                        .full_batch = context.full_batch});
   context.workspace_bytes = std::max(context.workspace_bytes, plan_->workspace_bytes());
+  context.branch_workspace_bytes = std::max(context.branch_workspace_bytes, plan_->filter_workspace_bytes());
 }
 
 std::size_t ConvLayer::x_bytes() const {
@@ -52,17 +53,37 @@ std::size_t ConvLayer::y_bytes() const {
   return y_rows() * y_channels() * element_size(plan_->spec().dtype);
 }
 
-void ConvLayer::forward(Stream& stream, const void* x) {
+BatchNormPartials ConvLayer::forward(Stream& stream, const void* x, const BatchNormLayer& next) {
   const StreamRange range(stream, name_);
-  plan_->forward(stream, x, context_.params.filter(filter_), y_, context_.workspace);
+  const void* const w = context_.params.filter(filter_);
+  if (!context_.train || plan_->moment_rows() == 0) {
+    plan_->forward(stream, x, w, y_, context_.workspace);
+    return {};
+  }
+  const BatchNormMemory memory = next.moment_memory();
+  plan_->forward_with_moments(stream, x, w, y_, memory);
+  return {static_cast<const float*>(memory.workspace), plan_->moment_rows()};
 }
-void ConvLayer::backward_data(Stream& stream, const void* dy, void* dx, bool accumulate) {
+
+BatchNormPartials ConvLayer::backward_data(Stream& stream, const void* dy, void* dx, bool accumulate,
+                                           const BatchNormLayer* previous) {
   const StreamRange range(stream, name_);
-  plan_->backward_data(stream, dy, context_.params.filter(filter_), dx, accumulate, context_.workspace);
+  const void* const w = context_.params.filter(filter_);
+  if (!previous || plan_->gradient_rows(accumulate) == 0) {
+    plan_->backward_data(stream, dy, w, dx, accumulate, context_.workspace);
+    return {};
+  }
+  const BatchNormGradient norm = previous->gradient();
+  plan_->backward_data_to_norm(stream, dy, w, accumulate ? dx : nullptr, dx, norm);
+  return {static_cast<const float*>(norm.memory.workspace), plan_->gradient_rows(accumulate)};
 }
-void ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
+
+Stream::Fork ConvLayer::backward_filter(Stream& stream, const void* x, const void* dy) {
   const StreamRange range(stream, name_);
-  plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_), context_.workspace);
+  return stream.fork([&] {
+    plan_->backward_filter(stream, x, dy, context_.params.filter_gradient(filter_),
+                           context_.branch_workspace);
+  });
 }
 
 ConvolutionPlan ConvLayer::plan() const {
@@ -95,7 +116,8 @@ BatchNormLayer::BatchNormLayer(PassContext& context, const BatchNormDecl& decl, 
       rows_(rows),
       relu_(relu),
       residual_(residual) {
-  check_usage(!context.train || rows >= 2,
+  const std::int64_t all_rows = context.whole.exchange ? rows / context.batch * context.whole.images : rows;
+  check_usage(!context.train || all_rows >= 2,
               "a batch of {} image leaves {} a single value per channel, and batch norm cannot be trained on "
               "that; choose a `batch_size` (with `accumulate`: its part) that leaves no last batch of 1",
               context.batch, name_);
@@ -116,7 +138,7 @@ void BatchNormLayer::bind(Arena& saved, void* x) {
     mask_ = saved.take_array<std::uint8_t>(batchnorm_mask_bytes(rows_, decl_.channels, context_.compute));
 }
 
-void BatchNormLayer::forward(Stream& stream, const void* residual) {
+void BatchNormLayer::forward(Stream& stream, const void* residual, const BatchNormPartials& moments) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
   check((residual != nullptr) == residual_, "{}: a residual was {}", name_, residual_ ? "missing" : "given");
@@ -135,49 +157,87 @@ void BatchNormLayer::forward(Stream& stream, const void* residual) {
                                  .relu = relu_});
     return;
   }
-  batchnorm_forward(stream, {.x = x_,
-                             .residual = residual,
-                             .weight = params.vector(decl_.weight),
-                             .bias = params.vector(decl_.bias),
-                             .running_mean = params.running(decl_.running_mean),
-                             .running_var = params.running(decl_.running_var),
-                             .batches_tracked = params.counter(decl_.batches_tracked),
-                             .mean = mean_,
-                             .inv_std = inv_std_,
-                             .y = y_,
-                             .rows = rows_,
-                             .channels = decl_.channels,
-                             .eps = kEps,
-                             .momentum = kMomentum,
-                             .dtype = context_.compute,
-                             .relu = relu_,
-                             .workspace = context_.workspace,
-                             .mask = mask_,
-                             .tickets = context_.tickets + first_ticket_});
+  BatchNormForwardArgs args{.x = x_,
+                            .residual = residual,
+                            .weight = params.vector(decl_.weight),
+                            .bias = params.vector(decl_.bias),
+                            .running_mean = params.running(decl_.running_mean),
+                            .running_var = params.running(decl_.running_var),
+                            .batches_tracked = params.counter(decl_.batches_tracked),
+                            .mean = mean_,
+                            .inv_std = inv_std_,
+                            .y = y_,
+                            .rows = rows_,
+                            .channels = decl_.channels,
+                            .eps = kEps,
+                            .momentum = kMomentum,
+                            .dtype = context_.compute,
+                            .relu = relu_,
+                            .workspace = context_.workspace,
+                            .mask = mask_,
+                            .tickets = context_.tickets + first_ticket_,
+                            .partials = moments};
+  if (StatisticsExchange* const exchange = context_.whole.exchange) {
+    batchnorm_moments(stream, {.forward = args, .moments = exchange->mine(decl_.channels)});
+    args.partials = gather(stream);
+  }
+  batchnorm_forward(stream, args);
 }
 
-void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual) {
+BatchNormPartials BatchNormLayer::gather(Stream& stream) const {
+  const WholeBatch& whole = context_.whole;
+  return whole.exchange->gather(stream, decl_.channels, whole.images, rows_ / context_.batch);
+}
+
+BatchNormMemory BatchNormLayer::moment_memory() const {
+  return memory(first_ticket_);
+}
+BatchNormMemory BatchNormLayer::memory(std::size_t ticket) const {
+  return {.workspace = context_.workspace, .tickets = context_.tickets + ticket};
+}
+
+BatchNormGradient BatchNormLayer::gradient() const {
+  check(relu_, "{}: its g is the gradient itself, as there is no ReLU", name_);
+  const Params& params = context_.params;
+  return {.x = x_,
+          .weight = params.vector(decl_.weight),
+          .bias = params.vector(decl_.bias),
+          .mean = mean_,
+          .inv_std = inv_std_,
+          .mask = mask_,
+          .memory = memory(first_ticket_ + batchnorm_tickets(decl_.channels))};
+}
+
+void BatchNormLayer::backward(Stream& stream, const void* dy, void* dx, void* dresidual,
+                              const BatchNormPartials& sums) {
   const StreamRange range(stream, name_);
   const Params& params = context_.params;
-  batchnorm_backward(stream,
-                     {.x = x_,
-                      .y = y_,
-                      .dy = dy,
-                      .weight = params.vector(decl_.weight),
-                      .bias = params.vector(decl_.bias),
-                      .mean = mean_,
-                      .inv_std = inv_std_,
-                      .dweight = params.vector_gradient(decl_.weight),
-                      .dbias = params.vector_gradient(decl_.bias),
-                      .dx = dx,
-                      .dresidual = dresidual,
-                      .rows = rows_,
-                      .channels = decl_.channels,
-                      .dtype = context_.compute,
-                      .relu = relu_,
-                      .workspace = context_.workspace,
-                      .mask = mask_,
-                      .tickets = context_.tickets + first_ticket_ + batchnorm_tickets(decl_.channels)});
+  const bool is_g = sums.groups != nullptr;
+  check(!is_g || !dresidual || dresidual == dy, "{}: g is given and not copied to dresidual", name_);
+  BatchNormBackwardArgs args{.x = x_,
+                             .y = y_,
+                             .dy = dy,
+                             .weight = params.vector(decl_.weight),
+                             .bias = params.vector(decl_.bias),
+                             .mean = mean_,
+                             .inv_std = inv_std_,
+                             .dweight = params.vector_gradient(decl_.weight),
+                             .dbias = params.vector_gradient(decl_.bias),
+                             .dx = dx,
+                             .dresidual = is_g ? nullptr : dresidual,
+                             .rows = rows_,
+                             .channels = decl_.channels,
+                             .dtype = context_.compute,
+                             .relu = relu_ && !is_g,
+                             .workspace = context_.workspace,
+                             .mask = mask_,
+                             .tickets = context_.tickets + first_ticket_ + batchnorm_tickets(decl_.channels),
+                             .partials = sums};
+  if (StatisticsExchange* const exchange = context_.whole.exchange) {
+    batchnorm_sums(stream, {.backward = args, .sums = exchange->mine(decl_.channels)});
+    args.partials = gather(stream);
+  }
+  batchnorm_backward(stream, args);
 }
 
 MaxPoolLayer::MaxPoolLayer(PassContext& context, std::int32_t height, std::int32_t width,

@@ -8,6 +8,8 @@
 
 #include "engine/arena.h"
 #include "engine/params.h"
+#include "engine/statistics_exchange.h"
+#include "kernels/ops/batchnorm.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/head.h"
 #include "kernels/ops/max_pool.h"
@@ -26,8 +28,11 @@ struct PassContext {
   Conv2dMath math = Conv2dMath::kExact;
   ConvAlgo algo = ConvAlgo::kAuto;
   std::int32_t full_batch = 0;
+  WholeBatch whole = {};
   void* workspace = nullptr;         // shared by all layers, since commands of a stream run in order
   std::size_t workspace_bytes = 0;   // the largest request of a layer
+  void* branch_workspace = nullptr;  // of the filters' gradients, which run on the branch
+  std::size_t branch_workspace_bytes = 0;
   std::uint32_t* tickets = nullptr;  // of all layers, one after the other: zero when a step begins
   std::size_t ticket_count = 0;
 };
@@ -50,14 +55,22 @@ struct ConvolutionPlan {
 // One line each: "<layer>: forward=...; data=...; filter=...".
 std::string to_string(const std::vector<ConvolutionPlan>& plans);
 
+class BatchNormLayer;
+
 class ConvLayer {
  public:
   ConvLayer(PassContext& context, const ConvDecl& decl, std::int32_t height, std::int32_t width);
 
   void bind(Arena& saved) { y_ = saved.take(y_bytes()); }
-  void forward(Stream& stream, const void* x);
-  void backward_data(Stream& stream, const void* dy, void* dx, bool accumulate);
-  void backward_filter(Stream& stream, const void* x, const void* dy);
+  // Also finds the moments of y for `next` if the plan can: `next` runs before anything else then.
+  BatchNormPartials forward(Stream& stream, const void* x, const BatchNormLayer& next);
+  // With `previous`, the layer that made x, dx becomes its g if the plan can. `previous` then takes the
+  // result in its backward(), before anything else runs.
+  BatchNormPartials backward_data(Stream& stream, const void* dy, void* dx, bool accumulate,
+                                  const BatchNormLayer* previous = nullptr);
+  // Runs on the stream's branch: x and dy must keep their values, and the gradient must not be read, until
+  // the returned fork is joined.
+  Stream::Fork backward_filter(Stream& stream, const void* x, const void* dy);
 
   void* y() const { return y_; }
   std::int64_t y_rows() const { return std::int64_t{plan_->spec().batch} * out_height() * out_width(); }
@@ -85,7 +98,8 @@ struct BatchNormDecl {
   static BatchNormDecl declare(Params& params, const std::string& name, std::int32_t channels);
 };
 
-// y = act(norm(x) + residual). In a training pass, y is a separate buffer, which is kept for backward. In
+// y = act(norm(x) + residual). Where the pass computes a part of a batch, its statistics may be those of the
+// whole one (PassContext::whole). In a training pass, y is a separate buffer, which is kept for backward. In
 // inference, y overwrites x.
 class BatchNormLayer {
  public:
@@ -96,13 +110,21 @@ class BatchNormLayer {
                  bool residual);
 
   void bind(Arena& saved, void* x);
-  void forward(Stream& stream, const void* residual);
-  // dx may be dy when dresidual is null or another buffer; dresidual (may be null) may be dy.
-  void backward(Stream& stream, const void* dy, void* dx, void* dresidual);
+  void forward(Stream& stream, const void* residual, const BatchNormPartials& moments = {});
+  // dx may be dy when dresidual is null or another buffer; dresidual (may be null) may be dy. With sums, dy
+  // is g and dresidual must be null or dy.
+  void backward(Stream& stream, const void* dy, void* dx, void* dresidual,
+                const BatchNormPartials& sums = {});
 
   void* y() const { return y_; }
+  // For the convolutions next to it. The memory is null in inference.
+  BatchNormMemory moment_memory() const;
+  BatchNormGradient gradient() const;
 
  private:
+  BatchNormMemory memory(std::size_t ticket) const;
+  BatchNormPartials gather(Stream& stream) const;
+
   PassContext& context_;
   BatchNormDecl decl_;
   std::string name_;

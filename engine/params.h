@@ -62,6 +62,7 @@ class Params {
   float* vector_gradient(int index) const;  // fp32
   float* running(int index) const;          // fp32
   std::int64_t* counter(int index) const;
+  std::span<float> all_running() const { return {running_, static_cast<std::size_t>(running_elements_)}; }
 
   // A whole range, as the optimizer reads it.
   struct Range {

@@ -58,8 +58,13 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int32_t batch) {
 }
 
 Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
-                 TrainOptions options)
-    : device_(device), stream_(stream), net_(net), set_(set), options_(std::move(options)) {
+                 TrainOptions options, DataParallel* parallel)
+    : device_(device),
+      stream_(stream),
+      net_(net),
+      set_(set),
+      options_(std::move(options)),
+      parallel_(parallel) {
   check_options(options_, set.count());
   ids_ = options_.subset.empty() ? counting_ids(set.count()) : options_.subset;
   if (options_.t_max <= 0) options_.t_max = full_t_max(options_.epochs, samples(), options_.batch);
@@ -67,7 +72,7 @@ Trainer::Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const
   allocate();
   if (set.source())
     prefetcher_ = std::make_unique<BatchPrefetcher>(device, stream, *set.source(), set.image_bytes(),
-                                                    steps_[0].recorded.batch);
+                                                    steps_[0].recorded.batch, parallel);
 }
 
 // Goes through the steps of an epoch and adds each one that is not known yet.
@@ -79,13 +84,17 @@ void Trainer::plan_steps(PassPool& pool) {
       const std::int32_t size = std::min(micro, group - done);
       const bool first = done == 0, last = done + size == group;
       if (!find_step(size, group, first, last)) {
-        Pass& pass = pool.add({.batch = size,
-                               .compute = options_.compute,
-                               .train = true,
-                               .math = options_.math,
-                               .algo = options_.algo,
-                               .full_batch = size < micro ? micro : 0});
-        steps_.push_back({{.pass = &pass, .batch = size}, group, first, last});
+        const BatchSlice slice = slice_of(parallel_, size), full = slice_of(parallel_, micro);
+        Pass* const pass = slice.count == 0
+                               ? nullptr
+                               : &pool.add({.batch = slice.count,
+                                            .compute = options_.compute,
+                                            .train = true,
+                                            .math = options_.math,
+                                            .algo = options_.algo,
+                                            .full_batch = slice.count < full.count ? full.count : 0,
+                                            .whole = parallel_ ? parallel_->whole(size) : WholeBatch{}});
+        steps_.push_back({{.pass = pass, .batch = size}, slice, group, first, last});
       }
       done += size;
     }
@@ -126,6 +135,10 @@ void Trainer::allocate() {
   if (options_.accumulate > 1) {
     memory(filter_sum_, net_.params().filters().n * sizeof(float), "the sums of the filters' gradients");
     memory(vector_sum_, net_.params().vectors().n * sizeof(float), "the sums of the other gradients");
+  }
+  if (parallel_) {
+    parallel_->allocate(device_, net_, steps_[0].recorded.batch, options_.feature_norm);
+    memory_bytes_ += parallel_->bytes();
   }
   const std::vector<float> table = learning_rates(options_.schedule, options_.learning_rate, options_.t_max,
                                                   steps_per_epoch(), options_.epochs);
@@ -176,46 +189,74 @@ DynamicsView Trainer::dynamics_view() const {
 }
 
 void Trainer::enqueue_step(const MicroStep& micro) {
-  const RecordedStep& step = micro.recorded;
-  auto* state = state_.get<StepState>();
-  const auto* order = order_.get<std::int32_t>();
-  AugmentArgs images = set_.augmentation(step.pass->input(), order, state, prefetcher_.get());
+  if (micro.recorded.pass) enqueue_images(micro);
+  if (weights_.data() && micro.first)
+    batch_weight(stream_, {.weights = weights_.get<float>(),
+                           .order = order_.get<std::int32_t>(),
+                           .state = state_.get<StepState>(),
+                           .batch_weight = batch_weight_.get<float>(),
+                           .batch = micro.group});
+  enqueue_passes(micro);
+  if (options_.accumulate > 1) enqueue_accumulation(micro.first);
+  if (micro.last) {
+    if (parallel_ && options_.accumulate > 1) {
+      parallel_->add(stream_, filter_sum_.data(), net_.params().filters().n, DType::kF32);
+      parallel_->add(stream_, vector_sum_.data(), net_.params().vectors().n, DType::kF32);
+    }
+    enqueue_optimizer();
+  }
+  advance(stream_, {.state = state_.get<StepState>(),
+                    .order = order_.get<std::int32_t>(),
+                    .loss = loss_.get<float>(),
+                    .correct = correct_.get<std::uint8_t>(),
+                    .batch = micro.recorded.batch,
+                    .count_step = micro.last});
+}
+
+void Trainer::enqueue_images(const MicroStep& micro) {
+  Pass& pass = *micro.recorded.pass;
+  AugmentArgs images = set_.augmentation(pass.input(), order_.get<std::int32_t>() + micro.slice.first,
+                                         state_.get<StepState>(), prefetcher_.get());
   images.crop = options_.crop;
   images.padding = crop_padding(set_.height(), set_.width());
   images.seed = options_.seed;
-  const std::span<std::uint32_t> tickets = step.pass->tickets();
+  const std::span<std::uint32_t> tickets = pass.tickets();
   images.tickets = tickets.data();
   images.ticket_count = static_cast<std::int64_t>(tickets.size());
   augment(stream_, images);
-  if (weights_.data() && micro.first)
-    batch_weight(stream_, {.weights = weights_.get<float>(),
-                           .order = order,
-                           .state = state,
-                           .batch_weight = batch_weight_.get<float>(),
-                           .batch = micro.group});
+}
+
+// Forward, loss and dynamics, backward.
+void Trainer::enqueue_passes(const MicroStep& micro) {
+  const std::int32_t batch = micro.recorded.batch;
   const Pass::Loss loss{.softmax = {.labels = set_.labels(),
-                                    .order = order,
-                                    .state = state,
+                                    .order = order_.get<std::int32_t>(),
+                                    .state = state_.get<StepState>(),
                                     .prev_logp = prev_logp_.get<float>(),
                                     .visit_logits = visit_logits_.get<float>(),
                                     .out = dynamics_view(),
                                     .batch_weight = batch_weight_.get<float>(),
-                                    .loss_scale = options_.loss_scale * (static_cast<float>(step.batch) /
+                                    .loss_scale = options_.loss_scale * (static_cast<float>(batch) /
                                                                          static_cast<float>(micro.group)),
                                     .smoothing = static_cast<float>(options_.label_smoothing),
-                                    .batch = step.batch,
+                                    .batch = batch,
                                     .classes = net_.classes()},
                         .feature_norm = feature_norm_.get<float>()};
-  step.pass->forward(stream_, &loss);
-  step.pass->backward(stream_);
-  if (options_.accumulate > 1) enqueue_accumulation(micro.first);
-  if (micro.last) enqueue_optimizer();
-  advance(stream_, {.state = state,
-                    .order = order,
-                    .loss = loss_.get<float>(),
-                    .correct = correct_.get<std::uint8_t>(),
-                    .batch = step.batch,
-                    .count_step = micro.last});
+  Pass* const pass = micro.recorded.pass;
+  if (pass)
+    pass->forward(stream_, parallel_ ? nullptr : &loss);
+  else
+    parallel_->take_part_in_forward(stream_);
+  if (parallel_) parallel_->loss(stream_, pass, loss);
+  std::function<void(std::size_t)> reached;
+  if (parallel_ && options_.accumulate == 1)
+    reached = [&](std::size_t mark) { parallel_->add_reached(stream_, net_.params(), mark); };
+  if (pass) return pass->backward(stream_, reached);
+  parallel_->take_part_in_backward(stream_);
+  for (const Params::Range& range : {net_.params().filters(), net_.params().vectors()})
+    stream_.zero(range.gradient, static_cast<std::size_t>(range.n) * element_size(range.compute_type));
+  for (std::size_t mark = 0; reached && mark < net_.gradient_marks().size(); ++mark) reached(mark);
+  stream_.join();
 }
 
 void Trainer::enqueue_accumulation(bool first) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/batch_prefetcher.h"
+#include "engine/data_parallel.h"
 #include "engine/device_dataset.h"
 #include "engine/io/dynamics_store.h"
 #include "engine/net.h"
@@ -76,9 +77,11 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int32_t batch);
 
 class Trainer {
  public:
-  // Adds its passes to `pool`; place() it before the first step. `set` must outlive the trainer.
+  // Adds its passes to `pool`; place() it before the first step. `set` and `parallel` must outlive the
+  // trainer. With `parallel`, the trainers of all ranks make the same calls, and this one computes a slice of
+  // each batch.
   Trainer(Device& device, Stream& stream, Net& net, PassPool& pool, const DeviceDataset& set,
-          TrainOptions options);
+          TrainOptions options, DataParallel* parallel = nullptr);
 
   const TrainOptions& options() const { return options_; }
   std::int64_t samples() const { return static_cast<std::int64_t>(ids_.size()); }
@@ -116,13 +119,16 @@ class Trainer {
   void start_epoch();
   // The unit of recording: a batch or, with accumulation, a part of one.
   struct MicroStep {
-    RecordedStep recorded;
-    std::int32_t group;  // images of the whole batch
-    bool first, last;    // of the batch
+    RecordedStep recorded;  // its pass is null where this rank has no images
+    BatchSlice slice;       // of the images, for this rank
+    std::int32_t group;     // images of the whole batch
+    bool first, last;       // of the batch
   };
   void plan_steps(PassPool& pool);
   MicroStep* find_step(std::int32_t size, std::int32_t group, bool first, bool last);
   void enqueue_step(const MicroStep& micro);
+  void enqueue_images(const MicroStep& micro);
+  void enqueue_passes(const MicroStep& micro);
   void enqueue_accumulation(bool first);
   void enqueue_optimizer();
   DynamicsView dynamics_view() const;
@@ -135,6 +141,7 @@ class Trainer {
   Net& net_;
   const DeviceDataset& set_;
   TrainOptions options_;
+  DataParallel* parallel_;  // null: one process
   std::vector<std::int32_t> ids_, order_host_;
   std::vector<MicroStep> steps_;  // the different ones of an epoch; the first one of a full batch is in front
   std::int32_t epoch_ = 0;

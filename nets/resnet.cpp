@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "engine/gradient_ring.h"
 #include "engine/layer.h"
 #include "kernels/numerics/round_up.h"
 #include "kernels/runtime/check.h"
@@ -53,6 +54,12 @@ struct NetDecl {
   std::optional<HeadDecl> head;
 };
 
+// The gradient of a norm's output. With sums, it is the norm's g, and that norm is the next op.
+struct Gradient {
+  void* d;
+  BatchNormPartials sums = {};
+};
+
 struct Unit {
   ConvLayer conv;
   BatchNormLayer norm;
@@ -66,16 +73,20 @@ struct Unit {
     norm.bind(saved, conv.y());
   }
   void forward(Stream& stream, const void* x, const void* residual = nullptr) {
-    conv.forward(stream, x);
-    norm.forward(stream, residual);
+    const BatchNormPartials moments = conv.forward(stream, x, norm);
+    norm.forward(stream, residual, moments);
+  }
+  // Returns the gradient of x, for that of the convolution's output, which it uses up. `previous` is the norm
+  // that made x; null if none did. The filter's gradient comes first, because it runs beside what follows.
+  Gradient backward_conv(Stream& stream, GradientRing& ring, const void* x, void* dy,
+                         const BatchNormLayer* previous) {
+    const Stream::Fork reader = conv.backward_filter(stream, x, dy);
+    void* dx = ring.take(stream);
+    const BatchNormPartials sums = conv.backward_data(stream, dy, dx, false, previous);
+    ring.give_back(dy, reader);
+    return {dx, sums};
   }
   void* y() const { return norm.y(); }
-};
-
-// Three buffers, each for the gradient at one point of the network. A block's backward reads the gradient of
-// its output from `a`, and leaves that of its input there.
-struct GradientBuffers {
-  void *a = nullptr, *b = nullptr, *c = nullptr;
 };
 
 class Block {
@@ -107,27 +118,29 @@ class Block {
     }
   }
 
-  void backward(Stream& stream, GradientBuffers& g) {
-    // b: the gradient through the last norm; a: the gradient of the shortcut.
-    main_.back()->norm.backward(stream, g.a, g.b, g.a);
+  // Returns the gradient of the input, for that of the output, which it uses up. `previous` is the norm that
+  // made the input; null if none did.
+  Gradient backward(Stream& stream, GradientRing& ring, const Gradient& dy, const BatchNormLayer* previous) {
+    void* d = ring.take(stream);  // the gradient of a convolution's output
+    void* shortcut = dy.d;        // becomes that of the shortcut
+    main_.back()->norm.backward(stream, dy.d, d, shortcut, dy.sums);
     for (std::size_t i = main_.size() - 1; i > 0; --i) {
-      main_[i]->conv.backward_filter(stream, main_[i - 1]->y(), g.b);
-      main_[i]->conv.backward_data(stream, g.b, g.c, false);
-      main_[i - 1]->norm.backward(stream, g.c, g.c, nullptr);
-      std::swap(g.b, g.c);
+      BatchNormLayer& norm = main_[i - 1]->norm;
+      const Gradient of_norm = main_[i]->backward_conv(stream, ring, norm.y(), d, &norm);
+      d = of_norm.d;
+      norm.backward(stream, d, d, nullptr, of_norm.sums);
     }
-    main_[0]->conv.backward_filter(stream, x_, g.b);
-    if (!shortcut_) {
-      main_[0]->conv.backward_data(stream, g.b, g.a, true);
-      return;
+    const Stream::Fork reader = main_[0]->conv.backward_filter(stream, x_, d);
+    if (shortcut_) {
+      shortcut_->norm.backward(stream, shortcut, shortcut, nullptr);
+      shortcut = shortcut_->backward_conv(stream, ring, x_, shortcut, nullptr).d;
     }
-    shortcut_->norm.backward(stream, g.a, g.a, nullptr);
-    shortcut_->conv.backward_filter(stream, x_, g.a);
-    shortcut_->conv.backward_data(stream, g.a, g.c, false);
-    main_[0]->conv.backward_data(stream, g.b, g.c, true);
-    std::swap(g.a, g.c);
+    const BatchNormPartials sums = main_[0]->conv.backward_data(stream, d, shortcut, true, previous);
+    ring.give_back(d, reader);
+    return {shortcut, sums};
   }
 
+  const BatchNormLayer& last_norm() const { return main_.back()->norm; }
   const void* y() const { return main_.back()->y(); }
   std::int32_t out_height() const { return main_.back()->conv.out_height(); }
   std::int32_t out_width() const { return main_.back()->conv.out_width(); }
@@ -150,7 +163,9 @@ class Block {
 class ResNetPass final : public Pass {
  public:
   ResNetPass(Device& device, Params& params, const NetDecl& decl, const PassSpec& spec)
-      : context_{device, params, spec.compute, spec.batch, spec.train, spec.math, spec.algo, spec.full_batch},
+      : context_{device,     params,          spec.compute,
+                 spec.batch, spec.train,      spec.math,
+                 spec.algo,  spec.full_batch, spec.train ? spec.whole : WholeBatch{}},
         size_(decl.spec.image_size),
         channels_(decl.spec.input_channels),
         stem_(context_, *decl.stem, size_, size_, true) {
@@ -180,9 +195,11 @@ class ResNetPass final : public Pass {
     context_.workspace = scratch.take(context_.workspace_bytes);
     context_.tickets = tickets.take_array<std::uint32_t>(context_.ticket_count);
     if (!context_.train) return;
+    context_.branch_workspace =
+        context_.device.has_branches() ? scratch.take(context_.branch_workspace_bytes) : context_.workspace;
     std::size_t bytes = stem_.conv.y_bytes();
     for (auto& block : blocks_) bytes = std::max(bytes, block->gradient_bytes());
-    gradients_ = {scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)};
+    gradients_.bind(scratch, GradientRing::buffers_for(context_.device), bytes);
   }
 
   TensorView input() const override {
@@ -207,17 +224,26 @@ class ResNetPass final : public Pass {
     head_->forward(stream, h, loss ? &loss->softmax : nullptr, loss ? loss->feature_norm : nullptr);
   }
 
-  void backward(Stream& stream) override {
+  void backward(Stream& stream, const std::function<void(std::size_t mark)>& reached) override {
     check(context_.train, "ResNetPass::backward: this pass was made for inference");
-    GradientBuffers g = gradients_;
-    head_->backward(stream, g.a);
-    for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) (*block)->backward(stream, g);
-    if (pool_) {
-      pool_->backward(stream, g.a, g.b);
-      std::swap(g.a, g.b);
+    GradientRing ring = gradients_;  // every step takes the same buffers
+    Gradient d{ring.take(stream)};
+    head_->backward(stream, d.d);
+    for (std::size_t i = blocks_.size(); i-- > 0;) {
+      const BatchNormLayer* const stem = pool_ ? nullptr : &stem_.norm;
+      d = blocks_[i]->backward(stream, ring, d, i > 0 ? &blocks_[i - 1]->last_norm() : stem);
+      if (reached) reached(blocks_.size() - 1 - i);
     }
-    stem_.norm.backward(stream, g.a, g.a, nullptr);
-    stem_.conv.backward_filter(stream, input_, g.a);
+    if (pool_) {
+      void* dx = ring.take(stream);
+      pool_->backward(stream, d.d, dx);
+      ring.give_back(d.d);
+      d = {dx};
+    }
+    stem_.norm.backward(stream, d.d, d.d, nullptr, d.sums);
+    stem_.conv.backward_filter(stream, input_, d.d);
+    if (reached) reached(blocks_.size());
+    stream.join();  // the caller reads the gradients
   }
 
   std::vector<ConvolutionPlan> plans() const override {
@@ -234,7 +260,7 @@ class ResNetPass final : public Pass {
   std::vector<std::unique_ptr<Block>> blocks_;
   std::optional<HeadLayer> head_;
   void* input_ = nullptr;
-  GradientBuffers gradients_;
+  GradientRing gradients_;
 };
 
 class ResNet final : public Net {
@@ -266,6 +292,27 @@ class ResNet final : public Net {
   std::int32_t features() const override { return features_; }
   std::int32_t input_channels() const override { return decl_.spec.input_channels; }
   double forward_macs() const override { return macs_; }
+  // After each block, as its parameters follow those of the blocks before it, and after the stem.
+  std::vector<GradientMark> gradient_marks() const override {
+    const auto offset = [&](int parameter) {
+      return params_.list()[static_cast<std::size_t>(parameter)].offset;
+    };
+    std::vector<GradientMark> marks;
+    for (std::size_t i = decl_.blocks.size(); i-- > 0;) {
+      const UnitDecl& first = decl_.blocks[i].main.front();
+      marks.push_back({.filters = offset(first.conv.filter), .vectors = offset(first.norm.weight)});
+    }
+    marks.push_back({});
+    return marks;
+  }
+  std::vector<std::int32_t> norm_channels() const override {
+    std::vector<std::int32_t> channels{decl_.stem->norm.channels};
+    for (const BlockDecl& block : decl_.blocks) {  // as in Block::forward
+      if (block.shortcut) channels.push_back(block.shortcut->norm.channels);
+      for (const UnitDecl& unit : block.main) channels.push_back(unit.norm.channels);
+    }
+    return channels;
+  }
   Params& params() override { return params_; }
   std::unique_ptr<Pass> make_pass(Device& device, const PassSpec& spec) override {
     return std::make_unique<ResNetPass>(device, params_, decl_, spec);

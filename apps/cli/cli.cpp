@@ -4,57 +4,30 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <new>
-#include <numeric>
 #include <set>
-#include <string_view>
+#include <thread>
 
+#include "apps/cli/config_file.h"
 #include "apps/cli/help.h"
 #include "apps/cli/output.h"
+#include "apps/cli/unknown_flag.h"
 #include "apps/version.h"
 #include "engine/io/system_reason.h"
+#include "kernels/ranks/ranks.h"
 
 namespace tdds {
 namespace {
 
-// Levenshtein distance: how many letters to insert, delete or replace to turn one word into the other.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
-    }
-  }
-  return row.back();
-}
-
-std::vector<std::string> long_flags(const CLI::App& app) {
-  std::vector<std::string> flags;
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  return flags;
-}
-
-std::string suggestion(const CLI::App& app, const std::string& flag) {
-  std::string nearest;
-  std::size_t least = 1 + flag.size() / 3;
-  for (const std::string& known : long_flags(app)) {
-    // A prefix is probably an abbreviation, which Python's argparse accepts.
-    const std::size_t distance = known.starts_with(flag) ? 1 : edit_distance(flag, known);
-    if (distance < least) {
-      least = distance;
-      nearest = known;
-    }
-  }
-  return nearest.empty() ? "" : fmt::format("did you mean {}? ", nearest);
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  return names;
 }
 
 bool is_long_flag(const std::string& argument) {
@@ -82,26 +55,53 @@ std::vector<std::string> normalised(const CLI::App& app, int argc, const char* c
     const auto name_end = std::find(argument.begin(), argument.end(), '=');
     std::replace(argument.begin() + 2, name_end, '-', '_');
     const std::string flag(argument.begin(), name_end);
-    check_usage(app.get_option_no_throw(flag) != nullptr, "there is no flag {}: {}--help-all lists all flags",
-                flag, suggestion(app, flag));
+    if (app.get_option_no_throw(flag) == nullptr)
+      throw UsageError(no_such_flag(flag.substr(2), names_of(app)));
   }
   drop_repeated_lists(app, arguments);
   std::reverse(arguments.begin(), arguments.end());
   return arguments;
 }
 
-void take_earlier(const CLI::App& app, const FlagTable& flags, EarlierFlags& earlier) {
+// Names of flags, without dashes.
+using Names = std::set<std::string>;
+
+// The flags that the command line or the file of --config gives.
+Names given_flags(const CLI::App& app, const FlagTable& flags) {
+  Names given;
+  for (const Flag& flag : flags)
+    if (app.count("--" + flag.name) > 0) given.insert(flag.name);
+  const Flag* config = find_flag(flags, "config");
+  if (config && !config->variable.get().empty()) read_config(config->variable.get(), flags, given);
+  for (const Flag& flag : flags)
+    check_usage(flag.needs.empty() || !given.contains(flag.name) || given.contains(flag.needs),
+                "--{} has no effect without --{}: give both, or neither", flag.name, flag.needs);
+  return given;
+}
+
+void take_earlier(const FlagTable& flags, const Names& given, EarlierFlags& earlier) {
   for (const auto& [name, text] : earlier.find(texts_of(flags))) {
     const Flag* flag = find_flag(flags, name);
-    if (!flag || app.count("--" + name) > 0) continue;
+    if (!flag || given.contains(name)) continue;
     const std::string preset = flag->variable.get();
     flag->variable.set(name, text);
     if (flag->variable.get() != preset) earlier.taken.emplace_back(name, flag->variable.get());
   }
 }
 
-// Prints one line: control characters become spaces.
-void complain(const std::string& program, std::string sentence) {
+// 0 also where there is one process.
+int own_rank() {
+  const std::optional<Launched> launched = launched_rank();
+  return launched ? launched->rank : 0;
+}
+
+// Prints one line: control characters become spaces. What fails on one rank often fails on all of them. Rank
+// 0 speaks at once and then ends the others, so they are heard only where it has nothing to say.
+void complain(std::string program, std::string sentence) {
+  if (const int rank = own_rank(); rank > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2000 + 20 * rank));
+    program += fmt::format(", rank {}", rank);
+  }
   sentence = with_flag_names(sentence);
   std::replace_if(
       sentence.begin(), sentence.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
@@ -120,7 +120,6 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, co
   declare_flags(app, flags);
   try {
     app.parse(normalised(app, argc, argv));
-    if (earlier) take_earlier(app, flags, *earlier);
   } catch (const CLI::CallForHelp&) {
     print_out("{}", help_text(info, flags, false));
     return 0;
@@ -133,6 +132,10 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, co
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{}; --help-all lists all flags", error.what()));
   }
+  const Names given = given_flags(app, flags);
+  if (earlier) take_earlier(flags, given, *earlier);
+  if (const Flag* save = find_flag(flags, "save_config"))
+    save_config(save->variable.get(), info.name, flags, texts_of(flags));
   return run();
 }
 
@@ -141,7 +144,8 @@ int parse_and_run(int argc, const char* const* argv, const ProgramInfo& info, co
 std::string version_text() {
   std::string text = version::kProject;
   if (*version::kGit) text += fmt::format(" (git {})", version::kGit);
-  return text + fmt::format(", {}, oneDNN {}, {}", version::kCompiler, version::kOneDnn, version::kCuda);
+  return text + fmt::format(", {}, oneDNN {}, {}, {}", version::kCompiler, version::kOneDnn, version::kCuda,
+                            mpi_version());
 }
 
 int run_program(int argc, const char* const* argv, const ProgramInfo& info, const FlagTable& flags,
@@ -152,7 +156,13 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
   try {
     code = parse_and_run(argc, argv, info, flags, run, earlier);
   } catch (const Interrupted& interrupted) {
-    complain(info.name, interrupted.what());
+    // All ranks have the same exit code, of which MPICH's mpirun takes one and Open MPI's the first that is
+    // not 0. The latter then ends the others, so rank 0 speaks first.
+    if (own_rank() == 0)
+      complain(info.name, interrupted.what());
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    end_all_ranks(interrupted.exit_code());  // unless they have agreed to end
     code = interrupted.exit_code();
   } catch (const UsageError& error) {
     complain(info.name, error.what());
@@ -170,7 +180,9 @@ int run_program(int argc, const char* const* argv, const ProgramInfo& info, cons
     complain(info.name, error.what());
     code = 1;
   }
-  if (flush_output() || code != 0) return code;
+  const bool written = flush_output();
+  if (code != 0) end_all_ranks(code);
+  if (written || code != 0) return code;
   complain(info.name,
            "the standard output cannot be written, so the printed text is incomplete; all other work is "
            "done; free space on its device, or redirect it");

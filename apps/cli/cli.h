@@ -1,6 +1,6 @@
 #pragma once
 // What every program's main has in common: flags, --help, --help-all, --version, errors as one sentence and
-// an exit code.
+// an exit code. A table with the rows of apps/cli/config_file.h has --config and --save_config too.
 //
 // Exit codes: 0 done; 1 the run failed (bad data, full disk, absent device, no memory), or it succeeded but
 // the standard output could not be written; 2 the command line is wrong; 128 + signal interrupted. In a long
@@ -28,7 +28,8 @@ struct ProgramInfo {
   std::string examples = {};  // shown verbatim at the end of --help
 };
 
-// Values from an earlier start, for the flags that this command line leaves out.
+// Values from an earlier start, for the flags that this start leaves out, on the command line and in the file
+// of --config.
 struct EarlierFlags {
   // Takes the parsed flags and returns the recorded ones, or nothing if no earlier start is continued. Flags
   // that the program does not have are ignored.

@@ -221,7 +221,6 @@ void declare_flags(CLI::App& app, const FlagTable& flags) {
     };
     CLI::Option* option = app.add_option(name, take);
     if (flag.variable.is_list) option->expected(CLI::detail::expected_max_vector_size);
-    if (!flag.needs.empty()) option->needs(app.get_option("--" + flag.needs));
   }
 }
 

@@ -1,7 +1,5 @@
 #include "apps/cli/interrupt.h"
 
-#include <array>
-#include <csignal>
 #include <cstddef>
 
 #include "apps/cli/cli.h"
@@ -9,11 +7,9 @@
 namespace tdds {
 namespace {
 
-constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-
 // A signal handler can only access objects of static storage.
 volatile std::sig_atomic_t received_signal = 0;
-std::array<struct sigaction, kSignals.size()> before;
+std::array<struct sigaction, kInterruptSignals.size()> before;
 
 struct sigaction action_of(void (*handler)(int)) {
   struct sigaction action {};
@@ -29,9 +25,10 @@ extern "C" void note_signal(int signal) {
   // saving.
   if (signal != SIGINT && signal != SIGTERM) return;
   const struct sigaction at_once = action_of(SIG_DFL);
-  for (std::size_t i = 0; i < kSignals.size(); ++i)
-    if ((kSignals[i] == SIGINT || kSignals[i] == SIGTERM) && before[i].sa_handler != SIG_IGN)
-      sigaction(kSignals[i], &at_once, nullptr);
+  for (std::size_t i = 0; i < kInterruptSignals.size(); ++i)
+    if ((kInterruptSignals[i] == SIGINT || kInterruptSignals[i] == SIGTERM) &&
+        before[i].sa_handler != SIG_IGN)
+      sigaction(kInterruptSignals[i], &at_once, nullptr);
 }
 
 }  // namespace
@@ -39,14 +36,15 @@ extern "C" void note_signal(int signal) {
 InterruptRequest::InterruptRequest() {
   received_signal = 0;
   const struct sigaction noting = action_of(note_signal);
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    sigaction(kSignals[i], nullptr, &before[i]);
-    if (before[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &noting, nullptr);
+  for (std::size_t i = 0; i < kInterruptSignals.size(); ++i) {
+    sigaction(kInterruptSignals[i], nullptr, &before[i]);
+    if (before[i].sa_handler != SIG_IGN) sigaction(kInterruptSignals[i], &noting, nullptr);
   }
 }
 
 InterruptRequest::~InterruptRequest() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
+  for (std::size_t i = 0; i < kInterruptSignals.size(); ++i)
+    sigaction(kInterruptSignals[i], &before[i], nullptr);
   received_signal = 0;
 }
 

@@ -2,13 +2,17 @@
 // Signals that ask a program to save and end: Ctrl-C, SIGTERM, SIGHUP (the terminal is gone) and SIGUSR1 (a
 // job's time is nearly over).
 
+#include <array>
+#include <csignal>
 #include <string>
 
 namespace tdds {
 
+inline constexpr std::array kInterruptSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+
 // Installs the handlers for its lifetime; at most one lives at a time. The first of these signals is the
 // request. A second SIGINT or SIGTERM ends the process at once. A signal that was ignored when the program
-// started, as SIGHUP is under nohup, stays ignored.
+// started, as SIGHUP is under nohup, stays ignored (ignored_signals.cpp).
 class InterruptRequest {
  public:
   InterruptRequest();

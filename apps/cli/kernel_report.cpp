@@ -117,20 +117,20 @@ std::string kernel_table(const KernelCounts& counts, const ReportTarget& target)
   std::size_t width = 6;
   for (const KernelCounters& row : counts) width = std::max(width, label(row).size());
   std::string table = fmt::format(
-      "{:{}} {:>8} {:>8} {:>7} {:>9} {:>7} {:>5} {:>9} {:>7} {:>5} {:>6} {:>9} {:>5} {:>8} {:>5} {:>7}{} "
-      "file\n",
+      "{:{}} {:>8} {:>8} {:>7} {:>9} {:>7} {:>5} {:>9} {:>7} {:>5} {:>6} {:>9} {:>5} {:>8} {:>5} {:>7} "
+      "{:>9}{} file\n",
       "kernel", width, "launches", "blocks", "threads", "read MB", "sectors", "used%", "write MB", "sectors",
-      "used%", "shared", "conflicts", "lanes", "barriers", "waits", "atomics",
+      "used%", "shared", "conflicts", "lanes", "barriers", "waits", "atomics", "mma",
       resources ? fmt::format(" {:>4} {:>5}", "regs", "occ%") : "");
   for (const KernelCounters& row : counts) {
     const std::int64_t requests = row.loads.requests + row.stores.requests + row.shared.requests;
     const std::int64_t lanes = row.loads.lanes + row.stores.lanes + row.shared.lanes;
-    table += fmt::format("{:{}} {:8} {:8.0f} {:7} {} {} {} {:5.1f} {:8.1f} {:5.1f} {:7.0f}{} {}\n",
-                         label(row), width, row.launches, ratio(row.blocks, row.launches), row.threads,
-                         global_cells(row.loads, row.launches), global_cells(row.stores, row.launches),
-                         shared_cells(row), ratio(lanes, requests), ratio(row.barriers, row.blocks),
-                         ratio(row.warp_waits, row.blocks), ratio(row.atomics, row.launches),
-                         resources ? resource_cells(row, target) : "", row.file);
+    table += fmt::format(
+        "{:{}} {:8} {:8.0f} {:7} {} {} {} {:5.1f} {:8.1f} {:5.1f} {:7.0f} {:9.0f}{} {}\n", label(row), width,
+        row.launches, ratio(row.blocks, row.launches), row.threads, global_cells(row.loads, row.launches),
+        global_cells(row.stores, row.launches), shared_cells(row), ratio(lanes, requests),
+        ratio(row.barriers, row.blocks), ratio(row.warp_waits, row.blocks), ratio(row.atomics, row.launches),
+        ratio(row.mma, row.launches), resources ? resource_cells(row, target) : "", row.file);
   }
   table += resources ? fmt::format("regs and occ%: by ptxas for sm_{}\n", target.sm)
                      : fmt::format("registers and occupancy are not shown: {}\n", target.why_absent);
@@ -154,7 +154,8 @@ nlohmann::ordered_json to_json(const KernelCounts& counts, const ReportTarget& t
                                     {"conflicts", row.shared.conflicts}}},
                                   {"barriers", row.barriers},
                                   {"warp_waits", row.warp_waits},
-                                  {"atomics", row.atomics}};
+                                  {"atomics", row.atomics},
+                                  {"mma", row.mma}};
     if (const KernelResources* kernel = resources_of(row, target)) {
       one["registers"] = kernel->registers;
       one["occupancy"] = occupancy(row, *kernel);

@@ -65,6 +65,7 @@ FlagTable report_flags(ReportOptions& options) {
          grouped("Data", advanced({{"manualSeed", &options.data_seed,
                                     "The run's seed, by which images are drawn or held out. Default: the "
                                     "sweep's, or the recorded one."}})));
+  append(flags, config_flags(options.files));
   return flags;
 }
 

@@ -23,7 +23,8 @@ struct ReportOptions {
   ReportScoreOptions scores;
   std::optional<std::uint64_t> data_seed;  // none: the recording's
   double subset_rate = 0.5;
-  int images = 24;  // in a contact sheet
+  int images = 24;    // in a contact sheet
+  ConfigFlags files;  // of flags
 };
 
 class ReportInput {

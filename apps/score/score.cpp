@@ -81,6 +81,7 @@ FlagTable score_flags(ScoreOptions& options) {
                                    "Where TDDS's windows are computed and scores are sorted."},
                                   {"gpu", &options.gpu, "Number of the GPU to use, in the driver's order."},
                                   {"threads", &options.threads, "CPU threads; 0 uses one per core."}})));
+  append(flags, config_flags(options.files));
   return flags;
 }
 

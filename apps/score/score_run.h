@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/config_file.h"
 #include "apps/score/missing_visits.h"
 #include "apps/score/score_output.h"
 #include "kernels/runtime/device.h"
@@ -36,6 +37,7 @@ struct ScoreOptions {
   int gpu = 0;
   int threads = 0;
   bool list = false;
+  ConfigFlags files;  // of flags
 };
 
 // A score with its names, files in `folder` and description.

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
       argc, argv, program, table,
       [&] {
         tdds::settle_batches(flags, config);
-        return tdds::run_sweep(program, flags, config, tdds::texts_of(table), earlier);
+        return tdds::run_sweep(program, flags, config, table, earlier);
       },
       &earlier);
 }

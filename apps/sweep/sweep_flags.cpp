@@ -31,7 +31,15 @@ FlagTable sweep_only_flags(SweepFlags& flags) {
                  "TDDS: do not weight the loss by the scores. The official code multiplies a batch's loss by "
                  "the mean of its samples' scores, scaled to 0..1; that acts as a lower learning rate."},
                 {"keep_models", &flags.keep_models, "Keep the weights of every run, the best and the last.",
-                 FlagScope::kPlace}}));
+                 FlagScope::kPlace},
+                {"shard", &flags.shard,
+                 "i/n: this process is one of n that share the sweep in --save_path, 0 <= i < n, as "
+                 "SLURM_ARRAY_TASK_ID counts with --array=0-7. Each run is taken by one of them. Start them "
+                 "all by one command, on any machines that see the folder.",
+                 FlagScope::kStart},
+                {"merge", &flags.merge,
+                 "Join what the shards recorded, once all runs are done. It trains nothing.",
+                 FlagScope::kStart}}));
   return grouped("Sweep", std::move(table));
 }
 
@@ -91,6 +99,11 @@ FlagTable sweep_flags(SweepFlags& flags, TrainConfig& config) {
 void settle_batches(SweepFlags& flags, TrainConfig& config) {
   if (flags.subset_batches.empty()) flags.subset_batches = {flags.batch_size.value_or(kOfficialSubsetBatch)};
   flags.batch_size = config.train.batch = flags.batch_size.value_or(config.train.batch);
+}
+
+bool is_recorded(const std::string& flag) {
+  constexpr std::array kOfOneProcess{"save_path", "shard", "merge", "config", "save_config"};
+  return std::find(kOfOneProcess.begin(), kOfOneProcess.end(), flag) == kOfOneProcess.end();
 }
 
 bool changes_no_result(const std::string& flag) {

@@ -31,6 +31,8 @@ struct SweepFlags {
   int ccs_strata = 50;
   std::int32_t method_epochs = 0, method_window = 0;  // 0: see method_window()
   bool no_score_weighting = false, keep_models = false;
+  std::string shard = {};  // "0/4", or empty: a sweep of one process
+  bool merge = false;      // join the records of shards
 };
 
 // These and those of a training, except the ones that a sweep decides itself.
@@ -39,6 +41,9 @@ FlagTable sweep_flags(SweepFlags& flags, TrainConfig& config);
 // Sets the batch sizes that are not given. Subsets take --batch_size if it is given, so that runs are
 // comparable; otherwise both take the sizes of the official code, 100 and 128.
 void settle_batches(SweepFlags& flags, TrainConfig& config);
+
+// Whether the record of a sweep holds the flag. The folder may be moved, and the others are of one process.
+bool is_recorded(const std::string& flag);
 
 // Whether a flag leaves every result unchanged, so that a sweep may continue with another value.
 bool changes_no_result(const std::string& flag);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "apps/sweep/sweep_flags.h"
+#include "apps/sweep/shard_records.h"
 #include "apps/sweep/sweep_plan.h"
 #include "apps/train/recorded_flags.h"
 #include "apps/train/run_fingerprint.h"
@@ -83,16 +83,6 @@ std::string canonical(const std::string& flag, const std::string& text) {
   if (!known) return text;
   known->variable.set(flag, text);
   return known->variable.get();
-}
-
-// The recorded settings of the sweep. Methods, rates and seeds that the record lacks stay empty.
-SweepFlags sweep_settings(const SweepRecord& record) {
-  SweepFlags flags{.methods = {}, .rates = {}, .seeds = {}};
-  TrainConfig config;
-  const FlagTable table = sweep_flags(flags, config);
-  for (const auto& [name, text] : record.settings)
-    if (const Flag* known = find_flag(table, name)) known->variable.set(name, text);
-  return flags;
 }
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
@@ -234,6 +224,15 @@ std::int64_t SweepRecord::steps(double rate) const {
   return rate > 0 ? 0 : epochs * steps_per_epoch(samples, std::max(1, batch(0)));
 }
 
+SweepFlags sweep_settings(const SweepRecord& record) {
+  SweepFlags flags{.methods = {}, .rates = {}, .seeds = {}};
+  TrainConfig config;
+  const FlagTable table = sweep_flags(flags, config);
+  for (const auto& [name, text] : record.settings)
+    if (const Flag* known = find_flag(table, name)) known->variable.set(name, text);
+  return flags;
+}
+
 std::vector<std::string> folders_of(const SweepRecord& record) {
   const SweepFlags flags = sweep_settings(record);
   std::vector<std::string> folders;
@@ -294,9 +293,9 @@ std::vector<std::string> check_continues(const SweepRecord& before, const SweepR
 FlagTexts flags_of_sweep(const FlagTexts& flags) {
   const std::string *folder = find_text(flags, "save_path"), *overwrite = find_text(flags, "overwrite");
   if (!folder || (overwrite && *overwrite == "true")) return {};
-  const std::filesystem::path record = std::filesystem::path(*folder) / kSweepFile;
-  if (!std::filesystem::exists(record)) return {};
-  FlagTexts recorded = read_sweep(record).settings;
+  const std::vector<std::filesystem::path> records = record_files(*folder);
+  if (records.empty()) return {};
+  FlagTexts recorded = read_sweep(records.front()).settings;
   drop_flags_of_one_start(recorded);
   return recorded;
 }

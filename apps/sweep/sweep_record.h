@@ -1,5 +1,6 @@
 #pragma once
-// The record of a sweep: <save_path>/sweep.json, rewritten after every run.
+// The record of a sweep: <save_path>/sweep.json, rewritten after every run. Several processes that share a
+// sweep have one each (apps/sweep/shard_records.h).
 //
 //   {"format": "tdds-sweep-1", "dataset", "fingerprint", "arch", "width", "epochs", "budget", "samples",
 //    "images": {key: value, ...}, data_fingerprint() (apps/train/run_fingerprint.h) without the fingerprint
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "apps/cli/cli.h"
+#include "apps/sweep/sweep_flags.h"
 #include "apps/train/run_history.h"
 
 namespace tdds {
@@ -80,6 +82,9 @@ void write_sweep(const std::filesystem::path& path, const SweepRecord& record);
 // Throws Error if the file is not a complete record.
 SweepRecord read_sweep(const std::filesystem::path& path);
 
+// The recorded settings of the sweep. Methods, rates and seeds that the record lacks are empty.
+SweepFlags sweep_settings(const SweepRecord& record);
+
 // The folders of the runs and scores that the settings name, whether the runs are done or not, relative to
 // sweep.json.
 std::vector<std::string> folders_of(const SweepRecord& record);
@@ -99,7 +104,7 @@ struct SweepDefaults {
 std::vector<std::string> check_continues(const SweepRecord& before, const SweepRecord& now,
                                          const SweepDefaults& defaults, const std::filesystem::path& path);
 
-// For EarlierFlags::find: the flags of the sweep in --save_path, unless it is overwritten.
+// For EarlierFlags::find: the flags of the sweep or its shards in --save_path, unless it is overwritten.
 FlagTexts flags_of_sweep(const FlagTexts& flags);
 
 }  // namespace tdds

@@ -54,6 +54,11 @@ const std::string& value_of(const RunFingerprint& fingerprint, const char* key) 
   return found == fingerprint.end() ? kNone : found->second;
 }
 
+// Numbers of runs that did not record theirs are 1.
+std::string number_of(const RunFingerprint& recorded, const char* key) {
+  return recorded.contains(key) ? value_of(recorded, key) : "1";
+}
+
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
@@ -92,13 +97,24 @@ std::string compare_plans(const std::string& before, const std::string& now, boo
       path);
 }
 
-constexpr const char* kArithmetic = "gpu_arithmetic";
+constexpr const char *kArithmetic = "gpu_arithmetic", *kRanks = "ranks";
+
+// Sums and batch norm's statistics are those of each rank's slice. Checkpoints of one process need not record
+// it.
+std::string compare_ranks(const RunFingerprint& recorded, const RunFingerprint& now,
+                          const std::string& path) {
+  const std::string before = number_of(recorded, kRanks), &here = value_of(now, kRanks);
+  if (before == here) return "";
+  return fmt::format(
+      "{} was made by {} rank(s), and this run has {}: from here on the results differ from those of a run "
+      "that kept their number",
+      path, before, here);
+}
 
 // Checkpoints of the first GPU kernels do not record it.
 std::string compare_arithmetic(const RunFingerprint& recorded, const RunFingerprint& now,
                                const std::string& path) {
-  const std::string& here = value_of(now, kArithmetic);
-  const std::string before = recorded.contains(kArithmetic) ? value_of(recorded, kArithmetic) : "1";
+  const std::string before = number_of(recorded, kArithmetic), &here = value_of(now, kArithmetic);
   if (here.empty() || here == before) return "";
   return fmt::format(
       "{} was made with other GPU kernels (number {}; here {}): from here on the last bits may differ from "
@@ -136,11 +152,9 @@ void check_same_images(const RunFingerprint& recorded, const RunFingerprint& now
 }
 
 std::optional<std::string> value_before(const std::string& key) {
-  static const std::map<std::string, std::string> kBefore{{"conv_algo", "direct"},
-                                                          {"stem", "cifar"},
-                                                          {"schedule", "cosine, warm-up 0, step 30 x 0.1"},
-                                                          {"label_smoothing", "0"},
-                                                          {"accumulate", "1"}};
+  static const std::map<std::string, std::string> kBefore{
+      {"conv_algo", "direct"},  {"stem", "cifar"},   {"schedule", "cosine, warm-up 0, step 30 x 0.1"},
+      {"label_smoothing", "0"}, {"accumulate", "1"}, {"sync_batchnorm", "false"}};
   const auto found = kBefore.find(key);
   return found == kBefore.end() ? std::nullopt : std::optional(found->second);
 }
@@ -165,9 +179,11 @@ std::vector<std::string> check_same_run(const RunFingerprint& recorded, const Ru
   if (!may_grow) check_same_epochs(recorded, now, path);
   for (const auto& option : now)
     if (option.first != "dataset" && option.first != "plans" && option.first != kArithmetic &&
-        !is_of_images(option.first) && !(may_grow && is_length(option.first)))
+        option.first != kRanks && !is_of_images(option.first) && !(may_grow && is_length(option.first)))
       compare(option.first);
-  const bool on_gpu = now.at("device") == to_string(DeviceKind::kCuda);
+  notes.push_back(compare_ranks(recorded, now, path));
+  // Ranks convolve slices of the batch, for which other plans are the best.
+  const bool on_gpu = now.at("device") == to_string(DeviceKind::kCuda) && notes.back().empty();
   notes.push_back(compare_plans(value_of(recorded, "plans"), now.at("plans"), on_gpu, path));
   notes.push_back(compare_arithmetic(recorded, now, path));
   std::erase(notes, "");
@@ -232,6 +248,7 @@ RunFingerprint run_fingerprint(const TrainConfig& config, const TrainingSetup& s
       {"weighted", yes_or_no(!o.weights.empty())},
       {"device", to_string(setup.device().kind())},
       {"plans", to_string(trainer.plans())}});
+  fingerprint[kRanks] = std::to_string(setup.ranks());
   if (setup.device().kind() != DeviceKind::kCpu) fingerprint[kArithmetic] = std::to_string(kGpuArithmetic);
   return fingerprint;
 }

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
 
+#include "apps/cli/interrupt.h"
+#include "apps/cli/output.h"
 #include "engine/io/files.h"
 #include "engine/io/system_reason.h"
 #include "kernels/runtime/check.h"
@@ -12,6 +16,8 @@ namespace tdds {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kRunLock = ".lock";
 
 // "<epoch>_Loss.npy" and so on.
 bool is_official(const fs::path& file) {
@@ -38,16 +44,37 @@ std::string trace_of_run(const fs::path& folder) {
 
 }  // namespace
 
-std::unique_ptr<FileLock> lock_or_refuse(const fs::path& file, std::string_view what, std::string_view flag) {
-  auto lock = std::make_unique<FileLock>(file);
+std::unique_ptr<FileLock> lock_or_refuse(const fs::path& file, std::string_view what, std::string_view flag,
+                                         LockMode mode) {
+  auto lock = std::make_unique<FileLock>(file, mode);
   check(lock->held(), "{} is working on {}: wait until it has ended, or choose another {}", lock->holder(),
         what, flag);
   return lock;
 }
 
+std::unique_ptr<FileLock> wait_for_lock(const fs::path& file, std::string_view does) {
+  constexpr int kQuiet = 50;  // tries
+  auto lock = std::make_unique<FileLock>(file);
+  for (int tries = 1; !lock->held(); ++tries) {
+    heed_interrupt("stopped while it waited for another process; run the same command again to continue");
+    if (tries == kQuiet) {
+      print_out("waiting for {}, which {}\n", lock->holder(), does);
+      flush_output();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    lock->try_again();
+  }
+  return lock;
+}
+
+std::unique_ptr<FileLock> try_run_folder(const fs::path& folder) {
+  make_folder(folder);
+  return std::make_unique<FileLock>(folder / kRunLock);
+}
+
 std::unique_ptr<FileLock> lock_run_folder(const fs::path& folder) {
   make_folder(folder);
-  return lock_or_refuse(folder / ".lock", fmt::format("the run in {}", folder.string()), "--save_path");
+  return lock_or_refuse(folder / kRunLock, fmt::format("the run in {}", folder.string()), "--save_path");
 }
 
 std::unique_ptr<FileLock> claim_run_folder(const TrainConfig& config) {

@@ -21,11 +21,17 @@ inline constexpr const char* kNpyFolder = "npy";
 // Takes a lock that is held for the lifetime of the object. Throws Error if another process holds it, naming
 // that process, `what` it works on ("the run in runs/a") and the `flag` that chooses another place.
 std::unique_ptr<FileLock> lock_or_refuse(const std::filesystem::path& file, std::string_view what,
-                                         std::string_view flag);
+                                         std::string_view flag, LockMode mode = LockMode::kExclusive);
+
+// Takes a lock, and waits while another process holds it. After a second it says so, with what that process
+// does ("times plans"). Throws Interrupted once an active InterruptRequest is requested.
+std::unique_ptr<FileLock> wait_for_lock(const std::filesystem::path& file, std::string_view does);
 
 // Makes the folder of a run and locks it: no other process trains in it or removes its files. Readers need no
 // lock.
 std::unique_ptr<FileLock> lock_run_folder(const std::filesystem::path& folder);
+// The same, but if another process is at work there, the lock is not held().
+std::unique_ptr<FileLock> try_run_folder(const std::filesystem::path& folder);
 
 // Makes the folder for a training and locks it. Throws UsageError if it holds a run or dynamics, and neither
 // --resume nor --overwrite is given. Called before the data set is loaded, which may take minutes.

@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
       argc, argv, program, flags,
       [&] {
         tdds::check_online_score_flags(config.score);
-        return tdds::run_training(program, config, tdds::texts_of(flags), earlier);
+        return tdds::run_training(program, config, flags, earlier);
       },
       &earlier);
 }

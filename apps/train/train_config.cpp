@@ -133,7 +133,13 @@ FlagTable device_flags(TrainConfig& c) {
            {"gpu", &c.gpu,
             "Number of the GPU to use, in the driver's order. It changes no result on GPUs of one kind.",
             kStart},
-           {"ngpu", &c.ngpu, "1, or 0 for the CPU. More than one GPU is not supported.", kStart},
+           {"ngpu", &c.ngpu,
+            "Number of GPUs; 0 is the CPU. Above 1, mpirun starts as many processes, and each computes a "
+            "part of every batch (docs/cluster.md).",
+            kStart},
+           {"sync_batchnorm", &c.sync_batchnorm,
+            "With several ranks: batch norm takes the statistics of the whole batch. By default it sees the "
+            "part of its rank."},
            {"workers", &c.workers, "Ignored. Official command lines have it.", kStart}}));
   return grouped("Device", std::move(flags));
 }
@@ -146,6 +152,7 @@ FlagTable training_flags(TrainConfig& config) {
   append(flags, optimizer_flags(config.train));
   append(flags, run_flags(config));
   append(flags, device_flags(config));
+  append(flags, config_flags(config.files));
   return flags;
 }
 
@@ -157,15 +164,20 @@ FlagTable planning_flags(TrainConfig& config) {
                                     fmt::join(targets, ", "));
   FlagTable flags{
       {"dry_run", &config.dry_run, "Only print memory, plans and the least time of a step.", kStart}};
-  append(flags, advanced({{"target", &config.target,
-                           fmt::format("With --dry_run: the GPU to plan for. {} With --kernel_report: the "
-                                       "architecture of the registers, by default sm_90.",
-                                       offline),
-                           kStart},
-                          {"kernel_report", &config.kernel_report,
-                           "With --device simt: print what each kernel did. The table has sectors a request, "
-                           "bank conflicts, active lanes, barriers and more; docs/measuring.md explains it.",
-                           kStart}}));
+  append(
+      flags,
+      advanced({{"ranks", &config.ranks, "With --dry_run: plan one of this many processes.", kStart},
+                {"link_bandwidth", &config.link_bandwidth,
+                 "With --dry_run and --ranks: what a rank sends and receives per second, in GB/s.", kStart},
+                {"target", &config.target,
+                 fmt::format("With --dry_run: the GPU to plan for. {} With --kernel_report: the "
+                             "architecture of the registers, by default sm_90.",
+                             offline),
+                 kStart},
+                {"kernel_report", &config.kernel_report,
+                 "With --device simt: print what each kernel did. The table has sectors a request, "
+                 "bank conflicts, active lanes, barriers and more; docs/measuring.md explains it.",
+                 kStart}}));
   return grouped("Device", std::move(flags));
 }
 
@@ -208,7 +220,16 @@ void check_config(const TrainConfig& config) {
       {"--checkpoint_minutes", config.checkpoint_minutes},
       {"--stop_after_epoch", static_cast<double>(config.stop_after_epoch)},
       {"--print_freq", static_cast<double>(config.print_freq)},
+      {"--ngpu", static_cast<double>(config.ngpu)},
       {"--workers", config.workers}};
+  check_usage(config.ranks >= 1 && config.ranks <= 65536, "--ranks is {}; give 1 to 65536", config.ranks);
+  check_usage(config.ranks == 1 || config.dry_run,
+              "--ranks {} plans a training with --dry_run; --ngpu or mpirun starts one", config.ranks);
+  check_usage(config.ngpu <= 1 || !config.dry_run,
+              "--ngpu {0} starts {0} processes, and --dry_run only plans: give --ranks {0} instead",
+              config.ngpu);
+  check_usage(config.link_bandwidth > 0 && std::isfinite(config.link_bandwidth),
+              "--link_bandwidth is {}; give GB/s above 0", config.link_bandwidth);
   for (const auto& [flag, value] : at_least_zero)
     check_usage(value >= 0, "{} is {}; it is a number of at least 0", flag, value);
   check_usage(config.init_head == Head::kFile || !config.evaluate,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/config_file.h"
 #include "apps/cli/flags.h"
 #include "apps/train/online_scores.h"
 #include "engine/checkpoint.h"
@@ -34,9 +35,11 @@ struct TrainConfig {
   std::optional<DeviceKind> device;        // none: a GPU if there is one
   std::optional<PrecisionKind> precision;  // none: by the device
   int threads = 0, gpu = 0, ngpu = 1, workers = 2;
+  std::int32_t ranks = 1;      // with dry_run: to plan for
+  double link_bandwidth = 25;  // with dry_run: GB/s that a rank sends and receives
   bool cudnn_autotune = false,
        no_cudnn_autotune = false;  // on a GPU plans are timed unless the second is set
-  bool debug_sync = false;
+  bool debug_sync = false, sync_batchnorm = false;
   std::string plan_cache;
   bool dynamics = false, dynamics_npy = false, dynamics_features = false;
   std::vector<DynamicsField> dynamics_fields;  // empty: the default ones
@@ -45,6 +48,7 @@ struct TrainConfig {
   Head init_head = Head::kFile;  // of init_weights
   std::int64_t print_freq = 200, stop_after_epoch = 0;
   double checkpoint_minutes = 10;
+  ConfigFlags files;  // of flags
   bool evaluate = false, resume = false, overwrite = false, dry_run = false, kernel_report = false;
 };
 
@@ -53,9 +57,9 @@ FlagTable dynamics_flags(TrainConfig& config);
 FlagTable planning_flags(TrainConfig& config);
 
 // The flags that a run's fingerprint (apps/train/run_fingerprint.h) holds, by name and as text.
-inline constexpr std::array kFingerprintFlags{"arch",          "width",     "epochs",   "batch_size",
-                                              "learning_rate", "momentum",  "decay",    "label_smoothing",
-                                              "accumulate",    "precision", "conv_algo"};
+inline constexpr std::array kFingerprintFlags{"arch",          "width",     "epochs",    "batch_size",
+                                              "learning_rate", "momentum",  "decay",     "label_smoothing",
+                                              "accumulate",    "precision", "conv_algo", "sync_batchnorm"};
 
 // Throws UsageError, naming the flag, for an invalid number that the layers below would not detect.
 void check_config(const TrainConfig& config);

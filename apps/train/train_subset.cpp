@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
   return run_program(
       argc, argv, program, flags,
       [&] {
-        return run_training(program, config, texts_of(flags), earlier,
+        return run_training(program, config, flags, earlier,
                             [&](const Dataset& data) { return choose_subset(subset, config, data); });
       },
       &earlier);

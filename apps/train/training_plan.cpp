@@ -119,22 +119,48 @@ void print_floor(const TrainConfig& config, const Precision& precision, const Wo
             config.train.batch / floor.seconds());
 }
 
+std::string when_gradients_are_exchanged(const TrainConfig& config, std::size_t buckets) {
+  if (config.train.accumulate > 1) return "at the end of the step";
+  if (config.sync_batchnorm) return "at the end of the backward pass";
+  return fmt::format("in {} bucket{} while the rest of the backward pass runs", buckets,
+                     buckets == 1 ? "" : "s");
+}
+
+void print_exchange(const TrainConfig& config, const TrainingPlan& plan) {
+  const PlannedExchange& exchange = plan.exchange;
+  const double traffic = least_traffic(exchange, config.ranks);
+  print_out("\nExchange of a step among {} ranks\n", config.ranks);
+  print_out("  {:<12} {:10.3f} MB   {}\n", "gradients", 1e-6 * static_cast<double>(exchange.summed_bytes),
+            when_gradients_are_exchanged(config, plan.buckets));
+  print_out("  {:<12} {:10.3f} MB{}\n", "logits", 1e-6 * static_cast<double>(exchange.gathered_bytes),
+            config.sync_batchnorm ? "   with the statistics of batch norm" : "");
+  print_out("  {:<12} {:10.3f} ms   {:.3f} MB sent and received by each rank, at {} GB/s\n", "network",
+            traffic / (1e6 * config.link_bandwidth), 1e-6 * traffic, config.link_bandwidth);
+}
+
 }  // namespace
 
 TrainingPlan plan_training(const TrainConfig& config, Device& plans, const Dataset& data,
                            const SubsetChoice* subset) {
   auto owned = std::make_unique<PlanningDevice>(plans);
   PlanningDevice& device = *owned;
-  TrainingSetup setup(config, std::move(owned), data);
+  PlannedRanks ranks(config.ranks);
+  PlannedExchange exchange;
+  TrainingSetup setup(config, std::move(owned), data, config.ranks > 1 ? &ranks : nullptr);
+  if (setup.parallel())
+    setup.parallel()->connect(std::make_unique<CountingCollectives>(exchange, config.ranks));
   Trainer trainer(device, setup.stream(), setup.net(), setup.pool(), setup.train_set(),
-                  train_options(config, setup, subset));
+                  train_options(config, setup, subset), setup.parallel());
   setup.pool().place();
   device.work() = {};
+  exchange = {};
   trainer.step();
   return {.convolutions = trainer.plans(),
           .memory = memory_rows(device, setup, trainer),
           .memory_bytes = device.allocated_bytes(),
           .step = device.work(),
+          .exchange = exchange,
+          .buckets = setup.parallel() ? setup.parallel()->buckets() : 0,
           .evaluation_batch = setup.test().batch()};
 }
 
@@ -169,6 +195,9 @@ int print_training_plan(const TrainConfig& config,
   print_convolutions(plan.convolutions);
   if (device->kind() == DeviceKind::kCuda && !config.no_cudnn_autotune)
     print_out("  A training times other plans too, and may choose them; a dry run times nothing\n");
+  if (config.ranks > 1)
+    print_out("\nAll numbers are those of rank 0, which computes {} images of a batch of {}\n",
+              slot_size(config.train.batch, config.ranks), config.train.batch);
   print_out("\nEvaluation in batches of {}\n", plan.evaluation_batch);
   print_out("\nMemory, MiB\n");
   for (const auto& [what, bytes] : plan.memory) print_out("  {:<58} {:10.2f}\n", what, mib(bytes));
@@ -181,6 +210,7 @@ int print_training_plan(const TrainConfig& config,
   else
     print_floor(config, precision_on(device->kind(), precision), plan.step,
                 device->peak(static_cast<std::size_t>(plan.step.largest)));
+  if (config.ranks > 1) print_exchange(config, plan);
   return 0;
 }
 

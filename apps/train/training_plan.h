@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/train/planned_ranks.h"
 #include "apps/train/train_options.h"
 #include "kernels/planning/planning_device.h"
 
@@ -18,6 +19,8 @@ struct TrainingPlan {
   std::vector<std::pair<std::string, std::size_t>> memory;  // what for, bytes
   std::size_t memory_bytes = 0;                             // their sum
   Work step;                                                // of the full batch
+  PlannedExchange exchange = {};                            // of a step, with --ranks
+  std::size_t buckets = 0;                                  // in which gradients are exchanged
   std::int32_t evaluation_batch = 0;
 };
 

@@ -6,10 +6,14 @@
 
 #include "apps/cli/kernel_report.h"
 #include "apps/cli/output.h"
+#include "apps/train/rank_launcher.h"
+#include "apps/train/ranks_of_run.h"
 #include "apps/train/recorded_flags.h"
+#include "apps/train/run_fingerprint.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/training_plan.h"
 #include "apps/train/training_run.h"
+#include "engine/data_parallel.h"
 
 namespace tdds {
 
@@ -27,10 +31,28 @@ std::string unused_note(const FlagTexts& flags) {
              : fmt::format("not used: {}; --evaluate tests the weights as they are", fmt::join(unused, ", "));
 }
 
+// choose_rows sets `subset` where the run has one.
+std::unique_ptr<TrainingSetup> set_up(const TrainConfig& config, Ranks* ranks,
+                                      const std::function<void(TrainingSetup&)>& choose_rows,
+                                      const std::optional<SubsetChoice>& subset) {
+  if (!ranks) {
+    auto setup = std::make_unique<TrainingSetup>(config);
+    choose_rows(*setup);
+    return setup;
+  }
+  return set_up_rank(config, *ranks, [&](TrainingSetup& setup) {
+    choose_rows(setup);
+    const std::int64_t samples =
+        subset ? static_cast<std::int64_t>(subset->ids.size()) : setup.data().train.count();
+    if (!config.evaluate) setup.plan(samples, config.train.batch);
+  });
+}
+
 }  // namespace
 
-int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTexts& flags,
+int run_training(const ProgramInfo& program, const TrainConfig& config, const FlagTable& table,
                  const EarlierFlags& earlier, const ChooseSubset& choose) {
+  const FlagTexts flags = texts_of(table);
   check_config(config);
   check_usage(config.dry_run || config.kernel_report || config.target.empty(),
               "--target {} only works with --dry_run or --kernel_report: add one of them", config.target);
@@ -38,11 +60,17 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
               "--dry_run runs no kernel, and --kernel_report needs some: leave one of them out");
   if (config.dry_run) return print_training_plan(config, choose);
   const ReportTarget target = config.kernel_report ? report_target(config.target) : ReportTarget{};
+  if (config.ngpu > 1 && !launched_rank()) {
+    check_shared_batch(config.train.batch, config.ngpu);  // before so many processes start
+    return launch_ranks(config.ngpu);
+  }
+  const std::unique_ptr<Ranks> ranks = join_ranks();
+  const bool leads = !ranks || ranks->first();  // writes the run's files
   const InterruptRequest interrupt;
   std::unique_ptr<FileLock> lock;
   if (config.evaluate)
     weights_to_evaluate(config);
-  else
+  else if (leads)
     lock = claim_run_folder(config);
   std::vector<std::string> notes;
   if (lock && !lock->warning().empty()) notes.push_back("warning: " + lock->warning());
@@ -52,9 +80,14 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
   if (choose && config.evaluate) notes.push_back(unused_note(flags));
   std::erase(notes, "");
   std::optional<SubsetChoice> subset;
-  try {
-    TrainingSetup setup(config);
+  const auto choose_rows = [&](TrainingSetup& setup) {
     if (chooses) subset = choose(setup.data());
+  };
+  try {
+    const std::unique_ptr<TrainingSetup> setup = set_up(config, ranks.get(), choose_rows, subset);
+    if (leads)
+      save_config(config.files.save_config, program.name, table,
+                  with_choices(flags, made_choices(config, *setup)));
     const RunRequest request{.program = program,
                              .flags = flags,
                              .config = config,
@@ -62,13 +95,18 @@ int run_training(const ProgramInfo& program, const TrainConfig& config, const Fl
                              .subset = subset ? &*subset : nullptr,
                              .notes = std::move(notes)};
     if (config.evaluate)
-      evaluate(setup, request);
+      evaluate(*setup, request);
     else
-      train(setup, request);
-    if (config.kernel_report) print_out("\n{}", kernel_table(*setup.device().kernel_counts(), target));
+      train(*setup, request);
+    if (config.kernel_report) print_out("\n{}", kernel_table(*setup->device().kernel_counts(), target));
+    if (ranks) ranks->leave();
     return 0;
+  } catch (const Interrupted&) {
+    if (ranks && ranks->agreed_to_end()) ranks->leave();
+    throw;
   } catch (const OutOfMemory& error) {
     // The setup is destroyed here, and its memory is free again.
+    if (ranks) throw;
     TrainConfig planned = config;
     planned.dry_run = true;  // times no plans
     const std::unique_ptr<Device> device = choose_device(planned);

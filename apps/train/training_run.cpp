@@ -11,17 +11,18 @@
 #include "apps/score/sample_ids.h"
 #include "apps/train/checkpoint_policy.h"
 #include "apps/train/ground_truth.h"
+#include "apps/train/ranks_of_run.h"
 #include "apps/train/recorded_flags.h"
+#include "apps/train/run_description.h"
 #include "apps/train/run_fingerprint.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/run_history.h"
 #include "apps/train/run_log.h"
+#include "apps/train/run_recording.h"
 #include "engine/checkpoint.h"
 #include "engine/io/files.h"
 #include "engine/io/json_text.h"
 #include "engine/trainer.h"
-#include "kernels/numerics/mib.h"
-#include "tdds/methods/moderate.h"
 
 namespace tdds {
 namespace {
@@ -40,6 +41,8 @@ class TrainingRun {
         stream_(setup.stream()),
         data_(setup.data()),
         net_(setup.net()),
+        parallel_(setup.parallel()),
+        leads_(!parallel_ || parallel_->ranks().first()),
         interrupt_(request.interrupt),
         folder_(request.config.save_path),
         pace_(std::chrono::minutes(1) * request.config.checkpoint_minutes, Clock::now()) {
@@ -49,19 +52,19 @@ class TrainingRun {
     start_or_resume();
   }
 
-  void evaluate_only() { log_->say(evaluate_file(weights_to_evaluate(config_))); }
+  void evaluate_only() { say(evaluate_file(weights_to_evaluate(config_))); }
 
   RunResult train() {
-    while (!trainer_->done() && !settled()) {
+    while (!trainer_->done() && !settled_) {
       train_epoch();
-      if (interrupt_.requested() || stop_wanted()) {
+      if (anywhere(interrupt_.requested()) || stop_wanted()) {
         keep_epoch();
         stop("");
       }
     }
     if (!trainer_->done())
-      log_->say(fmt::format("the scores have settled: the run ends after epoch {} of {}", trainer_->epoch(),
-                            config_.train.epochs));
+      say(fmt::format("the scores have settled: the run ends after epoch {} of {}", trainer_->epoch(),
+                      config_.train.epochs));
     finish();
     return {.best_accuracy = history_.best().test_accuracy,
             .last_accuracy = history_.last().test_accuracy,
@@ -69,6 +72,13 @@ class TrainingRun {
   }
 
  private:
+  // Rank 0 writes and prints; the others only compute.
+  void say(const std::string& sentence) {
+    if (log_) log_->say(sentence);
+  }
+  // Whether it is true on some rank. Collective.
+  bool anywhere(bool here) const { return parallel_ ? parallel_->ranks().any(here) : here; }
+
   // Tests the network, which has the weights of the file, and describes the result.
   std::string evaluate_file(const std::string& weights) {
     const Evaluation test =
@@ -85,34 +95,44 @@ class TrainingRun {
 
   void make_trainer() {
     trainer_ = std::make_unique<Trainer>(device_, stream_, net_, setup_.pool(), setup_.train_set(),
-                                         train_options(config_, setup_, request_.subset));
+                                         train_options(config_, setup_, request_.subset), parallel_);
   }
 
   void start_or_resume() {
     const bool resumed = config_.resume && trainer_ && std::filesystem::exists(checkpoint_path());
     if (trainer_) fingerprint_ = run_fingerprint(config_, setup_, *trainer_, request_.subset);
     if (resumed) load();
-    if (trainer_) make_scores();
+    // Before anything of an earlier run changes, because the settings of scores may be invalid.
+    if (trainer_ && leads_) recording_.emplace(config_, data_, folder_);
+    // Also holds rank 0 back from changing the folder until all ranks have read it.
+    if (parallel_) check_ranks_are_alike(parallel_->ranks(), setup_, fingerprint_);
     // Before anything in the folder changes. It also rules out these weights as the cause of a later loss
     // that is not finite.
     std::string start;
     if (trainer_ && !resumed && !config_.init_weights.empty()) start = evaluate_file(config_.init_weights);
+    const std::string ranks = parallel_ ? ranks_sentence(parallel_->ranks(), config_, device_) : "";
+    if (leads_) {
+      begin_files(resumed);
+      describe(resumed, ranks);
+    }
+    settled_ = anywhere(scores_settled());
+    if (!start.empty()) say(start);
+  }
+
+  void begin_files(bool resumed) {
     log_.emplace(folder_, request_.program, request_.flags, device_.description(), !request_.quiet);
     if (config_.threads > host_cores())
       log_->say(fmt::format("warning: {} threads on {} cores is slower than {}", config_.threads,
                             host_cores(), host_cores()));
-    if (trainer_) {
-      // Before the first save: if this run stops until then, the files of the earlier run must not be taken
-      // for its own.
-      if (config_.overwrite && !resumed) remove_run(folder_);
-      log_->begin_metrics(trainer_->epoch());
-      open_dynamics();
-      write_train_ids(folder_, data_);
-      write_ground_truth(folder_, data_);
-      if (!data_.manifest.empty()) write_file_atomically(folder_ / "manifest.tsv", data_.manifest.text());
-    }
-    describe(resumed);
-    if (!start.empty()) log_->say(start);
+    if (!trainer_) return;
+    // Before the first save: if this run stops until then, the files of the earlier run must not be taken for
+    // its own.
+    if (config_.overwrite && !resumed) remove_run(folder_);
+    log_->begin_metrics(trainer_->epoch());
+    recording_->open(trainer_->epoch(), *log_);
+    write_train_ids(folder_, data_);
+    write_ground_truth(folder_, data_);
+    if (!data_.manifest.empty()) write_file_atomically(folder_ / "manifest.tsv", data_.manifest.text());
   }
 
   void load() {
@@ -125,69 +145,16 @@ class TrainingRun {
     load_checkpoint(checkpoint_path(), stream_, net_.params(), *trainer_);
   }
 
-  DynamicsHeader dynamics_header() const {
-    return {.samples = data_.train.count(),
-            .classes = data_.classes,
-            .dataset = data_.name,
-            .fingerprint = data_.fingerprint,
-            .manifest = data_.manifest.empty() ? "" : data_.manifest.hash(),
-            .seed = config_.train.seed,
-            .labels = data_.train.labels,
-            .fields = recorded_fields(config_)};
-  }
-
-  std::string dynamics_path() const { return (folder_ / kDynamicsFile).string(); }
-
-  // Before anything of an earlier run changes, because the settings may be invalid.
-  void make_scores() {
-    if (!config_.score.methods.empty())
-      scores_.emplace(config_.score, dynamics_header(), config_.train.epochs, folder_.string(),
-                      dynamics_path());
-  }
-
-  void open_dynamics() {
-    if (!trainer_->options().dynamics) return;
-    dynamics_.emplace(dynamics_path(), dynamics_header(), trainer_->epoch());
-    if (!dynamics_->repair().empty()) log_->say(dynamics_->repair());
-    if (!scores_) return;
-    for (const std::string& note : scores_->notes()) log_->say(note);
-    if (trainer_->epoch() > 0) scores_->replay(DynamicsReader(dynamics_path()), trainer_->epoch());
-  }
-
-  void describe(bool resumed) {
-    log_->say(fmt::format("{}: {} training images, {} test images, {} classes", data_.name,
-                          data_.train.count(), data_.test.count(), data_.classes));
-    for (const std::string& note : request_.notes) log_->say(note);
-    for (const std::string& note : resume_notes_) log_->say("note: " + note);
-    for (const std::string& note : data_.notes) log_->say(note);
-    for (const std::string& note : device_.notes()) log_->say("note: " + note);
-    if (request_.subset)
-      for (const std::string& note : request_.subset->notes) log_->say(note);
-    log_->say(fmt::format("{}, width {}: {} parameters, {:.1f} MFLOP an image forward, {} on {}",
-                          config_.arch, config_.width, net_.params().trainable(), 2e-6 * net_.forward_macs(),
-                          to_string(setup_.precision_kind()), device_.description()));
-    if (!config_.precision && device_.kind() == DeviceKind::kCuda)
-      log_->say("note: auto chose tf32; on an H100, --precision fp16 was 1.8 times as fast");
+  void describe(bool resumed, const std::string& ranks) {
+    describe_run(*log_, request_, setup_, trainer_.get(), resume_notes_);
+    if (!ranks.empty()) log_->say(ranks);
     if (!trainer_) return;
-    log_->say(fmt::format(
-        "memory: parameters {:.1f} MiB, activations {:.1f}, scratch {:.1f}, training state {:.1f}",
-        mib(net_.params().bytes()), mib(setup_.pool().saved_bytes()), mib(setup_.pool().scratch_bytes()),
-        mib(trainer_->state_bytes())));
-    log_->note(to_string(trainer_->plans()));
-    tell_steps();
+    if (config_.sync_batchnorm && !parallel_)
+      log_->say("note: --sync_batchnorm changes nothing in one process");
     if (config_.resume && !resumed) log_->say("no checkpoint in " + folder_.string() + ": a new run starts");
     if (resumed)
       log_->say(fmt::format("resumed at epoch {}, image {} of {}", trainer_->epoch(), trainer_->cursor(),
                             trainer_->samples()));
-  }
-
-  void tell_steps() {
-    const std::int64_t steps = trainer_->steps_per_epoch();
-    log_->say(fmt::format("{} images in steps of {}: {} steps an epoch, {} in all", trainer_->samples(),
-                          trainer_->options().batch, steps, steps * config_.train.epochs));
-    if (!request_.subset) return;
-    if (const std::string warning = few_steps_warning(steps * config_.train.epochs); !warning.empty())
-      log_->say(warning);
   }
 
   void train_epoch() {
@@ -196,14 +163,15 @@ class TrainingRun {
     const std::int64_t first = trainer_->cursor();
     {
       Progress progress(fmt::format("{}epoch {}/{}", request_.label, epoch + 1, config_.train.epochs),
-                        trainer_->samples(), "images", config_.print_freq);
+                        trainer_->samples(), "images", leads_ ? config_.print_freq : 0,
+                        leads_ ? ProgressOutput::on_stderr() : ProgressOutput{stderr, false, 0});
       progress.start_at(first);
       while (trainer_->cursor() < trainer_->samples()) {
         trainer_->step();
         report(progress);
         if (trainer_->cursor() == trainer_->samples()) break;
         heed_within_epoch();
-        if (pace_.due(Clock::now())) save();
+        if (leads_ && pace_.due(Clock::now())) save();
       }
     }
     const double images = static_cast<double>(trainer_->samples() - first);
@@ -212,7 +180,7 @@ class TrainingRun {
   }
 
   void heed_within_epoch() {
-    if (!interrupt_.requested()) return;
+    if (!anywhere(interrupt_.requested())) return;
     save();
     stop(fmt::format(" at image {}", trainer_->cursor()));
   }
@@ -237,11 +205,13 @@ class TrainingRun {
     metrics.train_loss = record.loss;
     metrics.train_accuracy = record.accuracy;
     metrics.skipped_steps = record.skipped_steps;
-    write_dynamics(epoch, record);
-    if (scores_) metrics.score_correlation = scores_->add(record.values);
+    if (recording_) metrics.score_correlation = recording_->add(epoch, record);
+    settled_ = anywhere(scores_settled());
     metrics.seconds = seconds_since(start);
     if (setup_.train_set().source() != nullptr) tell_waits(epoch, train_seconds);
-    if (history_.add(metrics)) best_model_.emplace(model_now());
+    const bool best = history_.add(metrics);
+    if (!leads_) return;
+    if (best) best_model_.emplace(model_now());
     log_->add_metrics(history_.json_line(metrics));
     log_->say(history_.text_line(metrics, config_.train.epochs));
     epoch_kept_ = false;
@@ -258,7 +228,11 @@ class TrainingRun {
   // The training loss is that of the weights before each update. Only this one shows the effect of the last
   // update.
   void evaluate(EpochMetrics& metrics) {
-    const auto poll = [this] { heed_within_epoch(); };
+    // Ranks may evaluate different numbers of batches, so they agree on an end only between epochs.
+    const auto poll = [this] {
+      if (!parallel_) heed_within_epoch();
+    };
+    if (parallel_) parallel_->share_running(stream_, net_.params());
     const auto run = [&](Evaluator& evaluator, const char* images) {
       const Evaluation evaluation = evaluator.run(poll);
       check(std::isfinite(evaluation.loss),
@@ -281,8 +255,7 @@ class TrainingRun {
   void tell_waits(std::int32_t epoch, double train_seconds) {
     const double waited = trainer_->waited_for_data() - waited_before_;
     waited_before_ = trainer_->waited_for_data();
-    log_->say(
-        fmt::format("epoch {}: the steps waited {:.2f} s for images from the disk, {:.2f} % of their time",
+    say(fmt::format("epoch {}: the steps waited {:.2f} s for images from the disk, {:.2f} % of their time",
                     epoch + 1, waited, 100 * waited / train_seconds));
   }
 
@@ -291,22 +264,9 @@ class TrainingRun {
                                                      config_.width, trainer_->samples(), data_.name));
   }
 
-  void write_dynamics(std::int32_t epoch, const EpochRecord& record) {
-    if (dynamics_) dynamics_->append(epoch, record.values);
-    if (!config_.dynamics_npy) return;
-    std::vector<float> loss;
-    std::vector<std::int64_t> ids;
-    for (std::int32_t row : record.order) {
-      loss.push_back(record.values.loss[row]);
-      ids.push_back(row);
-    }
-    write_official_epoch((folder_ / kNpyFolder).string(), epoch, loss, record.visit_logits, data_.classes,
-                         ids);
-  }
-
   // Saves the state at the end of an epoch, unless that was done.
   void keep_epoch() {
-    if (epoch_kept_) return;
+    if (epoch_kept_) return;  // always, but on rank 0
     const Clock::time_point begin = Clock::now();
     keep_best();
     model_now().write(folder_ / kLastModelFile);
@@ -321,6 +281,7 @@ class TrainingRun {
   }
 
   void save(Clock::time_point begin = Clock::now()) {
+    if (!leads_) return;
     keep_best();  // first, because the checkpoint's history refers to it
     trainer_->read_state();
     Metadata metadata = history_.to_metadata(fingerprint_);
@@ -332,33 +293,44 @@ class TrainingRun {
     pace_.saved(begin, Clock::now());
   }
 
-  bool settled() const { return scores_ && scores_->stable(); }
+  bool scores_settled() const { return recording_ && recording_->settled(); }
 
   bool stop_wanted() const {
-    return !settled() && config_.stop_after_epoch > 0 && trainer_->epoch() >= config_.stop_after_epoch;
+    return !settled_ && config_.stop_after_epoch > 0 && trainer_->epoch() >= config_.stop_after_epoch;
   }
 
   [[noreturn]] void stop(const std::string& where) {
     const std::string sentence =
         fmt::format("stopped in epoch {} of {}{}; run the same command with --resume to continue",
                     std::min(trainer_->epoch() + 1, config_.train.epochs), config_.train.epochs, where);
-    log_->note(sentence);
-    throw Interrupted(sentence, interrupt_.requested() ? interrupt_.exit_code() : 0);
+    if (log_) log_->note(sentence);
+    const int code = agreed_exit_code();
+    if (parallel_) parallel_->ranks().agree_to_end();
+    throw Interrupted(sentence, code);
+  }
+
+  // That of the signal, which a launcher may have sent to one rank alone; 0 without one.
+  int agreed_exit_code() const {
+    const int mine = interrupt_.requested() ? interrupt_.exit_code() : 0;
+    if (!parallel_) return mine;
+    int code = 0;
+    for (const std::string& one : parallel_->ranks().gather(std::to_string(mine)))
+      code = std::max(code, std::stoi(one));
+    return code;
   }
 
   void finish() {
+    if (!leads_) return;
     keep_epoch();
     if (request_.quiet) draw_curve();
     const auto poll = [this] {
-      if (interrupt_.requested()) stop(" while its features were computed");
+      if (!parallel_ && interrupt_.requested()) stop(" while its features were computed");
     };
     if (config_.dynamics_features)
-      write_features(
-          features_beside(dynamics_path()), dynamics_header(),
-          {setup_.train_features().features(poll), data_.train.count(), net_.features(), trainer_->epoch()});
+      recording_->write_features(setup_.train_features().features(poll), net_.features(), trainer_->epoch());
     write_file_atomically(folder_ / kResultFile, json_text(history_.result_json(fingerprint_), 2) + "\n");
     log_->say(history_.summary());
-    if (scores_) log_->say(scores_->summary());
+    if (const std::string scores = recording_->summary(); !scores.empty()) log_->say(scores);
   }
 
   TrainingSetup& setup_;
@@ -368,17 +340,19 @@ class TrainingRun {
   Stream& stream_;
   const Dataset& data_;
   Net& net_;
+  DataParallel* parallel_;  // null: one process
+  bool leads_;              // rank 0, or the one process
   const InterruptRequest& interrupt_;
   std::filesystem::path folder_;
   std::unique_ptr<Trainer> trainer_;
   std::optional<RunLog> log_;
-  std::optional<DynamicsWriter> dynamics_;
-  std::optional<OnlineScores> scores_;
+  std::optional<RunRecording> recording_;  // of a training, on rank 0
   RunFingerprint fingerprint_;             // of a training
   std::vector<std::string> resume_notes_;  // about what the checkpoint does not record
   RunHistory history_;
   CheckpointPolicy pace_;
   std::optional<ModelSnapshot> best_model_;  // until it is saved
+  bool settled_ = false;                     // the scores, on rank 0
   bool epoch_kept_ = true;                   // whether the end of the last epoch is saved
   double waited_before_ = 0;                 // for data, in earlier epochs
 };

@@ -100,13 +100,17 @@ DeviceOptions device_options(const TrainConfig& config) {
   return options;
 }
 
+DeviceKind chosen_kind(const TrainConfig& config) {
+  return config.device.value_or(config.ngpu ? best_device() : DeviceKind::kCpu);
+}
+
 std::unique_ptr<Device> choose_device(const TrainConfig& config, const std::string& plans) {
-  check_usage(config.ngpu == 0 || config.ngpu == 1, "--ngpu is {}; one GPU is used, or none: give 1 or 0",
-              config.ngpu);
+  check_usage(config.ngpu == 0 || config.ngpu == 1,
+              "--ngpu is {}; here one GPU is used, or none: give 1 or 0", config.ngpu);
   check_usage(config.ngpu == 1 || config.device != DeviceKind::kCuda,
               "--ngpu 0 and --device cuda contradict each other");
   set_host_threads(config.threads);
-  const DeviceKind kind = config.device.value_or(config.ngpu ? best_device() : DeviceKind::kCpu);
+  const DeviceKind kind = chosen_kind(config);
   check_usage(kind == DeviceKind::kCuda || !config.cudnn_autotune,
               "--cudnn_autotune chooses cuDNN's plans, and this run is on the device {}; leave it out",
               to_string(kind));
@@ -139,7 +143,8 @@ std::unique_ptr<Device> planned_device(const TrainConfig& config) {
 TrainingSetup::TrainingSetup(const TrainConfig& config)
     : TrainingSetup(config, choose_device(config), load_dataset(dataset_options(config))) {}
 
-TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data)
+TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data,
+                             Ranks* ranks)
     : device_(std::move(device)),
       precision_kind_(chosen_precision(config, *device_)),
       precision_(precision_on(device_->kind(), precision_kind_)),
@@ -154,12 +159,15 @@ TrainingSetup::TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> 
       net_size_(choose_crop_size(config.crop_size, stem_, data_.train)),
       net_(make_net(config, *device_, data_, stem_, net_size_)),
       pool_(*device_, *net_) {
+  if (ranks) parallel_.emplace(*ranks, ExchangeOptions{.sync_batchnorm = config.sync_batchnorm});
   net_->params().place(*device_, *stream_, precision_.compute);
   // The trainer checks batch and parts and reports errors; here they must only not divide by zero.
   const std::int32_t batch = std::max(1, config.train.batch / std::max(1, config.train.accumulate));
-  test_ = evaluator(place(test_set_, data_.test), batch);
-  if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch);
-  if (config.dynamics_features && !config.evaluate) train_features_ = evaluator(train_set(), batch);
+  test_ = evaluator(place(test_set_, data_.test), batch, parallel());
+  if (data_.validation) validation_ = evaluator(place(validation_set_, *data_.validation), batch, parallel());
+  // Features are written by rank 0 alone.
+  if (config.dynamics_features && !config.evaluate && (!ranks || ranks->first()))
+    train_features_ = evaluator(train_set(), batch, nullptr);
 }
 
 const DeviceDataset& TrainingSetup::place(std::optional<DeviceDataset>& set, const ImageSet& images) {
@@ -181,21 +189,30 @@ std::int32_t TrainingSetup::evaluation_batch(std::int64_t images) {
   return batch;
 }
 
-std::unique_ptr<Evaluator> TrainingSetup::evaluator(const DeviceDataset& set, std::int32_t batch) {
+std::unique_ptr<Evaluator> TrainingSetup::evaluator(const DeviceDataset& set, std::int32_t batch,
+                                                    const DataParallel* parallel) {
   if (device_->kind() == DeviceKind::kCuda) batch = evaluation_batch(set.count());
   return std::make_unique<Evaluator>(*device_, *stream_, *net_, pool_, set, batch, precision_.compute,
-                                     precision_.math, conv_algo_);
+                                     precision_.math, conv_algo_, parallel);
 }
 
 void TrainingSetup::plan(std::int64_t samples, std::int32_t batch) {
   const std::vector<std::int32_t> sizes = batch_sizes(samples, batch, accumulate_);
+  const auto add = [&](std::int32_t size, std::int32_t full, std::int32_t whole) {
+    if (size > 0)
+      pool_.add({.batch = size,
+                 .compute = precision_.compute,
+                 .train = true,
+                 .math = precision_.math,
+                 .algo = conv_algo_,
+                 .full_batch = size < full ? full : 0,
+                 .whole = parallel_ ? parallel_->whole(whole) : WholeBatch{}});
+  };
+  const int ranks = parallel_ ? parallel_->ranks().size() : 1;
   for (const std::int32_t size : sizes)
-    pool_.add({.batch = size,
-               .compute = precision_.compute,
-               .train = true,
-               .math = precision_.math,
-               .algo = conv_algo_,
-               .full_batch = size < sizes.front() ? sizes.front() : 0});
+    for (int rank = 0; rank < ranks; ++rank)
+      if (!parallel_ || parallel_->ranks().first() || rank == parallel_->ranks().rank())
+        add(slice_of(size, rank, ranks).count, slice_of(sizes.front(), rank, ranks).count, size);
 }
 
 void TrainingSetup::start(std::uint64_t seed, const std::string& weights, Head head) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "apps/train/train_config.h"
+#include "engine/data_parallel.h"
 #include "engine/device_dataset.h"
 #include "engine/evaluator.h"
 #include "engine/net.h"
@@ -27,6 +28,8 @@ DeviceOptions device_options(const TrainConfig& config);
 std::unique_ptr<Device> choose_device(const TrainConfig& config, const std::string& plans = "");
 // The same for --dry_run: --target may name a GPU that is not in this machine.
 std::unique_ptr<Device> planned_device(const TrainConfig& config);
+// The device of --device and --ngpu, before it is made.
+DeviceKind chosen_kind(const TrainConfig& config);
 // --precision; auto depends on the device.
 PrecisionKind chosen_precision(const TrainConfig& config, const Device& device);
 
@@ -38,11 +41,13 @@ class TrainingSetup {
   // Chooses the device, loads the data set and makes the network, all by the flags. start() draws the
   // weights.
   explicit TrainingSetup(const TrainConfig& config);
-  // The same with the caller's device and data set.
-  TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data);
+  // The same with the caller's device and data set. With `ranks`, which must outlive it, this is one rank's
+  // part of a training (apps/train/ranks_of_run.h).
+  TrainingSetup(const TrainConfig& config, std::unique_ptr<Device> device, Dataset data,
+                Ranks* ranks = nullptr);
 
   // Plans a training on `samples` rows, before the first start(). A run that was not planned can only be the
-  // first.
+  // first. On rank 0 it plans the slices of all ranks.
   void plan(std::int64_t samples, std::int32_t batch);
 
   // Binds everything that was planned, and gives the network the weights of the file `weights` or, if that is
@@ -64,13 +69,16 @@ class TrainingSetup {
   Crop crop() const { return crop_; }                  // of training
   Net& net() { return *net_; }
   PassPool& pool() { return pool_; }
+  DataParallel* parallel() { return parallel_ ? &*parallel_ : nullptr; }  // null: one process
+  int ranks() const { return parallel_ ? parallel_->ranks().size() : 1; }
   const DeviceDataset& train_set();
   Evaluator& test() { return *test_; }
   Evaluator* validation() { return validation_.get(); }  // null if nothing is held out
   Evaluator& train_features();  // of the training set; only if the flags ask for its features
 
  private:
-  std::unique_ptr<Evaluator> evaluator(const DeviceDataset& set, std::int32_t batch);
+  std::unique_ptr<Evaluator> evaluator(const DeviceDataset& set, std::int32_t batch,
+                                       const DataParallel* parallel);
   std::int32_t evaluation_batch(std::int64_t images);
   const DeviceDataset& place(std::optional<DeviceDataset>& set, const ImageSet& images);
 
@@ -86,6 +94,7 @@ class TrainingSetup {
   std::int32_t net_size_;
   std::unique_ptr<Net> net_;
   PassPool pool_;
+  std::optional<DataParallel> parallel_;
   std::optional<DeviceDataset> train_set_, test_set_, validation_set_;
   std::unique_ptr<Evaluator> test_, validation_, train_features_;
   bool placed_ = false;

@@ -9,8 +9,8 @@ namespace {
 constexpr std::string_view kSpaces = " \t\n\v\f\r";
 
 struct Header {
-  std::size_t channels = 1, start = 2;  // of the pixels in the file
-  std::uint32_t width = 0, height = 0, largest = 0;
+  std::size_t channels, start;  // of the pixels in the file
+  std::uint32_t width, height, largest;
 
   std::size_t value_bytes() const { return largest > 255 ? 2 : 1; }
 };
@@ -29,17 +29,17 @@ std::uint32_t next_number(std::string_view bytes, std::size_t& at, const std::st
 }
 
 Header header_of(std::string_view bytes, const std::string& file) {
-  Header header;
-  header.channels = bytes[1] == '6' ? 3 : 1;
-  header.width = next_number(bytes, header.start, file);
-  header.height = next_number(bytes, header.start, file);
-  header.largest = next_number(bytes, header.start, file);
-  check_size(header.width, header.height, file);
-  check_sound(header.largest > 0 && header.largest <= 65535 &&
-                  kSpaces.find(bytes[header.start]) != std::string_view::npos,
-              file, "its header");
-  ++header.start;
-  return header;
+  std::size_t at = 2;
+  const std::uint32_t width = next_number(bytes, at, file), height = next_number(bytes, at, file),
+                      largest = next_number(bytes, at, file);
+  check_size(width, height, file);
+  check_sound(largest > 0 && largest <= 65535 && kSpaces.find(bytes[at]) != std::string_view::npos, file,
+              "its header");
+  return {.channels = bytes[1] == '6' ? 3U : 1U,
+          .start = at + 1,
+          .width = width,
+          .height = height,
+          .largest = largest};
 }
 
 }  // namespace

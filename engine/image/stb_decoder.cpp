@@ -40,11 +40,10 @@ namespace tdds {
 
 Picture stb_decode(std::string_view bytes, const std::string& file) {
   Picture picture;
-  int channels = 0;
   stbi__g_failure_reason = nullptr;  // of the thread, perhaps from an earlier image
   picture.pixels.reset(stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
                                              static_cast<int>(bytes.size()), &picture.width, &picture.height,
-                                             &channels, 3));
+                                             nullptr, 3));
   if (picture.pixels == nullptr) refuse_undecoded(file, stbi_failure_reason());
   return picture;
 }

@@ -36,39 +36,42 @@ bool has_no_locks(int error) {
   return error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
 }
 
-void write_holder(int fd) {
+void write_holder(int fd, LockMode mode) {
   std::array<char, kHolderBytes> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  const std::string text = fmt::format("process {} on the host {}\n", ::getpid(), host.data());
+  const std::string text = fmt::format("process {} on the host {}{}\n", ::getpid(), host.data(),
+                                       mode == LockMode::kShared ? " or one that shares its lock" : "");
   // The name is for messages only; the lock does not depend on it.
   [[maybe_unused]] const bool written =
       ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) > 0;
 }
 
 std::string read_holder(int fd) {
-  std::array<char, kHolderBytes> text{};
-  const ssize_t bytes = ::pread(fd, text.data(), text.size(), 0);
-  const std::string line(text.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
-  const std::size_t end = line.find('\n');
-  return line.starts_with("process ") && end != std::string::npos ? line.substr(0, end) : "another process";
+  std::string text(kHolderBytes, '\0');
+  // Where nothing is read the text stays zero, which names no holder.
+  [[maybe_unused]] const ssize_t bytes = ::pread(fd, text.data(), text.size(), 0);
+  const std::size_t end = text.find('\n');
+  return text.starts_with("process ") && end != std::string::npos ? text.substr(0, end) : "another process";
 }
 
 }  // namespace
 
-FileLock::FileLock(std::filesystem::path path) : path_(std::move(path)) {
+FileLock::FileLock(std::filesystem::path path, LockMode mode) : path_(std::move(path)), mode_(mode) {
   try_again();
 }
 
 FileLock::~FileLock() {
+  // Only the last holder of a shared lock can make it exclusive.
+  const bool alone = held_ && (mode_ == LockMode::kExclusive || ::flock(fd_, LOCK_EX | LOCK_NB) == 0);
   // Removed while still locked: a process that opened it before finds the name gone and opens a new file.
-  if (held_ && is_file_at(fd_, path_)) ::unlink(path_.c_str());
+  if (alone && is_file_at(fd_, path_)) ::unlink(path_.c_str());
   if (fd_ >= 0) ::close(fd_);
 }
 
 bool FileLock::try_again() {
   while (!held_) {
     if (fd_ < 0) fd_ = open_lock_file(path_);
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) {
+    if (::flock(fd_, (mode_ == LockMode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) {
       held_ = is_file_at(fd_, path_);
       if (held_) break;
       ::close(fd_);
@@ -86,7 +89,7 @@ bool FileLock::try_again() {
         "the file system of {} has no locks: do not let two programs write there at the same time",
         path_.parent_path().string());
   }
-  write_holder(fd_);
+  write_holder(fd_, mode_);
   return true;
 }
 

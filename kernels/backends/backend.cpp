@@ -4,12 +4,24 @@
 
 namespace tdds {
 
+namespace {
+
+Backend backend_of(DeviceKind kind) {
+  return kind == DeviceKind::kCpu    ? cpu_backend()
+         : kind == DeviceKind::kSimt ? simt_backend()
+                                     : cuda_backend();
+}
+
+}  // namespace
+
 std::unique_ptr<Device> make_device(DeviceKind kind, const DeviceOptions& options) {
-  const Backend backend = kind == DeviceKind::kCpu    ? cpu_backend()
-                          : kind == DeviceKind::kSimt ? simt_backend()
-                                                      : cuda_backend();
+  const Backend backend = backend_of(kind);
   check(backend.ops != nullptr, "device '{}' is not available: {}", to_string(kind), backend.why_absent);
   return backend.make(kind, *backend.ops, options);
+}
+
+std::unique_ptr<Collectives> make_collectives(Device& device, Ranks& ranks) {
+  return backend_of(device.kind()).make_collectives(device, ranks);
 }
 
 std::vector<std::string> offline_gpus() {

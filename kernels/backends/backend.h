@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/ops/ops.h"
+#include "kernels/ranks/collectives.h"
 #include "kernels/runtime/device.h"
 
 namespace tdds {
@@ -17,6 +18,7 @@ struct Backend {
   const Ops* ops;
   const char* why_absent;
   std::unique_ptr<Device> (*make)(DeviceKind, const Ops&, const DeviceOptions&);
+  std::unique_ptr<Collectives> (*make_collectives)(Device&, Ranks&) = nullptr;
   bool (*machine_has_it)() = nullptr;  // null: every machine has it
   // Devices that can be planned for from a description alone; null where there are none.
   std::vector<std::string> (*describable)() = nullptr;

@@ -3,6 +3,7 @@
 #include "kernels/cuda/cudnn/conv2d.h"
 #include "kernels/cuda/cudnn/cudnn_device.h"
 #include "kernels/cuda/cudnn/offline_gpu.h"
+#include "kernels/cuda/nccl/nccl_collectives.h"
 #include "kernels/gpu/sort.h"
 #include "kernels/ops/elementwise.h"
 
@@ -19,11 +20,17 @@ std::unique_ptr<Device> make_cuda_device(DeviceKind, const Ops& ops, const Devic
   return device;
 }
 
+std::unique_ptr<Collectives> make_nccl(Device& device, Ranks& ranks) {
+  return make_nccl_collectives(device, ranks);
+}
+
 }  // namespace
 
 Backend cuda_backend() {
-  static constexpr Ops kOps{Kernels::kCuda, make_cuda_conv2d, make_cuda_linear, cuda::sort_workspace_bytes};
-  return {&kOps, nullptr, make_cuda_device, machine_has_gpu, offline_gpu_names, make_offline_cudnn_gpu};
+  static constexpr Ops kOps{Kernels::kCuda, make_cuda_conv2d, make_cuda_linear, cuda::sort_workspace_bytes,
+                            time_cudnn_plans};
+  return {&kOps,           nullptr,           make_cuda_device,      make_nccl,
+          machine_has_gpu, offline_gpu_names, make_offline_cudnn_gpu};
 }
 
 }  // namespace tdds

@@ -4,37 +4,14 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/batchnorm_workspace.h"
 #include "kernels/cpu/storage.h"
-#include "kernels/numerics/round_up.h"
 #include "kernels/ops/run.h"
 #include "kernels/runtime/parallel.h"
 #include "kernels/runtime/vectorize.h"
 
 namespace tdds::cpu {
 namespace {
-
-// Channels summed at a time: their accumulators stay in the L1 cache.
-constexpr std::int64_t kTile = 256;
-// Channels whose partial sums one thread merges.
-constexpr std::int64_t kMergeChannels = 16;
-
-// The partial sums of each block of rows, [blocks][2][channels], then the coefficients of the second pass.
-struct Workspace {
-  Workspace(void* memory, std::int64_t rows, std::int32_t channel_count)
-      : channels(channel_count),
-        block_rows(batchnorm_block_rows(channel_count)),
-        blocks(ceil_div(rows, block_rows)),
-        sums(static_cast<double*>(memory)),
-        coefficients(reinterpret_cast<float*>(sums + blocks * 2 * channels)) {}
-
-  double* first(std::int64_t block) const { return sums + block * 2 * channels; }
-  double* second(std::int64_t block) const { return first(block) + channels; }
-  float* coefficient(int i) const { return coefficients + i * channels; }
-
-  std::int64_t channels, block_rows, blocks;
-  double* sums;
-  float* coefficients;
-};
 
 // Mean and sum of squared deviations of a block of rows, per channel. The first sum is taken about the first
 // row, the second about the mean found that way, so there is no cancellation when the mean is far from 0.
@@ -77,22 +54,24 @@ struct BlockMoments {
   }
 };
 
-// Mean and squared deviations of all rows, merged block by block (Chan, Golub & LeVeque 1979).
+// Mean and squared deviations of all rows, merged group by group (Chan, Golub & LeVeque 1979). The groups are
+// [groups][2][channels].
 struct Moments {
   double mean[kMergeChannels], squares[kMergeChannels];
 
-  Moments(const Workspace& work, std::int64_t rows, std::int64_t c0, std::int64_t width) {
-    std::copy_n(work.first(0) + c0, width, mean);
-    std::copy_n(work.second(0) + c0, width, squares);
-    for (std::int64_t block = 1; block < work.blocks; ++block) {
-      const std::int64_t before = block * work.block_rows, added = std::min(rows - before, work.block_rows);
+  template <class T>
+  Moments(const T* groups, std::int64_t group_rows, std::int64_t rows, std::int64_t channels, std::int64_t c0,
+          std::int64_t width) {
+    std::copy_n(groups + c0, width, mean);
+    std::copy_n(groups + channels + c0, width, squares);
+    for (std::int64_t before = group_rows; before < rows; before += group_rows) {
+      groups += 2 * channels;
+      const std::int64_t added = std::min(rows - before, group_rows);
       const double share = static_cast<double>(added) / static_cast<double>(before + added);
-      const double* block_mean = work.first(block) + c0;
-      const double* block_squares = work.second(block) + c0;
       for (std::int64_t c = 0; c < width; ++c) {
-        const double delta = block_mean[c] - mean[c];
+        const double delta = groups[c0 + c] - mean[c];
         mean[c] += delta * share;
-        squares[c] += block_squares[c] + delta * delta * share * static_cast<double>(before);
+        squares[c] += groups[channels + c0 + c] + delta * delta * share * static_cast<double>(before);
       }
     }
   }
@@ -145,10 +124,9 @@ void apply_affine(const Affine<T>& a, std::int64_t rows) {
   });
 }
 
-void finish_forward(const BatchNormForwardArgs& args, const Workspace& work, std::int64_t c0,
+void finish_forward(const BatchNormForwardArgs& args, const Moments& moments, float* scale, std::int64_t c0,
                     std::int64_t c1) {
-  const Moments moments(work, args.rows, c0, c1 - c0);
-  const double n = static_cast<double>(args.rows), momentum = args.momentum;
+  const double n = static_cast<double>(args.partials.rows_of(args.rows)), momentum = args.momentum;
   const auto blend = [&](float& running, double value) {
     running = static_cast<float>((1 - momentum) * running + momentum * value);
   };
@@ -156,136 +134,53 @@ void finish_forward(const BatchNormForwardArgs& args, const Workspace& work, std
     const double mean = moments.mean[c - c0], squares = moments.squares[c - c0];
     args.mean[c] = static_cast<float>(mean);
     args.inv_std[c] = static_cast<float>(1 / std::sqrt(squares / n + args.eps));
-    work.coefficient(0)[c] = args.weight[c] * args.inv_std[c];
+    scale[c] = args.weight[c] * args.inv_std[c];
     blend(args.running_mean[c], mean);
     blend(args.running_var[c], squares / (n - 1));
   }
 }
 
-template <class T>
-void forward(const BatchNormForwardArgs& args) {
-  const Workspace work(args.workspace, args.rows, args.channels);
+// Calls take(moments, c0, c1) for ranges of channels, with what `partials` holds or, without it, with the
+// moments of the rows of x.
+template <class T, class Take>
+void for_all_moments(const BatchNormForwardArgs& args, const BatchNormWorkspace& work, const Take& take) {
+  const BatchNormPartials& partials = args.partials;
+  const std::int64_t channels = work.channels;
+  const auto merge = [&](const auto* groups, std::int64_t group_rows, std::int64_t rows) {
+    parallel_blocks(channels, kMergeChannels, 2 * ceil_div(rows, group_rows),
+                    [&](std::int64_t c0, std::int64_t c1) {
+                      take(Moments(groups, group_rows, rows, channels, c0, c1 - c0), c0, c1);
+                    });
+  };
+  if (partials.groups) return merge(partials.groups, partials.group_rows, partials.rows_of(args.rows));
   const auto* x = static_cast<const T*>(args.x);
-  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t block) {
+  parallel_for(work.blocks, work.block_rows * channels, [&](std::int64_t block) {
     const std::int64_t begin = block * work.block_rows, rows = std::min(args.rows - begin, work.block_rows);
-    run_vectorized<BlockMoments<T>>(x + begin * work.channels, rows, work.channels, work.first(block),
+    run_vectorized<BlockMoments<T>>(x + begin * channels, rows, channels, work.first(block),
                                     work.second(block));
   });
-  parallel_blocks(work.channels, kMergeChannels, 2 * work.blocks,
-                  [&](std::int64_t c0, std::int64_t c1) { finish_forward(args, work, c0, c1); });
-  *args.batches_tracked += 1;
-  apply_affine<T>({x, static_cast<const T*>(args.residual), static_cast<T*>(args.y), args.mean,
-                   work.coefficient(0), args.bias, work.channels, args.relu},
-                  args.rows);
-}
-
-// dx = scale * (g - offset - (x - mean) * slope), where g = dy where y > 0 and else 0 (all of dy without
-// ReLU).
-template <class T>
-struct Gradient {
-  const T *x, *y, *dy;
-  T *dx, *dresidual;
-  const float *mean, *scale, *offset, *slope;
-  std::int64_t channels;
-};
-
-template <class T, bool kRelu>
-struct BlockGradientSums {
-  [[gnu::always_inline]] static inline void run(Gradient<T> a, std::int64_t begin, std::int64_t end,
-                                                double* sum_g, double* sum_g_deviation) {
-    float sum[kTile], product[kTile];
-    for (std::int64_t c0 = 0; c0 < a.channels; c0 += kTile) {
-      const std::int64_t width = std::min(kTile, a.channels - c0);
-      const float* mean = a.mean + c0;
-      std::fill_n(sum, width, 0.0f);
-      std::fill_n(product, width, 0.0f);
-      for (std::int64_t r = begin; r < end; ++r) {
-        const T* x = a.x + r * a.channels + c0;
-        const T* y = kRelu ? a.y + r * a.channels + c0 : nullptr;
-        const T* dy = a.dy + r * a.channels + c0;
-#pragma omp simd
-        for (std::int64_t c = 0; c < width; ++c) {
-          float g = to_float(dy[c]);
-          if constexpr (kRelu) g = to_float(y[c]) > 0 ? g : 0;
-          sum[c] += g;
-          product[c] += g * (to_float(x[c]) - mean[c]);
-        }
-      }
-      std::copy_n(sum, width, sum_g + c0);
-      std::copy_n(product, width, sum_g_deviation + c0);
-    }
-  }
-};
-
-template <class T, bool kRelu, bool kResidual>
-struct ApplyGradient {
-  [[gnu::always_inline]] static inline void run(Gradient<T> a, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      const std::int64_t row = r * a.channels;
-      const T *x = a.x + row, *y = kRelu ? a.y + row : nullptr, *dy = a.dy + row;
-      T *dx = a.dx + row, *dresidual = kResidual ? a.dresidual + row : nullptr;
-#pragma omp simd
-      for (std::int64_t c = 0; c < a.channels; ++c) {
-        float g = to_float(dy[c]);
-        if constexpr (kRelu) g = to_float(y[c]) > 0 ? g : 0;
-        dx[c] = from_float<T>(a.scale[c] * (g - a.offset[c] - (to_float(x[c]) - a.mean[c]) * a.slope[c]));
-        if constexpr (kResidual) dresidual[c] = from_float<T>(g);
-      }
-    }
-  }
-};
-
-void finish_backward(const BatchNormBackwardArgs& args, const Workspace& work, std::int64_t c0,
-                     std::int64_t c1) {
-  double sum[kMergeChannels] = {}, product[kMergeChannels] = {};
-  for (std::int64_t block = 0; block < work.blocks; ++block)
-    for (std::int64_t c = c0; c < c1; ++c) {
-      sum[c - c0] += work.first(block)[c];
-      product[c - c0] += work.second(block)[c];
-    }
-  const double n = static_cast<double>(args.rows);
-  for (std::int64_t c = c0; c < c1; ++c) {
-    const double inv_std = args.inv_std[c], dweight = product[c - c0] * inv_std;
-    args.dbias[c] = static_cast<float>(sum[c - c0]);
-    args.dweight[c] = static_cast<float>(dweight);
-    work.coefficient(0)[c] = static_cast<float>(args.weight[c] * inv_std);
-    work.coefficient(1)[c] = static_cast<float>(sum[c - c0] / n);
-    work.coefficient(2)[c] = static_cast<float>(inv_std * dweight / n);
-  }
+  merge(work.sums, work.block_rows, args.rows);
 }
 
 template <class T>
-void backward(const BatchNormBackwardArgs& args) {
-  const Workspace work(args.workspace, args.rows, args.channels);
-  const Gradient<T> a{static_cast<const T*>(args.x),
-                      static_cast<const T*>(args.y),
-                      static_cast<const T*>(args.dy),
-                      static_cast<T*>(args.dx),
-                      static_cast<T*>(args.dresidual),
-                      args.mean,
-                      work.coefficient(0),
-                      work.coefficient(1),
-                      work.coefficient(2),
-                      work.channels};
-  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t block) {
-    const std::int64_t begin = block * work.block_rows, end = std::min(args.rows, begin + work.block_rows);
-    if (args.relu)
-      run_vectorized<BlockGradientSums<T, true>>(a, begin, end, work.first(block), work.second(block));
-    else
-      run_vectorized<BlockGradientSums<T, false>>(a, begin, end, work.first(block), work.second(block));
+void forward(const BatchNormForwardArgs& args) {
+  const BatchNormWorkspace work(args.workspace, args.rows, args.channels);
+  for_all_moments<T>(args, work, [&](const Moments& moments, std::int64_t c0, std::int64_t c1) {
+    finish_forward(args, moments, work.coefficient(0), c0, c1);
   });
-  parallel_blocks(work.channels, kMergeChannels, 2 * work.blocks,
-                  [&](std::int64_t c0, std::int64_t c1) { finish_backward(args, work, c0, c1); });
-  // Last rows first, as in the forward pass.
-  parallel_for(work.blocks, work.block_rows * work.channels, [&](std::int64_t i) {
-    const std::int64_t begin = (work.blocks - 1 - i) * work.block_rows;
-    const std::int64_t end = std::min(args.rows, begin + work.block_rows);
-    if (args.relu)
-      a.dresidual ? run_vectorized<ApplyGradient<T, true, true>>(a, begin, end)
-                  : run_vectorized<ApplyGradient<T, true, false>>(a, begin, end);
-    else
-      a.dresidual ? run_vectorized<ApplyGradient<T, false, true>>(a, begin, end)
-                  : run_vectorized<ApplyGradient<T, false, false>>(a, begin, end);
+  *args.batches_tracked += 1;
+  apply_affine<T>(
+      {static_cast<const T*>(args.x), static_cast<const T*>(args.residual), static_cast<T*>(args.y),
+       args.mean, work.coefficient(0), args.bias, work.channels, args.relu},
+      args.rows);
+}
+
+template <class T>
+void moments(const BatchNormMomentsArgs& args) {
+  const BatchNormWorkspace work(args.forward.workspace, args.forward.rows, args.forward.channels);
+  for_all_moments<T>(args.forward, work, [&](const Moments& found, std::int64_t c0, std::int64_t c1) {
+    std::copy_n(found.mean, c1 - c0, args.moments + c0);
+    std::copy_n(found.squares, c1 - c0, args.moments + work.channels + c0);
   });
 }
 
@@ -309,8 +204,8 @@ void run(const BatchNormForwardArgs& args) {
 }
 
 template <>
-void run(const BatchNormBackwardArgs& args) {
-  with_storage(args.dtype, [&]<class T>(T) { backward<T>(args); });
+void run(const BatchNormMomentsArgs& args) {
+  with_storage(args.forward.dtype, [&]<class T>(T) { moments<T>(args); });
 }
 
 template <>

@@ -32,7 +32,8 @@ class CudaCommand {
   cudaStream_t stream() const;
   // Launches a kernel that begins with wait_for_previous() (kernels/gpu/gpu.h), and calls finish().
   // `arguments` has the addresses of its parameters. On GPUs that support it (sm_90 and newer), the kernel is
-  // launched while the one in front of it still runs, unless the device's dependent_launches are off.
+  // launched while the one in front of it still runs, unless the device's dependent_launches are off, or this
+  // is the first command behind a fork or a join.
   void launch(const void* kernel, Dim3 grid, Dim3 block, std::size_t shared_bytes, void** arguments);
   // Throws when the launch failed. With debug_sync, except while recording, it also waits for the command and
   // throws when that failed.
@@ -41,6 +42,7 @@ class CudaCommand {
  private:
   CudaStream& stream_;
   const char* name_;
+  bool at_boundary_;
 };
 
 }  // namespace tdds

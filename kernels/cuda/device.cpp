@@ -67,7 +67,7 @@ bool machine_has_gpu() {
 
 CudaDevice::CudaDevice(const Ops& ops, const DeviceOptions& options)
     : GpuDevice(ops, options.debug_sync), options_(options), facts_(probe_gpu(options.ordinal)) {
-  setup_stream_ = std::make_unique<CudaStream>(*this);
+  setup_stream_ = std::make_unique<CudaStream>(*this, /*branches=*/false);
 }
 
 CudaDevice::~CudaDevice() = default;
@@ -161,8 +161,49 @@ void CudaDevice::free(void* memory) noexcept {
   static_cast<void>(cudaFree(memory));
 }
 
+void* CudaDevice::allocate_host(std::size_t bytes, std::string_view what) {
+  make_current();
+  PinnedMemory memory;
+  const cudaError_t status = cudaMallocHost(out(memory), bytes);
+  if (status == cudaSuccess) {
+    void* const at = memory.get();
+    pinned_[at] = std::move(memory);
+    return at;
+  }
+  static_cast<void>(cudaGetLastError());  // not a sticky error: the device stays usable
+  const std::string note = fmt::format(
+      "{:.1f} MiB of host memory for {} cannot be pinned ({}), so the GPU waits for its copies; end other "
+      "programs, or use a smaller batch",
+      mib(bytes), what, cuda_error_text(status));
+  if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) notes_.push_back(note);
+  return Device::allocate_host(bytes, what);
+}
+
+void CudaDevice::free_host(void* memory) noexcept {
+  const auto pinned = pinned_.find(memory);
+  if (pinned == pinned_.end()) return Device::free_host(memory);
+  // A copy may still read it.
+  static_cast<void>(cudaSetDevice(options_.ordinal));
+  static_cast<void>(cudaDeviceSynchronize());
+  pinned_.erase(pinned);
+}
+
+bool CudaDevice::allow_shared_memory(const void* kernel, std::size_t bytes) {
+  if (bytes <= shared_memory_limit(kernel)) return true;
+  make_current();
+  cudaFuncAttributes attributes{};
+  CHECK_CUDA(cudaFuncGetAttributes(&attributes, kernel));
+  // The sum with the kernel's own shared memory is limited (cuda_runtime_api.h, cudaFuncSetAttribute).
+  const int most = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, options_.ordinal);
+  if (attributes.sharedSizeBytes + bytes > static_cast<std::size_t>(most)) return false;
+  CHECK_CUDA(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+  set_shared_memory_limit(kernel, bytes);
+  return true;
+}
+
 std::unique_ptr<Stream> CudaDevice::make_stream(StreamMode) {
-  return std::make_unique<CudaStream>(*this);
+  return std::make_unique<CudaStream>(*this, has_branches());
 }
 
 }  // namespace tdds

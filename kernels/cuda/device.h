@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/cuda/stream.h"
 #include "kernels/runtime/device.h"
@@ -35,6 +36,10 @@ class GpuDevice : public Device {
  public:
   explicit GpuDevice(const Ops& ops, bool debug_sync = false) : Device(DeviceKind::kCuda, ops, debug_sync) {}
   virtual ConvPlanStore& conv_plans() = 0;
+  bool uploads_ahead() const override { return true; }
+  bool allow_shared_memory(const void* kernel, std::size_t bytes) override {
+    return bytes <= shared_memory_limit(kernel);
+  }
 };
 
 class CudaDevice : public GpuDevice {
@@ -44,11 +49,17 @@ class CudaDevice : public GpuDevice {
 
   std::string description() const override;
   DevicePeak peak(std::size_t) const override;
+  bool has_branches() const override { return options_.branches == Branches::kBeside; }
   std::optional<DeviceClocks> clocks() const override;
   void* allocate(std::size_t bytes, std::string_view what) override;
   void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return allocations_; }
+  std::vector<std::string> notes() const override { return notes_; }
+  void* allocate_host(std::size_t bytes, std::string_view what) override;
+  void free_host(void* memory) noexcept override;
+  bool is_pinned(const void* memory) const { return pinned_.contains(memory); }
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;
+  bool allow_shared_memory(const void* kernel, std::size_t bytes) override;
 
   const DeviceOptions& options() const { return options_; }
   const GpuFacts& facts() const { return facts_; }
@@ -67,6 +78,8 @@ class CudaDevice : public GpuDevice {
   std::map<const void*, bool> may_overlap_;  // of the kernels launched so far
   std::map<const void*, std::size_t> allocated_;
   std::size_t allocated_bytes_ = 0;
+  std::map<const void*, PinnedMemory> pinned_;  // of allocate_host
+  std::vector<std::string> notes_;
   std::unique_ptr<CudaStream> setup_stream_;
 };
 

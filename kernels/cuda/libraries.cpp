@@ -1,12 +1,22 @@
 #include "kernels/cuda/libraries.h"
 
 namespace tdds {
+namespace {
 
-std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream) {
+CudnnHandle make_cudnn(cudaStream_t stream) {
+  CudnnHandle handle;
+  CHECK_CUDA(cudnnCreate(out(handle)));
+  CHECK_CUDA(cudnnSetStream(handle.get(), stream));
+  return handle;
+}
+
+}  // namespace
+
+std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream, cudaStream_t branch) {
   check_cudnn_version(cudnnGetVersion(), CUDNN_VERSION);
   auto libraries = std::make_unique<CudaLibraries>();
-  CHECK_CUDA(cudnnCreate(out(libraries->cudnn)));
-  CHECK_CUDA(cudnnSetStream(libraries->cudnn.get(), stream));
+  libraries->cudnn = make_cudnn(stream);
+  if (branch) libraries->branch_cudnn = make_cudnn(branch);
 
   // The cuBLAS documentation recommends 32 MiB for sm_90 (cublasSetWorkspace). Without this workspace each
   // capture would keep one of cuBLAS's own. cudaMalloc provides the required alignment of 256 bytes.

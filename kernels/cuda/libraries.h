@@ -1,6 +1,6 @@
 #pragma once
-// The cuDNN and cuBLAS handles of one stream. They are created with the stream and not at first use, because
-// creating one allocates memory and loads code, which is forbidden during a capture.
+// The cuDNN and cuBLAS handles of one stream and its branch. They are created with the stream and not at
+// first use, because creating one allocates memory and loads code, which is forbidden during a capture.
 
 #include <cublas_v2.h>
 #include <cudnn.h>
@@ -30,9 +30,10 @@ void check_cudnn_version(std::size_t found, std::size_t built);
 struct CudaLibraries {
   GpuMemory cublas_workspace;  // declared before the handle that uses it, so destroyed after it
   CublasHandle cublas;
-  CudnnHandle cudnn;
+  CudnnHandle cudnn, branch_cudnn;
 };
 
-std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream);
+// branch: null where the stream has none.
+std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t stream, cudaStream_t branch);
 
 }  // namespace tdds

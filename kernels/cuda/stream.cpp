@@ -35,35 +35,43 @@ class CudaRecording final : public Recording {
 
 }  // namespace
 
-CudaStream::CudaStream(CudaDevice& device) : Stream(device) {
+CudaStream::CudaStream(CudaDevice& device, bool branches) : Stream(device) {
   device.make_current();
   // Non-blocking: not ordered with the legacy default stream, which must not be used during a capture
   // (cuda_runtime_api.h, cudaStreamCreateWithFlags, cudaErrorStreamCaptureImplicit).
   CHECK_CUDA(cudaStreamCreateWithFlags(out(stream_), cudaStreamNonBlocking));
+  if (branches) {
+    CHECK_CUDA(cudaStreamCreateWithFlags(out(branch_), cudaStreamNonBlocking));
+    CHECK_CUDA(cudaEventCreateWithFlags(out(forked_), cudaEventDisableTiming));
+    for (CudaEvent& event : done_) CHECK_CUDA(cudaEventCreateWithFlags(out(event), cudaEventDisableTiming));
+  }
   for (UploadSlot& slot : uploads_) {
     slot.memory = pin(kUploadBytes);
     CHECK_CUDA(cudaEventCreateWithFlags(out(slot.done), cudaEventDisableTiming));
   }
   download_memory_ = pin(kDownloadBytes);
-  libraries_ = make_cuda_libraries(stream_.get());
+  libraries_ = make_cuda_libraries(stream_.get(), branch_.get());
 }
 
 CudaStream::~CudaStream() {
   // The staging buffers must outlive the copies that read and write them.
   static_cast<void>(cudaStreamSynchronize(stream_.get()));
+  if (branch_) static_cast<void>(cudaStreamSynchronize(branch_.get()));
 }
 
 CudaDevice& CudaStream::cuda_device() const {
   return static_cast<CudaDevice&>(device());
 }
 cudnnContext* CudaStream::cudnn() const {
-  return libraries_->cudnn.get();
+  return (on_branch() ? libraries_->branch_cudnn : libraries_->cudnn).get();
 }
 cublasContext* CudaStream::cublas() const {
+  check(!on_branch(), "cuBLAS has no handle for a branch; call it outside of the fork");
   return libraries_->cublas.get();
 }
 
 void CudaStream::upload(void* device_memory, const void* host, std::size_t bytes) {
+  check_outside_fork("Stream::upload");
   check(!recording_, "Stream::upload: a copy from the host cannot be recorded; upload before the step");
   CudaCommand command(*this, "upload");
   for (std::size_t at = 0; at < bytes;) {
@@ -80,7 +88,45 @@ void CudaStream::upload(void* device_memory, const void* host, std::size_t bytes
   command.finish();
 }
 
+Stream::Upload CudaStream::upload_ahead(void* device_memory, void* staging, const void* host,
+                                        std::size_t bytes) {
+  if (!cuda_device().is_pinned(host)) {  // a copy of pageable memory would wait for the stream
+    upload(device_memory, host, bytes);
+    return kNoUpload;  // the host buffer has been read
+  }
+  check_outside_fork("Stream::upload_ahead");
+  check(!recording_, "Stream::upload_ahead: a copy from the host cannot be recorded; upload before the step");
+  CudaCommand command(*this, "upload ahead");
+  if (!transfers_) {
+    CHECK_CUDA(cudaEventCreateWithFlags(out(taken_), cudaEventDisableTiming));
+    // A host thread that waits for a transfer sleeps, and leaves its core to those that read images.
+    for (CudaEvent& event : arrived_)
+      CHECK_CUDA(cudaEventCreateWithFlags(out(event), cudaEventDisableTiming | cudaEventBlockingSync));
+    CHECK_CUDA(cudaStreamCreateWithFlags(out(transfers_), cudaStreamNonBlocking));
+  }
+  const cudaEvent_t arrived = arrived_[static_cast<std::size_t>(++uploads_ahead_) % arrived_.size()].get();
+  // The first transfer waits for nothing: before its first record, an event stands for no work
+  // (cuda_runtime_api.h, cudaEventRecord).
+  CHECK_CUDA(cudaStreamWaitEvent(transfers_.get(), taken_.get(), cudaEventWaitDefault));
+  CHECK_CUDA(cudaMemcpyAsync(staging, host, bytes, cudaMemcpyHostToDevice, transfers_.get()));
+  CHECK_CUDA(cudaEventRecord(arrived, transfers_.get()));
+  CHECK_CUDA(cudaStreamWaitEvent(get(), arrived, cudaEventWaitDefault));
+  CHECK_CUDA(cudaMemcpyAsync(device_memory, staging, bytes, cudaMemcpyDeviceToDevice, get()));
+  CHECK_CUDA(cudaEventRecord(taken_.get(), get()));
+  command.finish();
+  return uploads_ahead_;
+}
+
+void CudaStream::wait_for(Upload upload) {
+  if (upload == kNoUpload) return;
+  check(!recording_, "Stream::wait_for: not allowed while recording");
+  cuda_device().make_current();
+  // A later upload that has taken the event over was transferred after this one.
+  CHECK_CUDA(cudaEventSynchronize(arrived_[static_cast<std::size_t>(upload) % arrived_.size()].get()));
+}
+
 void CudaStream::download(void* host, const void* device_memory, std::size_t bytes) {
+  check_outside_fork("Stream::download");
   check(!recording_, "Stream::download: a copy to the host cannot be recorded; download after the step");
   CudaCommand command(*this, "download");
   constexpr std::size_t kAlignment = 256;
@@ -119,8 +165,42 @@ void CudaStream::zero(void* device_memory, std::size_t bytes) {
   command.finish();
 }
 
+void CudaStream::fork_begins(Fork) {
+  if (!branch_) return;
+  cuda_device().make_current();
+  // A wait is for what the event stood for when it was called, so one event serves all forks
+  // (cuda_runtime_api.h, cudaEventRecord).
+  CHECK_CUDA(cudaEventRecord(forked_.get(), stream_.get()));
+  CHECK_CUDA(cudaStreamWaitEvent(branch_.get(), forked_.get(), cudaEventWaitDefault));
+  boundary_ = {true, true};
+}
+
+void CudaStream::fork_ends(Fork fork) {
+  if (!branch_) return;
+  cuda_device().make_current();
+  CHECK_CUDA(cudaEventRecord(done(fork), branch_.get()));
+}
+
+void CudaStream::joins(Fork fork) {
+  if (!branch_) return;
+  cuda_device().make_current();
+  CHECK_CUDA(cudaStreamWaitEvent(stream_.get(), done(fork), cudaEventWaitDefault));
+  boundary_[0] = true;
+}
+
+// Joins what a failed capture has forked: a capture ends with all its branches joined
+// (cudaErrorStreamCaptureUnjoined). Its errors are of no interest.
+void CudaStream::abandon_branch() {
+  if (branch_ && !joined()) {
+    static_cast<void>(cudaEventRecord(done(kNoFork), branch_.get()));
+    static_cast<void>(cudaStreamWaitEvent(stream_.get(), done(kNoFork), cudaEventWaitDefault));
+  }
+  forget_forks();
+}
+
 std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body) {
   check(!recording_, "Stream::record: this stream is already recording");
+  check_joined("Stream::record");  // a graph cannot depend on work outside (cudaErrorStreamCaptureIsolation)
   cuda_device().make_current();
   // ThreadLocal: calls that allocate or synchronise fail on this thread only. Not Relaxed, so the capture
   // must end on this thread (cuda_runtime_api.h, cudaStreamBeginCapture).
@@ -129,8 +209,10 @@ std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body)
   std::exception_ptr failure;
   try {
     body();
+    check_joined("Stream::record");
   } catch (...) {
     failure = std::current_exception();
+    abandon_branch();
   }
   recording_ = false;
   CudaGraph graph;
@@ -152,6 +234,7 @@ std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& body)
 
 void CudaStream::replay(const Recording& recording) {
   check(!recording_, "Stream::replay: not allowed while recording");
+  check_joined("Stream::replay");
   CudaCommand command(*this, "replay");
   CHECK_CUDA(cudaGraphLaunch(static_cast<const CudaRecording&>(recording).get(), get()));
   command.finish();
@@ -160,6 +243,7 @@ void CudaStream::replay(const Recording& recording) {
 void CudaStream::synchronize() {
   check(!recording_, "Stream::synchronize: not allowed while recording");
   cuda_device().make_current();
+  join();
   flush_downloads();
 }
 
@@ -175,7 +259,8 @@ CudaStream& cuda_stream(Stream& stream) {
   return static_cast<CudaStream&>(stream);
 }
 
-CudaCommand::CudaCommand(Stream& stream, const char* name) : stream_(cuda_stream(stream)), name_(name) {
+CudaCommand::CudaCommand(Stream& stream, const char* name)
+    : stream_(cuda_stream(stream)), name_(name), at_boundary_(stream_.take_boundary()) {
   stream_.cuda_device().make_current();
   nvtx_push(name);
 }
@@ -199,7 +284,7 @@ void CudaCommand::launch(const void* kernel, Dim3 grid, Dim3 block, std::size_t 
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream();
   config.attrs = &dependent;
-  config.numAttrs = stream_.cuda_device().may_overlap(kernel) ? 1 : 0;
+  config.numAttrs = !at_boundary_ && stream_.cuda_device().may_overlap(kernel) ? 1 : 0;
   static_cast<void>(cudaLaunchKernelExC(&config, kernel, arguments));  // finish() reports its error
   finish();
 }

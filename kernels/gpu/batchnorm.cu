@@ -1,5 +1,7 @@
 // Batch normalisation, forward and inference; contract and formulas in kernels/ops/batchnorm.h. Forward has
-// two kernels: moments of tiles and of groups of tiles; their merge, the running statistics and application.
+// two kernels: moments of tiles and of groups of tiles, unless the convolution in front took them; their
+// merge, the running statistics and application. Where ranks share a batch, a third one between them merges
+// the groups to one, for the other ranks.
 //
 // Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h).
 // Held in:       registers, 11 rows per thread for the moments and 4 for the application; at most 19 KiB of
@@ -75,7 +77,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
   const TileExchange<kWide> exchange;
   exchange.put(mine.mean, mine.squares);
   sync_block();
-  const ChannelPart at = channel_part<kWide>(scratch.channels);
+  const ChannelPart<> at = channel_part<kWide>(scratch.channels);
   const auto tile_rows = static_cast<std::uint32_t>(scratch.rows_of_tile(tile));
   const std::uint32_t stride = block_dim().y;
   const Moments of_tile = merge_moments(
@@ -145,19 +147,48 @@ struct AffineRows {
   }
 };
 
+// The moments of all groups. `origin` is subtracted from their means, and the result is relative to it.
+template <std::uint32_t kOf>
+__device__ Moments merge_groups(const ChannelPart<kOf>& at, const BatchNormScratch& scratch, float origin) {
+  return merge_moments(at, scratch.group_count, static_cast<float>(scratch.rows), [&](std::int32_t group) {
+    const Sums of_group = scratch.get(scratch.groups, group, at.channel);
+    return Moments{static_cast<float>(scratch.rows_of_group(group)), of_group.first - origin,
+                   of_group.second};
+  });
+}
+
+// The means of the moments kernel are relative to the first row, whose value this is. Those of a convolution
+// are not: values of 16 bits resolve their mean no better than its rounding to fp32.
+template <class T>
+__device__ float pivot_of(const T* x, const BatchNormPartials& partials, std::int32_t channel) {
+  return partials.groups ? 0.0f : to_float(x[channel]);
+}
+
+// Merges the groups to one, whose mean is not relative to anything.
+template <class T, int kWide>
+__global__ void __launch_bounds__(kTileThreads)
+    merge_kernel(const T* x, BatchNormPartials partials, float* merged, BatchNormScratch scratch) {
+  wait_for_previous();
+  const ChannelPart<> at = channel_part<kWide>(scratch.channels);
+  const Moments moments = merge_groups(at, scratch, 0);
+  if (!at.writes()) return;
+  const double mean = static_cast<double>(pivot_of(x, partials, at.channel)) + moments.mean;
+  scratch.put(merged, 0, at.channel, {static_cast<float>(mean), moments.squares});
+}
+
 template <class T, int kWide>
 __global__ void __launch_bounds__(kTileThreads)
     apply_kernel(Affine<T> affine, BatchNormForwardArgs args, BatchNormScratch scratch) {
   wait_for_previous();
   const AffineRows<T, kWide> rows(affine);
-  const ChannelPart at = channel_part<kWide>(scratch.channels);
-  const float pivot = at.active ? to_float(affine.x[at.channel]) : 0.0f;
+  const ChannelPart<> at = channel_part<kWide>(scratch.channels);
   const float count = static_cast<float>(scratch.rows);
-  const Moments moments = merge_moments(at, scratch.group_count, count, [&](std::int32_t group) {
-    const Sums of_group = scratch.get(scratch.groups, group, at.channel);
-    return Moments{static_cast<float>(scratch.rows_of_group(group)), of_group.first, of_group.second};
-  });
+  // Those of ranks are merged relative to the first one's, so that nothing cancels.
+  const bool of_ranks = args.partials.total_rows != 0;
+  const float origin = of_ranks && at.active ? scratch.get(scratch.groups, 0, at.channel).first : 0.0f;
+  const Moments moments = merge_groups(at, scratch, origin);
   if (at.writes()) {
+    const float pivot = of_ranks ? origin : pivot_of(affine.x, args.partials, at.channel);
     const double exact_mean = static_cast<double>(pivot) + moments.mean;
     const float mean = static_cast<float>(exact_mean);
     const float inv_std = 1 / sqrtf(moments.squares / count + args.eps);
@@ -167,7 +198,7 @@ __global__ void __launch_bounds__(kTileThreads)
     if (block_id().x == 0) {
       args.mean[at.channel] = mean;
       args.inv_std[at.channel] = inv_std;
-      const double momentum = args.momentum, variance = moments.squares / (scratch.rows - 1.0);
+      const double momentum = args.momentum, variance = moments.squares / (count - 1);
       float &running_mean = args.running_mean[at.channel], &running_var = args.running_var[at.channel];
       running_mean = static_cast<float>((1 - momentum) * running_mean + momentum * exact_mean);
       running_var = static_cast<float>((1 - momentum) * running_var + momentum * variance);
@@ -203,16 +234,33 @@ Affine<T> affine_of(const Args& args, const TileGrid& tiles, std::uint8_t* mask)
           .relu = args.relu};
 }
 
+// What the convolution or all ranks have left or, without them, what the moments kernel will leave.
 template <class T, int kWide>
-void forward(Stream& stream, const BatchNormForwardArgs& args) {
+BatchNormScratch find_moments(Stream& stream, const BatchNormForwardArgs& args) {
+  if (args.partials.groups) return scratch_of(args.partials, args.rows, args.channels);
   const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
   const BatchNormScratch scratch =
       batchnorm_scratch("batchnorm_moments", args.workspace, args.tickets, args.rows, args.channels, tiles);
   launch(stream, "batchnorm_moments", moments_kernel<T, kWide>, tiles.grid, tiles.block,
          TileExchange<kWide>::kBytes, static_cast<const T*>(args.x), scratch);
+  return scratch;
+}
+
+template <class T, int kWide>
+void forward(Stream& stream, const BatchNormForwardArgs& args) {
+  const BatchNormScratch scratch = find_moments<T, kWide>(stream, args);
   const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
   launch(stream, "batchnorm_apply", apply_kernel<T, kWide>, apply.grid, apply.block,
          Coefficients<kWide>::bytes(3), affine_of<T>(args, apply, args.mask), args, scratch);
+}
+
+template <class T, int kWide>
+void moments(Stream& stream, const BatchNormMomentsArgs& args) {
+  const BatchNormForwardArgs& a = args.forward;
+  const BatchNormScratch scratch = find_moments<T, kWide>(stream, a);
+  const TileGrid merge = merge_grid(a.rows, a.channels, kWide);
+  launch(stream, "batchnorm_merge", merge_kernel<T, kWide>, merge.grid, merge.block, kMergeBytes,
+         static_cast<const T*>(a.x), a.partials, args.moments, scratch);
 }
 
 template <class T, int kWide>
@@ -226,23 +274,22 @@ void inference(Stream& stream, const BatchNormInferenceArgs& args) {
 
 template <>
 void run(Stream& stream, const BatchNormForwardArgs& args) {
-  with_float_type("batchnorm_forward", args.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    if (args.channels % kVector<T> == 0)
-      forward<T, kVector<T>>(stream, args);
-    else
-      forward<T, 1>(stream, args);
+  with_float_vectors("batchnorm_forward", args.dtype, args.channels, [&](auto zero, auto width) {
+    forward<decltype(zero), decltype(width)::value>(stream, args);
   });
 }
 
 template <>
+void run(Stream& stream, const BatchNormMomentsArgs& args) {
+  with_float_vectors(
+      "batchnorm_moments", args.forward.dtype, args.forward.channels,
+      [&](auto zero, auto width) { moments<decltype(zero), decltype(width)::value>(stream, args); });
+}
+
+template <>
 void run(Stream& stream, const BatchNormInferenceArgs& args) {
-  with_float_type("batchnorm_inference", args.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    if (args.channels % kVector<T> == 0)
-      inference<T, kVector<T>>(stream, args);
-    else
-      inference<T, 1>(stream, args);
+  with_float_vectors("batchnorm_inference", args.dtype, args.channels, [&](auto zero, auto width) {
+    inference<decltype(zero), decltype(width)::value>(stream, args);
   });
 }
 

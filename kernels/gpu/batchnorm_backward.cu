@@ -1,5 +1,7 @@
 // Batch normalisation, backward; contract and formulas in kernels/ops/batchnorm.h. Two kernels: sums of tiles
-// and of groups of tiles; their merge with the coefficients of dx, and application.
+// and of groups of tiles, unless a convolution took them; their merge with the coefficients of dx, and
+// application. Where ranks share a batch, a third one between them merges the groups to one, for the other
+// ranks, and writes dweight and dbias.
 //
 // Parallel over: tiles of rows and channels (kernels/gpu/batchnorm_tile.h).
 // Held in:       registers, 4 rows per thread; at most 19 KiB of shared memory to merge.
@@ -94,7 +96,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
   const TileExchange<kWide> exchange;
   exchange.put(sum, product);
   sync_block();
-  const ChannelPart at = channel_part<kWide>(gradient.channels);
+  const ChannelPart<> at = channel_part<kWide>(gradient.channels);
   const Sums of_tile = merge_sums(at, static_cast<std::int32_t>(block_dim().y),
                                   [&](std::uint32_t y) { return exchange.get(at, y); });
   if (at.writes()) scratch.put(scratch.tiles, tile, at.channel, of_tile);
@@ -107,8 +109,29 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocksPerMultiprocessor)
   if (at.writes()) scratch.put(scratch.groups, group, at.channel, of_group);
 }
 
-template <class T, int kWide, Mask kMask>
+// The sums of all groups.
+template <std::uint32_t kOf>
+__device__ Sums merge_groups(const ChannelPart<kOf>& at, const BatchNormScratch& scratch) {
+  return merge_sums(at, scratch.group_count,
+                    [&](std::int32_t group) { return scratch.get(scratch.groups, group, at.channel); });
+}
+
+// Merges the groups to one.
+template <int kWide>
 __global__ void __launch_bounds__(kTileThreads)
+    merge_kernel(const float* inv_std, float* merged, float* dweight, float* dbias,
+                 BatchNormScratch scratch) {
+  wait_for_previous();
+  const ChannelPart<> at = channel_part<kWide>(scratch.channels);
+  const Sums sums = merge_groups(at, scratch);
+  if (!at.writes()) return;
+  scratch.put(merged, 0, at.channel, sums);
+  dweight[at.channel] = sums.second * inv_std[at.channel];
+  dbias[at.channel] = sums.first;
+}
+
+template <class T, int kWide, Mask kMask>
+__global__ void __launch_bounds__(kTileThreads, 2)
     apply_kernel(Gradient<T> gradient, BatchNormBackwardArgs args, BatchNormScratch scratch) {
   wait_for_previous();
   const TileSpan span =
@@ -120,20 +143,18 @@ __global__ void __launch_bounds__(kTileThreads)
       if (index < span.last) rows[i] = load_row<kMask, T, kWide>(gradient, index);
     });
 
-  const ChannelPart at = channel_part<kWide>(gradient.channels);
-  const Sums sums = merge_sums(at, scratch.group_count, [&](std::int32_t group) {
-    return scratch.get(scratch.groups, group, at.channel);
-  });
+  const ChannelPart<> at = channel_part<kWide>(gradient.channels);
+  const Sums sums = merge_groups(at, scratch);
   using Shared = Coefficients<kWide>;
   if (at.writes()) {
-    const float count = static_cast<float>(gradient.rows), inv_std = args.inv_std[at.channel];
+    const float count = static_cast<float>(scratch.rows), inv_std = args.inv_std[at.channel];
     const float dweight = sums.second * inv_std;
     Shared::of(0)[at.local] = args.mean[at.channel];
     Shared::of(1)[at.local] = args.weight[at.channel] * inv_std;
     Shared::of(2)[at.local] = kMask == Mask::kComputed ? args.bias[at.channel] : 0.0f;
     Shared::of(3)[at.local] = sums.first / count;
     Shared::of(4)[at.local] = inv_std * dweight / count;
-    if (block_id().x == 0) {
+    if (block_id().x == 0 && !args.partials.total_rows) {
       args.dweight[at.channel] = dweight;
       args.dbias[at.channel] = sums.first;
     }
@@ -155,48 +176,75 @@ __global__ void __launch_bounds__(kTileThreads)
   });
 }
 
+template <class T>
+Gradient<T> gradient_of(const BatchNormBackwardArgs& args, const TileGrid& tiles) {
+  return {.x = static_cast<const T*>(args.x),
+          .dy = static_cast<const T*>(args.dy),
+          .mask = args.mask,
+          .dx = static_cast<T*>(args.dx),
+          .dresidual = static_cast<T*>(args.dresidual),
+          .rows = args.rows,
+          .tile_rows = tiles.rows,
+          .channels = args.channels};
+}
+
+// What a convolution or all ranks have left or, without them, what the sums kernel will leave.
 template <class T, int kWide, Mask kMask>
-void backward(Stream& stream, const BatchNormBackwardArgs& args) {
+BatchNormScratch find_sums(Stream& stream, const BatchNormBackwardArgs& args) {
+  if (args.partials.groups) return scratch_of(args.partials, args.rows, args.channels);
   const TileGrid tiles = tile_grid(args.rows, args.channels, kWide, kMinTileRows, kMaxTileBlocks);
   const BatchNormScratch scratch = batchnorm_scratch("batchnorm_backward_sums", args.workspace, args.tickets,
                                                      args.rows, args.channels, tiles);
-  Gradient<T> gradient{.x = static_cast<const T*>(args.x),
-                       .dy = static_cast<const T*>(args.dy),
-                       .mask = args.mask,
-                       .dx = static_cast<T*>(args.dx),
-                       .dresidual = static_cast<T*>(args.dresidual),
-                       .rows = args.rows,
-                       .tile_rows = tiles.rows,
-                       .channels = args.channels};
   launch(stream, "batchnorm_backward_sums", sums_kernel<T, kWide, kMask>, tiles.grid, tiles.block,
-         TileExchange<kWide>::kBytes, gradient, args, scratch);
-  const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
-  gradient.tile_rows = apply.rows;
-  launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide, kMask>, apply.grid, apply.block,
-         Coefficients<kWide>::bytes(5), gradient, args, scratch);
+         TileExchange<kWide>::kBytes, gradient_of<T>(args, tiles), args, scratch);
+  return scratch;
 }
 
-template <class T, int kWide>
-void backward(Stream& stream, const BatchNormBackwardArgs& args) {
-  if (!args.relu)
-    backward<T, kWide, Mask::kNone>(stream, args);
-  else if (args.mask)
-    backward<T, kWide, Mask::kBits>(stream, args);
+template <class T, int kWide, Mask kMask>
+void run_as(Stream& stream, const BatchNormBackwardArgs& args) {
+  const BatchNormScratch scratch = find_sums<T, kWide, kMask>(stream, args);
+  const TileGrid apply = tile_grid(args.rows, args.channels, kWide, kApplyRows, kAnyBlocks);
+  launch(stream, "batchnorm_backward_apply", apply_kernel<T, kWide, kMask>, apply.grid, apply.block,
+         Coefficients<kWide>::bytes(5), gradient_of<T>(args, apply), args, scratch);
+}
+
+template <class T, int kWide, Mask kMask>
+void run_as(Stream& stream, const BatchNormSumsArgs& args) {
+  const BatchNormBackwardArgs& a = args.backward;
+  const BatchNormScratch scratch = find_sums<T, kWide, kMask>(stream, a);
+  const TileGrid merge = merge_grid(a.rows, a.channels, kWide);
+  launch(stream, "batchnorm_backward_merge", merge_kernel<kWide>, merge.grid, merge.block, kMergeBytes,
+         a.inv_std, args.sums, a.dweight, a.dbias, scratch);
+}
+
+// `args` are or contain those of the backward pass, `of`.
+template <class T, int kWide, class Args>
+void run_wide(Stream& stream, const Args& args, const BatchNormBackwardArgs& of) {
+  if (!of.relu)
+    run_as<T, kWide, Mask::kNone>(stream, args);
+  else if (of.mask)
+    run_as<T, kWide, Mask::kBits>(stream, args);
   else
-    backward<T, kWide, Mask::kComputed>(stream, args);
+    run_as<T, kWide, Mask::kComputed>(stream, args);
+}
+
+template <class Args>
+void run_typed(Stream& stream, const char* name, const Args& args, const BatchNormBackwardArgs& of) {
+  with_float_vectors(name, of.dtype, of.channels, [&](auto zero, auto width) {
+    run_wide<decltype(zero), decltype(width)::value>(stream, args, of);
+  });
 }
 
 }  // namespace
 
 template <>
 void run(Stream& stream, const BatchNormBackwardArgs& args) {
-  with_float_type("batchnorm_backward", args.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    if (args.channels % kVector<T> == 0)
-      backward<T, kVector<T>>(stream, args);
-    else
-      backward<T, 1>(stream, args);
-  });
+  run_typed(stream, "batchnorm_backward", args, args);
+}
+
+template <>
+void run(Stream& stream, const BatchNormSumsArgs& args) {
+  run_typed(stream, "batchnorm_sums", args, args.backward);
 }
 
 }  // namespace tdds::TDDS_GPU

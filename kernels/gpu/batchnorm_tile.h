@@ -5,7 +5,7 @@
 //
 // Three merges lead from threads to a channel: the thread rows of a tile; the tiles of a group, by the block
 // of the group that ends last; the groups, by every block of the kernel that applies the result. Each one is
-// done by kParts threads per channel, in a fixed order of items.
+// done by several threads per channel, in a fixed order of items.
 
 #include "kernels/gpu/gpu.h"
 #include "kernels/gpu/vectors.h"
@@ -25,6 +25,7 @@ inline constexpr std::int64_t kApplyRows = 128, kAnyBlocks = std::int64_t{1} << 
 inline constexpr int kApplyRowsOfThread = kApplyRows * kTileColumns / kTileThreads;
 inline constexpr std::int64_t kGroupTiles = 16;
 inline constexpr std::uint32_t kParts = 4;
+static_assert(kMaxTileBlocks / kGroupTiles == kBatchNormGroups);
 
 // The launch of a tiled kernel.
 struct TileGrid {
@@ -80,8 +81,10 @@ __device__ void for_each_row(TileSpan span, Fetch fetch, Take take) {
   if constexpr (kAtOnce > 1) for_each_row<kAtOnce / 2>(span, fetch, take);
 }
 
-// A thread's part of a merge: one channel of the block, and every kParts-th item.
+// A thread's part of a merge: one channel of the block, and every `parts`-th item.
+template <std::uint32_t kOf = kParts>
 struct ChannelPart {
+  static constexpr std::uint32_t parts = kOf;
   std::uint32_t local, width;  // the channel's place in the block, and the block's channels
   std::int32_t channel;
   std::uint32_t part;
@@ -91,14 +94,14 @@ struct ChannelPart {
   __device__ bool writes() const { return active && part == 0; }
 };
 
-template <int kWide>
-__device__ ChannelPart channel_part(std::int32_t channels) {
-  ChannelPart at;
+template <int kWide, std::uint32_t kOf = kParts>
+__device__ ChannelPart<kOf> channel_part(std::int32_t channels) {
+  ChannelPart<kOf> at;
   at.width = block_dim().x * kWide;
   at.local = rank_in_block() % at.width;
   at.part = rank_in_block() / at.width;
   at.channel = static_cast<std::int32_t>(block_id().y * at.width + at.local);
-  at.active = at.part < kParts && at.channel < channels;
+  at.active = at.part < kOf && at.channel < channels;
   return at;
 }
 
@@ -107,12 +110,13 @@ __device__ ChannelPart channel_part(std::int32_t channels) {
 inline constexpr std::size_t kMergeBytes = 2 * kTileThreads * sizeof(float);
 
 // The sum of `share` over the parts of each channel. All threads of the block call it.
-__device__ inline float sum_of_parts(const ChannelPart& at, float share, int half) {
+template <std::uint32_t kOf>
+__device__ float sum_of_parts(const ChannelPart<kOf>& at, float share, int half) {
   float* shares = shared<float>(kTileThreads, half * kTileThreads * sizeof(float));
   shares[rank_in_block()] = share;
   sync_block();
   float sum = 0;
-  for (std::uint32_t part = 0; part < kParts; ++part) sum += shares[part * at.width + at.local];
+  for (std::uint32_t part = 0; part < at.parts; ++part) sum += shares[part * at.width + at.local];
   return sum;
 }
 
@@ -123,17 +127,17 @@ struct Moments {
 
 // The moments of all items: about the mean of the means, so that nothing cancels. fetch(item) has those of an
 // item. All threads of the block call it.
-template <class Fetch>
-__device__ Moments merge_moments(const ChannelPart& at, std::int32_t items, float count, Fetch fetch) {
+template <std::uint32_t kOf, class Fetch>
+__device__ Moments merge_moments(const ChannelPart<kOf>& at, std::int32_t items, float count, Fetch fetch) {
   float sum = 0, squares = 0;
   if (at.active)
-    for (std::int32_t item = at.part; item < items; item += kParts) {
+    for (std::int32_t item = at.part; item < items; item += at.parts) {
       const Moments moments = fetch(item);
       sum += moments.count * moments.mean;
     }
   const float mean = sum_of_parts(at, sum, 0) / count;
   if (at.active)
-    for (std::int32_t item = at.part; item < items; item += kParts) {
+    for (std::int32_t item = at.part; item < items; item += at.parts) {
       const Moments moments = fetch(item);
       const float off = moments.mean - mean;
       squares += moments.squares + moments.count * off * off;
@@ -146,11 +150,11 @@ struct Sums {
 };
 
 // The sums of all items. All threads of the block call it.
-template <class Fetch>
-__device__ Sums merge_sums(const ChannelPart& at, std::int32_t items, Fetch fetch) {
+template <std::uint32_t kOf, class Fetch>
+__device__ Sums merge_sums(const ChannelPart<kOf>& at, std::int32_t items, Fetch fetch) {
   Sums sums{0, 0};
   if (at.active)
-    for (std::int32_t item = at.part; item < items; item += kParts) {
+    for (std::int32_t item = at.part; item < items; item += at.parts) {
       const Sums more = fetch(item);
       sums.first += more.first;
       sums.second += more.second;
@@ -175,7 +179,8 @@ struct TileExchange {
     }
   }
   // The values that thread row y has put for a channel.
-  __device__ Sums get(const ChannelPart& at, std::uint32_t y) const {
+  template <std::uint32_t kOf>
+  __device__ Sums get(const ChannelPart<kOf>& at, std::uint32_t y) const {
     const std::uint32_t rank = y * block_dim().x + at.local / kWide, j = at.local % kWide;
     return {values[j * kStride + rank], values[(kWide + j) * kStride + rank]};
   }
@@ -198,12 +203,12 @@ struct Coefficients {
 };
 
 // What the blocks of a statistics kernel leave: two sums per channel of each tile and of each group of
-// kGroupTiles tiles, [tiles][2][C] and [groups][2][C] in float, and the groups' tickets.
+// group_tiles tiles, [tiles][2][C] and [groups][2][C] in float, and the groups' tickets.
 struct BatchNormScratch {
   float *tiles, *groups;
   std::uint32_t* tickets;
   std::int64_t rows, tile_rows;
-  std::int32_t channels, tile_count, group_count;
+  std::int32_t channels, tile_count, group_count, group_tiles;
 
   __device__ static std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
@@ -211,11 +216,11 @@ struct BatchNormScratch {
     return least(tile_rows, rows - tile * tile_rows);
   }
   __device__ std::int64_t rows_of_group(std::int64_t group) const {
-    const std::int64_t group_rows = kGroupTiles * tile_rows;
+    const std::int64_t group_rows = group_tiles * tile_rows;
     return least(group_rows, rows - group * group_rows);
   }
   __device__ std::int32_t tiles_of_group(std::int64_t group) const {
-    return static_cast<std::int32_t>(least(kGroupTiles, tile_count - group * kGroupTiles));
+    return static_cast<std::int32_t>(least(group_tiles, tile_count - group * group_tiles));
   }
   __device__ Sums get(const float* from, std::int64_t item, std::int32_t channel) const {
     const float* at = from + item * 2 * channels + channel;
@@ -241,7 +246,28 @@ inline BatchNormScratch batchnorm_scratch(const char* name, void* workspace, std
     reject(name, "there are fewer tickets than groups of tiles");
   auto* memory = static_cast<float*>(workspace);
   return {memory, memory + std::int64_t{2} * tiles * channels, tickets, rows, grid.rows, channels, tiles,
-          groups};
+          groups, static_cast<std::int32_t>(kGroupTiles)};
+}
+
+// Partial results that a convolution or all ranks have left, each group as a tile of its own.
+inline BatchNormScratch scratch_of(const BatchNormPartials& partials, std::int64_t own_rows,
+                                   std::int32_t channels) {
+  const std::int64_t rows = partials.rows_of(own_rows);
+  const auto groups = static_cast<std::int32_t>(ceil_div(rows, partials.group_rows));
+  return {nullptr,
+          const_cast<float*>(partials.groups),
+          nullptr,
+          rows,
+          partials.group_rows,
+          channels,
+          groups,
+          groups,
+          1};
+}
+
+// The launch of a kernel that merges the groups to one: a block per width of channels.
+inline TileGrid merge_grid(std::int64_t rows, std::int32_t channels, int wide) {
+  return tile_grid(rows, channels, wide, rows, 1);
 }
 
 // The normalised value. Forward and backward must agree on its sign, so nothing is left to the compiler.

@@ -21,6 +21,13 @@
 //   fast_exp(x), fast_log(x)             a few ulp; expf, logf, log1pf, sqrtf and fmaf are available as usual
 //   launch(stream, name, kernel, grid, block, shared_bytes, arguments...)
 //                                        checks geometry.h's limits, converts and copies arguments, enqueues
+//   The launch's shared memory is aligned to 1024 bytes. More than 48 KB must be allowed first:
+//   bool allow_shared_memory(device, kernel, bytes)
+//                                        where a plan is made, and not while a stream records; false where a
+//                                        block cannot have so much: 227 KB on sm_90 and sm_100, 163 KB on
+//                                        sm_80, 99 KB on sm_86, sm_89 and sm_120
+//
+// kernels/gpu/tensor_core.h adds tensor cores and asynchronous copies.
 //
 // The collectives below must be called by all threads of the group, from the same place in the code. Sums
 // have a fixed order.
@@ -167,6 +174,11 @@ __device__ inline bool last_of_group(std::uint32_t* ticket, std::uint32_t count)
   if (!group_any<Group::kBlock>(last)) return false;
   fence_memory();  // no read is served from a cache line of before the last ticket
   return true;
+}
+
+template <class... Types>
+bool allow_shared_memory(Device& device, void (*kernel)(Types...), std::size_t bytes) {
+  return device.allow_shared_memory(reinterpret_cast<const void*>(kernel), bytes);
 }
 
 // Calls function(T{}) with the storage type T of an activation or a gradient. Runs on the host, before a

@@ -12,7 +12,7 @@
 
 #include "kernels/cuda/command.h"
 #include "kernels/numerics/half.h"
-#include "kernels/runtime/stream.h"
+#include "kernels/runtime/device.h"
 
 #define TDDS_GPU cuda
 
@@ -71,7 +71,7 @@ __device__ T reduce(T value, Site = {}) {
 
 template <class T>
 __device__ T* shared(std::size_t, std::size_t offset_bytes = 0) {
-  extern __shared__ uint4 memory[];
+  extern __shared__ __align__(1024) uint4 memory[];  // tiles may rely on the alignment
   return reinterpret_cast<T*>(reinterpret_cast<char*>(memory) + offset_bytes);
 }
 
@@ -153,7 +153,8 @@ __device__ inline float fast_log(float x) {
 template <class... Types, class... Arguments>
 void launch(Stream& stream, const char* name, void (*kernel)(Types...), Dim3 grid, Dim3 block,
             std::size_t shared_bytes, Arguments... arguments) {
-  check_geometry(name, grid, block, shared_bytes);
+  check_geometry(name, grid, block, shared_bytes,
+                 stream.device().shared_memory_limit(reinterpret_cast<const void*>(kernel)));
   auto parameters = make_parameters(static_cast<const Parameters<Types...>*>(nullptr), arguments...);
   void* addresses[sizeof...(Types) + 1];
   parameters.addresses(addresses);

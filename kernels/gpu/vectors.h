@@ -2,6 +2,7 @@
 // Loads and stores several consecutive values as floats: in 16-byte accesses where they fill them, else one
 // by one.
 
+#include <type_traits>
 #include <utility>
 
 #include "kernels/gpu/gpu.h"
@@ -11,6 +12,19 @@ namespace tdds::TDDS_GPU {
 // The number of values of T in one 16-byte access.
 template <class T>
 inline constexpr int kVector = 16 / sizeof(T);
+
+// Calls function(T{}, width) with the storage type of an activation and, as a constant, the values of a row
+// of `channels` that are loaded at a time: those of 16 bytes where these divide the row, else one.
+template <class Function>
+void with_float_vectors(const char* kernel, DType type, std::int32_t channels, Function function) {
+  with_float_type(kernel, type, [&](auto zero) {
+    using T = decltype(zero);
+    if (channels % kVector<T> == 0)
+      function(zero, std::integral_constant<int, kVector<T>>{});
+    else
+      function(zero, std::integral_constant<int, 1>{});
+  });
+}
 
 template <int N>
 struct Floats {

@@ -30,9 +30,23 @@ std::string to_string(const std::vector<ServedDirection>& served) {
   return text;
 }
 
+void Conv2d::forward_with_moments(Stream&, const void*, const void*, void*, const BatchNormMemory&) {
+  throw Error("conv2d: this plan takes no moments; see moment_rows()");
+}
+void Conv2d::backward_data_to_norm(Stream&, const void*, const void*, const void*, void*,
+                                   const BatchNormGradient&) {
+  throw Error("conv2d: this plan cannot compute the g of a batch norm; see gradient_rows()");
+}
+
 std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec) {
   check_spec(spec);
   return device.ops().make_conv2d(device, spec);
+}
+
+std::vector<TimedConvPlan> time_conv2d_plans(Device& device, const Conv2dCall& call) {
+  check_spec(call.spec);
+  const auto time = device.ops().time_conv2d_plans;
+  return time ? time(device, call) : std::vector<TimedConvPlan>{};
 }
 
 const char* to_string(ConvAlgo algo) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/ops/batchnorm.h"
 #include "kernels/runtime/tensor_view.h"
 
 namespace tdds {
@@ -57,6 +58,16 @@ struct Conv2dSpec {
   std::int32_t out_width() const { return (width + 2 * padding - filter_w) / stride + 1; }
 };
 
+// dx = ... and dx += ... have different plans on a GPU.
+enum class ConvDirection : std::uint8_t { kForward, kData, kDataAccumulate, kFilter };
+inline constexpr std::array kConvDirections{ConvDirection::kForward, ConvDirection::kData,
+                                            ConvDirection::kDataAccumulate, ConvDirection::kFilter};
+
+struct Conv2dCall {
+  Conv2dSpec spec;
+  ConvDirection direction;
+};
+
 // A direction of a convolution and the implementation that computes it.
 struct ServedDirection {
   std::string direction, by;
@@ -72,15 +83,28 @@ class Conv2d {
 
   const Conv2dSpec& spec() const { return spec_; }
 
-  // Bytes of scratch memory that one call needs, aligned to 256 bytes. All plans of a stream may share it,
-  // since commands run in order. Nothing in it is kept between calls.
+  // Bytes of scratch memory that one call needs, aligned to 256 bytes; of backward_filter() alone the second.
+  // Calls that do not run at the same time may share it. Nothing in it is kept between calls.
   virtual std::size_t workspace_bytes() const = 0;
+  virtual std::size_t filter_workspace_bytes() const = 0;  // 0 in an inference plan
 
   virtual void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) = 0;
   // accumulate: dx += instead of dx =. dy and dx must not overlap.
   virtual void backward_data(Stream& stream, const void* dy, const void* w, void* dx, bool accumulate,
                              void* workspace) = 0;
   virtual void backward_filter(Stream& stream, const void* x, const void* dy, void* dw, void* workspace) = 0;
+
+  // What a GPU's own kernels can do on the way for the batch norm next to the convolution: the rows in each
+  // group of partial results that they leave in its memory (BatchNormPartials). 0: nothing; the function
+  // below must then not be called.
+  virtual std::int64_t moment_rows() const { return 0; }
+  virtual std::int64_t gradient_rows([[maybe_unused]] bool accumulate) const { return 0; }
+  // forward(), and the moments of y for the batch norm behind it.
+  virtual void forward_with_moments(Stream& stream, const void* x, const void* w, void* y,
+                                    const BatchNormMemory& memory);
+  // g = the g of `norm`, which made x, of the gradient `add` + dx; add may be null, or g.
+  virtual void backward_data_to_norm(Stream& stream, const void* dy, const void* w, const void* add, void* g,
+                                     const BatchNormGradient& norm);
 
   // The directions of the plan, in the order forward, data, filter.
   virtual std::vector<ServedDirection> served() const = 0;
@@ -93,5 +117,16 @@ class Conv2d {
 };
 
 std::unique_ptr<Conv2d> make_conv2d(Device& device, const Conv2dSpec& spec);
+
+// One of the plans that a library proposes for a convolution.
+struct TimedConvPlan {
+  std::string plan;     // "34:2=1,13=0 (engine 34, tensor_core, 0.10 MiB)"
+  double seconds = 0;   // of an execution, the median; 0 if it does not run
+  bool chosen = false;  // whether make_conv2d's plans use it
+};
+
+// Times all plans that the library of the device proposes for the call, in the order of its heuristics, with
+// the caches in the state of a training step. Empty on a host, where the shape determines the plan.
+std::vector<TimedConvPlan> time_conv2d_plans(Device& device, const Conv2dCall& call);
 
 }  // namespace tdds

@@ -43,7 +43,7 @@ void dispatch(Stream& stream, const char* name, const Args& args, double bytes, 
       if constexpr (TDDS_HAVE_CUDA) return cuda::run(stream, args);
       break;
     case Kernels::kCounted:
-      return count_op(stream, {.name = name, .bytes = bytes, .fp32_flops = fp32_flops},
+      return count_op(stream, {.name = name, .bytes = bytes, .fp32_flops = fp32_flops, .args = args},
                       [=](Stream& other) { dispatch(other, name, args, bytes, fp32_flops); });
     case Kernels::kNone:
       break;

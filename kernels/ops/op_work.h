@@ -1,6 +1,7 @@
 #pragma once
 // The least work of an op, for devices that count calls instead of making them (kernels/planning).
 
+#include <any>
 #include <functional>
 
 namespace tdds {
@@ -14,6 +15,7 @@ struct OpWork {
   double conv_flops = 0;  // of a convolution, by its actual algorithm, in the compute type
   double fp32_flops = 0;  // of a linear layer
   double largest = 0;     // bytes of the largest operand of a convolution
+  std::any args = {};     // the call's arguments: of a library's op its Conv2dCall or LinearSpec
 };
 
 // Gives the call to the stream's device, which is a counting one; `run` makes it on another stream. Defined

@@ -6,14 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace tdds {
 
 class Conv2d;
+struct Conv2dCall;
 struct Conv2dSpec;
 class Device;
 class Linear;
 struct LinearSpec;
+struct TimedConvPlan;
 
 // The kernels (kernels/ops/run.h) that run the hand-written ops.
 enum class Kernels {
@@ -31,6 +34,7 @@ struct Ops {
   std::unique_ptr<Conv2d> (*make_conv2d)(Device&, const Conv2dSpec&) = nullptr;
   std::unique_ptr<Linear> (*make_linear)(Device&, const LinearSpec&) = nullptr;
   std::size_t (*sort_workspace_bytes)(std::int64_t n) = nullptr;  // null: no workspace is needed
+  std::vector<TimedConvPlan> (*time_conv2d_plans)(Device&, const Conv2dCall&) = nullptr;  // null: no choice
 };
 
 }  // namespace tdds

@@ -17,6 +17,11 @@ class CountingDevice : public Device {
   Device& plans() const { return plans_; }
   std::string description() const override { return plans_.description(); }
   DevicePeak peak(std::size_t largest_tensor) const override { return plans_.peak(largest_tensor); }
+  bool has_branches() const override { return plans_.has_branches(); }
+  bool uploads_ahead() const override { return plans_.uploads_ahead(); }
+  bool allow_shared_memory(const void* kernel, std::size_t bytes) override {
+    return plans_.allow_shared_memory(kernel, bytes);
+  }
 
   // One call. `run` makes the same call on a stream of plans(), with the same addresses.
   virtual void op(Stream& stream, const OpWork& work, std::function<void(Stream&)> run) = 0;

@@ -52,6 +52,11 @@ void* TracingDevice::allocate(std::size_t bytes, std::string_view what) {
   return allocated_.back().memory;
 }
 
+void TracingDevice::free(void* memory) noexcept {
+  std::erase_if(allocated_, [&](const Allocation& one) { return one.memory == memory; });
+  plans().free(memory);
+}
+
 const TracingDevice::Allocation* TracingDevice::find(std::string_view what) const {
   const auto found = std::find_if(allocated_.begin(), allocated_.end(),
                                   [&](const Allocation& one) { return one.what == what; });

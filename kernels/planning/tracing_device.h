@@ -32,10 +32,12 @@ class TracingDevice final : public CountingDevice {
     std::size_t bytes;
   };
   const Allocation* find(std::string_view what) const;
+  // All that is allocated.
+  const std::vector<Allocation>& memory() const { return allocated_; }
 
   void op(Stream& stream, const OpWork& work, std::function<void(Stream&)> run) override;
   void* allocate(std::size_t bytes, std::string_view what) override;
-  void free(void* memory) noexcept override { plans().free(memory); }
+  void free(void* memory) noexcept override;
   std::int64_t allocations() const override { return plans().allocations(); }
   // Its streams run every command immediately and cannot record.
   std::unique_ptr<Stream> make_stream(StreamMode mode) override;

@@ -7,6 +7,18 @@
 
 namespace tdds {
 
+const char* to_string(OwnConvolutions own) {
+  switch (own) {
+    case OwnConvolutions::kNever:
+      return "never";
+    case OwnConvolutions::kWhereFaster:
+      return "where_faster";
+    case OwnConvolutions::kAlways:
+      return "always";
+  }
+  throw Error("to_string: unknown use of own convolutions");
+}
+
 const char* to_string(DeviceKind kind) {
   switch (kind) {
     case DeviceKind::kCpu:

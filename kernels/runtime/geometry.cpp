@@ -11,7 +11,8 @@ constexpr std::uint32_t kMaxGridYz = 65535, kMaxBlockThreads = 1024, kMaxBlockZ 
 
 }  // namespace
 
-void check_geometry(const char* kernel, const Dim3& grid, const Dim3& block, std::size_t shared_bytes) {
+void check_geometry(const char* kernel, const Dim3& grid, const Dim3& block, std::size_t shared_bytes,
+                    std::size_t shared_limit) {
   check(grid.x > 0 && grid.y > 0 && grid.z > 0, "kernel {}: the grid {} x {} x {} is empty", kernel, grid.x,
         grid.y, grid.z);
   check(grid.x <= kMaxGridX && grid.y <= kMaxGridYz && grid.z <= kMaxGridYz,
@@ -23,9 +24,10 @@ void check_geometry(const char* kernel, const Dim3& grid, const Dim3& block, std
         kernel, block.x, block.y, block.z, kMaxBlockThreads, kMaxBlockZ);
   check(threads % kWarpSize == 0, "kernel {}: a block of {} threads does not consist of whole warps of {}",
         kernel, threads, kWarpSize);
-  check(shared_bytes <= kMaxSharedBytes,
-        "kernel {}: {} bytes of shared memory exceed the {} that every GPU provides", kernel, shared_bytes,
-        kMaxSharedBytes);
+  check(shared_bytes <= shared_limit,
+        "kernel {}: {} bytes of shared memory exceed the {} that its launches may ask for; call "
+        "allow_shared_memory() where the plan is made",
+        kernel, shared_bytes, shared_limit);
 }
 
 std::uint32_t blocks_for(std::int64_t n, std::int64_t per_block) {

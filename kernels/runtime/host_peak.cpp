@@ -95,7 +95,7 @@ constexpr int kPairs = 16;  // pairs of bf16 in a vector
   for (__m512& sum : sums) sum = _mm512_setzero_ps();
   for (std::int64_t step = 0; step < steps; ++step)
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], ones, ones);
+    for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, ones, ones);
   for (const __m512& sum : sums) *result += _mm512_cvtss_f32(sum);
 }
 
@@ -111,9 +111,7 @@ struct alignas(64) TileShapes {
 
 [[gnu::target("amx-tile,amx-bf16")]] void multiply_tiles(std::int64_t steps) {
   static constexpr TileShapes kShapes;  // static: g++ believes that only its first bytes are read
-  _tile_loadconfig(&kShapes);
-  _tile_zero(6);
-  _tile_zero(7);
+  _tile_loadconfig(&kShapes);           // clears all tiles
   for (std::int64_t step = 0; step < steps; ++step) {
     _tile_dpbf16ps(0, 6, 7);
     _tile_dpbf16ps(1, 6, 7);

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <random>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -15,10 +17,11 @@
 namespace tdds {
 
 struct HostCommand {
-  static constexpr std::size_t kArgsBytes = 320;  // enough for the largest argument struct of an op
+  static constexpr std::size_t kArgsBytes = 384;  // enough for the largest argument struct of an op
 
   const char* name;
-  void (*run)(const void* args);
+  void (*run)(const void* args);  // null: a join
+  Stream::Fork fork;              // that it belongs to or waits for; kNoFork: it is not on the branch
   alignas(16) std::byte args[kArgsBytes];
 };
 
@@ -28,15 +31,27 @@ struct CommandTime {
   double seconds = 0, cpu_seconds = 0;  // wall time; CPU time of all threads together
 };
 
+class HostRecording final : public Recording {
+ public:
+  explicit HostRecording(std::vector<HostCommand> commands) : list(std::move(commands)) {}
+  std::size_t commands() const override;
+  const std::vector<HostCommand> list;  // with the joins
+};
+
 class HostStream final : public Stream {
  public:
-  // If the device has debug_sync, every command runs immediately in either mode.
-  HostStream(Device& device, StreamMode mode)
-      : Stream(device), mode_(device.debug_sync() ? StreamMode::kImmediate : mode) {}
+  // If the device has debug_sync, every command runs immediately in either mode, and every branch in place.
+  HostStream(Device& device, StreamMode mode, Branches branches = Branches::kInPlace,
+             std::uint32_t branch_seed = 0)
+      : Stream(device),
+        mode_(device.debug_sync() ? StreamMode::kImmediate : mode),
+        branches_(device.debug_sync() ? Branches::kInPlace : branches),
+        random_(branch_seed) {}
   ~HostStream() override = default;
 
-  // Runs the command now, queues it until synchronize(), or adds it to the recording.
-  void enqueue(const HostCommand& command);
+  // Runs the command now, queues it until synchronize(), or adds it to the recording. On the branch, now is
+  // when DeviceOptions::branches says.
+  void enqueue(HostCommand command);
 
   // Starts timing every command.
   void time_commands() { timing_ = true; }
@@ -50,11 +65,23 @@ class HostStream final : public Stream {
   void replay(const Recording& recording) override;
   void synchronize() override;
 
+ protected:
+  void fork_begins(Fork fork) override { fork_ = fork; }
+  void fork_ends(Fork) override { fork_ = kNoFork; }
+  void joins(Fork fork) override;
+
  private:
+  void add(const HostCommand& command);
+  void perform(const HostCommand& command);  // a command or a join whose turn it is
+  void run_first_of_branch();
   void run(const HostCommand& command);
   void run_named(const HostCommand& command) const;  // with the command's name in errors, under debug_sync
 
   StreamMode mode_;
+  Branches branches_;
+  std::mt19937 random_;
+  Fork fork_ = kNoFork;              // whose body is being enqueued
+  std::deque<HostCommand> waiting_;  // commands of the branch whose turn has not come
   bool timing_ = false;
   std::map<std::string, CommandTime> times_;
   bool recording_ = false;

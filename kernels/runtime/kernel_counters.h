@@ -41,6 +41,7 @@ struct KernelCounters {
   std::int64_t atomics = 0;     // operations of threads
   std::int64_t barriers = 0;    // of blocks; a sum or the like has two, as on a GPU
   std::int64_t warp_waits = 0;  // barriers and sums of warps
+  std::int64_t mma = 0;         // products of matrices on tensor cores, 16 x 16 by 16 x 8; of warps
 };
 
 // In the order of the first launches. Launches that wait in a queue refer to their row, which stays.

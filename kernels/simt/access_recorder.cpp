@@ -135,12 +135,13 @@ void AccessRecorder::end_warp(std::uint32_t warp) {
   }
 }
 
-void AccessRecorder::waited(Group group, std::uint32_t warp, bool combine) {
+void AccessRecorder::met(Group group, std::uint32_t warp, Meeting meeting) {
   if (group == Group::kWarp) {
-    ++counters_->warp_waits;
+    counters_->mma += meeting == Meeting::kMma;
+    counters_->warp_waits += meeting == Meeting::kBarrier || meeting == Meeting::kReduction;
     return end_warp(warp);
   }
-  counters_->barriers += combine ? 2 : 1;
+  counters_->barriers += meeting == Meeting::kReduction ? 2 : 1;
   for (std::uint32_t each = 0; each < warps_.size(); ++each) end_warp(each);
 }
 

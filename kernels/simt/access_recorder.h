@@ -25,9 +25,9 @@ class AccessRecorder {
   void access(const void* code, const void* address, std::size_t bytes, AccessKind kind);
   void atomic() { ++counters_->atomics; }
 
-  // The threads of the block, or of one of its warps, have all come to a barrier or, with `combine`, to a sum
-  // or the like. This and end_block() throw Error if the block has made more requests than are kept.
-  void waited(Group group, std::uint32_t warp, bool combine);
+  // The threads of the block, or of one of its warps, have all come. This and end_block() throw Error if the
+  // block has made more requests than are kept.
+  void met(Group group, std::uint32_t warp, Meeting meeting);
   void end_block();
 
  private:

@@ -6,12 +6,13 @@
 // All waiting is done by one primitive, collective(): each lane of a warp or block posts a value, and the
 // last to arrive combines them. Each wait has its call site. The following errors are thrown as tdds::Error
 // with the kernel's name: lanes of one group that wait at different sites, a wait for lanes that have left
-// the kernel, a misaligned 16-byte access, and shared memory beyond what the launch requested. Shared memory
-// is filled with NaN bits before each block.
+// the kernel, a misaligned 16-byte access, shared memory beyond what the launch requested, and the misuse of
+// asynchronous copies (kernels/simt/async_copies.h). Shared memory is filled with NaN bits before each block.
 
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <string>
 
 #include "kernels/runtime/geometry.h"
 #include "kernels/runtime/kernel_counters.h"
@@ -49,19 +50,23 @@ struct Kernel {
 void execute(const Kernel& kernel, void (*body)(const void* parameters), const void* parameters,
              std::size_t bytes);
 
-inline constexpr std::size_t kSlotBytes = 16;
+// What the lanes of a group do when all of them have come.
+enum class Meeting : std::uint8_t { kBarrier, kReduction, kLoadMatrix, kMma };
 
-// slots: `count` slots of kSlotBytes each, in lane order. Writes the result to slot 0 and may overwrite the
-// others.
-using Combine = void (*)(std::byte* slots, std::uint32_t count);
+// Reads the values that `count` lanes have posted, in lane order, and replaces each by the lane's result.
+using Combine = void (*)(void* const* values, std::uint32_t count);
 
-// Posts `bytes` <= kSlotBytes of *value, waits until every lane of the group has posted, and replaces *value
-// by the combined value, which is the same for all lanes. combine is null for a barrier.
-void collective(Group group, void* value, std::size_t bytes, Combine combine, const Site& site);
+// Posts *value and waits until every lane of the group has posted and the last one has combined the values.
+// value and combine are null for a barrier.
+void collective(Group group, Meeting meeting, void* value, Combine combine, const Site& site);
 
 // `bytes` bytes at byte `offset` of the block's shared memory. It is an error if `offset` is not aligned.
 void* shared_memory(std::size_t offset, std::size_t bytes, std::size_t alignment);
 
+// Throws Error "kernel <name>, thread <> of block <>: <why>" for the running thread.
+[[noreturn]] void fail(const std::string& why);
 [[noreturn]] void fail_misaligned(const void* address, const Site& site);
+std::string text(const Site& site);
+std::string text(const Dim3& at);
 
 }  // namespace tdds::simt

@@ -14,6 +14,9 @@ namespace {
 
 // Reserves address space; pages are allocated when first used. The page below the stack is protected.
 constexpr std::size_t kStackBytes = 256 * 1024;
+// Stacks begin at different offsets in their pages. At one offset, the waiting threads of a warp would all
+// take the same sets of the first-level cache.
+constexpr std::size_t kOffsets = 8, kOffsetBytes = 4096 / kOffsets;
 
 #if defined(__SANITIZE_ADDRESS__)
 void leave(void** shadow, const void* bottom, std::size_t bytes) {
@@ -40,15 +43,17 @@ Fiber::Fiber(std::function<void()> body) : body_(std::move(body)) {
   own_.bottom = static_cast<char*>(stack.sp) - stack.size;
   own_.bytes = stack.size;
   forget(own_.bottom, own_.bytes);
-  self_ = context::fiber(std::allocator_arg, context::preallocated(stack.sp, stack.size, stack), allocator,
-                         [this](context::fiber&& caller) {
-                           arrive(nullptr, &caller_extent_.bottom, &caller_extent_.bytes);
-                           caller_ = std::move(caller);
-                           body_();
-                           ended_ = true;
-                           leave(nullptr, caller_extent_.bottom, caller_extent_.bytes);
-                           return std::move(caller_);
-                         });
+  static thread_local std::size_t made = 0;
+  const std::size_t offset = made++ % kOffsets * kOffsetBytes;
+  const context::preallocated place(static_cast<char*>(stack.sp) - offset, stack.size - offset, stack);
+  self_ = context::fiber(std::allocator_arg, place, allocator, [this](context::fiber&& caller) {
+    arrive(nullptr, &caller_extent_.bottom, &caller_extent_.bytes);
+    caller_ = std::move(caller);
+    body_();
+    ended_ = true;
+    leave(nullptr, caller_extent_.bottom, caller_extent_.bytes);
+    return std::move(caller_);
+  });
 }
 
 void Fiber::resume() {

@@ -10,6 +10,7 @@
 
 #include "kernels/numerics/half_convert.h"
 #include "kernels/runtime/host_stream.h"
+#include "kernels/simt/async_copies.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/launch_counters.h"
 
@@ -42,10 +43,10 @@ using namespace simt;
 }
 
 inline void sync_block(const Site& site = Site::current()) {
-  collective(Group::kBlock, nullptr, 0, nullptr, site);
+  collective(Group::kBlock, Meeting::kBarrier, nullptr, nullptr, site);
 }
 inline void sync_warp(const Site& site = Site::current()) {
-  collective(Group::kWarp, nullptr, 0, nullptr, site);
+  collective(Group::kWarp, Meeting::kBarrier, nullptr, nullptr, site);
 }
 
 // Combines kWarpSize lanes pairwise in the order of the GPU's shuffles, so that sums have the same bits.
@@ -57,23 +58,21 @@ T combine_warp(T* lanes) {
 }
 
 template <class Op, class T>
-void combine_slots(std::byte* slots, std::uint32_t count) {
+void combine_values(void* const* values, std::uint32_t count) {
   T warps[kWarpSize];
   for (T& warp : warps) warp = Op::template identity<T>();
   for (std::uint32_t first = 0; first < count; first += kWarpSize) {
     T lanes[kWarpSize];
-    for (std::uint32_t i = 0; i < kWarpSize; ++i)
-      std::memcpy(&lanes[i], slots + (first + i) * kSlotBytes, sizeof(T));
+    for (std::uint32_t i = 0; i < kWarpSize; ++i) lanes[i] = *static_cast<const T*>(values[first + i]);
     warps[first / kWarpSize] = combine_warp<Op>(lanes);
   }
   const T result = count == kWarpSize ? warps[0] : combine_warp<Op>(warps);
-  std::memcpy(slots, &result, sizeof(T));
+  for (std::uint32_t i = 0; i < count; ++i) *static_cast<T*>(values[i]) = result;
 }
 
 template <Group G, class Op, class T>
 T reduce(T value, const Site& site) {
-  static_assert(sizeof(T) <= kSlotBytes && std::is_trivially_copyable_v<T>);
-  collective(G, &value, sizeof(T), combine_slots<Op, T>, site);
+  collective(G, Meeting::kReduction, &value, combine_values<Op, T>, site);
   return value;
 }
 
@@ -88,16 +87,21 @@ struct alignas(16) Pack16 {
   T v[kCount];
 };
 
+[[gnu::no_sanitize_thread]] inline void check_access16(const void* at, const Site& site) {
+  if (reinterpret_cast<std::uintptr_t>(at) % 16 != 0) fail_misaligned(at, site);
+  if (copies_in_use) check_no_copy(at, site);
+}
+
 template <class T>
 Pack16<T> load16(const T* from, const Site& site = Site::current()) {
-  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0) fail_misaligned(from, site);
+  check_access16(from, site);
   Pack16<T> pack;
   std::memcpy(&pack, from, sizeof(pack));
   return pack;
 }
 template <class T>
 void store16(T* to, const Pack16<T>& pack, const Site& site = Site::current()) {
-  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) fail_misaligned(to, site);
+  check_access16(to, site);
   std::memcpy(to, &pack, sizeof(pack));
 }
 
@@ -133,7 +137,8 @@ struct Launch {
 template <class... Types, class... Arguments>
 void launch(Stream& stream, LaunchName name, void (*kernel)(Types...), Dim3 grid, Dim3 block,
             std::size_t shared_bytes, Arguments... arguments) {
-  check_geometry(name.text, grid, block, shared_bytes);
+  check_geometry(name.text, grid, block, shared_bytes,
+                 stream.device().shared_memory_limit(reinterpret_cast<const void*>(kernel)));
   using Call = Launch<Types...>;
   KernelCounters* counters = counters_of(stream.device(), name, reinterpret_cast<const void*>(kernel));
   const Call call{{name.text, grid, block, shared_bytes, counters},

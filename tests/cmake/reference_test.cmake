@@ -17,7 +17,7 @@ foreach(flag ${flags})
 endforeach()
 
 # Flags of scripts and of other programs.
-set(others --help_all --baseline --toggles --seconds --preset --build --install --target --lint --asan --args --gtest_filter)
+set(others --help_all --baseline --toggles --no_branches --own_convolutions --seconds --preset --build --install --target --lint --asan --args --gtest_filter)
 foreach(page README.md CONTRIBUTING.md docs/reference.md docs/gpu.md docs/pytorch_users.md docs/tutorial.md)
   file(READ ${SOURCE_DIR}/${page} text)
   string(REGEX MATCHALL "[ `(]--[a-zA-Z][a-zA-Z_-]+" named "${text}")

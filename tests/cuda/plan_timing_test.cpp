@@ -8,74 +8,15 @@
 #include <functional>
 #include <set>
 
-#include "engine/io/plan_cache.h"
-#include "kernels/cuda/cudnn/conv_plans.h"
-#include "kernels/cuda/cudnn/offline_gpu.h"
-#include "kernels/runtime/check.h"
 #include "tests/cuda/library_shapes.h"
-#include "tests/temporary_folder.h"
+#include "tests/cuda/plan_timing.h"
 
 namespace tdds {
 namespace {
 
+using namespace test;
+
 using testing::HasSubstr;
-
-constexpr ConvDirection kForward = ConvDirection::kForward;
-
-Conv2dSpec fp16(Conv2dSpec spec) {
-  spec.dtype = DType::kF16;
-  return spec;
-}
-// 128 images, 64 to 128 channels, stride 2.
-const Conv2dSpec kLayer = fp16({128, 32, 32, 64, 128, 3, 3, 2, 1});
-
-CudnnTarget sm_90() {
-  return CudnnTarget::offline(offline_gpu_properties("sm_90"));
-}
-
-std::vector<std::string> all_plans(const Conv2dSpec& spec, ConvDirection direction) {
-  std::vector<std::string> plans;
-  visit_plans(spec, direction, sm_90(), kAllPlans, [&](const ConvPlan& plan) {
-    plans.push_back(plan.choice.text());
-    return true;
-  });
-  return plans;
-}
-
-std::string text_of(ConvPlanStore& store, const Conv2dSpec& spec, ConvDirection direction = kForward) {
-  return store.get(spec, direction)->choice.text();
-}
-
-class PlanTimingTest : public testing::Test {
- protected:
-  ConvPlanStore store(PlanTiming timing) const {
-    return {sm_90(), "sm_90", plan_cache_file(path_), std::move(timing)};
-  }
-  // The clock advances by `step_` seconds with every timing.
-  PlanTiming timed_by(const PlanTiming::Timer& timer) {
-    return {.prepare =
-                [this, timer](const Conv2dSpec&, ConvDirection) {
-                  ++prepared_;
-                  return [this, timer](const ConvPlan& plan, int runs) {
-                    now_ += step_;
-                    return timer(plan, runs);
-                  };
-                },
-            .seconds = [this] { return now_; }};
-  }
-  PlanTiming equally_fast() {
-    return timed_by([](const ConvPlan&, int) { return 1.0; });
-  }
-  static std::string heuristic(const Conv2dSpec& spec, ConvDirection direction = kForward) {
-    ConvPlanStore plain(sm_90(), "sm_90", {}, {});
-    return text_of(plain, spec, direction);
-  }
-
-  test::TemporaryFolder folder_;
-  std::string path_ = folder_ / "plans";
-  double now_ = 100, step_ = 0;
-  int prepared_ = 0;
-};
 
 TEST_F(PlanTimingTest, TimesEveryPlanOnceAndTheBestAgain) {
   const std::vector<std::string> all = all_plans(kLayer, kForward);
@@ -286,7 +227,9 @@ TEST_F(PlanTimingTest, AFullBatchOfTheSameSizeIsTimedByItself) {
 TEST_F(PlanTimingTest, IgnoresDamagedFileWithANote) {
   for (const char* text :
        {"", "something else\n", "tdds convolution plans 1\nkey\n", "tdds convolution plans 1\nkey\t7:\t0.5\n",
-        "tdds convolution plans 1\nkey\t7\tfast\n"}) {
+        "tdds convolution plans 1\nkey\t7\tfast\n", "tdds convolution plans 2\nkey\t7\t0.5\n",
+        "tdds convolution plans 2\nkey\town 256x64\t0.5\t1\n",
+        "tdds convolution plans 2\nkey\town v1\t0.5\t1\n"}) {
     std::ofstream(path_) << text;
     ConvPlanStore damaged = store(equally_fast());
     ASSERT_EQ(damaged.notes().size(), 1U) << text;
@@ -329,11 +272,67 @@ TEST_F(PlanTimingTest, AResumedRunKeepsItsPlans) {
   ConvPlanStore kept(sm_90(), "sm_90", {}, equally_fast());
   prepared_ = 0;
   kept.keep(first.choices());
-  const auto but_times = [](const std::string& choices) { return choices.substr(0, choices.rfind('\t')); };
+  // Without the time and the version of the own kernels that took part.
+  const auto but_times = [](const std::string& choices) {
+    return choices.substr(0, choices.rfind('\t', choices.rfind('\t') - 1));
+  };
   EXPECT_EQ(but_times(kept.choices()), but_times(first.choices())) << "before they are used";
   EXPECT_EQ(text_of(kept, kLayer), all[7]);
   EXPECT_EQ(prepared_, 0);
   EXPECT_EQ(but_times(kept.choices()), but_times(first.choices()));
+}
+
+// What --engines of bench_kernels shows.
+TEST_F(PlanTimingTest, TimesAllPlansBesideTheChosenOne) {
+  const std::vector<std::string> all = all_plans(kLayer, kForward);
+  ConvPlanStore plain = store({});
+  const std::string chosen = text_of(plain, kLayer);
+  std::map<std::string, int> runs_of;
+  const auto timer = [&](const ConvPlan& plan, int runs) {
+    const std::string text = plan.choice.text();
+    runs_of[text] += runs;
+    if (text == all[3]) throw Error("it cannot run");
+    return text == all[5] ? 2.0 : text == all[6] ? 100.0 : 3.0;
+  };
+  const std::vector<TimedConvPlan> timed = plain.time_all({kLayer, kForward}, timer);
+  ASSERT_EQ(timed.size(), all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_THAT(timed[i].plan, testing::StartsWith(all[i] + " (engine ")) << i;
+    EXPECT_EQ(timed[i].seconds, i == 3 ? 0 : i == 5 ? 0.002 : i == 6 ? 0.1 : 0.003) << i;
+    EXPECT_EQ(timed[i].chosen, all[i] == chosen) << i;
+    EXPECT_EQ(runs_of[all[i]], i == 3 || i == 6 ? 1 : 10)
+        << "only plans that may be the best run again: " << i;
+  }
+  EXPECT_EQ(text_of(plain, kLayer), chosen) << "the choice has changed";
+}
+
+// As after a resumed run, whose plan may be one that the heuristics no longer propose.
+TEST_F(PlanTimingTest, TimesTheChosenPlanThoughItIsNotProposed) {
+  Conv2dSpec exact = kLayer;
+  exact.dtype = DType::kF32;
+  ConvPlanStore all = store({}), kept(sm_90(), "sm_90", {}, {});
+  const std::vector<std::string> proposed = all_plans(exact, kForward);
+  // The same engine with another setting of one of its knobs.
+  for (const std::string& one : proposed) {
+    ConvPlanChoice choice = ConvPlanChoice::parse(one);
+    for (auto& [knob, value] : choice.knobs) {
+      ++value;
+      const std::string other = choice.text();
+      if (std::find(proposed.begin(), proposed.end(), other) == proposed.end()) try {
+          kept.keep("tdds convolution plans 1\n" + all.key(exact, kForward) + "\t" + other + "\t0\n");
+          kept.get(exact, kForward);
+          const std::vector<TimedConvPlan> timed =
+              kept.time_all({exact, kForward}, [](const ConvPlan&, int) { return 1.0; });
+          ASSERT_EQ(timed.size(), proposed.size() + 1);
+          EXPECT_TRUE(timed.back().chosen);
+          EXPECT_THAT(timed.back().plan, testing::StartsWith(other));
+          return;
+        } catch (const Error&) {  // the engine does not support this setting
+        }
+      --value;
+    }
+  }
+  FAIL() << "no engine has another setting";
 }
 
 }  // namespace

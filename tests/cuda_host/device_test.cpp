@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 #include <thread>
 
 #include "kernels/cuda/cudnn/conv2d.h"
@@ -13,47 +11,18 @@
 #include "kernels/cuda/cudnn/plan_timer.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/ops/conv2d.h"
-#include "kernels/ops/ops.h"
 #include "kernels/runtime/check.h"
-#include "tests/cuda_host/fake_runtime.h"
-#include "tests/paths.h"
-
-namespace {
-// The status that executing a plan returns, and the number of executions.
-cudnnStatus_t execution = CUDNN_STATUS_SUCCESS;
-int executions = 0;
-}  // namespace
-
-// Replaces cuDNN's function: the queues of the fake runtime cannot run its plans.
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t, cudnnBackendDescriptor_t) {
-  ++executions;
-  return execution;
-}
+#include "tests/cuda_host/cuda_host_fixture.h"
 
 namespace tdds {
-
-// Replaces the function of kernels/cuda/libraries.cpp: the fake runtime has no cuDNN and no cuBLAS.
-std::unique_ptr<CudaLibraries> make_cuda_libraries(cudaStream_t) {
-  return std::make_unique<CudaLibraries>();
-}
-
 namespace {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr Ops kNoOps{};
-
-class CudaHostTest : public testing::Test {
- protected:
-  CudaHostTest() : runtime_(fake::reset()) {}
-  ~CudaHostTest() override {
-    EXPECT_EQ(runtime_.alive(), 0) << "handles or memory are left";
-    EXPECT_EQ(runtime_.misuse, "");
-  }
-  fake::Runtime& runtime_;
-};
-
+using fake::CudaHostTest;
+using fake::cudnn;
+using fake::kNoOps;
 using CudaDeviceTest = CudaHostTest;
 using CudaStreamTest = CudaHostTest;
 
@@ -103,12 +72,14 @@ TEST_F(CudaDeviceTest, PlansOfAConvolutionAreTimedInOneSetOfBuffers) {
     for (const ConvDirection direction : kConvDirections) {
       spec.dtype = dtype;
       const PlanTiming::Timer timer = prepare(spec, direction);
-      executions = 0;
+      cudnn().executions = 0;
+      // The first result is kept where own kernels are compared with it.
+      const int kept = dtype != DType::kF32 && direction != ConvDirection::kFilter ? 1 : 0;
       EXPECT_EQ(timer(plan, 1), 1) << "the fake clock's millisecond";
-      EXPECT_EQ(executions, 2) << "one that loads the code, and one that is timed";
+      EXPECT_EQ(cudnn().executions, kept + 2) << "one that loads the code, and one that is timed";
       const int made = runtime_.mallocs;
       EXPECT_EQ(timer(plan, 9), 1);
-      EXPECT_EQ(executions, 12);
+      EXPECT_EQ(cudnn().executions, kept + 12);
       EXPECT_EQ(runtime_.mallocs, made);
       timer(larger, 1);
       EXPECT_EQ(runtime_.mallocs, made + 1) << "a larger workspace, and nothing else";
@@ -116,10 +87,10 @@ TEST_F(CudaDeviceTest, PlansOfAConvolutionAreTimedInOneSetOfBuffers) {
       EXPECT_EQ(runtime_.mallocs, made + 1);
     }
   EXPECT_EQ(runtime_.allocations, before) << "memory of a timer outlives it";
-  execution = CUDNN_STATUS_EXECUTION_FAILED;
+  cudnn().status = CUDNN_STATUS_EXECUTION_FAILED;
   EXPECT_THAT(([&] { prepare(spec, ConvDirection::kForward)(plan, 1); }),
               ThrowsMessage<Error>(HasSubstr("CUDNN_STATUS_EXECUTION_FAILED")));
-  execution = CUDNN_STATUS_SUCCESS;
+  cudnn().status = CUDNN_STATUS_SUCCESS;
   const PlanTiming::Timer timer = prepare(spec, ConvDirection::kForward);
   plan.workspace_bytes = std::size_t{2} << 30;  // more than the fake GPU has
   EXPECT_THAT(([&] { timer(plan, 1); }), testing::Throws<Error>());
@@ -127,26 +98,8 @@ TEST_F(CudaDeviceTest, PlansOfAConvolutionAreTimedInOneSetOfBuffers) {
   EXPECT_EQ(timer(larger, 1), 1) << "other plans can still be timed";
 }
 
-// A GPU that only makes plans, which are executed on a stream of the fake runtime.
-class PlannedGpu : public GpuDevice {
- public:
-  explicit PlannedGpu(const std::string& json)
-      : GpuDevice(kNoOps), plans_(CudnnTarget::offline(json), "sm_90", {}, {}) {}
-  std::string description() const override { return "planned"; }
-  void* allocate(std::size_t, std::string_view) override { return nullptr; }
-  void free(void*) noexcept override {}
-  std::int64_t allocations() const override { return 0; }
-  std::unique_ptr<Stream> make_stream(StreamMode) override { return nullptr; }
-  ConvPlanStore& conv_plans() override { return plans_; }
-
- private:
-  ConvPlanStore plans_;
-};
-
 TEST_F(CudaDeviceTest, ReportsPlanThatCudnnCannotExecute) {
-  std::stringstream json;
-  json << std::ifstream(source_path("kernels/cuda/cudnn/gpus/sm_90.json")).rdbuf();
-  PlannedGpu planned(json.str());
+  fake::PlannedGpu planned;
   const auto conv = make_cuda_conv2d(planned, {.batch = 128,
                                                .height = 8,
                                                .width = 8,
@@ -165,11 +118,11 @@ TEST_F(CudaDeviceTest, ReportsPlanThatCudnnCannotExecute) {
     conv->forward(*stream, at, at, at, at);
   };
   EXPECT_NO_THROW(forward());
-  execution = CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
+  cudnn().status = CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
   EXPECT_THAT(forward, ThrowsMessage<Error>(testing::AllOf(
                            HasSubstr("'conv2d forward' of layer1.0.conv1 failed"), HasSubstr("engine "),
                            HasSubstr("CUDNN_STATUS_EXECUTION_FAILED"), HasSubstr("`cudnn_autotune`"))));
-  execution = CUDNN_STATUS_SUCCESS;
+  cudnn().status = CUDNN_STATUS_SUCCESS;
   EXPECT_NO_THROW(conv->backward_data(*stream, at, at, at, true, at));
   EXPECT_THAT([&] { conv->backward_data(*stream, at, at, at, false, at); },
               ThrowsMessage<Error>(HasSubstr("conv2d backward data was not planned for")));
@@ -250,7 +203,7 @@ TEST_F(CudaStreamTest, RecordsWithoutRunningAndReplays) {
   int value = 0;
   const auto body = [&] {
     CudaCommand command(*stream, "increment");
-    fake::enqueue_increment(command.stream(), &value);
+    fake::enqueue(command.stream(), [&] { ++value; });
     command.finish();
   };
   const auto recording = stream->record([&] {
@@ -338,6 +291,29 @@ TEST_F(CudaStreamTest, AFailedLaunchNamesItsCommand) {
               ThrowsMessage<Error>(HasSubstr("'sgd' failed")));
 }
 
+// The sum with the kernel's own 1,024 bytes must fit. What was not allowed is a failed launch.
+TEST_F(CudaStreamTest, KernelsMayHaveMoreSharedMemoryWhereItFits) {
+  runtime_.shared_per_block = 99 << 10;
+  CudnnDevice device(kNoOps, {});
+  const auto stream = device.make_stream(StreamMode::kImmediate);
+  const int kernel = 0, other = 0;
+  EXPECT_EQ(device.shared_memory_limit(&kernel), 48u << 10);
+  EXPECT_TRUE(device.allow_shared_memory(&kernel, 48 << 10));
+  EXPECT_TRUE(runtime_.shared_limits.empty()) << "this much needs no opt-in";
+  EXPECT_FALSE(device.allow_shared_memory(&kernel, (98 << 10) + 1));
+  EXPECT_TRUE(device.allow_shared_memory(&kernel, 98 << 10));
+  EXPECT_TRUE(device.allow_shared_memory(&kernel, 64 << 10)) << "takes nothing away";
+  EXPECT_EQ(device.shared_memory_limit(&kernel), 98u << 10);
+  EXPECT_EQ(device.shared_memory_limit(&other), 48u << 10);
+  EXPECT_EQ(runtime_.misuse, "");
+  CudaCommand(*stream, "large").launch(&kernel, {1}, {32}, 98 << 10, nullptr);
+  EXPECT_EQ(
+      stream->record([&] { CudaCommand(*stream, "large").launch(&kernel, {1}, {32}, 98 << 10, nullptr); })
+          ->commands(),
+      1u);
+  EXPECT_THROW(CudaCommand(*stream, "other").launch(&other, {1}, {32}, 64 << 10, nullptr), Error);
+}
+
 TEST_F(CudaStreamTest, ProfilersSeeARangeForEachLayerAndOp) {
   CudnnDevice device(kNoOps, {});
   const auto stream = device.make_stream(StreamMode::kImmediate);
@@ -356,7 +332,7 @@ TEST_F(CudaStreamTest, DebugSyncWaitsAfterEachCommandButNotInARecording) {
   int value = 0;
   const auto body = [&] {
     CudaCommand command(*stream, "increment");
-    fake::enqueue_increment(command.stream(), &value);
+    fake::enqueue(command.stream(), [&] { ++value; });
     command.finish();
   };
   body();

@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -103,6 +104,25 @@ TEST(CheckpointTest, AModelInHalfPrecisionIsWidened) {
   load_model(folder / "bfloat", *run.stream, run.net->params());
   EXPECT_EQ(run.weights(), bfloat);
   EXPECT_NE(half, bfloat);
+}
+
+// The check of float32 tensors does not see it.
+TEST(CheckpointTest, AnInfiniteWeightInHalfPrecisionIsRefused) {
+  const TemporaryFolder folder;
+  SmallRun infinite(options()), run(options());
+  Params& params = infinite.net->params();
+  const int last = static_cast<int>(params.list().size()) - 1;
+  std::vector<std::byte> values = params.download(*infinite.stream, last);
+  const float value = -std::numeric_limits<float>::infinity();
+  std::memcpy(&values[sizeof(float)], &value, sizeof(float));
+  params.upload(*infinite.stream, last, values);
+  save_as<half_t>(folder / "half", DType::kF16, infinite);
+  save_as<bf16_t>(folder / "bfloat", DType::kBf16, infinite);
+  const std::vector<std::byte> before = run.weights();
+  for (const char* name : {"half", "bfloat"})
+    EXPECT_THAT([&] { load_model(folder / name, *run.stream, run.net->params()); },
+                ThrowsMessage<Error>(AllOf(HasSubstr(name), HasSubstr("tensor 'fc.bias' contains -inf"))));
+  EXPECT_EQ(run.weights(), before);
 }
 
 TEST(CheckpointTest, AModelOfWholeNumbersIsRefused) {

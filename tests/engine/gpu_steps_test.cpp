@@ -22,13 +22,12 @@ class GpuStepsTest : public testing::TestWithParam<DType> {
     bool operator==(const Bits&) const = default;
   };
   // Two epochs, with a short last batch in each.
-  static Bits train(bool record_steps = true, bool dependent_launches = true) {
+  static Bits train(bool record_steps = true, const DeviceOptions& device_options = {}) {
     TrainOptions o = options(2);
     o.compute = GetParam();
     o.loss_scale = o.compute == DType::kF16 ? 1024 : 1;
     o.record_steps = record_steps;
-    SmallRun run(o, StreamMode::kImmediate, 26, false, {.dependent_launches = dependent_launches},
-                 DeviceKind::kCuda);
+    SmallRun run(o, StreamMode::kImmediate, 26, false, device_options, DeviceKind::kCuda);
     run.epoch();
     const EpochRecord last = run.epoch();
     EXPECT_TRUE(std::isfinite(last.loss));
@@ -45,10 +44,13 @@ TEST_P(GpuStepsTest, FiftyRunsHaveEqualBits) {
   for (int i = 1; i < 50; ++i) ASSERT_TRUE(train() == first) << "run " << i;
 }
 
-TEST_P(GpuStepsTest, RecordingAndDependentLaunchesChangeNoBit) {
+TEST_P(GpuStepsTest, RecordingBranchesAndDependentLaunchesChangeNoBit) {
   const Bits usual = train();
   EXPECT_TRUE(train(/*record_steps=*/false) == usual);
-  EXPECT_TRUE(train(true, /*dependent_launches=*/false) == usual);
+  EXPECT_TRUE(train(true, {.dependent_launches = false}) == usual);
+  for (const bool record_steps : {false, true})
+    EXPECT_TRUE(train(record_steps, {.branches = Branches::kInPlace}) == usual);
+  EXPECT_TRUE(train(false, {.debug_sync = true}) == usual);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Damaged files of every form of every format are refused by name, or decoded to pixels that do not depend
 // on uninitialised memory.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -102,17 +103,6 @@ TEST(ImageDamageTest, DataAfterTheImageAreIgnoredOrRefusedByFormat) {
   }
 }
 
-// Removes the second half of the first scan and everything after it.
-std::string with_half_a_scan(const std::string& jpeg) {
-  const std::size_t scan = jpeg.find("\xff\xda"),
-                    start = scan + 2 + static_cast<unsigned char>(jpeg[scan + 3]);
-  std::size_t end = start;
-  while (jpeg[end] != '\xff' || jpeg[end + 1] == '\0') ++end;
-  std::size_t half = start + (end - start) / 2;
-  while (jpeg[half - 1] == '\xff') --half;
-  return jpeg.substr(0, half) + "\xff\xd9";
-}
-
 TEST(ImageDamageTest, AScanThatEndsEarlyIsAcceptedAndReported) {
   for (const auto& [name, form] : image_forms()) {
     if (!is_form_of(name, "jpg")) continue;
@@ -134,6 +124,42 @@ TEST(ImageDamageTest, ThePresentPartOfAScanThatEndsEarlyIsRight) {
   // The first fifth of the units, and the last row, which has one colour.
   EXPECT_TRUE(std::equal(half.begin(), half.begin() + 3 * 96 * 16, right.begin()));
   EXPECT_TRUE(std::equal(half.end() - 3 * 95, half.end(), half.end() - 3 * 96));
+}
+
+// A field at one past its range is refused for itself. Numbers of tables index arrays.
+TEST(ImageDamageTest, JpegFieldsOutOfRangeAreRefused) {
+  const std::string baseline = image_forms().at("ycc444.jpg").bytes,
+                    progressive = image_forms().at("ycc444_progressive.jpg").bytes;
+  const auto expect = [](std::string bytes, const char* marker, std::size_t at, int value,
+                         const char* words) {
+    bytes[bytes.find(marker) + at] = static_cast<char>(value);
+    EXPECT_THAT([&] { decode_image(bytes, "f", kFormSide); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr(words)))
+        << "byte " << at << " set to " << value;
+  };
+  const char *scan = "\xff\xda", *frame = "\xff\xc0", *table = "\xff\xc4";
+  for (const int components : {0, 2, 4}) expect(baseline, scan, 4, components, "(a scan's header)");
+  expect(baseline, scan, 5, 9, "(a scan's header)");  // a component's id
+  for (const int tables : {0x40, 0x04}) expect(baseline, scan, 6, tables, "(a scan's header)");
+  for (const int factors : {0x01, 0x10, 0x51, 0x15}) expect(baseline, frame, 11, factors, "(its header)");
+  for (const int components : {0, 2, 4}) expect(baseline, frame, 9, components, "(its header)");
+  for (const int number : {0x20, 0x04}) expect(baseline, table, 4, number, "(bad Huffman table)");
+
+  // From the first coefficient to the last: 0 to 0 in a scan of several components.
+  for (const std::size_t at : {11, 12}) expect(progressive, scan, at, 1, "(a scan's header)");
+  std::string one = progressive.substr(progressive.find(scan, progressive.find(scan) + 2));
+  ASSERT_EQ(one[4], 1);  // the second scan
+  const std::string before = progressive.substr(0, progressive.size() - one.size());
+  const auto expect_of_one = [&](int first, int last) {
+    one[7] = static_cast<char>(first);
+    one[8] = static_cast<char>(last);
+    EXPECT_THAT([&] { decode_image(before + one, "f", kFormSide); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("(a scan's header)")))
+        << first << " to " << last;
+  };
+  expect_of_one(1, 64);
+  expect_of_one(6, 5);
+  expect_of_one(0, 5);
 }
 
 TEST(ImageDamageTest, AFormatThatIsNotReadIsNamed) {

@@ -33,6 +33,17 @@ inline std::string jpeg_bytes(const std::vector<std::uint8_t>& pixels, int width
   return bytes;
 }
 
+// A JPEG that ends early: removes the second half of the first scan and everything after it.
+inline std::string with_half_a_scan(const std::string& jpeg) {
+  const std::size_t scan = jpeg.find("\xff\xda"),
+                    start = scan + 2 + static_cast<unsigned char>(jpeg[scan + 3]);
+  std::size_t end = start;
+  while (jpeg[end] != '\xff' || jpeg[end + 1] == '\0') ++end;
+  std::size_t half = start + (end - start) / 2;
+  while (jpeg[half - 1] == '\xff') --half;
+  return jpeg.substr(0, half) + "\xff\xd9";
+}
+
 inline std::string ppm_bytes(const std::vector<std::uint8_t>& pixels, int width, int height) {
   return "P6\n" + std::to_string(width) + " " + std::to_string(height) + "\n255\n" +
          std::string(pixels.begin(), pixels.end());

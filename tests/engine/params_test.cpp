@@ -154,6 +154,32 @@ TEST_P(ParamsTest, MomentaAndGradientsHaveTheirOwnBlocks) {
   EXPECT_EQ(get(declared_.stem, "gradient")[0], 1);
 }
 
+// The copy in the compute type is that of the filters' weights, whatever else is uploaded.
+TEST_P(ParamsTest, LayersReadTheWeightsOfFiltersAfterEveryUpload) {
+  const auto read_by_layers = [&] {
+    std::vector<std::byte> bytes;
+    for (const int i : {declared_.stem, declared_.wide, declared_.same}) {
+      const auto* begin = static_cast<const std::byte*>(params().filter(i));
+      bytes.insert(bytes.end(), begin, begin + params().list()[i].stored_elements * element_size(GetParam()));
+    }
+    return bytes;
+  };
+  for (const int i : {declared_.stem, declared_.wide, declared_.same}) set(i, numbered(i));
+  const std::vector<std::byte> before = read_by_layers();
+  const auto set_to_minus_one = [&](int i, const char* which) {
+    set(i, std::vector<float>(numbered(i).size(), -1), which);
+  };
+  for (const int i : {declared_.stem, declared_.wide, declared_.same}) set_to_minus_one(i, "momentum");
+  for (const int i : {declared_.weight, declared_.bias, declared_.linear, declared_.linear_bias})
+    for (const char* which : {"weight", "momentum"}) set_to_minus_one(i, which);
+  for (const int i : {declared_.mean, declared_.variance}) set_to_minus_one(i, "weight");
+  EXPECT_EQ(read_by_layers(), before);
+}
+
+TEST_P(ParamsTest, TrainableCountsWeightsButNoStatistics) {
+  EXPECT_EQ(params().trainable(), 5 * 3 * 9 + 5 + 5 + 2 * 64 * 16 * 9 + 100 * 64 + 100);
+}
+
 TEST_P(ParamsTest, RejectsWrongSizesAndLateDeclarations) {
   EXPECT_THROW(set(declared_.bias, {1, 2, 3}), Error);
   EXPECT_THROW(params().add_vector("late", 5, 0), Error) << "declared after the parameters were placed";

@@ -54,11 +54,17 @@ TEST(ScheduleTest, FallsInSteps) {
   EXPECT_FLOAT_EQ(table[359], 0.001f);
 }
 
+TEST(ScheduleTest, AFactorOfOneKeepsTheRate) {
+  const Schedule schedule{.decay = Decay::kStep, .step_epochs = 1, .gamma = 1};
+  EXPECT_EQ(learning_rates(schedule, 0.5, 0, 4, 3), std::vector<float>(12, 0.5f));
+}
+
 TEST(ScheduleTest, RejectsInvalidSchedules) {
   EXPECT_THROW(learning_rates({.warmup_epochs = 3}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.warmup_epochs = -1}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .step_epochs = 0}, 0.1, 30, 10, 3), UsageError);
   EXPECT_THROW(learning_rates({.decay = Decay::kStep, .gamma = 1.5}, 0.1, 30, 10, 3), UsageError);
+  EXPECT_THROW(learning_rates({.decay = Decay::kStep, .gamma = 0}, 0.1, 30, 10, 3), UsageError);
 }
 
 // A part of an epoch is rounded to whole steps: 7.5 to 8, and 0.29 of 100 to 29, though the product is

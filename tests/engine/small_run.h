@@ -61,21 +61,25 @@ struct SmallRun {
 
   explicit SmallRun(const TrainOptions& options, StreamMode mode = StreamMode::kImmediate,
                     std::int64_t samples = 26, bool on_disk = false, const DeviceOptions& device_options = {},
-                    DeviceKind kind = DeviceKind::kCpu)
-      : device(make_device(kind, device_options)),
+                    DeviceKind kind = DeviceKind::kCpu, double width = 0.125)
+      : SmallRun(options, make_device(kind, device_options), mode, samples, on_disk, width) {}
+  SmallRun(const TrainOptions& options, std::unique_ptr<Device> on, StreamMode mode,
+           std::int64_t samples = 26, bool on_disk = false, double width = 0.125,
+           DataParallel* parallel = nullptr)
+      : device(std::move(on)),
         stream(device->make_stream(mode)),
-        net(make_net(*device, *stream, options.compute)),
+        net(make_net(*device, *stream, options.compute, width)),
         pool(*device, *net),
         set(*device, *stream, on_disk ? on_the_disk(bright_images(samples)) : bright_images(samples),
             {0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}),
-        trainer(*device, *stream, *net, pool, set, options) {
+        trainer(*device, *stream, *net, pool, set, options, parallel) {
     pool.place();
   }
 
-  static std::unique_ptr<Net> make_net(Device& device, Stream& stream, DType compute) {
+  static std::unique_ptr<Net> make_net(Device& device, Stream& stream, DType compute, double width = 0.125) {
     ResNetSpec spec;
     spec.classes = kClasses;
-    spec.width = 0.125;
+    spec.width = width;
     spec.image_size = 8;
     auto made = make_resnet(spec);
     made->params().place(device, stream, compute);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <tuple>
 
 #include "engine/checkpoint.h"
 #include "engine/shuffle.h"
@@ -48,6 +50,17 @@ void scale_head(SmallRun& run, float factor) {
     std::memcpy(&bytes[at], &value, sizeof(value));
   }
   run.net->params().upload(*run.stream, head, bytes);
+}
+
+// Loss and accuracy of every epoch, not only of the first, are the means over its visits.
+TEST(TrainerStepsTest, LossAndAccuracyAreTheMeansOfTheEpochsVisits) {
+  SmallRun run(options());
+  for (int e = 0; e < 3; ++e) {
+    const EpochRecord record = run.epoch();
+    const auto& [loss, correct] = std::tie(record.values.loss, record.values.correct);
+    EXPECT_NEAR(record.loss, std::accumulate(loss.begin(), loss.end(), 0.0) / 26, 1e-12) << e;
+    EXPECT_EQ(record.accuracy, std::accumulate(correct.begin(), correct.end(), 0) / 26.0) << e;
+  }
 }
 
 // Skipped steps are counted by epoch. 3 of 4, then 1 of 4, do not stop the training; all 4 do, even after an

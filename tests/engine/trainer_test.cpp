@@ -53,17 +53,24 @@ TEST(TrainerTest, LearnsInBf16AndTwoRunsAreEqualBitForBit) {
   EXPECT_EQ(again.weights(), run.weights());
 }
 
-TEST(TrainerTest, ImagesFromTheDiskTrainToTheSameBits) {
+class ImagesFromTheDiskTest : public testing::TestWithParam<DeviceKind> {};
+INSTANTIATE_TEST_SUITE_P(devices, ImagesFromTheDiskTest, testing::Values(DeviceKind::kCpu, DeviceKind::kSimt),
+                         [](const auto& param) { return std::string(to_string(param.param)); });
+
+TEST_P(ImagesFromTheDiskTest, TrainToTheSameBits) {
+  const TrainOptions o = options(GetParam() == DeviceKind::kCpu ? 3 : 1);
   for (const StreamMode mode : {StreamMode::kImmediate, StreamMode::kDeferred}) {
-    SmallRun memory(options(), mode), disk(options(), mode, 26, /*on_disk=*/true);
+    SmallRun memory(o, mode, 26, /*on_disk=*/false, {}, GetParam()),
+        disk(o, mode, 26, /*on_disk=*/true, {}, GetParam());
     PassPool memory_pool(*memory.device, *memory.net), disk_pool(*disk.device, *disk.net);
     Evaluator in_memory(*memory.device, *memory.stream, *memory.net, memory_pool, memory.set, 8, DType::kF32);
     Evaluator on_disk(*disk.device, *disk.stream, *disk.net, disk_pool, disk.set, 8, DType::kF32);
     memory_pool.place();
     disk_pool.place();
     std::int64_t allocations = 0;
-    for (int e = 0; e < 3; ++e) {
+    for (int e = 0; e < o.epochs; ++e) {
       const EpochRecord a = memory.epoch(), b = disk.epoch();
+      EXPECT_EQ(a.values.loss, b.values.loss);
       EXPECT_EQ(a.values.kl, b.values.kl);
       EXPECT_EQ(a.order, b.order);
       EXPECT_EQ(in_memory.run().loss, on_disk.run().loss);

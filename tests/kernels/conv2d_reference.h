@@ -12,6 +12,7 @@
 #include "kernels/ops/conv2d.h"
 #include "kernels/runtime/check.h"
 #include "kernels/runtime/device.h"
+#include "tests/kernels/bounded_memory.h"
 
 namespace tdds::test {
 
@@ -135,24 +136,23 @@ inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Con
                                const RunOptions& options = {}) {
   const auto plan = make_conv2d(device, spec);
   const auto stream = device.make_stream(options.mode);
-  const auto memory = [&](std::size_t n) {
-    return DeviceMemory(device, n * element_size(spec.dtype), "a tensor of a test");
-  };
-  const auto upload = [&](const DeviceMemory& to, const float* values) {
+  const auto memory = [&](std::size_t n) { return BoundedMemory(device, n * element_size(spec.dtype)); };
+  const auto upload = [&](const BoundedMemory& to, const float* values) {
     const std::vector<std::byte> bytes =
         stored(spec.dtype, {values, values + to.bytes() / element_size(spec.dtype)});
     stream->upload(to.data(), bytes.data(), bytes.size());
     stream->synchronize();
   };
-  const auto download = [&](const DeviceMemory& from) {
+  const auto download = [&](const BoundedMemory& from) {
+    from.expect_unwritten_behind(*stream);
     std::vector<std::byte> bytes(from.bytes());
     stream->download(bytes.data(), from.data(), bytes.size());
     stream->synchronize();
     return widened(spec.dtype, bytes);
   };
-  const DeviceMemory x = memory(data.x.size()), w = memory(data.w.size()), dy = memory(data.dy.size());
-  const DeviceMemory y = memory(data.dy.size()), dx = memory(data.x.size()), dw = memory(data.w.size());
-  const DeviceMemory workspace(device, plan->workspace_bytes(), "the workspace of a test");
+  const BoundedMemory x = memory(data.x.size()), w = memory(data.w.size()), dy = memory(data.dy.size());
+  const BoundedMemory y = memory(data.dy.size()), dx = memory(data.x.size()), dw = memory(data.w.size());
+  const BoundedMemory workspace(device, plan->workspace_bytes());
   upload(x, data.x.data());
   upload(w, data.w.data());
   upload(dy, data.dy.data());
@@ -172,6 +172,7 @@ inline Conv2dResult run_conv2d(Device& device, const Conv2dSpec& spec, const Con
     body();
   }
 
+  workspace.expect_unwritten_behind(*stream);
   return {download(y), download(dx), download(dw), plan->description()};
 }
 

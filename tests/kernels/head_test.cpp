@@ -107,7 +107,13 @@ TEST_P(HeadTest, RejectsInvalidArguments) {
   const auto f = upload<float>({1, 2});
   const HeadShape s{1, 1, 2, 1, dtype()};
   EXPECT_THROW(head_forward(stream(), {nullptr, f, f, f, f, s}), Error);
-  EXPECT_THROW(head_forward(stream(), {x, f, f, f, f, {0, 1, 2, 1, dtype()}}), Error);
+  for (const HeadShape& empty : {HeadShape{0, 1, 2, 1, dtype()},
+                                 {1, 0, 2, 1, dtype()},
+                                 {1, 1, 0, 1, dtype()},
+                                 {1, 1, 2, 0, dtype()}}) {
+    EXPECT_THROW(head_forward(stream(), {x, f, f, f, f, empty}), Error);
+    EXPECT_THROW(head_backward(stream(), {f, f, f, x, f, f, f, empty}), Error);
+  }
   EXPECT_THROW(head_forward(stream(), {x, f, f, f, f, s, {}, f}), Error) << "a norm without a loss";
   EXPECT_THROW(head_forward(stream(), {x, f, f, f, f, s, {.logits = f.data() + 1}}), Error) << "other logits";
   EXPECT_THROW(head_backward(stream(), {f, f, nullptr, x, f, f, f, s}), Error);

@@ -3,6 +3,8 @@
 // before synchronize(), in memory filled with 0xFF (as float: NaN). So the tests detect results that are read
 // too early, host buffers that are reused too soon, and memory that is read before it is written.
 //
+// download() also checks that nothing was written behind a buffer.
+//
 //   struct SgdTest : OpTest {};
 //   TEST_P(SgdTest, Name) { auto x = upload({1, 2, 3}); ... sgd(stream(), {...}); ... download(x) ... }
 //   INSTANTIATE_TEST_SUITE_P(Devices, SgdTest, testing::ValuesIn(every_device()), name_of_case);
@@ -29,6 +31,7 @@
 #include "kernels/runtime/stream.h"
 #include "kernels/runtime/tensor_view.h"
 #include "tests/device_or_skip.h"
+#include "tests/kernels/bounded_memory.h"
 
 namespace tdds::test {
 
@@ -109,7 +112,7 @@ inline StepState state_at(std::int64_t step, std::int64_t cursor, std::int32_t e
 // Holds `n` elements of T in the memory of a device.
 template <class T>
 struct Buffer {
-  DeviceMemory memory;
+  BoundedMemory memory;
   std::size_t n = 0;
 
   T* data() const { return memory.get<T>(); }
@@ -118,7 +121,7 @@ struct Buffer {
 
 // Holds `n` activations of the case's type.
 struct TypedBuffer {
-  DeviceMemory memory;
+  BoundedMemory memory;
   std::size_t n = 0;
   DType dtype = DType::kF32;
 
@@ -142,11 +145,9 @@ class OpTest : public testing::TestWithParam<OpCase> {
   // Memory that has not been written: all bytes are 0xFF.
   template <class T>
   Buffer<T> empty(std::size_t n) {
-    return {DeviceMemory(*device_, n * sizeof(T), "a test buffer"), n};
+    return {{*device_, n * sizeof(T)}, n};
   }
-  TypedBuffer empty_typed(std::size_t n) {
-    return {DeviceMemory(*device_, n * element_size(dtype()), "a test buffer"), n, dtype()};
-  }
+  TypedBuffer empty_typed(std::size_t n) { return {{*device_, n * element_size(dtype())}, n, dtype()}; }
 
   // Uploads are complete when these return.
   template <class T>
@@ -175,6 +176,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
   // Runs what is queued, then reads.
   template <class T>
   std::vector<T> download(const Buffer<T>& buffer) {
+    buffer.memory.expect_unwritten_behind(*stream_);
     return download(buffer.data(), buffer.n);
   }
   template <class T>
@@ -185,6 +187,7 @@ class OpTest : public testing::TestWithParam<OpCase> {
     return values;
   }
   std::vector<float> download(const TypedBuffer& buffer) {
+    buffer.memory.expect_unwritten_behind(*stream_);
     std::vector<std::byte> bytes(buffer.n * element_size(buffer.dtype));
     stream_->download(bytes.data(), buffer.data(), bytes.size());
     stream_->synchronize();

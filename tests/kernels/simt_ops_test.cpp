@@ -109,6 +109,68 @@ void run_batchnorm(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channe
                        rig.out<void>("inference", n, dtype), rows, channels, 1e-5f, dtype, false});
 }
 
+// What a rank leaves for the others, and what it makes of theirs: its own twice.
+void run_batchnorm_of_ranks(Rig& rig, DType dtype, std::int64_t rows, std::int32_t channels) {
+  const auto n = static_cast<std::size_t>(rows * channels), c = static_cast<std::size_t>(channels);
+  auto* x = rig.typed(dtype, random_values(n, 1, 1, 2));
+  auto *weight = rig.in(random_values(c, 2, 1, 0.2)), *bias = rig.in(random_values(c, 3));
+  auto *mean = rig.out("mean", c), *inv_std = rig.out("inv_std", c), *slots = rig.out("slots", 4 * c);
+  auto* y = rig.out<void>("y", n, dtype);
+  void* workspace = rig.scratch(batchnorm_workspace_bytes(rows, channels));
+  const auto tickets = [&] { return rig.in(std::vector<std::uint32_t>(batchnorm_tickets(channels), 0)); };
+  BatchNormForwardArgs forward{x,
+                               nullptr,
+                               weight,
+                               bias,
+                               rig.in(std::vector<float>(c, 0)),
+                               rig.in(std::vector<float>(c, 1)),
+                               rig.in<std::int64_t>({3}),
+                               mean,
+                               inv_std,
+                               y,
+                               rows,
+                               channels,
+                               1e-5f,
+                               0.1f,
+                               dtype,
+                               true,
+                               workspace,
+                               nullptr,
+                               tickets()};
+  const BatchNormPartials partials{slots, rows, 2 * rows};
+  for (const std::size_t rank : {0, 1}) {
+    if (rank == 1) forward.tickets = tickets();
+    batchnorm_moments(rig.stream(), {forward, slots + rank * 2 * c});
+  }
+  forward.partials = partials;
+  batchnorm_forward(rig.stream(), forward);
+  auto* sums = rig.out("sums", 4 * c);
+  BatchNormBackwardArgs backward{x,
+                                 y,
+                                 rig.typed(dtype, random_values(n, 5)),
+                                 weight,
+                                 bias,
+                                 mean,
+                                 inv_std,
+                                 rig.out("dweight", c),
+                                 rig.out("dbias", c),
+                                 rig.out<void>("dx", n, dtype),
+                                 nullptr,
+                                 rows,
+                                 channels,
+                                 dtype,
+                                 true,
+                                 workspace,
+                                 nullptr,
+                                 tickets()};
+  for (const std::size_t rank : {0, 1}) {
+    if (rank == 1) backward.tickets = tickets();
+    batchnorm_sums(rig.stream(), {backward, sums + rank * 2 * c});
+  }
+  backward.partials = {sums, rows, 2 * rows};
+  batchnorm_backward(rig.stream(), backward);
+}
+
 void run_augment(Rig& rig, DType dtype, std::int32_t channels_out, Crop crop) {
   constexpr std::int32_t kSamples = 9, kBatch = 4, kHeight = 17, kWidth = 13, kOut = 11, kTickets = 1234;
   std::vector<std::uint8_t> images(std::size_t{kSamples} * kHeight * kWidth * 3);
@@ -260,6 +322,11 @@ std::vector<OpRun> every_run() {
                                                                                          {125 * 16, 20}})
     runs.push_back({fmt::format("batchnorm_{}x{}", rows, channels), true,
                     [=, m = rows, c = channels](Rig& rig, DType dtype) { run_batchnorm(rig, dtype, m, c); }});
+  for (const auto& [rows, channels] :
+       std::vector<std::pair<std::int64_t, std::int32_t>>{{1, 3}, {300, 24}, {5000, 8}, {33, 520}})
+    runs.push_back(
+        {fmt::format("batchnorm_of_ranks_{}x{}", rows, channels), true,
+         [=, m = rows, c = channels](Rig& rig, DType dtype) { run_batchnorm_of_ranks(rig, dtype, m, c); }});
   for (const std::int32_t channels : {3, 4, 8, 16})
     for (const Crop crop : {Crop::kCentre, Crop::kPadded, Crop::kResized})
       runs.push_back({fmt::format("augment_{}_{}", channels, static_cast<int>(crop)), true,

@@ -1,51 +1,19 @@
 // The simt executor: correct kernels run as on a GPU, and every seeded mistake is detected.
 
-#include <gtest/gtest.h>
-
-#include <memory>
+#include <bit>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
 
-#include "kernels/gpu/gpu.h"
 #include "kernels/numerics/half_convert.h"
-#include "kernels/ops/ops.h"
-#include "kernels/runtime/check.h"
-#include "kernels/runtime/host_stream.h"
-#include "kernels/simt/schedule.h"
+#include "tests/kernels/simt_launch.h"
 
 namespace tdds::simt {
 namespace {
 
 using Order = Schedule::Order;
-constexpr Schedule kSchedules[] = {
-    {Order::kForward}, {Order::kReversed}, {Order::kShuffled, 1}, {Order::kShuffled, 2}};
-
-class SimtTest : public testing::Test {
- protected:
-  // The message of the error that the launch throws; "" if it succeeds.
-  template <class... Types, class... Arguments>
-  std::string error_of(void (*kernel)(Types...), Dim3 grid, Dim3 block, std::size_t shared_bytes,
-                       Arguments... arguments) {
-    try {
-      launch(*stream_, "seeded", kernel, grid, block, shared_bytes, arguments...);
-      stream_->synchronize();
-      return "";
-    } catch (const Error& error) {
-      return error.what();
-    }
-  }
-  Stream& stream() { return *stream_; }
-
- private:
-  Ops ops_{};
-  std::unique_ptr<Device> device_ = make_host_device(DeviceKind::kSimt, ops_);
-  std::unique_ptr<Stream> stream_ = device_->make_stream(StreamMode::kDeferred);
-};
-
-void expect_text(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in '" << text << "'";
-}
+using SimtTest = SimtLaunchTest;
 
 __global__ void ids_kernel(std::uint32_t* out) {
   const Dim3 t = thread_id(), b = block_id(), size = block_dim(), grid = grid_dim();
@@ -265,11 +233,42 @@ TEST_F(SimtTest, RejectsInvalidLaunches) {
   expect_text(launched({1}, {64, 32, 1}), "not within");
   expect_text(launched({1}, {1, 1, 128}), "not within");
   expect_text(launched({1}, {48}), "whole warps");
-  expect_text(launched({1}, {32}, 48 * 1024 + 1), "shared memory");
+  expect_text(launched({1}, {32}, 48 * 1024 + 1),
+              "kernel seeded: 49153 bytes of shared memory exceed the 49152");
   EXPECT_THROW(blocks_for(-1, 32), Error);
   EXPECT_THROW(blocks_for(std::int64_t{1} << 40, 32), Error);
   EXPECT_EQ(blocks_for(0, 32), 0u);
   EXPECT_EQ(blocks_for(33, 32), 2u);
+}
+
+__global__ void base_kernel(std::uintptr_t* base, std::size_t bytes) {
+  *base = reinterpret_cast<std::uintptr_t>(shared<std::byte>(bytes));
+}
+
+// Tiles rely on the alignment of the base, whatever the size.
+TEST_F(SimtTest, SharedMemoryIsAlignedTo1024Bytes) {
+  for (const std::size_t bytes : {16u, 17u, 4000u, 48u * 1024}) {
+    std::uintptr_t base = 1;
+    EXPECT_EQ(error_of(base_kernel, {1}, {32}, bytes, &base, bytes), "");
+    EXPECT_EQ(base % 1024, 0u) << bytes;
+  }
+}
+
+TEST_F(SimtTest, MoreThan48KBOfSharedMemoryMustBeAllowed) {
+  std::uintptr_t base = 0;
+  const auto launched = [&](std::size_t bytes) {
+    return error_of(base_kernel, {1}, {32}, bytes, &base, bytes);
+  };
+  expect_text(launched(100 * 1024), "kernel seeded: 102400 bytes of shared memory exceed the 49152");
+  EXPECT_TRUE(allow_shared_memory(device(), base_kernel, 100 * 1024));
+  EXPECT_EQ(launched(100 * 1024), "");
+  expect_text(launched(100 * 1024 + 1), "exceed the 102400");
+  EXPECT_TRUE(allow_shared_memory(device(), base_kernel, 10)) << "a smaller request takes nothing away";
+  EXPECT_EQ(launched(100 * 1024), "");
+  EXPECT_TRUE(allow_shared_memory(device(), base_kernel, 227 * 1024));
+  EXPECT_EQ(launched(227 * 1024), "");
+  EXPECT_FALSE(allow_shared_memory(device(), base_kernel, 227 * 1024 + 1)) << "no GPU has so much";
+  expect_text(error_of(shared_kernel, {1}, {32}, 100 * 1024, 1, 0), "exceed the 49152");
 }
 
 __global__ void store_kernel(std::size_t* out, std::size_t value, double factor) {

@@ -181,6 +181,42 @@ TEST_P(SoftmaxKlTest, AccurateAtEveryConfidence) {
   }
 }
 
+// The CPU evaluates in double, so each result is rounded once: by half a unit in the last place, 2^-24, and
+// hardly more. Thirds of the gradient are no float32 numbers. 1e-14 is for the cancelled digits of doubles.
+TEST_P(SoftmaxKlTest, TheReferenceRoundsEachResultOnce) {
+  if (!is_cpu()) GTEST_SKIP() << "GPUs evaluate in float32";
+  for (const float smoothing : {0.0f, 0.1f})
+    for (const int classes : {2, 10, 100}) {
+      const Batch b = make_batch(3, classes, 13);
+      const std::vector<float> before = random_values(b.logits.size(), 14, 0, 2);
+      const Outputs out = visit(b, {before, b.logits}, 1, {}, smoothing);
+      for (int row = 0; row < b.batch; ++row) {
+        const int id = b.order[row], label = b.labels[id];
+        const std::size_t at = static_cast<std::size_t>(row) * classes;
+        const auto near = [&](const char* what, double got, double exact) {
+          EXPECT_NEAR(got, exact, unit_roundoff(DType::kF32) * (1 + 1e-6) * std::abs(exact) + 1e-14)
+              << what << ", row " << row << " of K " << classes;
+        };
+        Truth want = truth(&b.logits[at], classes, label), last = truth(&before[at], classes, label);
+        near("loss", out.loss[id], want.loss);
+        near("log_other", out.log_other[id], want.log_other);
+        near("entropy", out.entropy[id], want.entropy);
+        near("el2n", out.el2n[id], want.el2n);
+        // The logs are stored as float32, and the divergences are those of the stored logs.
+        for (Truth* visited : {&want, &last})
+          for (double& logp : visited->logp) logp = static_cast<float>(logp);
+        const Divergences exact = divergences(want, last);
+        near("kl", out.kl[id], exact.absolute);
+        near("true_kl", out.true_kl[id], exact.true_kl);
+        for (int c = 0; c < classes; ++c) {
+          EXPECT_EQ(out.logp[static_cast<std::size_t>(id) * classes + c], want.logp[c]);
+          const double own = c == label ? double{smoothing} : 0;
+          near("dlogits", out.dlogits[at + c], (want.dlogits[c] + own - double{smoothing} / classes) / 3);
+        }
+      }
+    }
+}
+
 // For a sample that hardly changes, d is a difference of logs stored as float32, so its accuracy is relative
 // to the logs.
 TEST_P(SoftmaxKlTest, DivergencesAreAccurateRelativeToTheirLogs) {

@@ -1,5 +1,6 @@
 #include "kernels/runtime/stream.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "kernels/ops/advance.h"
@@ -39,6 +40,29 @@ TEST_P(StreamTest, DeferredRunsNothingBeforeSynchronize) {
   host[0] = 5;  // reused too soon: the stream reads it when the command runs
   stream().synchronize();
   EXPECT_EQ(result[0], 5);
+}
+
+// As batches from the disk do: two host buffers in turn, and a recorded step with fixed addresses.
+TEST_P(StreamTest, UploadsAheadArriveInTheirTurn) {
+  constexpr std::int64_t kCount = 1 << 18;
+  HostMemory hosts[2];
+  for (HostMemory& host : hosts) host = HostMemory(stream().device(), kCount * sizeof(float), "a test");
+  auto x = empty<float>(kCount), staging = empty<float>(kCount), sum = upload(std::vector<float>(kCount));
+  const auto step = stream().record([&] {  // sum = 2 sum + x
+    add(stream(), {sum, sum, sum, kCount, DType::kF32});
+    add(stream(), {sum, x, sum, kCount, DType::kF32});
+  });
+  Stream::Upload uploads[2] = {};
+  float want = 0;
+  for (int i = 1; i <= 12; ++i) {
+    stream().wait_for(uploads[i % 2]);
+    float* const host = hosts[i % 2].get<float>();
+    std::fill_n(host, kCount, static_cast<float>(i));
+    uploads[i % 2] = stream().upload_ahead(x.data(), staging.data(), host, kCount * sizeof(float));
+    stream().replay(*step);
+    want = 2 * want + static_cast<float>(i);
+  }
+  EXPECT_EQ(download(sum), std::vector<float>(kCount, want));
 }
 
 TEST_P(StreamTest, ArgumentsAreCopiedWhenEnqueued) {

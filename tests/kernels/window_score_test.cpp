@@ -1,7 +1,12 @@
 #include "kernels/ops/window_score.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmath>
 
+#include "kernels/numerics/round_up.h"
+#include "kernels/ops/window_sweep.h"
 #include "tests/kernels/op_test.h"
 
 namespace tdds::test {
@@ -46,6 +51,52 @@ TEST_P(WindowScoreTest, MatchesTheFormulaInDouble) {
       // For `close`, sums in double have an error of 1e-16, and the scores are about 1e-3.
       expect_near(download(score), want, 1e-15, 2e-7, fmt::format("T={} J={} decay={}", t, j, decay));
     }
+}
+
+// Values whose end is the end of the accessible memory: the process ends where one behind them is read.
+template <class T>
+class LastOfMemory {
+ public:
+  explicit LastOfMemory(const std::vector<T>& values)
+      : bytes_(values.size() * sizeof(T)), page_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))) {
+    map_ = static_cast<std::byte*>(
+        ::mmap(nullptr, mapped(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    check(map_ != MAP_FAILED && ::mprotect(map_ + mapped() - page_, page_, PROT_NONE) == 0, "no test memory");
+    std::memcpy(data(), values.data(), bytes_);
+  }
+  ~LastOfMemory() { ::munmap(map_, mapped()); }
+  LastOfMemory(const LastOfMemory&) = delete;
+  LastOfMemory& operator=(const LastOfMemory&) = delete;
+
+  T* data() const { return reinterpret_cast<T*>(map_ + mapped() - page_ - bytes_); }
+
+ private:
+  std::size_t mapped() const { return round_up(bytes_, page_) + page_; }
+
+  std::size_t bytes_, page_;
+  std::byte* map_;
+};
+
+TEST(WindowSweepTest, ReadsAndWritesNothingBehindItsArrays) {
+  for (const std::int64_t samples : {1, 7, 255, 256, 257, 600}) {
+    constexpr std::int32_t kEpochs = 6, kWindow = 3;
+    const auto n = static_cast<std::size_t>(samples);
+    const std::vector<float> values = random_values((kEpochs - 1) * n, 3);
+    const std::vector<float> unset(n);
+    const LastOfMemory<float> series{values}, score{unset}, same{unset};
+    const LastOfMemory<double> wide{as_double(values)}, s{as_double(unset)};
+    const cpu::WindowSweepOutput output{kEpochs, score.data()}, wide_output{kEpochs, same.data()};
+    cpu::window_sweep(series.data(), samples, kWindow, 0.9, {&output, 1});
+    cpu::window_sweep(wide.data(), samples, kWindow, 0.9, {&wide_output, 1});
+    for (int k = 0; k <= kEpochs - kWindow; ++k) {
+      const float* const rows[] = {series.data() + k * samples, series.data() + (k + 1) * samples};
+      cpu::window_step(rows, samples, 0.9, s.data());
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(score.data()[i], same.data()[i]);
+      EXPECT_EQ(score.data()[i], static_cast<float>(s.data()[i]));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, WindowScoreTest, testing::ValuesIn(every_device()), name_of_case);

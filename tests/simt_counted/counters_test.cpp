@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/tensor_core.h"
 #include "kernels/gpu/vectors.h"
 #include "kernels/ops/ops.h"
 #include "kernels/runtime/check.h"
@@ -46,9 +46,9 @@ class CountersTest : public testing::Test {
     return fmt::format("{} requests, {} lanes, {} conflicts", of.requests, of.lanes, of.conflicts);
   }
   static std::string text(const KernelCounters& of) {
-    return fmt::format("{} launches, {} blocks of {}, {}; loads {}; stores {}; shared {}; {} {} {}",
+    return fmt::format("{} launches, {} blocks of {}, {}; loads {}; stores {}; shared {}; {} {} {} {}",
                        of.launches, of.blocks, of.threads, of.shared_bytes, text(of.loads), text(of.stores),
-                       text(of.shared), of.atomics, of.barriers, of.warp_waits);
+                       text(of.shared), of.atomics, of.barriers, of.warp_waits, of.mma);
   }
 };
 
@@ -75,7 +75,7 @@ TEST_F(CountersTest, CoalescedCopy) {
   EXPECT_EQ(text(counters),
             "1 launches, 2 blocks of 128, 0; loads 8 requests, 256 lanes, 32 sectors, 1024 "
             "bytes; stores 8 requests, 256 lanes, 32 sectors, 1024 bytes; shared 0 requests, 0 "
-            "lanes, 0 conflicts; 0 0 0");
+            "lanes, 0 conflicts; 0 0 0 0");
 }
 
 // A float in each sector of 8 floats: 32 sectors a request, the planted uncoalesced access. With a stride of
@@ -88,6 +88,30 @@ TEST_F(CountersTest, UncoalescedCopy) {
             "4 requests, 128 lanes, 32 sectors, 512 bytes");
   EXPECT_EQ(text(counted(copy_kernel, {1}, {32}, 0, from.data() + 1, to.data(), 1).loads),
             "1 requests, 32 lanes, 5 sectors, 128 bytes");
+}
+
+__device__ [[gnu::noipa]] float value_at(const float* at) {
+  return *at;
+}
+__device__ [[gnu::noipa]] void put(float* at, float value) {
+  *at = value;
+}
+__global__ void both_memories_kernel(const float* from, float* to) {
+  wait_for_previous();
+  const std::int64_t i = global_thread();
+  float* staged = shared<float>(kWarpSize);
+  put(staged + i, value_at(from + i));
+  put(to + i, value_at(staged + i));
+}
+
+// One instruction that goes to either memory makes requests of each.
+TEST_F(CountersTest, APlaceInTheCodeMayAccessBothMemories) {
+  Memory<float> from, to;
+  const KernelCounters counters =
+      counted(both_memories_kernel, {1}, {32}, 32 * sizeof(float), from.data(), to.data());
+  EXPECT_EQ(text(counters.loads), "1 requests, 32 lanes, 4 sectors, 128 bytes");
+  EXPECT_EQ(text(counters.stores), "1 requests, 32 lanes, 4 sectors, 128 bytes");
+  EXPECT_EQ(text(counters.shared), "2 requests, 64 lanes, 0 conflicts");
 }
 
 template <int N, class T>
@@ -243,6 +267,46 @@ TEST_F(CountersTest, Atomics) {
   EXPECT_EQ(text(counters.stores), kNothing);
   EXPECT_EQ(count, 3u * 3 * 64) << "of three orders";
   EXPECT_EQ(bits, 31u);
+}
+
+__global__ void tensor_core_kernel(const half_t* from, float* to, std::uint32_t pitch) {
+  wait_for_previous();
+  half_t* rows = shared<half_t>(16 * pitch);
+  const std::uint32_t lane = thread_id().x % kWarpSize, row = lane % 16, column = lane / 16 * 8;
+  if (thread_id().x < kWarpSize) copy_async16(rows + row * pitch + column, from + lane * 8);
+  copy_async_commit();
+  copy_async_wait<0>();
+  sync_block();
+  const MatrixA<half_t> a = load_matrix_a(rows + row * pitch + column);
+  Accumulator c;
+  for (int i = 0; i < 3; ++i) {
+    const MatrixBPair<half_t> b = load_matrix_b_transposed(rows + row * pitch + column);
+    mma(c, a, b.left);
+    mma(c, a, b.right);
+  }
+  to[thread_id().x] = c.v[0];
+}
+
+// Two warps, of which the first copies 512 bytes: 16 sectors, and a store of 16 bytes a lane. Each warp loads
+// a matrix and then 3 more, in four passes of 8 lanes and rows, and multiplies 6 times. With a pitch of 24
+// halves the words of 8 rows are in 32 banks. With one of 16, those of rows 0 to 3 lie above those of rows 4
+// to 7: one pass more for each part, 4 for a request. With one of 64, the 8 rows are in the same 4 banks: 7
+// more, 28.
+TEST_F(CountersTest, TensorCoresAndAsynchronousCopies) {
+  Memory<half_t> from;
+  Memory<float> to;
+  const auto at_pitch = [&](std::uint32_t pitch) {
+    return counted(tensor_core_kernel, {1}, {64}, 16 * pitch * 2, from.data(), to.data(), pitch);
+  };
+  const KernelCounters counters = at_pitch(24);
+  EXPECT_EQ(text(counters.loads), "1 requests, 32 lanes, 16 sectors, 512 bytes");
+  EXPECT_EQ(text(counters.stores), "2 requests, 64 lanes, 8 sectors, 256 bytes");
+  EXPECT_EQ(text(counters.shared), "9 requests, 288 lanes, 0 conflicts");
+  EXPECT_EQ(counters.mma, 2 * 6);
+  EXPECT_EQ(counters.barriers, 1);
+  EXPECT_EQ(counters.warp_waits, 0) << "the lanes of a warp do these together, and wait for nothing else";
+  EXPECT_EQ(text(at_pitch(16).shared), "9 requests, 288 lanes, 36 conflicts");
+  EXPECT_EQ(text(at_pitch(64).shared), "9 requests, 288 lanes, 252 conflicts");
 }
 
 struct Table {

@@ -30,8 +30,8 @@ const Words kNotNeeded = {"cudaMallocAsync", "cudaMallocManaged", "cudaDeviceRes
 // Why a file may not contain a word; "" if it may.
 std::string objection(const SourceFile& file, bool kernel_code, const std::string& word) {
   const bool device_vocabulary = file.path == "kernels/gpu/gpu_device.h";
-  const bool vocabulary =
-      device_vocabulary || file.path == "kernels/gpu/gpu.h" || file.path == "kernels/simt/gpu_host.h";
+  const bool chooses_compiler = file.path == "kernels/gpu/gpu.h" || file.path == "kernels/gpu/tensor_core.h";
+  const bool vocabulary = device_vocabulary || chooses_compiler || file.path == "kernels/simt/gpu_host.h";
   if (kernel_code) {
     if (kNativeIds.contains(word) || (word.starts_with("__") && !kKernelWords.contains(word)))
       return "not provided by gpu.h";
@@ -41,13 +41,14 @@ std::string objection(const SourceFile& file, bool kernel_code, const std::strin
   }
   if (word == "__global__" && !file.has_extension(".cu") && !vocabulary && !file.under("tests"))
     return "kernels are declared only in their .cu file";
-  if (kCompilers.contains(word) && file.path != "kernels/gpu/gpu.h" &&
-      !(word == "__CUDA_ARCH__" && device_vocabulary))
-    return "only gpu.h may depend on the compiler";
+  if (kCompilers.contains(word) && !chooses_compiler && !(word == "__CUDA_ARCH__" && device_vocabulary))
+    return "only gpu.h and tensor_core.h may depend on the compiler";
   if (word == "__shared__" && !device_vocabulary) return "use shared<T>()";
   if (word.starts_with("__threadfence") && !device_vocabulary) return "use last_of_group()";
   if (word.starts_with("atomicAdd") && !device_vocabulary) return "use last_of_group()";
   if (word == "<<<") return "use launch()";
+  if (word == "asm" && file.path != "kernels/gpu/tensor_core_device.h")
+    return "PTX does not run on simt; use tensor_core.h";
   if (kSynchronous.contains(word)) return "synchronous, or not on a Stream; use Stream";
   if (kUnstable.contains(word)) return "differs between toolkits";
   if (kNotNeeded.contains(word)) return "not needed here";
@@ -82,7 +83,8 @@ std::vector<std::string> violations(const SourceFile& file) {
   const auto add = [&](int line, const std::string& what, const std::string& why) {
     if (!why.empty()) found.push_back(file.path + ":" + std::to_string(line) + ": " + what + ": " + why);
   };
-  const bool vocabulary = file.path.ends_with("/gpu.h") || file.path.ends_with("/gpu_device.h");
+  const bool vocabulary = file.path.ends_with("/gpu.h") || file.path.ends_with("/gpu_device.h") ||
+                          file.path.ends_with("/tensor_core.h");
   const bool kernel_code =
       file.has_extension(".cu") || (file.under("kernels/gpu") && !vocabulary &&
                                     file.text.find("#include \"kernels/gpu/gpu.h\"") != std::string::npos);
@@ -141,6 +143,7 @@ TEST(CudaSourcesTest, ReportsEachViolation) {
   EXPECT_EQ(in_kernel("__threadfence();"), 1u);
   EXPECT_EQ(in_host("#include \"kernels/gpu/gpu.h\"\nfence_memory();", "kernels/gpu/a.h"), 1u);
   EXPECT_EQ(in_host("__threadfence_system(); atomicAdd(p, 1);", "kernels/gpu/gpu.h"), 2u);
+  EXPECT_EQ(in_kernel("asm volatile(\"bar.sync 0;\");"), 1u);
   EXPECT_EQ(in_kernel("cudaStreamSynchronize(s);"), 1u);
   EXPECT_EQ(violations({"kernels/gpu/a.cu", ""}).size(), 4u);
   EXPECT_EQ(in_host("#ifdef __CUDACC__\n#endif", "kernels/numerics/philox.h"), 1u);

@@ -20,7 +20,8 @@ using Folders = std::vector<std::string>;
 // folders below it.
 const std::map<std::string, Folders>& rules() {
   // The part of kernels that the layers above may use, without the internals of backends.
-  static const Folders kKernels{"kernels/numerics", "kernels/runtime", "kernels/ops", "kernels/planning"};
+  static const Folders kKernels{"kernels/numerics", "kernels/runtime", "kernels/ops", "kernels/planning",
+                                "kernels/ranks"};
   static const auto with = [](Folders first, const Folders& more) {
     first.insert(first.end(), more.begin(), more.end());
     return first;
@@ -41,6 +42,8 @@ const std::map<std::string, Folders>& rules() {
       {"kernels/cuda", kOps},
       {"kernels/cuda/absent", {"kernels/cuda"}},
       {"kernels/gpu", with(kOps, {"kernels/simt", "kernels/cuda"})},
+      {"kernels/ranks", {"kernels/numerics", "kernels/runtime"}},
+      {"kernels/cuda/nccl", {"kernels/cuda", "kernels/ranks", "kernels/runtime"}},
       {"kernels/cuda/cublas", with(kOps, {"kernels/gpu", "kernels/cuda"})},
       {"kernels/cuda/cudnn", with(kOps, {"kernels/cuda", "kernels/cuda/cublas"})},
       {"kernels/backends", {"kernels/"}},
@@ -185,6 +188,8 @@ TEST(LayersTest, ReportsUpwardIncludesOfEachFolder) {
                                                   {"kernels/cuda", "kernels/cuda/cudnn/conv_plans.h"},
                                                   {"kernels/cuda/absent", "kernels/gpu/gpu.h"},
                                                   {"kernels/gpu", "kernels/cuda/cublas/linear.h"},
+                                                  {"kernels/ranks", "kernels/ops/ops.h"},
+                                                  {"kernels/cuda/nccl", "kernels/cuda/cudnn/conv_plans.h"},
                                                   {"kernels/cuda/cublas", "kernels/cuda/cudnn/conv_plans.h"},
                                                   {"kernels/cuda/cudnn", "kernels/backends/backend.h"},
                                                   {"kernels/backends", "engine/net.h"},

@@ -230,6 +230,13 @@ TEST_F(MethodsTest, EveryMethodIsDescribedAndFound) {
   EXPECT_THROW(find_method("tdds2"), UsageError);
 }
 
+TEST_F(MethodsTest, TheMethodsOfAKindAreNamed) {
+  EXPECT_EQ(names_of(has_windows), "dyn_unc and dual");
+  EXPECT_EQ(names_of(has_trajectory), "tdds and tdds_kl");
+  EXPECT_EQ(names_of(needs_finished_net), "moderate");
+  EXPECT_EQ(names_of([](const Method&) { return false; }), "");
+}
+
 // The first column of docs/methods/README.md: "| [forgetting, forgetting_zero](forgetting.md) | ...".
 TEST_F(MethodsTest, TheDocumentationListsTheTable) {
   std::ifstream readme(source_path("docs/methods/README.md"));

@@ -133,6 +133,16 @@ TEST_F(MissingVisitsTest, TakesTheFilesOfALoaderThatDropsItsLastBatch) {
   EXPECT_NE(said.find("(drop_last=False), or give --accept"), std::string::npos) << said;
 }
 
+TEST_F(MissingVisitsTest, SaysWhereTheNumberOfSamplesIsFrom) {
+  Recorded recorded = test::random_dynamics(20, 3, 3, 27);
+  for (auto& ids : recorded.ids) std::erase(ids, 4);
+  write(recorded);
+  for (const auto& [samples, words] :
+       {std::pair{0, "1 of 20 samples (the largest id plus one)"}, {20, "1 of 20 samples (as given)"}})
+    EXPECT_NE(refusal({.samples = samples}, 3).find(words), std::string::npos)
+        << refusal({.samples = samples}, 3);
+}
+
 TEST_F(MissingVisitsTest, CountsSamplesThatAreNeverVisited) {
   Recorded recorded = test::random_dynamics(40, 3, 4, 25);
   for (auto& ids : recorded.ids) std::erase_if(ids, [](std::int64_t id) { return id == 11 || id >= 38; });

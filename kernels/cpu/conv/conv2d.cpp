@@ -68,6 +68,8 @@ class CpuConv2d final : public Conv2d {
     return bytes;
   }
 
+  std::size_t filter_workspace_bytes() const override { return filter_ ? filter_->workspace_bytes() : 0; }
+
   void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) override {
     enqueue<PassArgs>(stream, "conv2d_forward", {forward_.get(), x, w, y, false, workspace}, run_pass);
   }

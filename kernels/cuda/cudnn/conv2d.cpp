@@ -8,6 +8,8 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/stream.h"
 #include "kernels/numerics/round_up.h"
+#include "kernels/ops/own_conv2d.h"
+#include "kernels/ops/run.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -24,6 +26,9 @@ class BoundPlan {
 
   const ConvPlan* plan() const { return plan_.get(); }
   const char* name() const { return name_; }
+  std::size_t workspace_bytes() const {
+    return plan_ ? round_up(plan_->workspace_bytes, kWorkspaceAlignment) : 0;
+  }
 
   void run(Stream& stream, const void* x, const void* w, const void* y, void* workspace) {
     check(plan_ != nullptr,
@@ -52,25 +57,33 @@ class BoundPlan {
 
 class CudaConv2d final : public Conv2d {
  public:
-  CudaConv2d(const Conv2dSpec& spec, ConvPlanStore& plans) : Conv2d(spec) {
-    const auto plan = [&](BoundPlan& bound, ConvDirection direction) {
-      bound = {plans.get(spec, direction), bound.name()};
+  // Directions that an own kernel serves are given to `own`, and not computed here.
+  CudaConv2d(const Conv2dSpec& spec, ConvPlanStore& plans, Conv3x3Tiles& own) : Conv2d(spec) {
+    const auto plan = [&](BoundPlan& bound, ConvDirection direction,
+                          std::optional<Conv3x3Tile>* tile = nullptr) {
+      std::shared_ptr<const ConvPlan> chosen = plans.get(spec, direction);
+      if (tile && chosen->tile)
+        *tile = chosen->tile;
+      else
+        bound = {std::move(chosen), bound.name()};
     };
-    plan(forward_, ConvDirection::kForward);
+    plan(forward_, ConvDirection::kForward, &own.forward);
     if (!spec.backward) return;
     const GradientMode data = spec.data_gradient;
-    if (data == GradientMode::kOverwrite || data == GradientMode::kBoth) plan(data_, ConvDirection::kData);
+    if (data == GradientMode::kOverwrite || data == GradientMode::kBoth)
+      plan(data_, ConvDirection::kData, &own.data);
     if (data == GradientMode::kAccumulate || data == GradientMode::kBoth)
-      plan(accumulate_, ConvDirection::kDataAccumulate);
+      plan(accumulate_, ConvDirection::kDataAccumulate, &own.accumulate);
     plan(filter_, ConvDirection::kFilter);
   }
 
   std::size_t workspace_bytes() const override {
     std::size_t bytes = 0;
     for (const BoundPlan* bound : {&forward_, &data_, &accumulate_, &filter_})
-      if (bound->plan()) bytes = std::max(bytes, bound->plan()->workspace_bytes);
-    return round_up(bytes, kWorkspaceAlignment);
+      bytes = std::max(bytes, bound->workspace_bytes());
+    return bytes;
   }
+  std::size_t filter_workspace_bytes() const override { return filter_.workspace_bytes(); }
 
   void forward(Stream& stream, const void* x, const void* w, void* y, void* workspace) override {
     forward_.run(stream, x, w, y, workspace);
@@ -101,7 +114,9 @@ class CudaConv2d final : public Conv2d {
 }  // namespace
 
 std::unique_ptr<Conv2d> make_cuda_conv2d(Device& device, const Conv2dSpec& spec) {
-  return std::make_unique<CudaConv2d>(spec, static_cast<GpuDevice&>(device).conv_plans());
+  Conv3x3Tiles own;
+  auto conv = std::make_unique<CudaConv2d>(spec, static_cast<GpuDevice&>(device).conv_plans(), own);
+  return with_own_kernels(std::move(conv), {cuda::run<Conv3x3ForwardArgs>, cuda::run<Conv3x3DataArgs>}, own);
 }
 
 }  // namespace tdds

@@ -53,13 +53,32 @@ const char* to_string(ConvDirection direction) {
 }
 
 std::string ConvPlanChoice::text() const {
+  if (!own.empty()) return fmt::format("{} v{}", own, version);
   std::string text = std::to_string(engine);
   for (std::size_t i = 0; i < knobs.size(); ++i)
     text += fmt::format("{}{}={}", i ? ',' : ':', knobs[i].first, knobs[i].second);
   return text;
 }
 
+namespace {
+
+// A tile that this version does not have is an error only where the plan is made.
+ConvPlanChoice parse_own(const std::string& text) {
+  const std::size_t at = text.rfind(" v");
+  ConvPlanChoice choice;
+  const char* const end = text.data() + text.size();
+  check(at != std::string::npos && at > 4, "'{}' is not a plan; expected own, a tile and a version", text);
+  const auto [next, error] = std::from_chars(text.data() + at + 2, end, choice.version);
+  check(error == std::errc{} && next == end && choice.version > 0,
+        "'{}' is not a plan; expected own, a tile and a version", text);
+  choice.own = text.substr(0, at);
+  return choice;
+}
+
+}  // namespace
+
 ConvPlanChoice ConvPlanChoice::parse(const std::string& text) {
+  if (text.starts_with("own ")) return parse_own(text);
   const char* at = text.data();
   const char* const end = at + text.size();
   const auto number = [&] {
@@ -89,6 +108,7 @@ bool ConvPlan::has(cudnnBackendNumericalNote_t note) const {
 }
 
 std::string ConvPlan::text() const {
+  if (tile) return choice.own;
   std::string text = fmt::format("engine {}", choice.engine);
   for (const cudnnBackendNumericalNote_t note : notes) text += fmt::format(", {}", to_string(note));
   if (runtime_compiled) text += ", compiled at run time";

@@ -14,13 +14,14 @@ namespace {
 
 constexpr std::size_t kSmallWorkspace = std::size_t{1} << 20;
 constexpr std::size_t kBestFew = 8;  // among these a plan on tensor cores is preferred
-constexpr const char* kFirstLine = "tdds convolution plans 1";
+constexpr const char *kFirstLine = "tdds convolution plans 2", *kFirstLineOf1 = "tdds convolution plans 1";
 
 // A convolution may take a sixteenth of what is left of the budget, three quarters of it for the first round.
 // So later convolutions have less time, but some; ResNet-18 has 31 in training.
 constexpr double kShare = 1.0 / 16, kFirstRound = 0.75, kLeastSeconds = 0.02;
 constexpr std::size_t kTimedAgain = 4;
 constexpr int kRunsAgain = 9;
+constexpr double kWorthTimingAgain = 4;  // times the best
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
@@ -60,8 +61,13 @@ std::string conv_text(const Conv2dSpec& spec, ConvDirection direction) {
   return text;
 }
 
-ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTiming timing)
-    : target_(std::move(target)), gpu_(std::move(gpu)), cache_(std::move(cache)), timing_(std::move(timing)) {
+ConvPlanStore::ConvPlanStore(CudnnTarget target, std::string gpu, PlanCache cache, PlanTiming timing,
+                             OwnKernels own)
+    : target_(std::move(target)),
+      gpu_(std::move(gpu)),
+      cache_(std::move(cache)),
+      timing_(std::move(timing)),
+      own_(std::move(own)) {
   if (!timing_.seconds) timing_.seconds = machine_seconds;
   if (cache_.read) read_cache();
 }
@@ -81,14 +87,53 @@ std::shared_ptr<const ConvPlan> ConvPlanStore::get(const Conv2dSpec& spec, ConvD
   return plan;
 }
 
+std::vector<ConvPlan> ConvPlanStore::own_plans(const Conv2dSpec& spec, ConvDirection direction) const {
+  std::vector<ConvPlan> plans;
+  if (own_.tiles && spec.backward)
+    for (const Conv3x3Tile tile : own_.tiles(spec, direction))
+      plans.push_back({.choice = {.own = to_string(tile), .version = kConv3x3Version}, .tile = tile});
+  return plans;
+}
+
+int ConvPlanStore::own_version(const Conv2dSpec& spec, ConvDirection direction) const {
+  return own_plans(spec, direction).empty() ? 0 : kConv3x3Version;
+}
+
+// Whether the plan would be the fastest today: own kernels that can serve took part in its timing.
+bool ConvPlanStore::is_current(const Kept& timed, const Conv2dSpec& spec, ConvDirection direction) const {
+  const int version = own_version(spec, direction);
+  return version == 0 ? timed.choice.own.empty() : timed.own_version == version;
+}
+
+ConvPlan ConvPlanStore::own_plan_of(const Conv2dSpec& spec, ConvDirection direction,
+                                    const ConvPlanChoice& choice) const {
+  check(choice.version == kConv3x3Version,
+        "{} was computed by version {} of the project's 3x3 convolution, and this program has version {}, "
+        "whose bits differ; continue with the program that began, or start again",
+        conv_text(spec, direction), choice.version, kConv3x3Version);
+  for (ConvPlan& plan : own_plans(spec, direction))
+    if (plan.choice.own == choice.own) return std::move(plan);
+  throw Error(
+      fmt::format("the kernel '{}' cannot compute {} on {}", choice.own, conv_text(spec, direction), gpu_));
+}
+
+ConvPlan ConvPlanStore::plan_of(const Conv2dSpec& spec, ConvDirection direction,
+                                const ConvPlanChoice& choice) const {
+  return choice.own.empty() ? rebuild_plan(spec, direction, target_, choice)
+                            : own_plan_of(spec, direction, choice);
+}
+
 ConvPlan ConvPlanStore::make(const Conv2dSpec& spec, ConvDirection direction, const std::string& key) {
   if (const auto kept = kept_.find(key); kept != kept_.end())
-    return rebuild_plan(spec, direction, target_, kept->second.choice);
+    return plan_of(spec, direction, kept->second.choice);
+  if (own_.always)
+    if (std::vector<ConvPlan> own = own_plans(spec, direction); !own.empty()) return std::move(own[0]);
   if (!spec.backward) return choose_first(spec, direction);
   if (spec.full_batch > 0) return choose_like_full_batch(spec, direction);
-  if (const auto timed = timed_.find(key); timed != timed_.end()) {
+  const auto timed = timed_.find(key);
+  if (timed != timed_.end() && is_current(timed->second, spec, direction)) {
     try {
-      return rebuild_plan(spec, direction, target_, timed->second.choice);
+      return plan_of(spec, direction, timed->second.choice);
     } catch (const Error& error) {
       notes_.push_back(fmt::format("{}: the plan for {} cannot be rebuilt and is chosen again: {}",
                                    cache_.name, conv_text(spec, direction), error.what()));
@@ -139,7 +184,7 @@ ConvPlan ConvPlanStore::choose_like_full_batch(const Conv2dSpec& spec, ConvDirec
   full.full_batch = 0;
   const std::shared_ptr<const ConvPlan> plan = get(full, direction);
   try {
-    ConvPlan same = rebuild_plan(spec, direction, target_, plan->choice);
+    ConvPlan same = plan_of(spec, direction, plan->choice);
     if (same.workspace_bytes <= std::max(plan->workspace_bytes, kSmallWorkspace)) return same;
   } catch (const Error&) {  // the engine does not support this batch
   }
@@ -161,9 +206,10 @@ ConvPlan ConvPlanStore::choose_by_time(const Conv2dSpec& spec, ConvDirection dir
   }
   std::vector<Timed> ran = time_once(spec, direction, timer, begin + kFirstRound * share);
   plans_timed_ += ran.size();
+  compare_own(ran);
   Timed best = time_best_again(std::move(ran), timer, begin + share);
   ++convolutions_timed_;
-  timed_[key] = {best.plan.choice, best.milliseconds};
+  timed_[key] = {best.plan.choice, best.milliseconds, own_version(spec, direction)};
   if (cache_.update) write_cache();
   used_seconds_ += timing_.seconds() - begin;
   return std::move(best.plan);
@@ -181,13 +227,39 @@ std::vector<ConvPlanStore::Timed> ConvPlanStore::time_once(const Conv2dSpec& spe
       timing_.show(fmt::format("timing cuDNN's convolution plans, for at most {} s in all: {}",
                                timing_.budget_seconds, conv_text(spec, direction)));
     const double milliseconds = measured(timer, plan, 1, failure);
-    if (milliseconds < kNever) ran.push_back({std::move(plan), milliseconds});
+    if (milliseconds < kNever) {
+      ran.push_back({std::move(plan), milliseconds});
+      if (ran.size() == 1) time_own(spec, direction, timer, ran);
+    }
     return ran.empty() || timing_.seconds() < until;
   });
   check_some(tried > 0, spec, direction, reason);
   check(!ran.empty(), "none of cuDNN's {} plans for the convolution {} ran on {}: {}", tried,
         conv_text(spec, direction), gpu_, failure);
   return ran;
+}
+
+// Runs own kernels after a plan of cuDNN's, whose result theirs must be.
+void ConvPlanStore::time_own(const Conv2dSpec& spec, ConvDirection direction, const PlanTiming::Timer& timer,
+                             std::vector<Timed>& ran) {
+  for (ConvPlan& plan : own_plans(spec, direction)) {
+    std::string failure;
+    const double milliseconds = measured(timer, plan, 1, failure);
+    if (milliseconds < kNever)
+      ran.push_back({std::move(plan), milliseconds});
+    else
+      notes_.push_back(fmt::format("the kernel '{}' is not used for {}: {}", plan.choice.own,
+                                   conv_text(spec, direction), failure));
+  }
+}
+
+void ConvPlanStore::compare_own(const std::vector<Timed>& ran) {
+  double own = kNever, cudnn = kNever;
+  for (const Timed& one : ran) {
+    double& least = one.plan.tile ? own : cudnn;
+    least = std::min(least, one.milliseconds);
+  }
+  if (own < kNever) speedups_.push_back(cudnn / own);
 }
 
 // Of plans that are equally fast, the heuristics' earlier one is taken.
@@ -215,12 +287,37 @@ ConvPlanStore::Timed ConvPlanStore::time_best_again(std::vector<Timed> ran, cons
   return std::move(ran[best]);
 }
 
+// A plan that is slow in its first run is not run again: some take a hundred times as long as the best.
+std::vector<TimedConvPlan> ConvPlanStore::time_all(const Conv2dCall& call, const PlanTiming::Timer& timer) {
+  const std::shared_ptr<const ConvPlan> chosen = get(call.spec, call.direction);
+  std::vector<TimedConvPlan> timed;
+  bool seen = false;
+  double best = kNever;
+  std::string failure;
+  const auto time = [&](const ConvPlan& plan, bool is_chosen) {
+    double milliseconds = measured(timer, plan, 1, failure);
+    if (milliseconds < kWorthTimingAgain * best) milliseconds = measured(timer, plan, kRunsAgain, failure);
+    best = std::min(best, milliseconds);
+    timed.push_back({.plan = fmt::format("{} ({})", plan.choice.text(), plan.text()),
+                     .seconds = milliseconds < kNever ? milliseconds / 1000 : 0,
+                     .chosen = is_chosen});
+    seen = seen || is_chosen;
+  };
+  visit_plans(call.spec, call.direction, target_, kAllPlans, [&](const ConvPlan& plan) {
+    time(plan, plan.choice.text() == chosen->choice.text());
+    return true;
+  });
+  if (!seen) time(*chosen, true);
+  return timed;
+}
+
 std::string ConvPlanStore::choices() const {
   Choices choices = kept_;
   for (const auto& [key, plan] : plans_) {
     if (!plan) continue;  // the last get() failed
     const auto timed = timed_.find(key);
-    choices[key] = {plan->choice, timed == timed_.end() ? 0 : timed->second.milliseconds};
+    const bool same = timed != timed_.end() && timed->second.choice.text() == plan->choice.text();
+    choices[key] = same ? timed->second : Kept{plan->choice, 0};
   }
   return serialized(choices);
 }
@@ -231,6 +328,15 @@ std::vector<std::string> ConvPlanStore::notes() const {
     notes.push_back(fmt::format("{} plans of {} convolutions were timed in {:.1f} s; the fastest are {}",
                                 plans_timed_, convolutions_timed_, used_seconds_,
                                 cache_.update ? "kept in " + cache_.name : "not kept for other runs"));
+  if (!speedups_.empty()) {
+    const auto [least, most] = std::minmax_element(speedups_.begin(), speedups_.end());
+    const auto faster =
+        std::count_if(speedups_.begin(), speedups_.end(), [](double speedup) { return speedup > 1; });
+    notes.push_back(fmt::format(
+        "own kernels were faster than cuDNN's best plan for {} of {} convolutions: {:.2f} to {:.2f} "
+        "times as fast in a first run",
+        faster, speedups_.size(), *least, *most));
+  }
   if (untimed_ > 0)
     notes.push_back(
         fmt::format("cuDNN's heuristics chose the plans of {} convolutions: timing takes at most "
@@ -242,15 +348,20 @@ std::vector<std::string> ConvPlanStore::notes() const {
 ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::string& where) {
   std::istringstream in(text);
   std::string line;
-  check(static_cast<bool>(std::getline(in, line)) && line == kFirstLine,
-        "{}: not a list of convolution plans: the first line is not '{}'", where, kFirstLine);
+  check(static_cast<bool>(std::getline(in, line)) && (line == kFirstLine || line == kFirstLineOf1),
+        "{}: not a list of convolution plans: the first line is neither '{}' nor '{}'", where, kFirstLine,
+        kFirstLineOf1);
+  const bool has_versions = line == kFirstLine;
   Choices choices;
   for (int number = 2; std::getline(in, line); ++number) {
     std::istringstream fields(line);
     std::string name, choice, milliseconds;
-    check(std::getline(fields, name, '\t') && std::getline(fields, choice, '\t') && (fields >> milliseconds),
-          "{}, line {}: expected a shape, a plan and a time, separated by tabs", where, number);
-    Kept kept{ConvPlanChoice::parse(choice), 0};
+    Kept kept{{}, 0};
+    check(std::getline(fields, name, '\t') && std::getline(fields, choice, '\t') &&
+              (fields >> milliseconds) && (!has_versions || (fields >> kept.own_version)),
+          "{}, line {}: expected a shape, a plan, a time{}, separated by tabs", where, number,
+          has_versions ? " and the version of own kernels" : "");
+    kept.choice = ConvPlanChoice::parse(choice);
     char after = 0;
     check(std::sscanf(milliseconds.c_str(), "%lf%c", &kept.milliseconds, &after) == 1,
           "{}, line {}: '{}' is not a time in milliseconds", where, number, milliseconds);
@@ -262,7 +373,8 @@ ConvPlanStore::Choices ConvPlanStore::parse(const std::string& text, const std::
 std::string ConvPlanStore::serialized(const Choices& choices) {
   std::string text = fmt::format("{}\n", kFirstLine);
   for (const auto& [name, kept] : choices)
-    text += fmt::format("{}\t{}\t{:.4f}\n", name, kept.choice.text(), kept.milliseconds);
+    text +=
+        fmt::format("{}\t{}\t{:.4f}\t{}\n", name, kept.choice.text(), kept.milliseconds, kept.own_version);
   return text;
 }
 

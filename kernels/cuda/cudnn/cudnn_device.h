@@ -15,11 +15,14 @@ class CudnnDevice final : public CudaDevice {
   CudnnDevice(const Ops& ops, const DeviceOptions& options);
 
   std::string pinned_plans() const override { return conv_plans_.choices(); }
-  std::vector<std::string> notes() const override { return conv_plans_.notes(); }
+  std::vector<std::string> notes() const override;
   ConvPlanStore& conv_plans() override { return conv_plans_; }
 
  private:
   ConvPlanStore conv_plans_;
 };
+
+// Ops::time_conv2d_plans of a CudnnDevice.
+std::vector<TimedConvPlan> time_cudnn_plans(Device& device, const Conv2dCall& call);
 
 }  // namespace tdds

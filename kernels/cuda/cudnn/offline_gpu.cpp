@@ -52,6 +52,7 @@ class OfflineGpu final : public GpuDevice {
 
   std::string description() const override { return name_ + ", from its description"; }
   DevicePeak peak(std::size_t) const override { return peak_; }
+  bool has_branches() const override { return true; }
   void* allocate(std::size_t, std::string_view what) override {
     throw Error(fmt::format("{} is not present: cannot allocate memory for {} on it", name_, what));
   }

@@ -32,6 +32,7 @@ KernelCounters moments() {
   row.barriers = 18;
   row.warp_waits = 6;
   row.atomics = 10;
+  row.mma = 24;
   return row;
 }
 
@@ -61,7 +62,7 @@ TEST(KernelReportTest, ShowsRatiosByRow) {
   // 65,600 lanes of 1,150 requests are 30.6; 6,400 of the 51,200 bytes of the stores' sectors are 12.5 %.
   EXPECT_THAT(words_of_row(table),
               testing::ElementsAre("batchnorm_moments<half_t,", "8>", "2", "3", "256", "0.064", "4.00", "100",
-                                   "0.003", "16.00", "12", "19456", "1.50", "30.6", "3.0", "1.0", "5",
+                                   "0.003", "16.00", "12", "19456", "1.50", "30.6", "3.0", "1.0", "5", "12",
                                    "kernels/gpu/batchnorm.cu"));
   EXPECT_THAT(table, HasSubstr("registers and occupancy are not shown: there is no ptxas"));
 }
@@ -82,6 +83,7 @@ TEST(KernelReportTest, FindsTheKernelInThePtxasReport) {
   const nlohmann::ordered_json row = to_json({moments()}, target)[0];
   EXPECT_EQ(row["registers"], 80);
   EXPECT_EQ(row["shared"]["conflicts"], 75);
+  EXPECT_EQ(row["mma"], 24);
   EXPECT_EQ(row["kernel"], "batchnorm_moments<half_t, 8>");
   KernelCounters stripped = moments();
   stripped.symbol = "";

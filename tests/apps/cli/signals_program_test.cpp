@@ -77,6 +77,19 @@ TEST_F(TrainingSignalsTest, SignalsThatNohupOrAShellIgnoresStayIgnored) {
   }
 }
 
+TEST_F(TrainingSignalsTest, SignalsThatALibraryTakesStayIgnored) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "with sanitizers a program does not look before its libraries do";
+#endif
+  const ScopedVariable preload("LD_PRELOAD", preload_path("takes_signals").c_str());
+  for (const int signal : {SIGHUP, SIGINT}) {
+    fs::remove_all(run_);
+    EXPECT_EQ(train(in_the_middle(signal, signal)).exit_code, 0);
+    fs::remove_all(run_);
+    expect_stopped(train(in_the_middle(signal)), signal, "stopped in epoch 2 of 3 at image");
+  }
+}
+
 TEST_F(SignalsProgramTest, TheInterruptedTestsOfAnEpochAreRunAgain) {
   const auto args = [](const std::string& folder) {
     return with(tiny(folder, 2), {"--batch-size", "30", "--dynamics", "--checkpoint_minutes", "0", "--resume",

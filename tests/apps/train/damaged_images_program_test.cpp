@@ -22,7 +22,7 @@ class DamagedImagesTest : public testing::Test {
           write_text(data_ + "/" + split + "/" + name + "/" + std::to_string(i) + ".png", form("rgb8.png"));
       }
   }
-  static const std::string& form(const std::string& name) { return image_forms().at(name).bytes; }
+  static std::string form(const std::string& name) { return image_forms().at(name).bytes; }
   void put(const std::string& name, const std::string& bytes) const {
     write_text(data_ + "/train/dog/" + name, bytes);
   }
@@ -77,7 +77,7 @@ TEST_F(DamagedImagesTest, ThatAreAcceptedTrainReproducibly) {
     flipped[flipped.size() - 20] = static_cast<char>(flipped[flipped.size() - 20] ^ 4);
     put("flipped_" + name, flipped);
   }
-  const std::string& jpeg = form("ycc444.jpg");
+  const std::string jpeg = form("ycc444.jpg");
   put("early.jpg", jpeg.substr(0, jpeg.size() - 100) + "\xff\xd9");
   const Outcome first = train({"--skip_bad"});
   ASSERT_EQ(first.exit_code, 0) << first.err;

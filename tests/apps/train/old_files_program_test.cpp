@@ -181,7 +181,8 @@ TEST(OlderVersionTest, AMissingKeyMeansTheValueOfThatTime) {
           .exit_code,
       0);
   change_identity(checkpoint, [](Json& identity) {
-    for (const char* key : {"conv_algo", "label_smoothing", "subset", "shuffle"}) identity.erase(key);
+    for (const char* key : {"conv_algo", "label_smoothing", "subset", "shuffle", "sync_batchnorm"})
+      identity.erase(key);
   });
   const auto resume = [&](const std::vector<std::string>& more) {
     return run_tool("tdds-train",
@@ -190,10 +191,14 @@ TEST(OlderVersionTest, AMissingKeyMeansTheValueOfThatTime) {
   const Outcome other = resume({"--conv_algo", "winograd"});
   EXPECT_EQ(other.exit_code, 1);
   EXPECT_THAT(other.err, HasSubstr("was made with conv_algo 'direct', and this run has 'winograd'"));
+  const Outcome synced = resume({"--sync_batchnorm"});
+  EXPECT_EQ(synced.exit_code, 1);
+  EXPECT_THAT(synced.err, HasSubstr("was made with sync_batchnorm 'false', and this run has 'true'"));
   const Outcome resumed = resume({});
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_THAT(resumed.out, AllOf(HasSubstr("conv_algo direct"), HasSubstr("label_smoothing 0"),
-                                 HasSubstr("subset"), HasSubstr("shuffle")));
+  EXPECT_THAT(resumed.out,
+              AllOf(HasSubstr("conv_algo direct"), HasSubstr("label_smoothing 0"),
+                    HasSubstr("sync_batchnorm false"), HasSubstr("subset"), HasSubstr("shuffle")));
 }
 
 // Checkpoints of the first GPU kernels have no number. A CPU has no such kernels.

@@ -41,6 +41,9 @@ std::size_t allocated_by_a_run(const TrainConfig& config, const Dataset& data) {
     void free(void* memory) noexcept override { real_->free(memory); }
     std::int64_t allocations() const override { return real_->allocations(); }
     std::unique_ptr<Stream> make_stream(StreamMode mode) override { return real_->make_stream(mode); }
+    bool allow_shared_memory(const void* kernel, std::size_t bytes) override {
+      return real_->allow_shared_memory(kernel, bytes);
+    }
 
    private:
     std::unique_ptr<Device> real_;

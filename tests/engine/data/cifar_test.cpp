@@ -193,6 +193,22 @@ TEST(CifarTest, AnArchiveInPartsIsJoined) {
   expect_error(options_for(100, scratch.path()), {name + "00", "is not a readable archive or is damaged"});
 }
 
+// The other files would come before or between the parts.
+TEST(CifarTest, PartsOfAnArchiveAreNumberedOrLettered) {
+  const TemporaryFolder whole;
+  write_tar_gz(whole.path() / "whole", cifar_form(100, false));
+  const std::string bytes = read_file(whole.path() / "whole", 1 << 20);
+  for (const auto& [first, second] :
+       {std::pair{"00", "01"}, {"000", "001"}, {"0000", "0001"}, {"aa", "ab"}, {"09", "10"}, {"az", "za"}}) {
+    const TemporaryFolder scratch;
+    const std::string name = "cifar-100-binary.tar.gz.";
+    for (const char* other : {"", "0", "00000", "000a", "a", "a1", "aa0", "aaa", "-1"})
+      write_files(scratch.path(), {{name + other, "no part"}});
+    write_files(scratch.path(), {{name + first, bytes.substr(0, 999)}, {name + second, bytes.substr(999)}});
+    expect_small_set(options_for(100, scratch.path()), 100);
+  }
+}
+
 TEST(CifarTest, IsFetchedOnceAndThenFound) {
   const TemporaryFolder scratch;
   const auto mirror = scratch.path() / "mirror", data = scratch.path() / "data";

@@ -1,12 +1,15 @@
 #include "engine/data/corruption.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/data/dataset.h"
+#include "kernels/numerics/philox.h"
 #include "kernels/runtime/check.h"
 
 namespace tdds {
@@ -62,8 +65,10 @@ TEST(CorruptionTest, OcclusionIsABlackSquareOfHalfTheSide) {
 TEST(CorruptionTest, ResolutionLeavesTheMeansOfBlocks) {
   const Pixels image = corrupted(Corruption::kResolution, ramp());
   for (int y = 0; y < kSide; ++y)
-    for (int x = 0; x < kSide; ++x)
-      EXPECT_NEAR(image[3 * (kSide * y + x)], 60 + 3 * (x / 4 * 4 + 1.5) + (y / 4 * 4 + 1.5), 0.5);
+    for (int x = 0; x < kSide; ++x) {
+      const int top = y / 4 * 4, left = x / 4 * 4;
+      EXPECT_NEAR(image[3 * (kSide * y + x)], 60 + 3 * (left + 1.5) + (top + 1.5), 0.5);
+    }
 }
 
 TEST(CorruptionTest, FogTakesEveryValueSomeOfTheWayToWhite) {
@@ -72,6 +77,29 @@ TEST(CorruptionTest, FogTakesEveryValueSomeOfTheWayToWhite) {
     const double share = (image[i] - before[i]) / (255.0 - before[i]);
     EXPECT_GE(share, 0.39) << i;
     EXPECT_LE(share, 0.81) << i;
+  }
+}
+
+// The same interpolation in floating point. A row of four densities is one draw, from the third on.
+TEST(CorruptionTest, FogIsInterpolatedBetweenFourTimesFourDensities) {
+  for (std::uint64_t id = 0; id < 4; ++id) {
+    double density[4][4];
+    for (int i = 0; i < 4; ++i)
+      for (int j = 0; j < 4; ++j)
+        density[i][j] = 400 + scaled(philox(1, Purpose::kCorrupt, 2 + i, id).w[j], 401);
+    const Pixels before = ramp(), image = corrupted(Corruption::kFog, before, id);
+    for (int y = 0; y < kSide; ++y)
+      for (int x = 0; x < kSide; ++x) {
+        const double down = 3.0 * y / kSide, right = 3.0 * x / kSide, v = std::fmod(down, 1),
+                     u = std::fmod(right, 1);
+        const int i = static_cast<int>(down), j = static_cast<int>(right);
+        const double fog = 1e-3 * std::lerp(std::lerp(density[i][j], density[i][j + 1], u),
+                                            std::lerp(density[i + 1][j], density[i + 1][j + 1], u), v);
+        for (int c = 0; c < 3; ++c) {
+          const int at = 3 * (kSide * y + x) + c;
+          EXPECT_NEAR(image[at], std::lerp(before[at], 255.0, fog), 1.5) << id << ": " << y << ", " << x;
+        }
+      }
   }
 }
 
@@ -116,6 +144,41 @@ TEST(CorruptionTest, LabelNoiseIsEvenOverTheOtherClasses) {
   for (int step = 1; step < 10; ++step) EXPECT_NEAR(steps[static_cast<std::size_t>(step)], 1500 / 9.0, 50);
   EXPECT_EQ(noisy.test.labels, clean.test.labels);
   EXPECT_NE(noisy.fingerprint, clean.fingerprint);
+}
+
+// Noise may change a label that was already wrong, and then it may become the true one.
+TEST(CorruptionTest, LabelNoiseOnWrongLabelsKeepsTheTruth) {
+  DatasetOptions options = shapes();
+  options.wrong_label_fraction = 0.5;
+  const Dataset planted = load_dataset(options);
+  options.label_noise = 1;
+  const Dataset noisy = load_dataset(options);
+  EXPECT_EQ(noisy.truth->true_labels, planted.truth->true_labels);
+  int became_right = 0;
+  for (std::size_t row = 0; row < noisy.train.labels.size(); ++row) {
+    const bool wrong = noisy.train.labels[row] != noisy.truth->true_labels[row];
+    EXPECT_EQ(noisy.truth->wrong_label[row], wrong ? 1 : 0) << row;
+    became_right += wrong ? 0 : 1;
+  }
+  EXPECT_GT(became_right, 0);
+}
+
+TEST(CorruptionTest, SharesOutsideZeroToOneAreRefused) {
+  const std::pair<const char*, double DatasetOptions::*> shares[] = {
+      {"label_noise", &DatasetOptions::label_noise}, {"corrupt_fraction", &DatasetOptions::corrupt_fraction}};
+  for (const auto& [name, share] : shares) {
+    DatasetOptions options;
+    for (const double valid : {0.0, 0.5, 1.0}) {
+      options.*share = valid;
+      EXPECT_NO_THROW(check_corruption(options)) << name << " " << valid;
+    }
+    for (const double invalid : {-0.01, 1.01, std::numeric_limits<double>::quiet_NaN()}) {
+      options.*share = invalid;
+      EXPECT_THAT([&] { check_corruption(options); },
+                  testing::ThrowsMessage<UsageError>(testing::HasSubstr(name)))
+          << invalid;
+    }
+  }
 }
 
 TEST(CorruptionTest, HeldOutImagesStayAsTheyAre) {

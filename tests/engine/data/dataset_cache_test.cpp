@@ -125,6 +125,39 @@ TEST(DatasetCacheTest, AChangedFileMakesANewCache) {
             test_pixels(1, kSize, kSize));
 }
 
+TEST(DatasetCacheTest, TheNoteCountsTheJpegsThatEndEarly) {
+  const TemporaryFolder scratch;
+  DecodeRequest request = make_request(scratch, 3);
+  const std::string words = "end early";
+  EXPECT_EQ(decode_files(request).note.find(words), std::string::npos);
+  EXPECT_EQ(store_files(request).note.find(words), std::string::npos);
+  const std::string whole = jpeg_bytes(test_pixels(4, 32, 32), 32, 32);
+  write_files(request.folder, {{"3.jpg", whole}, {"4.jpg", with_half_a_scan(whole)}});
+  request.files.insert(request.files.end(), {"3.jpg", "4.jpg"});
+  for (const std::string& note : {decode_files(request).note, store_files(request).note})
+    EXPECT_NE(note.find("; 1 of 5 are JPEGs that " + words), std::string::npos) << note;
+}
+
+TEST(DatasetCacheTest, ADiskTooSmallIsRefusedWithItsFreeSpace) {
+  const TemporaryFolder scratch;
+  DecodeRequest request = make_request(scratch, 1);
+  std::filesystem::create_directory(request.cache_dir);
+  request.size = 20'000;  // 1.2 GB an image
+  const double free = static_cast<double>(std::filesystem::space(request.cache_dir).available);
+  request.files.resize(static_cast<std::size_t>(1.5 * free / 1.2e9) + 2, request.files[0]);
+  try {
+    store_files(request);
+    FAIL();
+  } catch (const Error& error) {
+    const std::string said = error.what(), begin = request.cache_dir + " has ";
+    ASSERT_TRUE(said.starts_with(begin)) << said;
+    // Other programs use the disk too.
+    const double mb = std::stod(said.substr(begin.size()));
+    EXPECT_TRUE(mb > 0.5e-6 * free && mb < 1.5e-6 * free) << said << " " << free;
+    EXPECT_NE(said.find(" MB free, but the cache of "), std::string::npos) << said;
+  }
+}
+
 TEST(DatasetCacheTest, ABadFileStopsOrIsLeftOut) {
   const TemporaryFolder scratch;
   DecodeRequest request = make_request(scratch, 5);

@@ -63,14 +63,16 @@ TEST(DatasetNpyTest, ClassNamesMayComeFromWindows) {
 }
 
 TEST(DatasetNpyTest, GreyIsRepeated) {
-  const TemporaryFolder scratch;
-  Files files = small_arrays();
   const auto grey = test_pixels(3, 6, 20, 1);
-  files["train_images.npy"] = npy("|u1", "4, 5, 6", as_text(grey));
-  write_files(scratch.path(), files);
-  const Dataset dataset = load_dataset(options_for(scratch));
-  for (std::size_t i = 0; i < grey.size(); ++i)
-    for (std::size_t c = 0; c < 3; ++c) ASSERT_EQ(dataset.train.images[3 * i + c], grey[i]);
+  for (const char* shape : {"4, 5, 6", "4, 5, 6, 1"}) {
+    const TemporaryFolder scratch;
+    Files files = small_arrays();
+    files["train_images.npy"] = npy("|u1", shape, as_text(grey));
+    write_files(scratch.path(), files);
+    const Dataset dataset = load_dataset(options_for(scratch));
+    for (std::size_t i = 0; i < grey.size(); ++i)
+      for (std::size_t c = 0; c < 3; ++c) ASSERT_EQ(dataset.train.images[3 * i + c], grey[i]) << shape;
+  }
 }
 
 TEST(DatasetNpyTest, RejectsInconsistentArrays) {
@@ -88,6 +90,10 @@ TEST(DatasetNpyTest, RejectsInconsistentArrays) {
        "the label 3, which no training image has");
   with("train_images.npy", npy("<f4", "1, 5, 6, 3", std::string(360, '\0')), "train_images.npy");
   with("train_images.npy", npy("|u1", "4, 5, 6, 4", std::string(480, '\0')), "four channels");
+  with("train_images.npy", npy("|u1", "4, 1, 5, 6", std::string(120, '\0')), "channels first");
+  with("train_images.npy", npy("|u1", "4, 3, 5, 6", std::string(360, '\0')), "channels first");
+  with("train_images.npy", npy("|u1", "4, 2, 5, 6", std::string(240, '\0')), "images need [N,H,W,3]");
+  with("train_images.npy", npy("|u1", "4, 5, 6, 2", std::string(240, '\0')), "images need [N,H,W,3]");
   with("test_images.npy", npy("|u1", "2, 6, 6, 3", std::string(216, '\0')), "give both the same size");
   with("class_names.txt", "one\n", "names 1 classes, but the labels have 3");
   std::filesystem::remove(scratch.path() / "class_names.txt");

@@ -1,5 +1,7 @@
 #include "engine/data/dataset.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +15,9 @@
 namespace tdds {
 namespace {
 
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
 DatasetOptions small_shapes() {
   DatasetOptions options;
   options.name = "shapes";
@@ -24,6 +29,28 @@ DatasetOptions small_shapes() {
 std::vector<std::uint8_t> image_of(const ImageSet& set, std::int64_t row) {
   const auto begin = set.images.begin() + row * set.image_bytes();
   return {begin, begin + set.image_bytes()};
+}
+
+// Those of folders and of npy files are loaded by name in their own tests.
+TEST(DatasetTest, AreLoadedByName) {
+  EXPECT_EQ(load_dataset(small_shapes()).name, "shapes");
+  for (const int classes : {10, 100}) {
+    const TemporaryFolder scratch;
+    write_files(scratch.path(), cifar_form(classes, false));
+    DatasetOptions options;
+    options.name = fmt::format("cifar{}", classes);
+    options.data_path = scratch.str();
+    const Dataset dataset = load_dataset(options);
+    EXPECT_EQ(dataset.name, options.name);
+    EXPECT_EQ(dataset.classes, classes);
+    EXPECT_EQ(dataset.train.count(), 10);
+  }
+  for (const char* name : {"", "cifar", "cifar1000", "imagenet"}) {
+    DatasetOptions options = small_shapes();
+    options.name = name;
+    EXPECT_THAT([&] { load_dataset(options); },
+                ThrowsMessage<UsageError>(HasSubstr(fmt::format("there is no data set '{}'", name))));
+  }
 }
 
 TEST(DatasetTest, TheWholeSetHasItsRowsAsIds) {
@@ -91,7 +118,7 @@ TEST(DatasetTest, HoldOutFollowsTheSeedAlone) {
   options.name = "cifar10";
   options.data_path = scratch.str();
   options.val_fraction = 0.5;  // every class has one image, and a half rounds up
-  EXPECT_THROW(load_dataset(options), UsageError);
+  EXPECT_THAT([&] { load_dataset(options); }, ThrowsMessage<UsageError>(HasSubstr("leaves one side empty")));
 
   options = small_shapes();
   options.val_fraction = 0.3;
@@ -102,13 +129,25 @@ TEST(DatasetTest, HoldOutFollowsTheSeedAlone) {
   EXPECT_NE(load_dataset(options).train_ids, once.train_ids);
 }
 
+// Of each class's ten images: 3.5, 4.5 and 6.5. Those fractions are less in float32, and would round down.
+TEST(DatasetTest, HoldsOutTheFractionOfEveryClassAndRoundsHalvesUp) {
+  DatasetOptions options = small_shapes();
+  options.shapes_train = 100;
+  options.wrong_label_fraction = 0;
+  for (const auto& [fraction, of_class] : {std::pair{0.35, 4}, {0.45, 5}, {0.65, 7}, {0.3, 3}}) {
+    options.val_fraction = fraction;
+    const std::vector<std::int32_t> held = load_dataset(options).validation->labels;
+    for (int label = 0; label < 10; ++label)
+      EXPECT_EQ(std::count(held.begin(), held.end(), label), of_class) << fraction << ", class " << label;
+  }
+}
+
 TEST(DatasetTest, OptionsOutOfRangeAreUsageErrors) {
   const auto with = [](auto change) {
     DatasetOptions options = small_shapes();
     change(options);
     return load_dataset(options);
   };
-  EXPECT_THROW(with([](auto& o) { o.name = "imagenet"; }), UsageError);
   EXPECT_THROW(with([](auto& o) { o.val_fraction = 1; }), UsageError);
   EXPECT_THROW(with([](auto& o) { o.val_fraction = -0.1; }), UsageError);
   EXPECT_THROW(with([](auto& o) { o.val_fraction = 1e-6; }), UsageError);

@@ -1,5 +1,6 @@
 #include "engine/data/shapes.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -183,6 +184,30 @@ TEST(ShapesTest, FractionsAndCountsAreChecked) {
   for (std::int64_t row = 0; row < 100; ++row) EXPECT_NE(all_wrong.train.labels[row], row % kShapeClasses);
   const Dataset half = with([](auto& o) { o.duplicate_fraction = 0.5; });
   EXPECT_EQ(std::count(half.truth->duplicate_of.begin(), half.truth->duplicate_of.end(), -1), 50);
+}
+
+// A fraction is checked after the counts, so an impossible one ends a large set before it is drawn.
+TEST(ShapesTest, CountsAreCheckedAtBothEndsOfTheirRanges) {
+  const auto refused_for = [](std::int64_t train, std::int64_t test) {
+    DatasetOptions options = shapes_options(train, test);
+    options.duplicate_fraction = 2;
+    try {
+      draw_shapes(options);
+      return std::string("nothing");
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+  };
+  const auto text = [](std::int64_t count, const char* set, int least) {
+    return fmt::format("shapes cannot have {} {} images: choose {} .. 1000000.", count, set, least);
+  };
+  const std::string drawn = "`duplicate_fraction` is 2: choose 0 .. 0.5.";
+  EXPECT_EQ(refused_for(20, 10), drawn);
+  EXPECT_EQ(refused_for(1'000'000, 1'000'000), drawn);
+  EXPECT_EQ(refused_for(19, 10), text(19, "training", 20));
+  EXPECT_EQ(refused_for(1'000'001, 10), text(1'000'001, "training", 20));
+  EXPECT_EQ(refused_for(20, 9), text(9, "test", 10));
+  EXPECT_EQ(refused_for(20, 1'000'001), text(1'000'001, "test", 10));
 }
 
 }  // namespace

@@ -259,8 +259,11 @@ TEST_F(DynamicsStoreTest, RefusesADamagedHeaderBeforeACutRecord) {
   put(content);
   EXPECT_NE(DynamicsReader(path_).torn_end(), "");
   content[begin + 8] = static_cast<char>(content[begin + 8] ^ 1);
-  put(content);
-  EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 2"), std::string::npos);
+  for (const std::size_t length : {content.size(), begin + 64}) {  // 64: nothing behind the header
+    put(content.substr(0, length));
+    EXPECT_NE(refusal([&] { DynamicsReader reader(path_); }).find("damaged in epoch 2"), std::string::npos)
+        << length;
+  }
 }
 
 // The payload is on the disk before its header.

@@ -33,7 +33,27 @@ TEST(FileLockTest, IsHeldOnceAndNamesItsHolder) {
   EXPECT_TRUE(first.held());
   const FileLock second(folder / "lock");
   EXPECT_FALSE(second.held());
-  EXPECT_EQ(second.holder().find("process " + std::to_string(getpid()) + " on the host "), 0u);
+  char host[256] = {};
+  ASSERT_EQ(gethostname(host, sizeof(host) - 1), 0);
+  EXPECT_EQ(second.holder(), "process " + std::to_string(getpid()) + " on the host " + host);
+}
+
+TEST(FileLockTest, AHolderIsNamedByTheFirstLineThatItWrote) {
+  const TemporaryFolder folder;
+  const FileLock first(folder / "lock");
+  FileLock second(folder / "lock");
+  const auto holder_of = [&](const std::string& text) {
+    test::write_text(folder / "lock", text);
+    EXPECT_FALSE(second.try_again());
+    return second.holder();
+  };
+  EXPECT_EQ(holder_of("process 7 on the host alpha\nand more\n"), "process 7 on the host alpha");
+  const std::string longest = "process 7 on the host " + std::string(256 - 22 - 1, 'a');
+  EXPECT_EQ(holder_of(longest + "\n"), longest);
+  for (const std::string& text :
+       {std::string(), std::string("\n"), std::string("process 7 on the host alpha"),
+        std::string("other words\n"), longest + "a\n", std::string(1000, '\0')})
+    EXPECT_EQ(holder_of(text), "another process") << text;
 }
 
 TEST(FileLockTest, IsFreeAfterReleaseAndLeavesNoFile) {
@@ -74,6 +94,35 @@ TEST(FileLockTest, EndsWithAKilledProcess) {
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   EXPECT_TRUE(lock.try_again());
+}
+
+TEST(FileLockTest, ASharedLockExcludesOnlyAnExclusiveOne) {
+  const TemporaryFolder folder;
+  {
+    FileLock alone(folder / "lock");
+    EXPECT_FALSE(FileLock(folder / "lock", LockMode::kShared).held());
+  }
+  auto first = std::make_unique<FileLock>(folder / "lock", LockMode::kShared);
+  auto second = std::make_unique<FileLock>(folder / "lock", LockMode::kShared);
+  EXPECT_TRUE(first->held() && second->held());
+  FileLock alone(folder / "lock");
+  EXPECT_FALSE(alone.held());
+  EXPECT_TRUE(alone.holder().ends_with(" or one that shares its lock")) << alone.holder();
+  first.reset();
+  EXPECT_FALSE(alone.try_again()) << "the other still holds it";
+  EXPECT_TRUE(FileLock(folder / "lock", LockMode::kShared).held());
+  second.reset();
+  EXPECT_TRUE(alone.try_again());
+}
+
+TEST(FileLockTest, TheLastHolderOfASharedLockRemovesItsFile) {
+  const TemporaryFolder folder;
+  auto first = std::make_unique<FileLock>(folder / "lock", LockMode::kShared);
+  auto second = std::make_unique<FileLock>(folder / "lock", LockMode::kShared);
+  first.reset();
+  EXPECT_FALSE(std::filesystem::is_empty(folder.path()));
+  second.reset();
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(FileLockTest, IsRefusedWhereItsFileCannotBeMade) {

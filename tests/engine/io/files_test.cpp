@@ -3,12 +3,26 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "kernels/runtime/check.h"
 #include "tests/temporary_folder.h"
+
+namespace {
+std::function<void(int)> on_fsync;
+}
+
+// Replaces libc's, so that a test sees what is flushed.
+extern "C" int fsync(int fd) {
+  if (on_fsync) on_fsync(fd);
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace tdds {
 namespace {
@@ -54,6 +68,30 @@ TEST(FilesTest, ReplacesAWholeFile) {
   });
   EXPECT_EQ(read_file(folder / "a", kAny), "new content");
   EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
+// The content is on the disk before its name, and the name when the call returns.
+TEST(FilesTest, FlushesTheFileAndThenItsFolder) {
+  const TemporaryFolder folder;
+  const std::filesystem::path real = std::filesystem::canonical(folder.path()),
+                              before = std::filesystem::current_path();
+  std::filesystem::current_path(real);
+  write_file_atomically(folder / "a", "old");
+  using Flushed = std::pair<std::string, std::string>;  // its path, and the content of the file called a
+  std::vector<Flushed> flushed;
+  on_fsync = [&](int fd) {
+    flushed.emplace_back(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd)),
+                         test::read_text("a"));
+  };
+  write_file_atomically(folder / "a", "new");
+  write_file_atomically("a", "newer");
+  sync_folder_of("/a");
+  on_fsync = nullptr;
+  std::filesystem::current_path(before);
+  const std::string temporary = real / "a.tmp";
+  EXPECT_EQ(flushed,
+            (std::vector<Flushed>{
+                {temporary, "old"}, {real, "new"}, {temporary, "new"}, {real, "newer"}, {"/", "newer"}}));
 }
 
 TEST(FilesTest, AFailingFillLeavesTheOldFile) {

@@ -142,6 +142,26 @@ TEST(PickleTest, BuffersOutsideTheFileAreRefusedByName) {
   expect_error("\x80\x05\x97\x98."s, "refers to buffers outside the file");
 }
 
+TEST(PickleTest, AnEscapedByteHasTwoHexadecimalDigits) {
+  const std::string digits = "0123456789abcdefABCDEF";
+  for (int code = 0; code < 256; ++code) {
+    const char c = static_cast<char>(code);
+    if (c == '\n') continue;  // ends the string
+    const std::string first = "S'\\x"s + c + "3'\n.", second = "S'\\x3"s + c + "'\n.";
+    const std::size_t at = digits.find(c);
+    if (at == std::string::npos) {
+      expect_error(first, "unknown escape");
+      expect_error(second, "unknown escape");
+      continue;
+    }
+    const std::size_t value = at < 16 ? at : at - 6;
+    EXPECT_EQ(PickleDocument(first, "f").root().text, std::string(1, static_cast<char>(16 * value + 3)));
+    EXPECT_EQ(PickleDocument(second, "f").root().text, std::string(1, static_cast<char>(3 * 16 + value)));
+  }
+  const std::string names = "S'\\n\\t\\r\\\\\\'\\\"'\n.";
+  EXPECT_EQ(PickleDocument(names, "f").root().text, "\n\t\r\\'\"");
+}
+
 // Python's raw-unicode-escape: a backslash after another one does not begin an escape.
 TEST(PickleTest, TextOfProtocol0IsUnescaped) {
   const auto text = [](const std::string& line) {
@@ -184,7 +204,7 @@ TEST(PickleTest, EveryTruncationIsAnErrorThatNamesFileAndOffset) {
   for (const std::string& bytes : pickles) {
     for (std::size_t length = 0; length < bytes.size(); ++length) {
       try {
-        PickleDocument(std::string_view(bytes).substr(0, length), "batch_1");
+        const PickleDocument document(std::string_view(bytes).substr(0, length), "batch_1");
         ADD_FAILURE() << "accepted " << length << " of " << bytes.size() << " bytes";
       } catch (const Error& error) {
         EXPECT_EQ(std::string(error.what()).find("batch_1, offset "), 0u) << error.what();

@@ -214,6 +214,14 @@ TEST_F(OfficialDynamicsTest, NamesWhatIsWrong) {
     write(broken);
     expect("1_Output.npy", "(sample id 4)");
   }
+  // Every row is named, the first too.
+  for (std::size_t row = 0; row < 6; ++row) {
+    const std::int64_t id = recorded.ids[1][row];
+    Recorded broken = recorded;
+    broken.logits[1][static_cast<std::size_t>(3 * id)] = std::numeric_limits<float>::infinity();
+    write(broken);
+    expect("1_Output.npy", fmt::format("in row {} (sample id {})", row, id).c_str());
+  }
   write_npy(folder_ / "0_Output.npy", std::vector<float>(6), {6, 1});
   expect("0_Output.npy", "[6, 1]");
 }

@@ -99,19 +99,20 @@ TEST(StrategyTest, CcsMovesTheBudgetOfAShortStratumToTheOthers) {
 }
 
 TEST(StrategyTest, BetaDrawsFollowTheirWeights) {
-  // Two kinds of samples, drawn one at a time, against the density written out.
+  // Two kinds of samples, drawn one at a time, against the density written out. Their scores make both kinds
+  // about equally frequent, where any wrong exponent shows.
   MeanConfidence confidence;
   std::vector<float> score;
   for (int i = 0; i < 20; ++i) {
     const double p = i < 10 ? 0.6 : 0.9;
     confidence.p.push_back(p);
     confidence.miss.push_back(1 - p);
-    score.push_back(i < 10 ? 0.3f : 0.2f);
+    score.push_back(i < 10 ? 48.0f : 0.2f);
   }
   const double rate = 0.95, c = 4;  // keeps 1; mu is the mean p of the ten highest scores: 0.6
   const double b = 15 * 0.4 * (1 - std::pow(rate, c)), a = 16 - b;
   const auto weight = [&](double p, double s) { return std::pow(p, a - 1) * std::pow(1 - p, b - 1) * s; };
-  const double low = weight(0.6, 0.3), high = weight(0.9, 0.2);
+  const double low = weight(0.6, 48), high = weight(0.9, 0.2);
   int hits = 0;
   constexpr int kDraws = 4000;
   for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
@@ -120,6 +121,7 @@ TEST(StrategyTest, BetaDrawsFollowTheirWeights) {
     hits += ids[0] < 10;
   }
   const double expected = low / (low + high);
+  EXPECT_NEAR(expected, 0.5, 0.05);
   // Five standard deviations of a binomial share.
   EXPECT_NEAR(hits / double{kDraws}, expected, 5 * std::sqrt(expected * (1 - expected) / kDraws));
   EXPECT_EQ(select_beta(score, confidence, 0.5, c, 1), select_beta(score, confidence, 0.5, c, 1));
