@@ -26,8 +26,8 @@ std::vector<float> integers(std::size_t multiplier) {
 
 template <class T>
 std::vector<T> rounded(const std::vector<float>& values) {
-  std::vector<T> result;
-  for (const float value : values) result.push_back(from_float<T>(value));
+  std::vector<T> result(values.size());
+  std::transform(values.begin(), values.end(), result.begin(), from_float<T>);
   return result;
 }
 

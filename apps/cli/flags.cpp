@@ -211,7 +211,7 @@ FlagTexts texts_from_json(const nlohmann::ordered_json& json) {
 void declare_flags(CLI::App& app, const FlagTable& flags) {
   for (const Flag& flag : flags) {
     const std::string name = "--" + flag.name;
-    if (flag.variable.on) {
+    if (flag.variable.on != nullptr) {
       app.add_flag(name, *flag.variable.on);
       continue;
     }

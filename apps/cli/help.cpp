@@ -13,7 +13,7 @@ constexpr std::size_t kColumn = 30;  // where descriptions begin
 // "  --budget epochs|steps [epochs]". The type replaces the choices if they are too long or any value is
 // accepted.
 std::string heading_of(const Flag& flag, bool show_choices) {
-  if (flag.variable.on) return "  --" + flag.name;
+  if (flag.variable.on != nullptr) return "  --" + flag.name;
   const std::string preset = flag.variable.get();
   return fmt::format(
       "  --{} {}{}", flag.name,

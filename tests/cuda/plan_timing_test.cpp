@@ -142,7 +142,7 @@ TEST_F(PlanTimingTest, LaterRunsReadTheFileAndTimeNothing) {
   ASSERT_EQ(text_of(first, kLayer), all[7]);
   ASSERT_NE(heuristic(kLayer), all[7]) << "the test shows nothing";
   prepared_ = 0;
-  for (PlanTiming timing : {equally_fast(), PlanTiming{}}) {
+  for (const PlanTiming& timing : {equally_fast(), PlanTiming{}}) {
     ConvPlanStore later = store(timing);
     EXPECT_EQ(text_of(later, kLayer), all[7]);
     EXPECT_EQ(prepared_, 0);

@@ -15,7 +15,6 @@ namespace {
 
 using test::TemporaryFolder;
 using test::write_text;
-using testing::AllOf;
 using testing::HasSubstr;
 
 enum class Colour : std::uint8_t { kRed, kGreen };

@@ -17,9 +17,9 @@ class DamagedImagesTest : public testing::Test {
   DamagedImagesTest() {
     for (const std::string split : {"train", "val"})
       for (const std::string name : {"cat", "dog"}) {
-        fs::create_directories(data_ + "/" + split + "/" + name);
-        for (int i = 0; i < 10; ++i)
-          write_text(data_ + "/" + split + "/" + name + "/" + std::to_string(i) + ".png", form("rgb8.png"));
+        const fs::path folder = fs::path(data_) / split / name;
+        fs::create_directories(folder);
+        for (int i = 0; i < 10; ++i) write_text(folder / (std::to_string(i) + ".png"), form("rgb8.png"));
       }
   }
   static std::string form(const std::string& name) { return image_forms().at(name).bytes; }

@@ -31,7 +31,7 @@ class RunFingerprintTest : public testing::Test {
   void write_split(const std::string& split, int count, int seed) const {
     for (const std::string name : {"cat", "dog"})
       for (int i = 0; i < count; ++i) {
-        const fs::path path = data_ + "/" + split + "/" + name + "/" + std::to_string(i) + ".png";
+        const fs::path path = fs::path(data_) / split / name / (std::to_string(i) + ".png");
         fs::create_directories(path.parent_path());
         write_text(path, png_bytes(test_pixels(seed + i + (name == "dog" ? 100 : 0), 8, 8), 8, 8));
       }

@@ -11,19 +11,22 @@ namespace tdds {
 namespace {
 
 // The filter by its definition, in double precision: rows first, then columns.
-std::vector<double> reference(const std::vector<double>& in, int inputs, int stride, int count, int outputs) {
-  const double scale = static_cast<double>(inputs) / outputs, radius = std::max(1.0, scale);
-  std::vector<double> out(static_cast<std::size_t>(outputs * stride * count));
-  for (int block = 0; block < count; ++block)
-    for (int o = 0; o < outputs; ++o)
-      for (int s = 0; s < stride; ++s) {
+std::vector<double> reference(const std::vector<double>& in, std::size_t inputs, std::size_t stride,
+                              std::size_t count, std::size_t outputs) {
+  const double scale = static_cast<double>(inputs) / static_cast<double>(outputs),
+               radius = std::max(1.0, scale);
+  std::vector<double> out(outputs * stride * count);
+  for (std::size_t block = 0; block < count; ++block)
+    for (std::size_t o = 0; o < outputs; ++o)
+      for (std::size_t s = 0; s < stride; ++s) {
         double sum = 0, weights = 0;
-        for (int i = 0; i < inputs; ++i) {
-          const double weight = std::max(0.0, 1 - std::abs(i + 0.5 - (o + 0.5) * scale) / radius);
-          sum += weight * in[static_cast<std::size_t>((block * inputs + i) * stride + s)];
+        for (std::size_t i = 0; i < inputs; ++i) {
+          const double distance = static_cast<double>(i) + 0.5 - (static_cast<double>(o) + 0.5) * scale;
+          const double weight = std::max(0.0, 1 - std::abs(distance) / radius);
+          sum += weight * in[(block * inputs + i) * stride + s];
           weights += weight;
         }
-        out[static_cast<std::size_t>((block * outputs + o) * stride + s)] = sum / weights;
+        out[(block * outputs + o) * stride + s] = sum / weights;
       }
   return out;
 }

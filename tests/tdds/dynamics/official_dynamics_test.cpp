@@ -149,12 +149,12 @@ TEST_F(OfficialDynamicsTest, EpochsMayBePaddedWithZeros) {
 TEST_F(OfficialDynamicsTest, TwoFilesOfAnEpochAreRefusedByName) {
   write(test::random_dynamics(6, 3, 3, 8));
   for (const std::string what : {"Output", "Index"}) {
-    const std::string second = folder_ / ("01_" + what + ".npy");
-    std::filesystem::copy_file(folder_ / ("1_" + what + ".npy"), second);
-    EXPECT_NE(refusal(3).find("two files of epoch 1, 01_" + what + ".npy and 1_" + what + ".npy"),
+    const std::string first = "1_" + what + ".npy", second = "0" + first;
+    std::filesystem::copy_file(folder_ / first, folder_ / second);
+    EXPECT_NE(refusal(3).find(fmt::format("two files of epoch 1, {} and {}", second, first)),
               std::string::npos)
         << refusal(3);
-    std::filesystem::remove(second);
+    std::filesystem::remove(folder_ / second);
   }
   EXPECT_EQ(refusal(3), "accepted");
   EXPECT_NE(refusal(4).find("holds 3 epochs, but 4 were requested"), std::string::npos) << refusal(4);
