@@ -124,7 +124,8 @@ void set_channel_statistics(Dataset& dataset) {
       sums.squares[c] += of_row.squares[c];
     }
   }
-  const double count = static_cast<double>(set.count() * set.image_bytes() / 3);
+  const std::int64_t pixels = set.count() * set.image_bytes() / 3;
+  const auto count = static_cast<double>(pixels);
   for (std::size_t c = 0; c < 3; ++c) {
     const double mean = static_cast<double>(sums.sum[c]) / count;
     const double variance = std::max(0.0, static_cast<double>(sums.squares[c]) / count - mean * mean);

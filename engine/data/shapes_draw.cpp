@@ -112,8 +112,9 @@ struct Frame {
 ShapeColour background_at(const ShapeLook& look, int px, int py) {
   const int reach = 16 * (std::abs(look.slope_x) + std::abs(look.slope_y)) + 1;
   const int along = (px - 16) * look.slope_x + (py - 16) * look.slope_y;  // -reach .. reach
-  const int column = px / 8, row = py / 8, fx = px % 8, fy = py % 8;
-  const int* node = &look.blobs[static_cast<std::size_t>(5 * row + column)];
+  const int fx = px % 8, fy = py % 8;
+  const auto column = static_cast<std::size_t>(px / 8), row = static_cast<std::size_t>(py / 8);
+  const int* node = &look.blobs[5 * row + column];
   const int blob = (node[0] * (8 - fx) + node[1] * fx) * (8 - fy) + (node[5] * (8 - fx) + node[6] * fx) * fy;
   ShapeColour colour;
   for (int c = 0; c < 3; ++c)

@@ -21,10 +21,12 @@ struct Filter {
 void add_output(Filter& filter, double centre, double radius, int inputs) {
   const int first = std::clamp(static_cast<int>(std::floor(centre - radius)), 0, inputs - filter.taps);
   std::vector<double> shares;
+  shares.reserve(static_cast<std::size_t>(filter.taps));
   for (int tap = 0; tap < filter.taps; ++tap)
     shares.push_back(std::max(0.0, 1 - std::abs(first + tap + 0.5 - centre) / radius));
   const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
   std::vector<std::int16_t> weights;
+  weights.reserve(shares.size());
   for (const double share : shares)
     weights.push_back(static_cast<std::int16_t>(std::lround(share / sum * kOne)));
   // The rounding error is added to the largest weight, so that a constant area keeps its value.

@@ -19,9 +19,8 @@ double exact(const float* now, const float* before, int classes) {
     long double rest = 0;
     for (int c = 0; c < classes; ++c)
       rest += c == top ? 0 : std::exp(static_cast<long double>(z[c]) - z[top]);
-    std::vector<long double> log_p;
-    for (int c = 0; c < classes; ++c)
-      log_p.push_back(static_cast<long double>(z[c]) - z[top] - std::log1p(rest));
+    std::vector<long double> log_p(z, z + classes);
+    for (long double& log : log_p) log -= z[top] + std::log1p(rest);
     return log_p;
   };
   const auto now_log = logs(now), before_log = logs(before);
@@ -62,7 +61,7 @@ void expect_exact(const std::vector<float>& before, const std::vector<float>& no
 TEST(KlRowsTest, MatchesTheFormulaOnRandomVisits) {
   for (const int classes : {2, 3, 10, 17, 100})
     for (const double std : {0.3, 3.0, 30.0}) {
-      const auto n = static_cast<std::size_t>(37 * classes);
+      const auto n = 37 * static_cast<std::size_t>(classes);
       expect_exact(random_values(n, 1, 0, std), random_values(n, 2, 0, std), classes);
     }
 }
@@ -71,7 +70,7 @@ TEST(KlRowsTest, MatchesTheFormulaOnRandomVisits) {
 // class, and the rest count as other classes.
 TEST(KlRowsTest, MatchesTheFormulaForTiedLargestLogits) {
   for (const int classes : {2, 3, 10, 17}) {
-    const auto n = static_cast<std::size_t>(40 * classes);
+    const auto n = 40 * static_cast<std::size_t>(classes);
     std::vector<float> before = random_values(n, 3), now = random_values(n, 4);
     for (float& z : before) z = std::clamp(std::round(z), -2.0f, 1.0f);
     for (float& z : now) z = std::clamp(std::round(z), -2.0f, 1.0f);

@@ -49,7 +49,8 @@ void for_each_place(const MaxPoolShape& s, const Visit& visit) {
             for (int t = 0; t < s.window; ++t) {
               const int h = i * s.stride - s.padding + r, w = j * s.stride - s.padding + t;
               if (h < 0 || h >= s.height || w < 0 || w >= s.width) continue;
-              visit(out, r * s.window + t, std::size_t(((b * s.height + h) * s.width + w) * s.channels + c));
+              const int in = ((b * s.height + h) * s.width + w) * s.channels + c;
+              visit(out, r * s.window + t, static_cast<std::size_t>(in));
             }
 }
 

@@ -60,13 +60,13 @@ class PathsProgramTest : public testing::TestWithParam<const char*> {
   }
   // Two classes. One has the name of the folder, and a file with the same name.
   void write_images() const {
-    for (const std::string split : {"/train/", "/val/"})
+    for (const std::string split : {"train", "val"})
       for (const std::string& name : {std::string("cat"), std::string(GetParam())})
         for (int i = 0; i < 6; ++i) {
-          const std::string folder = data_ + split + name;
+          const fs::path folder = fs::path(data_) / split / name;
           const std::string file = i == 0 ? std::string(GetParam()) : std::to_string(i);
           fs::create_directories(folder);
-          write_text(folder + "/" + file + ".png",
+          write_text(folder / (file + ".png"),
                      png_bytes(test_pixels(i + (name == "cat" ? 40 : 0), 8, 8), 8, 8));
         }
   }

@@ -23,15 +23,15 @@ using Arrays = std::vector<std::pair<std::string, std::string>>;  // file name, 
 
 template <class T>
 std::string labels(int count, const std::string& type, const std::string& shape) {
-  std::vector<T> values;
-  for (int i = 0; i < count; ++i) values.push_back(static_cast<T>(i % 4));
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(i % 4);
   return npy(type, shape, bytes_of(values));
 }
 
 std::string pixels(int count, int channels = 3) {
-  std::vector<std::uint8_t> values;
-  for (int i = 0; i < count * kSide * kSide * channels; ++i)
-    values.push_back(static_cast<std::uint8_t>(i * 37 + i / 251));
+  const int bytes = count * kSide * kSide * channels;
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(bytes));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint8_t>(i * 37 + i / 251);
   return bytes_of(values);
 }
 
@@ -69,7 +69,7 @@ Arrays with_val(const Arrays& arrays) {
 class NpyDataTest : public testing::Test {
  protected:
   std::string in_folder(const Arrays& arrays) {
-    const std::string path = scratch_ / fmt::format("data{}", count_++);
+    std::string path = scratch_ / fmt::format("data{}", count_++);
     std::filesystem::create_directories(path);
     for (const auto& [name, bytes] : arrays)
       std::ofstream(std::filesystem::path(path) / name, std::ios::binary) << bytes;
@@ -102,7 +102,7 @@ class NpyDataTest : public testing::Test {
                       const std::string& line) {
     for (const std::string& data :
          {in_folder(with_array(arrays(), name, bytes)), in_npz(with_array(arrays(), name, bytes))})
-      expect_refused(data, {data + "/" + name, cause, line});
+      expect_refused(data, {fmt::format("{}/{}", data, name), cause, line});
   }
 
   TemporaryFolder scratch_;
